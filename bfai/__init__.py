@@ -1,0 +1,1 @@
+"""BackFuture AI Workbench: is this API key safe for a bot, and does it work?"""

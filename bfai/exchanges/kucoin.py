@@ -1,0 +1,394 @@
+"""KuCoin. Sources: the official universal SDK and documents, ccxt 4.5.90, and live captures by third parties.
+
+The trap of this exchange: the word `Transfer` (newer: `Withdrawal`) is the right to withdraw, `InnerTransfer`
+(newer: `FlexTransfers`) is the right to transfer inside the account.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from bfai.exchanges.base import (
+    Answer,
+    Call,
+    ErrorRule,
+    Exchange,
+    Field,
+    Guide,
+    Region,
+    Right,
+    Role,
+    addresses,
+    decimal,
+    free_balances,
+    grants_from_words,
+    positive_int,
+    same_key,
+    split_words,
+    text_or_none,
+)
+from bfai.i18n import N_
+from bfai.model import Cause, ExpiryEvidence, KeyReport, Market, Permission
+
+SUCCESS = "200000"
+SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
+BOTH = (Market.SPOT, Market.FUTURES)
+
+
+class Kucoin(Exchange):
+    id = "kucoin"
+    name = "KuCoin"
+    ccxt_id = "kucoin"
+    host_pattern = r"\bkucoin\b|KC-API-|\bkucoinfutures\b"
+    fields = (
+        Field("api_key", "API Key", r"[0-9a-f]{24}", N_("24 characters, 0-9 and a-f")),
+        Field(
+            "secret", "API Secret", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", N_("36 characters with four dashes")
+        ),
+        Field("passphrase", "API Passphrase", r"\S{7,32}", N_("7 to 32 characters that you chose yourself")),
+    )
+    regions = (
+        Region("global", "KuCoin", {"spot": "api.kucoin.com", "futures": "api-futures.kucoin.com"}),
+        Region("eu", "KuCoin EU", {"spot": "api.kucoin.eu"}),
+        Region(
+            "au",
+            "KuCoin Australia",
+            {"spot": "api.kucoin.com", "futures": "api-futures.kucoin.com"},
+            headers={"X-SITE-TYPE": "australia"},
+        ),
+    )
+    calls = (
+        Call(
+            Role.TIME,
+            "GET",
+            "spot",
+            "/api/v1/timestamp",
+            "publicGetTimestamp",
+            N_("read the exchange's clock"),
+            Market.SPOT,
+            signed=False,
+            per_10s=222,
+        ),
+        Call(
+            Role.TIME,
+            "GET",
+            "futures",
+            "/api/v1/timestamp",
+            "futuresPublicGetTimestamp",
+            N_("read the exchange's clock"),
+            Market.FUTURES,
+            signed=False,
+            per_10s=333,
+        ),
+        Call(
+            Role.SERVICE,
+            "GET",
+            "spot",
+            "/api/v1/status",
+            "publicGetStatus",
+            N_("ask whether trading is open"),
+            Market.SPOT,
+            signed=False,
+            per_10s=222,
+        ),
+        Call(
+            Role.SERVICE,
+            "GET",
+            "futures",
+            "/api/v1/status",
+            "futuresPublicGetStatus",
+            N_("ask whether trading is open"),
+            Market.FUTURES,
+            signed=False,
+            per_10s=166,
+        ),
+        Call(
+            Role.ADDRESS,
+            "GET",
+            "spot",
+            "/api/v1/my-ip",
+            "",
+            N_("ask which address the exchange sees"),
+            signed=False,
+            in_test=False,
+            per_10s=33,
+        ),
+        Call(
+            Role.KEY_INFO,
+            "GET",
+            "spot",
+            "/api/v1/user/api-key",
+            "privateGetUserApiKey",
+            N_("read what the key may do"),
+            right=Permission.READ,
+            word="General",
+            per_10s=33,
+            limit_by="account",
+        ),
+        Call(
+            Role.BALANCE,
+            "GET",
+            "spot",
+            "/api/v1/accounts",
+            "privateGetAccounts",
+            N_("read the spot balance"),
+            Market.SPOT,
+            params={"type": "trade"},
+            right=Permission.READ,
+            word="General",
+            per_10s=133,
+            limit_by="account",
+        ),
+        Call(
+            Role.ORDERS,
+            "GET",
+            "spot",
+            "/api/v1/hf/orders/active",
+            "privateGetHfOrdersActive",
+            N_("read the open spot orders"),
+            Market.SPOT,
+            params={"symbol": "BTC-USDT"},
+            right=Permission.READ,
+            word="General",
+            per_10s=666,
+            limit_by="account",
+        ),
+        Call(
+            Role.DRY_RUN,
+            "POST",
+            "spot",
+            "/api/v1/hf/orders/test",
+            "privatePostHfOrdersTest",
+            N_("ask whether an order would be allowed, without placing one"),
+            Market.SPOT,
+            params={
+                "clientOid": "{nonce}",
+                "symbol": "BTC-USDT",
+                "side": "buy",
+                "type": "limit",
+                "price": "20000",
+                "size": "0.001",
+            },
+            right=Permission.SPOT_TRADE,
+            word="Spot",
+            dry_run=True,
+            per_10s=1333,
+            limit_by="account",
+        ),
+        Call(
+            Role.BALANCE,
+            "GET",
+            "futures",
+            "/api/v1/account-overview",
+            "futuresPrivateGetAccountOverview",
+            N_("read the futures balance"),
+            Market.FUTURES,
+            params={"currency": "USDT"},
+            right=Permission.FUTURES_TRADE,
+            word="Futures",
+            per_10s=133,
+            limit_by="account",
+        ),
+        Call(
+            Role.ORDERS,
+            "GET",
+            "futures",
+            "/api/v1/orders",
+            "futuresPrivateGetOrders",
+            N_("read the open futures orders"),
+            Market.FUTURES,
+            params={"status": "active"},
+            right=Permission.READ,
+            word="General",
+            per_10s=333,
+            limit_by="account",
+        ),
+        Call(
+            Role.DRY_RUN,
+            "POST",
+            "futures",
+            "/api/v1/orders/test",
+            "futuresPrivatePostOrdersTest",
+            N_("ask whether an order would be allowed, without placing one"),
+            Market.FUTURES,
+            params={
+                "clientOid": "{nonce}",
+                "symbol": "XBTUSDTM",
+                "side": "buy",
+                "type": "limit",
+                "leverage": 1,
+                "price": "20000",
+                "size": 1,
+            },
+            right=Permission.FUTURES_TRADE,
+            word="Futures",
+            dry_run=True,
+            per_10s=333,
+            limit_by="account",
+        ),
+    )
+    rights = (
+        Right("General", "General", Permission.READ, BOTH),
+        Right(
+            "Spot",
+            "Spot Trading",
+            Permission.SPOT_TRADE,
+            SPOT,
+            escalation=N_("Older transfer calls let a key with Spot move money between your own accounts."),
+        ),
+        Right("Futures", "Futures Trading", Permission.FUTURES_TRADE, FUTURES),
+        Right("Margin", "Margin Trading", Permission.MARGIN),
+        Right("Earn", "Earn", None),
+        Right("InnerTransfer", "Flex Transfers", Permission.TRANSFER, aliases=("FlexTransfers",)),
+        Right("Transfer", "Withdrawal", Permission.WITHDRAW, aliases=("Withdrawal",)),
+        Right("LeadtradeFutures", "Lead trading", None, shown=False),
+    )
+    error_rules = (
+        ErrorRule((Cause.INVALID_KEY,), pattern=r"KC-API-KEY-VERSION"),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY, Cause.WRONG_ENVIRONMENT), ("400003",)),
+        ErrorRule((Cause.INVALID_PASSPHRASE, Cause.INVALID_SECRET), ("400004",)),
+        ErrorRule((Cause.INVALID_SECRET,), ("400005",)),
+        ErrorRule((Cause.INVALID_KEY,), ("400001", "400401")),
+        ErrorRule((Cause.CLOCK_SKEW,), ("400002",)),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), ("400006",)),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), pattern=r"not in the api whitelist|invalid request ip"),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("400007",)),
+        ErrorRule((Cause.PERMISSION_MISSING,), pattern=r"require more permission"),
+        ErrorRule(
+            (Cause.LOCATION_RESTRICTED,),
+            ("400302", "400500", "600004", "126046", "126045", "126021", "126037", "130315"),
+        ),
+        ErrorRule(
+            (Cause.LOCATION_RESTRICTED,), pattern=r"unavailable in your current area|country/region is currently not"
+        ),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("411100", "130201", "130302", "126002", "400303", "400700", "260210")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("112010", "126047", "126048", "126005", "101030", "400200", "130310")),
+        ErrorRule((Cause.RATE_LIMITED,), ("429000", "429", "1015")),
+        ErrorRule((Cause.RATE_LIMITED,), ("200002", "403"), r"too many|frequen|rate"),
+        ErrorRule(
+            (Cause.EXCHANGE_UNAVAILABLE,), ("500000", "500", "503", "503000", "408000", "230005", "520000", "504000")
+        ),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), pattern=r"maintenance|system upgrade|service (is )?unavailable"),
+    )
+    guide = Guide(
+        key_page="https://www.kucoin.com/account/api",
+        steps=(
+            N_("Log in at KuCoin, open API Management and choose Create API, type API Trading."),
+            N_(
+                "Give the key a name and choose a passphrase. You need it here again: KuCoin cannot show it to you later."
+            ),
+            N_("Tick the boxes shown here and no others."),
+            N_("Choose “Yes” at IP restriction and enter your address, then confirm with your 2FA code."),
+            N_("Copy the API Key and the API Secret."),
+        ),
+        ip_step=N_("Paste this address into the IP restriction. KuCoin takes up to 20."),
+        shown_once=N_("KuCoin shows the API Secret once. Copy it before you close the window."),
+        expiry_rule=N_(
+            "Without an IP restriction a KuCoin key that may trade is removed after 30 days without use. With one it stays."
+        ),
+        max_ips=20,
+        sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot."),
+    )
+
+    # A refusal for one of these judged the order itself (amount, price, balance, mode), so the key was let through.
+    ORDER_JUDGED = frozenset(
+        "200004 210021 230003 300000 300003 300009 300011 300012 330005 330008 330012 400100 400330 400350 400370 400600 "
+        "400760 600100 600101 126003 126013 126022 126029 126030 126033 126044 130203".split()
+    )
+
+    def succeeded(self, answer: Answer) -> bool:
+        body = answer.object
+        return (
+            answer.status is not None and 200 <= answer.status < 300 and body.get("code") == SUCCESS and "data" in body
+        )
+
+    def server_time_ms(self, answer: Answer) -> int | None:
+        return positive_int(answer.object.get("data"))
+
+    def seen_address(self, answer: Answer) -> str | None:
+        body = answer.object
+        seen = addresses(body.get("data")).addresses if body.get("code") == SUCCESS else ()
+        return seen[0] if len(seen) == 1 else None
+
+    def service_open(self, answer: Answer) -> bool | None:
+        data = answer.object.get("data")
+        status = cast("dict[str, Any]", data).get("status") if isinstance(data, dict) else None
+        return {"open": True, "close": False, "cancelonly": False}.get(status) if isinstance(status, str) else None
+
+    def read_report(
+        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
+    ) -> KeyReport | None:
+        if not isinstance(body, dict):
+            return None
+        outer = cast("dict[str, Any]", body)
+        data = outer.get("data")
+        if outer.get("code") != SUCCESS or not isinstance(data, dict):
+            return None
+        fields = cast("dict[str, Any]", data)
+        if "permission" not in fields or not same_key(fields.get("apiKey"), api_key):
+            return None
+        words = split_words(fields["permission"])
+        report = grants_from_words(self, words or (), whole=words is not None)
+        expires_at, evidence = _expiry(fields)
+        uid, parent = fields.get("uid"), fields.get("parentUid")
+        master = fields.get("isMaster")
+        return report.model_copy(
+            update={
+                "ip_restriction": addresses(fields.get("ipWhitelist")),
+                "expires_at": expires_at,
+                "expiry_evidence": evidence,
+                "account_id": str(uid) if isinstance(uid, (int, str)) and not isinstance(uid, bool) else None,
+                "is_sub": not master if isinstance(master, bool) else (True if parent else None),
+                "label": text_or_none(fields.get("remark")),
+                "created_at": _time(fields.get("createdAt")),
+            }
+        )
+
+    def report_cause(self, body: object) -> Cause | None:
+        report = self.read_report(body)
+        expired = report is not None and report.expires_at is not None and report.expires_at <= datetime.now(UTC)
+        return Cause.EXPIRED_KEY if expired else None
+
+    def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
+        body = answer.object
+        if body.get("code") != SUCCESS:
+            return None
+        data = body.get("data")
+        if market is Market.SPOT:
+            return free_balances(data, "currency", "available")
+        return free_balances([data], "currency", "availableBalance")
+
+    def read_orders(self, market: Market, answer: Answer) -> int | None:
+        body = answer.object
+        rows: object = body.get("data") if body.get("code") == SUCCESS else None
+        if market is Market.FUTURES:
+            total = cast("dict[str, Any]", rows).get("totalNum") if isinstance(rows, dict) else None
+            number = decimal(total)
+            return int(number) if number is not None and number >= 0 else None
+        return len(cast("list[object]", rows)) if isinstance(rows, list) else None
+
+    def dry_run_proves(self, answer: Answer) -> bool:
+        return self.error_code(answer.object) in self.ORDER_JUDGED
+
+
+def _time(value: object) -> datetime | None:
+    milliseconds = positive_int(value)
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds is not None else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _expiry(fields: dict[str, Any]) -> tuple[datetime | None, ExpiryEvidence]:
+    """A missing field is unknown; `null` says that the key does not end."""
+    if "expiredAt" not in fields:
+        return None, ExpiryEvidence.NONE
+    if fields["expiredAt"] is None:
+        return None, ExpiryEvidence.FIELD
+    at = _time(fields["expiredAt"])
+    return at, ExpiryEvidence.FIELD if at is not None else ExpiryEvidence.NONE
+
+
+EXCHANGE = Kucoin()

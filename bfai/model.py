@@ -1,0 +1,403 @@
+"""The nouns of the workbench. This module imports nothing else of bfai.
+
+All values are immutable. Times are aware and in UTC, durations in milliseconds, money is `Decimal`.
+Nothing here but `Credentials` ever holds a secret, and `Credentials` never shows what it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.types import AwareDatetime
+
+
+class Market(StrEnum):
+    SPOT = "spot"
+    FUTURES = "futures"
+
+
+class Environment(StrEnum):
+    LIVE = "live"
+    TESTNET = "testnet"
+    DEMO = "demo"
+    SIMULATOR = "simulator"
+
+    @property
+    def touches_money(self) -> bool:
+        """Whether a withdrawal there could move real money. The simulator behaves like a live account on purpose."""
+        return self in (Environment.LIVE, Environment.SIMULATOR)
+
+
+class Permission(StrEnum):
+    READ = "read"
+    SPOT_TRADE = "spot_trade"
+    FUTURES_TRADE = "futures_trade"
+    MARGIN = "margin"
+    TRANSFER = "transfer"
+    WITHDRAW = "withdraw"
+
+
+class GrantState(StrEnum):
+    GRANTED = "granted"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+
+
+class Evidence(StrEnum):
+    DECLARED = "declared"  # the exchange's own report on this key says so
+    PROBED = "probed"  # a harmless call gated by that right worked, or was refused for that right
+    NONE = "none"
+
+
+class Outcome(StrEnum):
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+class Status(StrEnum):
+    ONLINE = "online"
+    CONNECTED = "connected"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    UNTESTED = "untested"
+
+    @property
+    def ok(self) -> bool:
+        return self in (Status.ONLINE, Status.CONNECTED)
+
+
+class Cause(StrEnum):
+    INVALID_KEY = "invalid_key"
+    INVALID_SECRET = "invalid_secret"
+    INVALID_PASSPHRASE = "invalid_passphrase"
+    MALFORMED_CREDENTIALS = "malformed_credentials"
+    EXPIRED_KEY = "expired_key"
+    WRONG_ENVIRONMENT = "wrong_environment"
+    IP_NOT_ALLOWED = "ip_not_allowed"
+    PERMISSION_MISSING = "permission_missing"
+    WITHDRAW_ENABLED = "withdraw_enabled"
+    WITHDRAW_UNKNOWN = "withdraw_unknown"
+    CLOCK_SKEW = "clock_skew"
+    RATE_LIMITED = "rate_limited"
+    EXCHANGE_UNAVAILABLE = "exchange_unavailable"
+    LOCATION_RESTRICTED = "location_restricted"
+    ACCOUNT_RESTRICTED = "account_restricted"
+    LOCAL_NETWORK = "local_network"
+    AMBIGUOUS = "ambiguous"
+    UNEXPECTED_RESPONSE = "unexpected_response"
+
+    @property
+    def passes_by_itself(self) -> bool:
+        return self in _PASSING
+
+    @property
+    def may_be_saved(self) -> bool:
+        """Whether a new connection that failed for this cause may be stored, to be mended later."""
+        return self in _PASSING or self in _MENDABLE
+
+
+_PASSING = frozenset(
+    {
+        Cause.EXCHANGE_UNAVAILABLE,
+        Cause.LOCAL_NETWORK,
+        Cause.RATE_LIMITED,
+        Cause.CLOCK_SKEW,
+        Cause.LOCATION_RESTRICTED,
+    }
+)
+_MENDABLE = frozenset({Cause.IP_NOT_ALLOWED, Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED})
+
+
+class CheckName(StrEnum):
+    REACH = "reach"
+    CLOCK = "clock"
+    KEY = "key"
+    PERMISSIONS = "permissions"
+    WITHDRAW_OFF = "withdraw_off"
+    BALANCE = "balance"
+    STATUS = "status"
+    TRADE = "trade"
+    FUTURES = "futures"
+    IP_RESTRICTION = "ip_restriction"
+    EXPIRY = "expiry"
+    LEAST_PRIVILEGE = "least_privilege"
+    SUB_ACCOUNT = "sub_account"
+
+
+REQUIRED_CHECKS = (
+    CheckName.REACH,
+    CheckName.CLOCK,
+    CheckName.KEY,
+    CheckName.PERMISSIONS,
+    CheckName.WITHDRAW_OFF,
+    CheckName.BALANCE,
+    CheckName.STATUS,
+    CheckName.TRADE,
+    CheckName.FUTURES,
+)
+ADVICE_CHECKS = (CheckName.IP_RESTRICTION, CheckName.EXPIRY, CheckName.LEAST_PRIVILEGE, CheckName.SUB_ACCOUNT)
+
+
+class Advice(StrEnum):
+    """Why a working connection is `connected` and not `online`."""
+
+    NO_IP_RESTRICTION = "no_ip_restriction"
+    IP_RESTRICTION_UNKNOWN = "ip_restriction_unknown"
+    EXPIRES_SOON = "expires_soon"
+    TRANSFER_ALLOWED = "transfer_allowed"
+    FUTURES_NOT_NEEDED = "futures_not_needed"
+    MARGIN_NOT_NEEDED = "margin_not_needed"
+    CLOCK_CORRECTED = "clock_corrected"
+    ESCALATION = "escalation"
+    WITHDRAW_CONFIRMED = "withdraw_confirmed"
+    RIGHT_UNKNOWN = "right_unknown"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Message(_Frozen):
+    """A sentence to be shown: an English text that is a gettext message id, and its parameters.
+
+    Rendered by `bfai.i18n`, so that a stored result speaks the language of whoever reads it.
+    """
+
+    text: str
+    params: dict[str, str | int | float] = {}
+
+
+class Grant(_Frozen):
+    """One permission's state, how it is known, and the exchange's own words that say so."""
+
+    state: GrantState = GrantState.UNKNOWN
+    evidence: Evidence = Evidence.NONE
+    words: tuple[str, ...] = ()
+
+
+class IpRestriction(_Frozen):
+    """`granted`: the key is bound to addresses; `denied`: it is not; `addresses` holds the readable ones."""
+
+    state: GrantState = GrantState.UNKNOWN
+    addresses: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+
+
+class ExpiryEvidence(StrEnum):
+    FIELD = "field"
+    RULE = "rule"
+    NONE = "none"
+
+
+class KeyReport(_Frozen):
+    """What a key may do, as far as it is known, with evidence for each claim. Never holds the key."""
+
+    grants: dict[Permission, Grant] = {}
+    words: tuple[str, ...] = ()
+    unknown_words: tuple[str, ...] = ()
+    escalations: tuple[str, ...] = ()
+    ip_restriction: IpRestriction = IpRestriction()
+    expires_at: AwareDatetime | None = None
+    expiry_evidence: ExpiryEvidence = ExpiryEvidence.NONE
+    account_id: str | None = None
+    is_sub: bool | None = None
+    label: str | None = None
+    pairs: tuple[str, ...] | None = None
+    created_at: AwareDatetime | None = None
+
+    def grant(self, permission: Permission) -> Grant:
+        return self.grants.get(permission, Grant())
+
+    def state(self, permission: Permission) -> GrantState:
+        return self.grant(permission).state
+
+    def with_grant(self, permission: Permission, grant: Grant) -> KeyReport:
+        return self.model_copy(update={"grants": {**self.grants, permission: grant}})
+
+    def content_hash(self) -> str:
+        """Hex SHA-256 of the canonical JSON: equal reports are stored once."""
+        return _digest(self.model_dump(mode="json"))
+
+    def rights_hash(self) -> str:
+        """Hex SHA-256 of what the key may do and from where: a confirmation by the trader holds only while it is equal."""
+        dumped = self.model_dump(mode="json", include={"grants", "words", "unknown_words", "escalations"})
+        return _digest({**dumped, "ip": self.ip_restriction.model_dump(mode="json")})
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class Diagnosis(_Frozen):
+    """Why a test failed. `candidates` holds every cause that the answer fits, likeliest first.
+
+    `exchange_said` is redacted. `permission` is the right that is missing for what the trader wants, never `withdraw`.
+    `retry_after_s` is how long to wait where waiting is the remedy. The remedy is derived (`bfai.diagnosis.remedy`).
+    """
+
+    cause: Cause
+    candidates: tuple[Cause, ...]
+    permission: Permission | None = None
+    exchange_said: str | None = None
+    seen_ip: str | None = None
+    retry_after_s: float | None = None
+    check: CheckName | None = None
+
+
+class Check(_Frozen):
+    """One step of a test. `latency_ms` is None where no request belongs to it."""
+
+    name: CheckName
+    outcome: Outcome
+    latency_ms: float | None = None
+    detail: Message = Message(text="")
+
+
+class Sent(_Frozen):
+    """One line of the receipt: what was sent, without query, headers or body."""
+
+    method: str
+    host: str
+    path: str
+    purpose: str
+    at: AwareDatetime
+    status: int | None = None
+    latency_ms: float | None = None
+    dry_run: bool = False
+
+
+class TestRun(_Frozen):
+    """One connection test, finished."""
+
+    __test__ = False  # not a test class, whatever its name suggests to pytest
+
+    id: str
+    connection_id: str | None = None
+    exchange: str
+    region: str
+    environment: Environment
+    market: Market
+    status: Status
+    diagnosis: Diagnosis | None = None
+    checks: tuple[Check, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    key_report: KeyReport | None = None
+    confirmed_at: AwareDatetime | None = None
+    balances: dict[str, str] = {}
+    seen_ip: str | None = None
+    clock_offset_ms: float | None = None
+    receipt: tuple[Sent, ...] = ()
+    started_at: AwareDatetime
+    duration_ms: float
+
+    def check(self, name: CheckName) -> Check | None:
+        return next((check for check in self.checks if check.name is name), None)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something about the exchange: our own dead network does not."""
+        return self.diagnosis is None or self.diagnosis.cause is not Cause.LOCAL_NETWORK
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+
+
+class Target(_Frozen):
+    """What a test is about, apart from the key: which exchange, where, and for which market."""
+
+    exchange: str
+    market: Market = Market.SPOT
+    region: str = "global"
+    environment: Environment = Environment.LIVE
+    egress_proxy: str | None = None
+
+
+class Connection(_Frozen):
+    """A named link to one account on one exchange through one API key. `key_hint` is the key's last four characters."""
+
+    id: str
+    name: Name
+    target: Target
+    used_by: str = ""
+    note: str = ""
+    key_hint: str
+    created_at: AwareDatetime
+    key_since: AwareDatetime
+    status: Status = Status.UNTESTED
+    last_run_id: str | None = None
+    last_tested_at: AwareDatetime | None = None
+    confirmed_at: AwareDatetime | None = None
+    confirmed_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """API key, secret, and the passphrase where the exchange has one. Shows nothing; lives in memory only while used."""
+
+    api_key: str
+    secret: str
+    passphrase: str | None = None
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+    __str__ = __repr__
+
+    @property
+    def hint(self) -> str:
+        """The last four characters of the key, or nothing where the key is too short to hide the rest."""
+        return self.api_key[-4:] if len(self.api_key) >= 12 else ""
+
+    def secrets(self) -> tuple[str, ...]:
+        """All values that must never be printed."""
+        return tuple(value for value in (self.api_key, self.secret, self.passphrase) if value)
+
+    def fields(self) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in (("api_key", self.api_key), ("secret", self.secret), ("passphrase", self.passphrase))
+            if value is not None
+        }
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Credentials:
+        return cls(fields["api_key"], fields["secret"], fields.get("passphrase"))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("Credentials are never pickled")
+
+
+class AuditEntry(_Frozen):
+    """One append-only line: who did what to which thing. `detail` never holds a secret."""
+
+    at: AwareDatetime
+    action: str
+    subject: str = ""
+    detail: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def worst_first(statuses: Iterable[Status]) -> list[Status]:
+    """Statuses in the order in which they ask for attention."""
+    order = (Status.BLOCKED, Status.FAILED, Status.UNTESTED, Status.CONNECTED, Status.ONLINE)
+    return sorted(statuses, key=order.index)
+
+
+class BfaiError(Exception):
+    """Anything that the workbench refuses, in words for the trader: what is wrong and what to do."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message.text.format_map(message.params))
+        self.message = message
