@@ -1,0 +1,721 @@
+"""One connection test: what is asked, what each check concludes from it, and the verdict.
+
+Every call is independent of the others, so all go out at once and a healthy connection takes one round trip. Only a wrong
+clock needs a second one. The verdict is a pure function of the answers: `judge` can be run again when the trader confirms
+that withdrawal is off, without asking the exchange.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from bfai.diagnosis import KEY_CAUSES, diagnose, merge
+from bfai.exchanges.base import Answer, Call, Exchange, Role
+from bfai.i18n import N_
+from bfai.model import (
+    ADVICE_CHECKS,
+    REQUIRED_CHECKS,
+    Advice,
+    Cause,
+    Check,
+    CheckName,
+    Credentials,
+    Diagnosis,
+    Environment,
+    Evidence,
+    Grant,
+    GrantState,
+    KeyReport,
+    Market,
+    Message,
+    Outcome,
+    Permission,
+    Status,
+    Target,
+    TestRun,
+    utc_now,
+)
+from bfai.transport import Client, Transport
+
+CLOCK_TOLERANCE_MS = 1000.0  # MEXC refuses a timestamp that is a second ahead; the others allow more
+EXPIRY_NEAR = timedelta(days=14)
+CONFIRMATION_HOLDS = timedelta(days=30)
+MAX_TESTS_IN_FLIGHT = 32
+KEPT_BALANCES = 30
+_MONEY_FIRST = ("USDT", "USDC", "USD", "EUR", "BTC", "ETH")
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The trader looked at the exchange and says that this very key cannot withdraw."""
+
+    at: datetime
+    rights_hash: str
+
+    def holds(self, report: KeyReport, now: datetime) -> bool:
+        """It ends after 30 days, and at once when the key report says anything else than it did then."""
+        return self.rights_hash == report.rights_hash() and self.at <= now <= self.at + CONFIRMATION_HOLDS
+
+
+def expected_checks(market: Market) -> tuple[CheckName, ...]:
+    """The checks of a test for this market, in the order in which they are shown."""
+    return tuple(
+        name for name in (*REQUIRED_CHECKS, *ADVICE_CHECKS) if name is not CheckName.FUTURES or market is Market.FUTURES
+    )
+
+
+OnCheck = Callable[[Check], None]
+
+
+async def run_test(
+    exchange: Exchange,
+    target: Target,
+    credentials: Credentials,
+    transport: Transport,
+    *,
+    others: Iterable[Exchange] = (),
+    connection_id: str | None = None,
+    confirmation: Confirmation | None = None,
+    on_check: OnCheck | None = None,
+    on_answer: Callable[[Answer], None] | None = None,
+) -> TestRun:
+    """Tests one key. Sends declared calls only, stores nothing, raises for nothing that the network or the exchange does.
+
+    `others` are exchanges whose public clock is asked before this one is called unavailable. `on_check` hears of each check
+    as soon as its answers are there, in the order of completion. Credentials that cannot be a key are not sent at all.
+    """
+    started_at, began = utc_now(), time.perf_counter()
+    facts = Facts(exchange, target, credentials, malformed=exchange.check_credentials(credentials))
+    test = _Test(facts, Client(transport, exchange, target, credentials), confirmation, on_check)
+    if not facts.malformed:
+        await test.ask_all()
+        if test.clock_is_refused():
+            await test.ask_again_with_exchange_time()
+        if facts.unreachable():
+            facts.own_network_down = not await _anyone_answers(transport, others, target)
+    test.tell_rest()
+    if on_answer is not None:
+        for answer in facts.answers.values():
+            on_answer(answer)
+    verdict = judge(facts, confirmation)
+    return TestRun(
+        id=uuid.uuid4().hex,
+        connection_id=connection_id,
+        exchange=exchange.id,
+        region=target.region,
+        environment=target.environment,
+        market=target.market,
+        status=verdict.status,
+        diagnosis=verdict.diagnosis,
+        checks=verdict.checks,
+        advice=verdict.advice,
+        key_report=verdict.report,
+        confirmed_at=verdict.confirmed_at,
+        balances=facts.kept_balances(),
+        seen_ip=verdict.diagnosis.seen_ip if verdict.diagnosis else None,
+        clock_offset_ms=round(facts.offset_ms, 1) if facts.offset_ms is not None else None,
+        receipt=tuple(test.client.receipt),
+        started_at=started_at,
+        duration_ms=round((time.perf_counter() - began) * 1000, 1),
+    )
+
+
+def confirm(run: TestRun, at: datetime) -> TestRun:
+    """The same run after the trader confirmed that withdrawal is off: `connected`, never better.
+
+    Only a run that was blocked for nothing else than an untold withdrawal right can be confirmed; any other comes back as
+    it was.
+    """
+    if run.diagnosis is None or run.diagnosis.cause is not Cause.WITHDRAW_UNKNOWN or run.status is not Status.BLOCKED:
+        return run
+    checks = tuple(_CONFIRMED if check.name is CheckName.WITHDRAW_OFF else check for check in run.checks)
+    return run.model_copy(
+        update={
+            "status": Status.CONNECTED,
+            "diagnosis": None,
+            "checks": checks,
+            "advice": (*run.advice, Advice.WITHDRAW_CONFIRMED),
+            "confirmed_at": at,
+        }
+    )
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything that the answers of one test say, before the verdict."""
+
+    exchange: Exchange
+    target: Target
+    credentials: Credentials
+    malformed: tuple[Message, ...] = ()
+    answers: dict[Role, Answer] = field(default_factory=dict[Role, Answer])
+    diagnoses: dict[Role, Diagnosis | None] = field(default_factory=dict[Role, Diagnosis | None])
+    offset_ms: float | None = None
+    clock_corrected: bool = False
+    own_network_down: bool = False
+
+    def take(self, call: Call, answer: Answer) -> None:
+        self.answers[call.role] = answer
+        self.diagnoses[call.role] = diagnose(answer, self.exchange, secrets=self.credentials.secrets())
+
+    def latency(self, role: Role) -> float | None:
+        answer = self.answers.get(role)
+        return answer.latency_ms if answer else None
+
+    def calls(self) -> tuple[Call, ...]:
+        return self.exchange.plan(self.target.market)
+
+    def signed(self) -> list[tuple[Call, Diagnosis | None]]:
+        """The judged answers of the signed calls so far."""
+        return [
+            (call, self.diagnoses[call.role]) for call in self.calls() if call.signed and call.role in self.diagnoses
+        ]
+
+    def unreachable(self) -> bool:
+        """Whether nothing at all came back, so that it may be our own network."""
+        return bool(self.answers) and all(answer.status is None for answer in self.answers.values())
+
+    def report(self) -> KeyReport | None:
+        """The key's own report, completed by what harmless calls proved. None where the key call gave no success."""
+        answer = self.answers.get(Role.KEY_INFO)
+        if answer is None or self.diagnoses.get(Role.KEY_INFO) is not None or answer.sent is None:
+            return None
+        return self.exchange.read_report(answer.json, received_at=answer.sent.at, api_key=self.credentials.api_key)
+
+    def probed_report(self) -> KeyReport:
+        report = self.report() or KeyReport()
+        for call, diagnosis in self.signed():
+            if call.right is None or report.state(call.right) is not GrantState.UNKNOWN:
+                continue
+            if diagnosis is None or self._proved(call):
+                report = report.with_grant(call.right, Grant(state=GrantState.GRANTED, evidence=Evidence.PROBED))
+            elif diagnosis.cause is Cause.PERMISSION_MISSING and call.role is Role.DRY_RUN:
+                report = report.with_grant(call.right, Grant(state=GrantState.DENIED, evidence=Evidence.PROBED))
+        account = self.answers.get(Role.ACCOUNT)
+        if report.account_id is None and account is not None and self.diagnoses.get(Role.ACCOUNT) is None:
+            uid = account.object.get("uid")
+            if isinstance(uid, (str, int)) and not isinstance(uid, bool):
+                report = report.model_copy(update={"account_id": str(uid)})
+        return report
+
+    def _proved(self, call: Call) -> bool:
+        answer = self.answers[call.role]
+        return call.dry_run and answer.status is not None and self.exchange.dry_run_proves(answer)
+
+    def dry_run_problem(self) -> Diagnosis | None:
+        """Why the dry-run order was refused, or None where it was let through."""
+        call = next((call for call in self.calls() if call.role is Role.DRY_RUN), None)
+        if call is None or self._proved(call):
+            return None
+        return self.diagnoses.get(Role.DRY_RUN)
+
+    def balances(self) -> dict[str, Decimal] | None:
+        answer = self.answers.get(Role.BALANCE)
+        if answer is None or self.diagnoses.get(Role.BALANCE) is not None:
+            return None
+        return self.exchange.read_balances(self.target.market, answer)
+
+    def kept_balances(self) -> dict[str, str]:
+        free = self.balances() or {}
+        names = sorted(free, key=lambda name: (_MONEY_FIRST.index(name) if name in _MONEY_FIRST else 99, name))
+        return {name: format(free[name], "f") for name in names[:KEPT_BALANCES]}
+
+
+_NEEDS: Mapping[CheckName, frozenset[Role]] = {
+    CheckName.BALANCE: frozenset({Role.BALANCE}),
+    CheckName.STATUS: frozenset({Role.ORDERS, Role.SERVICE}),
+    CheckName.TRADE: frozenset({Role.DRY_RUN}),
+    CheckName.FUTURES: frozenset({Role.BALANCE, Role.DRY_RUN}),
+}
+"""The answers that a check waits for, beside the key report. What the plan does not ask is not waited for."""
+
+
+class _Test:
+    """Sends the calls of one test and tells of each check as soon as it can be concluded."""
+
+    def __init__(
+        self, facts: Facts, client: Client, confirmation: Confirmation | None, on_check: OnCheck | None
+    ) -> None:
+        self.facts = facts
+        self.client = client
+        self._confirmation = confirmation
+        self._on_check = on_check
+        self._told: set[CheckName] = set()
+        self._planned = {call.role for call in facts.calls()}
+
+    async def ask_all(self) -> None:
+        await self._ask(self.facts.calls())
+
+    async def ask_again_with_exchange_time(self) -> None:
+        """Once more, with the exchange's clock instead of ours, whatever was refused for its time."""
+        self.client.clock_offset_ms = self.facts.offset_ms or 0.0
+        self.facts.clock_corrected = True
+        refused = [
+            call
+            for call in self.facts.calls()
+            if (diagnosis := self.facts.diagnoses.get(call.role)) is not None and diagnosis.cause is Cause.CLOCK_SKEW
+        ]
+        await self._ask(refused)
+
+    def clock_is_refused(self) -> bool:
+        """Whether the exchange refused our time and told us its own."""
+        return self.facts.offset_ms is not None and any(
+            diagnosis is not None and diagnosis.cause is Cause.CLOCK_SKEW for _, diagnosis in self.facts.signed()
+        )
+
+    async def _ask(self, calls: Iterable[Call]) -> None:
+        async def one(call: Call) -> None:
+            began = time.time() * 1000
+            answer = await self.client.ask(call)
+            self.facts.take(call, answer)
+            if call.role is Role.TIME:
+                self._measure_clock(answer, began, time.time() * 1000)
+            self._tell(self._concluded())
+
+        await asyncio.gather(*(one(call) for call in calls))
+
+    def _measure_clock(self, answer: Answer, began: float, ended: float) -> None:
+        server = self.facts.exchange.server_time_ms(answer) if self.facts.diagnoses[Role.TIME] is None else None
+        if server is not None:
+            self.facts.offset_ms = server - (began + ended) / 2
+
+    def _concluded(self) -> list[CheckName]:
+        """The checks whose answers are there and good, so that no later answer changes what they say."""
+        if self._on_check is None or self.facts.offset_ms is None:
+            return []
+        if Role.KEY_INFO not in self.facts.answers or self.facts.diagnoses[Role.KEY_INFO] is not None:
+            return [CheckName.REACH]
+        arrived = self.facts.answers.keys()
+        return [
+            name
+            for name in expected_checks(self.facts.target.market)
+            if (_NEEDS.get(name, frozenset()) & self._planned) <= arrived
+        ]
+
+    def tell_rest(self) -> None:
+        self._tell(expected_checks(self.facts.target.market))
+
+    def _tell(self, names: Iterable[CheckName]) -> None:
+        news = [name for name in names if name not in self._told]
+        if self._on_check is None or not news:
+            return
+        judging = _Judge(self.facts, self._confirmation)
+        for name in news:
+            self._told.add(name)
+            self._on_check(judging.check(name)[0])
+
+
+async def _anyone_answers(transport: Transport, others: Iterable[Exchange], target: Target) -> bool:
+    """Whether another exchange's public clock answers from here, whatever it says. True where there is no other to ask."""
+
+    async def asks(exchange: Exchange) -> bool:
+        client = Client(transport, exchange, Target(exchange=exchange.id, egress_proxy=target.egress_proxy))
+        call = next(call for call in exchange.calls if call.role is Role.TIME)
+        return (await client.ask(call)).status is not None
+
+    candidates = [exchange for exchange in others][:3]
+    return any(await asyncio.gather(*(asks(exchange) for exchange in candidates))) if candidates else True
+
+
+# -- judging -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    status: Status
+    diagnosis: Diagnosis | None
+    checks: tuple[Check, ...]
+    advice: tuple[Advice, ...]
+    report: KeyReport | None
+    confirmed_at: datetime | None
+
+
+def judge(facts: Facts, confirmation: Confirmation | None = None) -> Verdict:
+    """The verdict on a finished test. Pure but for the present time, against which dates are held."""
+    judging = _Judge(facts, confirmation)
+    judged = [judging.check(name) for name in expected_checks(facts.target.market)]
+    failures = [replaced for check, diagnosis in judged if (replaced := _about(check, diagnosis)) is not None]
+    withdrawing = next((failure for failure in failures if failure.cause is Cause.WITHDRAW_ENABLED), None)
+    others = [failure for failure in failures if failure.cause is not Cause.WITHDRAW_UNKNOWN]
+    if withdrawing is not None:
+        status, diagnosis = Status.BLOCKED, withdrawing
+    elif others:
+        status, diagnosis = Status.FAILED, others[0]
+    elif failures:
+        status, diagnosis = Status.BLOCKED, failures[0]
+    else:
+        status, diagnosis = (Status.CONNECTED if judging.advice else Status.ONLINE), None
+    return Verdict(
+        status=status,
+        diagnosis=diagnosis,
+        checks=tuple(check for check, _ in judged),
+        advice=tuple(dict.fromkeys(judging.advice)),
+        report=judging.report if judging.key_works else None,
+        confirmed_at=confirmation.at if confirmation and judging.confirmed else None,
+    )
+
+
+def _about(check: Check, diagnosis: Diagnosis | None) -> Diagnosis | None:
+    return diagnosis.model_copy(update={"check": check.name}) if diagnosis is not None else None
+
+
+_CONFIRMED = Check(
+    name=CheckName.WITHDRAW_OFF,
+    outcome=Outcome.WARN,
+    detail=Message(text=N_("not told by the exchange; you confirmed that it is off")),
+)
+
+Judged = tuple[Check, Diagnosis | None]
+
+
+class _Judge:
+    """Concludes each check from the facts. A check that fails comes with its diagnosis."""
+
+    def __init__(self, facts: Facts, confirmation: Confirmation | None) -> None:
+        self.facts = facts
+        self.exchange = facts.exchange
+        self.advice: list[Advice] = []
+        self.confirmed = False
+        self.report = facts.probed_report()
+        self._confirmation = confirmation
+        self._key = self._judge_key()
+        self._methods: Mapping[CheckName, Callable[[], Judged]] = {
+            CheckName.REACH: self._reach,
+            CheckName.CLOCK: self._clock,
+            CheckName.KEY: lambda: self._key,
+            CheckName.PERMISSIONS: self._permissions,
+            CheckName.WITHDRAW_OFF: self._withdraw_off,
+            CheckName.BALANCE: self._balance,
+            CheckName.STATUS: self._status,
+            CheckName.TRADE: self._trade,
+            CheckName.FUTURES: self._futures,
+            CheckName.IP_RESTRICTION: self._ip_restriction,
+            CheckName.EXPIRY: self._expiry,
+            CheckName.LEAST_PRIVILEGE: self._least_privilege,
+            CheckName.SUB_ACCOUNT: self._sub_account,
+        }
+
+    def check(self, name: CheckName) -> Judged:
+        return self._methods[name]()
+
+    @property
+    def key_works(self) -> bool:
+        return self._key[1] is None or self.facts.report() is not None
+
+    # required
+
+    def _reach(self) -> Judged:
+        name, latency = CheckName.REACH, self.facts.latency(Role.TIME)
+        diagnosis = self.facts.diagnoses.get(Role.TIME)
+        host = self.exchange.region(self.facts.target.region).hosts.get(
+            "spot" if self.facts.target.market is Market.SPOT else "futures", ""
+        )
+        if self.facts.malformed:
+            return _skipped(name, N_("skipped, nothing was asked"))
+        if diagnosis is None and self.facts.offset_ms is not None:
+            return _passed(name, latency, N_("{host} answered"), host=host)
+        if diagnosis is None:
+            diagnosis = Diagnosis(cause=Cause.UNEXPECTED_RESPONSE, candidates=(Cause.UNEXPECTED_RESPONSE,))
+        if self.facts.own_network_down:
+            diagnosis = diagnosis.model_copy(
+                update={"cause": Cause.LOCAL_NETWORK, "candidates": (Cause.LOCAL_NETWORK, Cause.EXCHANGE_UNAVAILABLE)}
+            )
+        return _failed(name, latency, diagnosis)
+
+    def _clock(self) -> Judged:
+        name, offset = CheckName.CLOCK, self.facts.offset_ms
+        latency = self.facts.latency(Role.TIME)
+        if offset is None:
+            return _skipped(name, N_("skipped, no time was told"))
+        seconds = f"{abs(offset) / 1000:.1f}"
+        if self.facts.clock_corrected or abs(offset) >= CLOCK_TOLERANCE_MS:
+            self.advice.append(Advice.CLOCK_CORRECTED)
+            text = (
+                N_("this computer is {seconds} s behind, corrected")
+                if offset > 0
+                else N_("this computer is {seconds} s ahead, corrected")
+            )
+            return _warned(name, latency, text, seconds=seconds)
+        return _passed(name, latency, N_("{seconds} s apart"), seconds=seconds)
+
+    def _judge_key(self) -> Judged:
+        name, latency = CheckName.KEY, self.facts.latency(Role.KEY_INFO)
+        if self.facts.malformed:
+            malformed = Diagnosis(cause=Cause.MALFORMED_CREDENTIALS, candidates=(Cause.MALFORMED_CREDENTIALS,))
+            problem = self.facts.malformed[0]
+            return _failed(name, None, malformed, problem.text, **problem.params)
+        answer = self.facts.answers.get(Role.KEY_INFO)
+        key_info_ok = answer is not None and self.facts.diagnoses.get(Role.KEY_INFO) is None
+        cause = self.exchange.report_cause(answer.json) if answer is not None and key_info_ok else None
+        if cause is not None:
+            return _failed(name, latency, Diagnosis(cause=cause, candidates=(cause,)))
+        judged = self.facts.signed()
+        if not judged:
+            return _skipped(name, N_("skipped, nothing was asked"))
+        problems = [diagnosis for _, diagnosis in judged if diagnosis is not None]
+        if len(problems) < len(judged) or any(problem.cause is Cause.PERMISSION_MISSING for problem in problems):
+            return _passed(name, latency, N_("{exchange} knows the key"), exchange=self.exchange.name)
+        if self.facts.unreachable():
+            return _skipped(name, N_("skipped, the exchange does not answer"))
+        return _failed(name, latency, merge(problems))
+
+    def _key_failed(self) -> bool:
+        return self._key[0].outcome is not Outcome.PASS
+
+    def _permissions(self) -> Judged:
+        name, latency = CheckName.PERMISSIONS, self.facts.latency(Role.KEY_INFO)
+        if self._key_failed() and self.facts.report() is None:
+            return _skipped(name, N_("skipped, needs the key"))
+        diagnosis = self.facts.diagnoses.get(Role.KEY_INFO)
+        if diagnosis is not None and diagnosis.cause in _WAITING:
+            return _failed(name, latency, diagnosis)
+        report = self.facts.report()
+        if report is None or not report.words:
+            self.advice.append(Advice.RIGHT_UNKNOWN)
+            text = N_("{exchange} gave no readable list of rights; asked by harmless calls")
+            return _warned(name, latency, text, exchange=self.exchange.name)
+        if report.unknown_words:
+            self.advice.append(Advice.RIGHT_UNKNOWN)
+            text = N_("unknown right: {words}")
+            return _warned(name, latency, text, words=", ".join(report.unknown_words)[:120])
+        return _passed(name, latency, N_("{count} rights read, all of them known"), count=len(report.words))
+
+    def _withdraw_off(self) -> Judged:
+        name = CheckName.WITHDRAW_OFF
+        if self._key_failed() and self.facts.report() is None:
+            return _skipped(name, N_("skipped, needs the key"))
+        if not self.facts.target.environment.touches_money:
+            return _skipped(
+                name, N_("not needed: no money can leave a {environment} account"), environment=self._environment()
+            )
+        match self.report.state(Permission.WITHDRAW):
+            case GrantState.DENIED:
+                return _passed(
+                    name, None, N_("{exchange} does not list the right to withdraw"), exchange=self.exchange.name
+                )
+            case GrantState.GRANTED:
+                diagnosis = Diagnosis(cause=Cause.WITHDRAW_ENABLED, candidates=(Cause.WITHDRAW_ENABLED,))
+                words = ", ".join(self.report.grant(Permission.WITHDRAW).words)
+                text = N_("{exchange} lists {words}: this key can withdraw")
+                return _failed(name, None, diagnosis, text, exchange=self.exchange.name, words=words)
+            case GrantState.UNKNOWN:
+                if self._confirmation is not None and self._confirmation.holds(self.report, utc_now()):
+                    self.confirmed = True
+                    self.advice.append(Advice.WITHDRAW_CONFIRMED)
+                    return _CONFIRMED, None
+                diagnosis = Diagnosis(
+                    cause=Cause.WITHDRAW_UNKNOWN, candidates=(Cause.WITHDRAW_UNKNOWN, Cause.WITHDRAW_ENABLED)
+                )
+                text = N_("{exchange} does not tell whether this key can withdraw")
+                return _failed(name, None, diagnosis, text, exchange=self.exchange.name)
+
+    def _environment(self) -> str:
+        return {Environment.TESTNET: "testnet", Environment.DEMO: "demo"}.get(self.facts.target.environment, "")
+
+    def _balance(self) -> Judged:
+        name, latency = CheckName.BALANCE, self.facts.latency(Role.BALANCE)
+        if self._key_failed():
+            return _skipped(name, N_("skipped, needs the key"))
+        diagnosis = self.facts.diagnoses.get(Role.BALANCE)
+        if diagnosis is not None:
+            return _failed(name, latency, self._wanted(diagnosis))
+        balances = self.facts.balances()
+        if balances is None:
+            return _failed(name, latency, _UNEXPECTED)
+        if not balances:
+            return _passed(name, latency, N_("read; the account is empty"))
+        return _passed(name, latency, N_("read; {count} assets with a free balance"), count=len(balances))
+
+    def _status(self) -> Judged:
+        name, latency = CheckName.STATUS, self.facts.latency(Role.ORDERS)
+        service = self.facts.answers.get(Role.SERVICE)
+        if service is not None and self.exchange.service_open(service) is False:
+            closed = Diagnosis(cause=Cause.EXCHANGE_UNAVAILABLE, candidates=(Cause.EXCHANGE_UNAVAILABLE,))
+            text = N_("{exchange} says that trading is closed now")
+            return _failed(name, self.facts.latency(Role.SERVICE), closed, text, exchange=self.exchange.name)
+        if self._key_failed():
+            return _skipped(name, N_("skipped, needs the key"))
+        diagnosis = self.facts.diagnoses.get(Role.ORDERS)
+        if diagnosis is not None:
+            return _failed(name, latency, self._wanted(diagnosis))
+        answer = self.facts.answers.get(Role.ORDERS)
+        count = self.exchange.read_orders(self.facts.target.market, answer) if answer is not None else None
+        if count is None:
+            return _failed(name, latency, _UNEXPECTED)
+        return _passed(name, latency, N_("open orders read: {count}"), count=count)
+
+    def _wanted(self, diagnosis: Diagnosis) -> Diagnosis:
+        """A refused read names the right that is missing for what the trader wants."""
+        if diagnosis.cause is not Cause.PERMISSION_MISSING or diagnosis.permission is not None:
+            return diagnosis
+        return diagnosis.model_copy(update={"permission": Permission.READ})
+
+    def _trade_right(self) -> Permission:
+        return Permission.SPOT_TRADE if self.facts.target.market is Market.SPOT else Permission.FUTURES_TRADE
+
+    def _trade(self) -> Judged:
+        name, latency = CheckName.TRADE, self.facts.latency(Role.DRY_RUN)
+        if self._key_failed():
+            return _skipped(name, N_("skipped, needs the key"))
+        right = self._trade_right()
+        state = self.report.state(right)
+        problem = self.facts.dry_run_problem()
+        if state is GrantState.DENIED:
+            return _failed(name, latency, _missing(right, problem), N_("the right to trade is off"))
+        if problem is not None and problem.cause is not Cause.UNEXPECTED_RESPONSE:
+            if problem.cause is Cause.PERMISSION_MISSING:
+                problem = problem.model_copy(update={"permission": right})
+            return _failed(name, latency, problem)
+        if problem is not None:
+            self.advice.append(Advice.RIGHT_UNKNOWN)
+            return _warned(name, latency, N_("the dry-run order got an answer that no document describes"))
+        if Role.DRY_RUN in self.facts.answers:
+            return _passed(name, latency, N_("a dry-run order was let through; none was placed"))
+        if state is GrantState.GRANTED:
+            return _passed(name, None, N_("{exchange} lists the right to trade"), exchange=self.exchange.name)
+        self.advice.append(Advice.RIGHT_UNKNOWN)
+        return _warned(
+            name, None, N_("{exchange} does not tell whether this key may trade"), exchange=self.exchange.name
+        )
+
+    def _futures(self) -> Judged:
+        name = CheckName.FUTURES
+        if self._key_failed():
+            return _skipped(name, N_("skipped, needs the key"))
+        match self.report.state(Permission.FUTURES_TRADE):
+            case GrantState.GRANTED:
+                return _passed(name, None, N_("the right to trade futures is on"))
+            case GrantState.DENIED:
+                return _failed(
+                    name, None, _missing(Permission.FUTURES_TRADE, None), N_("the right to trade futures is off")
+                )
+            case GrantState.UNKNOWN:
+                self.advice.append(Advice.RIGHT_UNKNOWN)
+                text = N_("{exchange} does not tell whether this key may trade futures")
+                return _warned(name, None, text, exchange=self.exchange.name)
+
+    # advice
+
+    def _ip_restriction(self) -> Judged:
+        name, restriction = CheckName.IP_RESTRICTION, self.report.ip_restriction
+        if self._key_failed():
+            return _skipped(name, N_("skipped, needs the key"))
+        match restriction.state:
+            case GrantState.GRANTED:
+                count = len(restriction.addresses) + len(restriction.masked)
+                return _passed(name, None, N_("bound to {count} addresses"), count=count)
+            case GrantState.DENIED:
+                self.advice.append(Advice.NO_IP_RESTRICTION)
+                return _warned(name, None, N_("works from any address"))
+            case GrantState.UNKNOWN:
+                self.advice.append(Advice.IP_RESTRICTION_UNKNOWN)
+                text = N_("{exchange} does not tell whether the key is bound to addresses")
+                return _warned(name, None, text, exchange=self.exchange.name)
+
+    def _expiry(self) -> Judged:
+        name, expires_at = CheckName.EXPIRY, self.report.expires_at
+        if self._key_failed():
+            return _skipped(name, N_("skipped, needs the key"))
+        if expires_at is None:
+            return _passed(name, None, N_("no end date told"))
+        left = expires_at - utc_now()
+        if left <= EXPIRY_NEAR:
+            self.advice.append(Advice.EXPIRES_SOON)
+            return _warned(name, None, N_("ends in {days} days"), days=max(0, left.days))
+        return _passed(name, None, N_("ends in {days} days"), days=left.days)
+
+    def _least_privilege(self) -> Judged:
+        name = CheckName.LEAST_PRIVILEGE
+        if self._key_failed():
+            return _skipped(name, N_("skipped, needs the key"))
+        granted = {right for right in Permission if self.report.state(right) is GrantState.GRANTED}
+        surplus: list[Advice] = []
+        if Permission.TRANSFER in granted:
+            surplus.append(Advice.TRANSFER_ALLOWED)
+        if Permission.FUTURES_TRADE in granted and self.facts.target.market is Market.SPOT:
+            surplus.append(Advice.FUTURES_NOT_NEEDED)
+        if Permission.MARGIN in granted:
+            surplus.append(Advice.MARGIN_NOT_NEEDED)
+        if self.report.escalations:
+            surplus.append(Advice.ESCALATION)
+        self.advice.extend(surplus)
+        if surplus:
+            return _warned(name, None, N_("the key may do more than it needs: {count} points"), count=len(surplus))
+        return _passed(name, None, N_("no right that is not needed"))
+
+    def _sub_account(self) -> Judged:
+        name = CheckName.SUB_ACCOUNT
+        if self._key_failed() or self.report.is_sub is None:
+            return _skipped(name, N_("not told"))
+        if self.report.is_sub:
+            return _passed(name, None, N_("a sub-account"))
+        return _passed(name, None, N_("the main account"))
+
+
+_WAITING = frozenset(
+    {Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED, Cause.LOCAL_NETWORK, Cause.LOCATION_RESTRICTED}
+) | (KEY_CAUSES - {Cause.AMBIGUOUS})
+_UNEXPECTED = Diagnosis(
+    cause=Cause.UNEXPECTED_RESPONSE, candidates=(Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE)
+)
+
+_FAILURES: Mapping[Cause, str] = {
+    Cause.INVALID_KEY: N_("refused: the key is not known"),
+    Cause.INVALID_SECRET: N_("refused: the secret does not fit"),
+    Cause.INVALID_PASSPHRASE: N_("refused: the passphrase does not fit"),
+    Cause.MALFORMED_CREDENTIALS: N_("refused: not a whole key"),
+    Cause.EXPIRED_KEY: N_("refused: the key has expired"),
+    Cause.WRONG_ENVIRONMENT: N_("refused: the key belongs elsewhere"),
+    Cause.IP_NOT_ALLOWED: N_("refused: address not on its list"),
+    Cause.PERMISSION_MISSING: N_("refused: a right is missing"),
+    Cause.CLOCK_SKEW: N_("refused: the time is wrong"),
+    Cause.RATE_LIMITED: N_("asked to slow down"),
+    Cause.EXCHANGE_UNAVAILABLE: N_("no answer from the exchange"),
+    Cause.LOCATION_RESTRICTED: N_("not served at this location"),
+    Cause.ACCOUNT_RESTRICTED: N_("refused: the account is restricted"),
+    Cause.LOCAL_NETWORK: N_("no network here"),
+    Cause.AMBIGUOUS: N_("refused without a reason"),
+    Cause.UNEXPECTED_RESPONSE: N_("an answer that no document describes"),
+}
+
+
+def _missing(right: Permission, problem: Diagnosis | None) -> Diagnosis:
+    return Diagnosis(
+        cause=Cause.PERMISSION_MISSING,
+        candidates=(Cause.PERMISSION_MISSING,),
+        permission=right,
+        exchange_said=problem.exchange_said if problem and problem.cause is Cause.PERMISSION_MISSING else None,
+    )
+
+
+def _check(
+    name: CheckName, outcome: Outcome, latency: float | None, text: str, params: Mapping[str, str | int | float]
+) -> Check:
+    return Check(name=name, outcome=outcome, latency_ms=latency, detail=Message(text=text, params=dict(params)))
+
+
+def _passed(name: CheckName, latency: float | None, text: str, **params: str | int | float) -> Judged:
+    return _check(name, Outcome.PASS, latency, text, params), None
+
+
+def _warned(name: CheckName, latency: float | None, text: str, **params: str | int | float) -> Judged:
+    return _check(name, Outcome.WARN, latency, text, params), None
+
+
+def _skipped(name: CheckName, text: str, **params: str | int | float) -> Judged:
+    return _check(name, Outcome.SKIP, None, text, params), None
+
+
+def _failed(
+    name: CheckName, latency: float | None, diagnosis: Diagnosis, text: str | None = None, **params: str | int | float
+) -> Judged:
+    return _check(name, Outcome.FAIL, latency, text or _FAILURES[diagnosis.cause], params), diagnosis

@@ -1,0 +1,549 @@
+"""From an answer to its cause, and from a cause to its remedy.
+
+The cause is judged from HTTP status, headers and raw body, never from a ccxt exception class: `PermissionDenied` is an
+`AuthenticationError` there, clock skew a `NetworkError`, and a page of HTML with status 200 a success.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from bfai.exchanges.base import Answer, ErrorRule, Exchange, Role
+from bfai.i18n import N_
+from bfai.model import (
+    Cause,
+    Diagnosis,
+    Evidence,
+    Grant,
+    GrantState,
+    KeyReport,
+    Market,
+    Message,
+    Permission,
+    Status,
+)
+from bfai.transport import redact, retry_after_seconds
+
+MAX_SAID = 240  # characters of the exchange's own words that are kept
+
+_GENERAL: tuple[ErrorRule, ...] = (
+    ErrorRule((Cause.RATE_LIMITED,), statuses=(429, 418)),
+    ErrorRule(
+        (Cause.RATE_LIMITED,),
+        pattern=r"error(?: code)?:?\s*1015|you are being rate limited|too many requests|access too frequent|request limit\b",
+    ),
+    ErrorRule((Cause.LOCATION_RESTRICTED,), statuses=(451,)),
+    ErrorRule(
+        (Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE),
+        pattern=r"block access from your country|restricted location|not available in your (?:country|region|current area)"
+        r"|unavailable (?:in|for|from) your (?:current )?(?:country|region|area|location)|service restricted"
+        r"|country(?:/| or )region|error(?: code)?:?\s*1009|banned the country",
+    ),
+    ErrorRule(
+        (Cause.EXCHANGE_UNAVAILABLE,),
+        pattern=r"under maintenance|in maintenance|system maintenance|scheduled maintenance|system upgrade",
+    ),
+    ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), statuses=(500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 530)),
+)
+"""What every exchange's network edge says alike."""
+
+_PHRASES: tuple[ErrorRule, ...] = (
+    ErrorRule(
+        (Cause.IP_NOT_ALLOWED,),
+        pattern=r"\bip\b[^.]{0,60}(?:white ?-?list|not allowed|not match|not bound|invalid|incorrect|forbidden)"
+        r"|white ?-?list[^.]{0,40}\bip\b|invalid (?:request )?ip\b",
+    ),
+    ErrorRule((Cause.INVALID_PASSPHRASE, Cause.INVALID_SECRET), pattern=r"passphrase"),
+    ErrorRule(
+        (Cause.CLOCK_SKEW,),
+        pattern=r"recv_?window|timestamp[^.]{0,60}(?:outside|expired|ahead|invalid|window)|invalid[^.]{0,20}timestamp|invalid nonce",
+    ),
+    ErrorRule((Cause.EXPIRED_KEY,), pattern=r"(?:api ?-?key|key|token)[^.]{0,30}expired|expired (?:api )?key"),
+    ErrorRule((Cause.INVALID_SECRET, Cause.INVALID_KEY), pattern=r"signature|\bsign\b[^.]{0,20}(?:error|invalid)"),
+    ErrorRule(
+        (Cause.PERMISSION_MISSING,),
+        pattern=r"permission|not authorized|no authority|missing required scopes?|insufficient scope|access denied, require",
+    ),
+    ErrorRule(
+        (Cause.ACCOUNT_RESTRICTED,),
+        pattern=r"(?:account|user)[^.]{0,40}(?:frozen|suspended|banned|abnormal|restricted|disabled|locked)",
+    ),
+    ErrorRule(
+        (Cause.INVALID_KEY, Cause.EXPIRED_KEY),
+        pattern=r"(?:api|access)[ _-]?key[^.]{0,40}(?:invalid|not exist|not found|incorrect|unknown|error|wrong)"
+        r"|(?:invalid|incorrect|unknown|wrong)[^.]{0,12}(?:api|access)[ _-]?key|not logged in",
+    ),
+)
+"""Last resort for a JSON error whose code no document names: what its sentence says."""
+
+
+# -- one answer --------------------------------------------------------------------------------------------------------
+
+
+def diagnose(answer: Answer, exchange: Exchange | None = None, *, secrets: Iterable[str] = ()) -> Diagnosis | None:
+    """Why this answer is a failure, or None where it is the exchange's documented success.
+
+    Without an exchange only what all network edges have in common is known. The exchange's words come back redacted.
+    """
+    if answer.transport_error is not None:
+        return _below_http(answer)
+    if exchange is not None and exchange.succeeded(answer):
+        return None
+    rule = _first_rule(answer, exchange)
+    said = _said(answer, exchange, secrets)
+    if rule is None:
+        return Diagnosis(
+            cause=Cause.UNEXPECTED_RESPONSE,
+            candidates=(Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK),
+            exchange_said=said,
+        )
+    cause = rule.causes[0] if rule.clear else Cause.AMBIGUOUS
+    permission = None
+    if Cause.PERMISSION_MISSING in rule.causes[:1]:
+        permission = rule.permission or (answer.call.right if answer.call else None)
+        if permission is Permission.WITHDRAW:
+            permission = None
+    return Diagnosis(
+        cause=cause,
+        candidates=rule.causes,
+        permission=permission,
+        exchange_said=said,
+        seen_ip=_address_in(answer.body) if Cause.IP_NOT_ALLOWED in rule.causes else None,
+        retry_after_s=retry_after_seconds(answer.headers) if cause is Cause.RATE_LIMITED else None,
+    )
+
+
+_BELOW_HTTP: Mapping[str, tuple[Cause, ...]] = {
+    "proxy": (Cause.LOCAL_NETWORK,),
+    "tls": (Cause.LOCAL_NETWORK, Cause.EXCHANGE_UNAVAILABLE),
+    "truncated": (Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK),
+    "protocol": (Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK),
+}
+
+
+def _below_http(answer: Answer) -> Diagnosis:
+    """No whole answer came. From one exchange's silence alone nobody can tell whether it is them or us."""
+    kind = answer.transport_error or ""
+    causes = _BELOW_HTTP.get(kind, (Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK))
+    return Diagnosis(cause=causes[0], candidates=causes, exchange_said=None)
+
+
+def _first_rule(answer: Answer, exchange: Exchange | None) -> ErrorRule | None:
+    body = answer.object
+    if exchange is not None:
+        code = exchange.error_code(body) if body else None
+        for rule in exchange.error_rules:
+            if (body or not rule.codes) and rule.fits(code, answer):
+                return rule
+    for rule in _GENERAL:
+        if rule.fits(None, answer):
+            return rule
+    if body:
+        return next((rule for rule in _PHRASES if rule.fits(None, answer)), None)
+    if answer.status == 403:
+        return ErrorRule((Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED))
+    if answer.status == 401:
+        return ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.PERMISSION_MISSING), clear=False)
+    return None
+
+
+def _said(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) -> str | None:
+    """The exchange's own words, short and redacted: code and sentence of a JSON error, or the title of a page."""
+    body = answer.object
+    if body and exchange is not None:
+        words = f"{exchange.error_code(body) or ''} {exchange.error_words(body)}".strip()
+    elif body:
+        words = json.dumps(body, default=str)
+    else:
+        title = re.search(r"<(title|h1)[^>]*>(.*?)</\1>", answer.body, re.IGNORECASE | re.DOTALL)
+        words = title[2] if title else re.sub(r"<[^>]*>", " ", answer.body)
+    words = re.sub(r"\s+", " ", redact(words or answer.error_text, secrets)).strip()
+    words = "".join(character for character in words if character.isprintable())
+    return (words[: MAX_SAID - 1] + "…" if len(words) > MAX_SAID else words) or None
+
+
+_IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
+
+
+def _address_in(text: str) -> str | None:
+    """The first IP address in a refusal: the one that the exchange saw."""
+    for match in (*_IPV4.finditer(text), *_IPV6.finditer(text)):
+        try:
+            return str(ipaddress.ip_address(match[0]))
+        except ValueError:
+            continue
+    return None
+
+
+# -- many answers about one key ----------------------------------------------------------------------------------------
+
+KEY_CAUSES = frozenset(
+    {
+        Cause.INVALID_KEY,
+        Cause.INVALID_SECRET,
+        Cause.INVALID_PASSPHRASE,
+        Cause.MALFORMED_CREDENTIALS,
+        Cause.EXPIRED_KEY,
+        Cause.WRONG_ENVIRONMENT,
+        Cause.IP_NOT_ALLOWED,
+        Cause.CLOCK_SKEW,
+        Cause.ACCOUNT_RESTRICTED,
+        Cause.AMBIGUOUS,
+    }
+)
+"""Causes that are about the key as a whole, not about one call."""
+
+
+def merge(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
+    """One diagnosis for a key that several calls refused: what all of them allow, told by the most definite of them."""
+    about_key = [diagnosis for diagnosis in diagnoses if diagnosis.cause in KEY_CAUSES] or list(diagnoses)
+    most_definite = min(about_key, key=lambda diagnosis: len(diagnosis.candidates))
+    common = tuple(
+        cause for cause in most_definite.candidates if all(cause in diagnosis.candidates for diagnosis in about_key)
+    )
+    if not common or common == most_definite.candidates:
+        return most_definite
+    cause = most_definite.cause if most_definite.cause in common else common[0]
+    return most_definite.model_copy(update={"cause": cause, "candidates": common})
+
+
+# -- pasted text -------------------------------------------------------------------------------------------------------
+
+_NO_ANSWER = re.compile(
+    r"(?P<dns>no such host|name or service not known|getaddrinfo|nodename nor servname|temporary failure in name resolution"
+    r"|ENOTFOUND|EAI_AGAIN|could not contact dns|cannot connect to host .* ssl:default \[(?:name|domain))"
+    r"|(?P<refused>connection refused|ECONNREFUSED)"
+    r"|(?P<network_unreachable>network is unreachable|ENETUNREACH|no route to host|EHOSTUNREACH)"
+    r"|(?P<reset>connection reset|ECONNRESET|server disconnected|remote end closed|connection aborted|broken pipe|EPIPE)"
+    r"|(?P<tls>certificate verify failed|SSLError|ssl: wrong_version|CERTIFICATE_VERIFY)"
+    r"|(?P<proxy>proxyerror|tunnel connection failed|cannot connect to proxy)"
+    r"|(?P<read_timeout>timed? ?out|ETIMEDOUT|RequestTimeout|deadline exceeded)",
+    re.IGNORECASE,
+)
+
+
+def recognise(text: str, exchanges: Iterable[Exchange]) -> Exchange | None:
+    """The exchange that a pasted text speaks of, by its hosts, its ccxt name or its header names."""
+    for exchange in exchanges:
+        hosts = {host for region in exchange.regions for host in region.hosts.values()}
+        if any(host in text for host in hosts) or re.search(exchange.host_pattern, text, re.IGNORECASE):
+            return exchange
+    return None
+
+
+def answer_from_text(text: str, *, status: int | None = None, role: str = "any") -> Answer:
+    """The answer inside what a bot, ccxt or an exchange printed: the JSON in it, a page, or an error without an answer."""
+    found = _embedded_json(text)
+    if found is not None:
+        return Answer(role=role, status=status or _status_in(text), body=found)
+    missing = None if "<html" in text.lower() or status else _NO_ANSWER.search(text)
+    if missing is not None:
+        return Answer(role=role, transport_error=missing.lastgroup, error_text=text[:300])
+    return Answer(role=role, status=status or _status_in(text), body=text)
+
+
+def _embedded_json(text: str) -> str | None:
+    """The first JSON object in the text that is an answer's body, or None."""
+    decoder = json.JSONDecoder()
+    for match in re.finditer(r"[{\[]", text):
+        try:
+            value, end = decoder.raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) or (isinstance(value, list) and match.start() == 0):
+            return text[match.start() : end]
+    return None
+
+
+def _status_in(text: str) -> int | None:
+    """An HTTP status that the text names, as in `HTTP 403` or ccxt's `GET https://… 403 Forbidden`."""
+    match = re.search(
+        r"(?:\bHTTP(?:/[\d.]+)?[ :]+|status(?:[ _]code)?[ =:]+|https://\S+ )([1-5]\d\d)\b", text, re.IGNORECASE
+    )
+    return int(match[1]) if match else None
+
+
+def explain(answer: Answer, exchange: Exchange | None) -> Diagnosis:
+    """A cause for anything that was pasted. What is a documented success, or nothing known, is `unexpected_response`."""
+    found = diagnose(answer, exchange)
+    if found is not None:
+        return found
+    return Diagnosis(
+        cause=Cause.UNEXPECTED_RESPONSE,
+        candidates=(Cause.UNEXPECTED_RESPONSE,),
+        exchange_said=_said(answer, exchange, ()),
+    )
+
+
+def report_in(endpoint: str, body: str, exchange: Exchange) -> KeyReport | None:
+    """What a body that `endpoint` ("GET /path") answered says about the key, or None where it is no success.
+
+    Any other call than the key report proves no more than the right that gates it: flags of the account are no rights.
+    """
+    answer = Answer(status=200, body=body)
+    method, _, path = endpoint.strip().partition(" ")
+    calls = [call for call in exchange.calls if (call.method, call.path) == (method, path)]
+    if not endpoint or any(call.role is Role.KEY_INFO for call in calls):
+        return exchange.read_report(answer.json)
+    if not exchange.succeeded(answer):
+        return None
+    probed = Grant(state=GrantState.GRANTED, evidence=Evidence.PROBED)
+    return KeyReport(grants={call.right: probed for call in calls if call.right is not None})
+
+
+def answer_from_line(line: Mapping[str, Any]) -> Answer:
+    """An answer as `explain --jsonl` takes it. Fields of another type than documented count as absent."""
+    status, headers, body = line.get("http_status"), line.get("headers"), line.get("body")
+    transport_error, error_text = line.get("transport_error"), line.get("error_text")
+    role = line.get("request")
+    text = body if isinstance(body, str) else (json.dumps(body) if isinstance(body, (dict, list)) else "")
+    is_status = isinstance(status, int) and not isinstance(status, bool)
+    if not text and not is_status and not transport_error and isinstance(error_text, str) and error_text:
+        return answer_from_text(error_text, role=role if isinstance(role, str) else "any")
+    return Answer(
+        role=role if isinstance(role, str) else "any",
+        status=status if is_status else None,
+        headers={str(k): str(v) for k, v in cast("dict[Any, Any]", headers).items()}
+        if isinstance(headers, dict)
+        else {},
+        body=text,
+        transport_error=transport_error if isinstance(transport_error, str) and transport_error else None,
+        error_text=error_text if isinstance(error_text, str) else "",
+    )
+
+
+# -- the remedy --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What is wrong and what to do. `value` is something to copy, `wait_s` how long waiting helps, `link` where to go."""
+
+    title: Message
+    text: Message
+    steps: tuple[Message, ...] = ()
+    value: str | None = None
+    link: str | None = None
+    wait_s: float | None = None
+    severity: Status = Status.FAILED
+    said: str | None = None
+
+
+_SENTENCES: Mapping[Cause, str] = {
+    Cause.INVALID_KEY: N_("Copy the key again from {exchange}, whole and without blanks, or make a new one."),
+    Cause.INVALID_SECRET: N_(
+        "Paste the secret again. If it is lost, make a new key: {exchange} shows a secret only once."
+    ),
+    Cause.INVALID_PASSPHRASE: N_(
+        "Type the passphrase that you chose when you made the key. {exchange} says the same when the secret is wrong, so check both."
+    ),
+    Cause.MALFORMED_CREDENTIALS: N_("Copy key and secret again, each into its own box."),
+    Cause.EXPIRED_KEY: N_(
+        "Make a new key at {exchange} and rotate it here. Bind it to your address, so that it lives longer."
+    ),
+    Cause.WRONG_ENVIRONMENT: N_("Choose the region or environment in which the key was made."),
+    Cause.IP_NOT_ALLOWED: N_("Add the address that {exchange} saw to the key's list, then test again."),
+    Cause.PERMISSION_MISSING: N_("Tick the missing box of this key at {exchange}. Leave withdrawal off."),
+    Cause.WITHDRAW_ENABLED: N_(
+        "Take the withdrawal right away from the key at {exchange}, or delete the key. Then test again."
+    ),
+    Cause.WITHDRAW_UNKNOWN: N_("Look at the key's page at {exchange}: is withdrawal off? Then confirm it here."),
+    Cause.CLOCK_SKEW: N_("Set this computer's clock by the internet, then test again."),
+    Cause.RATE_LIMITED: N_(
+        "Wait a little, then test again. Another program may be asking {exchange} from your address."
+    ),
+    Cause.EXCHANGE_UNAVAILABLE: N_("Wait some minutes, then test again. Nothing is wrong with your key."),
+    Cause.LOCATION_RESTRICTED: N_(
+        "{exchange} does not serve the place from which this program asks. Run it where {exchange} serves you."
+    ),
+    Cause.ACCOUNT_RESTRICTED: N_("Log in at {exchange} and read what it asks of you, or write to its support."),
+    Cause.LOCAL_NETWORK: N_("No exchange answers from here. Check your own connection; this test does not count."),
+    Cause.AMBIGUOUS: N_("{exchange} refuses and does not say why. Go through the causes below, likeliest first."),
+    Cause.UNEXPECTED_RESPONSE: N_("{exchange} answered something that no document describes. Test again in a while."),
+}
+
+_TITLES: Mapping[Cause, str] = {
+    Cause.INVALID_KEY: N_("{exchange} does not know this key"),
+    Cause.INVALID_SECRET: N_("The secret does not fit the key"),
+    Cause.INVALID_PASSPHRASE: N_("The passphrase does not fit the key"),
+    Cause.MALFORMED_CREDENTIALS: N_("These are not a whole key and secret"),
+    Cause.EXPIRED_KEY: N_("This key has expired"),
+    Cause.WRONG_ENVIRONMENT: N_("This key belongs to another region"),
+    Cause.IP_NOT_ALLOWED: N_("{exchange} does not accept your address"),
+    Cause.PERMISSION_MISSING: N_("The key lacks a right"),
+    Cause.WITHDRAW_ENABLED: N_("This key can withdraw your money."),
+    Cause.WITHDRAW_UNKNOWN: N_("{exchange} does not tell whether this key can withdraw."),
+    Cause.CLOCK_SKEW: N_("This computer's clock is wrong"),
+    Cause.RATE_LIMITED: N_("{exchange} asks us to slow down"),
+    Cause.EXCHANGE_UNAVAILABLE: N_("{exchange} is not available"),
+    Cause.LOCATION_RESTRICTED: N_("{exchange} does not answer to this location"),
+    Cause.ACCOUNT_RESTRICTED: N_("{exchange} has restricted this account"),
+    Cause.LOCAL_NETWORK: N_("Your own connection is down."),
+    Cause.AMBIGUOUS: N_("{exchange} refuses this key and does not say why."),
+    Cause.UNEXPECTED_RESPONSE: N_("{exchange} answered in an unknown way"),
+}
+
+CAUSE_NAMES: Mapping[Cause, str] = {
+    Cause.INVALID_KEY: N_("Invalid key"),
+    Cause.INVALID_SECRET: N_("Wrong secret"),
+    Cause.INVALID_PASSPHRASE: N_("Wrong passphrase"),
+    Cause.MALFORMED_CREDENTIALS: N_("Incomplete credentials"),
+    Cause.EXPIRED_KEY: N_("Key expired"),
+    Cause.WRONG_ENVIRONMENT: N_("Wrong region or environment"),
+    Cause.IP_NOT_ALLOWED: N_("IP not allowed"),
+    Cause.PERMISSION_MISSING: N_("Right missing"),
+    Cause.WITHDRAW_ENABLED: N_("Withdrawal is on"),
+    Cause.WITHDRAW_UNKNOWN: N_("Withdrawal not told"),
+    Cause.CLOCK_SKEW: N_("Clock differs"),
+    Cause.RATE_LIMITED: N_("Too many requests"),
+    Cause.EXCHANGE_UNAVAILABLE: N_("Exchange unavailable"),
+    Cause.LOCATION_RESTRICTED: N_("Location restricted"),
+    Cause.ACCOUNT_RESTRICTED: N_("Account restricted"),
+    Cause.LOCAL_NETWORK: N_("Own network down"),
+    Cause.AMBIGUOUS: N_("Several causes possible"),
+    Cause.UNEXPECTED_RESPONSE: N_("Unknown answer"),
+}
+"""Short names for lists and charts."""
+
+_PERMISSION_TITLES: Mapping[Permission, str] = {
+    Permission.READ: N_("The key may not read"),
+    Permission.SPOT_TRADE: N_("No trading permission"),
+    Permission.FUTURES_TRADE: N_("No permission to trade futures"),
+}
+
+PERMISSION_NAMES: Mapping[Permission, str] = {
+    Permission.WITHDRAW: N_("Withdraw"),
+    Permission.READ: N_("Read"),
+    Permission.SPOT_TRADE: N_("Trade spot"),
+    Permission.FUTURES_TRADE: N_("Trade futures"),
+    Permission.TRANSFER: N_("Transfer"),
+    Permission.MARGIN: N_("Margin"),
+}
+
+
+def sentence(diagnosis: Diagnosis, exchange: Exchange | None) -> Message:
+    """The remedy in one sentence, as the command line and a card give it."""
+    name = exchange.name if exchange else N_("The exchange")
+    if diagnosis.cause is Cause.IP_NOT_ALLOWED and diagnosis.seen_ip:
+        text = N_("{exchange} saw {ip}, which is not on this key's list. Add it there, then test again.")
+        return Message(text=text, params={"exchange": name, "ip": diagnosis.seen_ip})
+    if diagnosis.cause is Cause.PERMISSION_MISSING and diagnosis.permission and exchange:
+        boxes = _boxes(exchange, diagnosis)
+        if boxes:
+            text = N_("Tick {boxes} of this key at {exchange}. Leave withdrawal off. Then test again.")
+            return Message(text=text, params={"exchange": name, "boxes": boxes})
+    return Message(text=_SENTENCES[diagnosis.cause], params={"exchange": name})
+
+
+def remedy(diagnosis: Diagnosis, exchange: Exchange, market: Market, *, stored: bool) -> Remedy:
+    """What the page shows for a failed or blocked test."""
+    params: dict[str, str | int | float] = {"exchange": exchange.name}
+    title = _TITLES[diagnosis.cause]
+    steps: tuple[str, ...] = ()
+    text = sentence(diagnosis, exchange)
+    link: str | None = exchange.guide.key_page
+    severity = Status.FAILED
+    value: str | None = None
+    match diagnosis.cause:
+        case Cause.WITHDRAW_ENABLED:
+            severity = Status.BLOCKED
+            boxes = ", ".join(exchange.boxes(Permission.WITHDRAW))
+            params["boxes"] = boxes
+            text = Message(
+                text=N_("{exchange} lists the right to withdraw. No strategy can use this connection until it is gone.")
+                if stored
+                else N_(
+                    "{exchange} lists the right to withdraw. The key was refused: nothing was saved, nothing was moved."
+                ),
+                params=params,
+            )
+            steps = (
+                N_(
+                    "Open the key at {exchange} and choose Edit. Where a key cannot be edited, delete it and make a new one."
+                ),
+                N_("Take the tick away from “{boxes}” and confirm with your 2FA code."),
+                N_("Test again here."),
+            )
+        case Cause.WITHDRAW_UNKNOWN:
+            severity = Status.BLOCKED
+            params["boxes"] = ", ".join(exchange.boxes(Permission.WITHDRAW))
+            text = Message(
+                text=N_("Only you can see it. We ask again in 30 days, or when the key changes."),
+                params=params,
+            )
+            steps = (
+                N_("Open the key's page at {exchange}."),
+                N_("Is “{boxes}” empty? Then confirm it here."),
+                N_("Is it ticked? Take the tick away, then test again."),
+            )
+        case Cause.IP_NOT_ALLOWED:
+            value = diagnosis.seen_ip
+            text = Message(
+                text=N_("The key is bound to a list of addresses. The one that {exchange} saw is not on it:")
+                if value
+                else N_(
+                    "The key is bound to a list of addresses, and yours is not on it. {exchange} does not say which it saw."
+                ),
+                params=params,
+            )
+            steps = (
+                N_("Open the key at {exchange} and choose Edit."),
+                N_("Add this address to its list of allowed addresses and confirm with your 2FA code."),
+                N_("Test again."),
+            )
+        case Cause.PERMISSION_MISSING:
+            title = _PERMISSION_TITLES.get(diagnosis.permission, title) if diagnosis.permission else title
+            params["boxes"] = _boxes(exchange, diagnosis) or exchange.name
+            steps = (
+                N_("Open the key at {exchange} and choose Edit."),
+                N_("Tick {boxes}. Leave withdrawal off."),
+                N_("Test again."),
+            )
+        case Cause.INVALID_PASSPHRASE:
+            steps = (
+                N_("Type the passphrase again. Capital letters count."),
+                N_("Paste the secret again as well: {exchange} checks the passphrase with it."),
+                N_("Passphrase forgotten? Make a new key: nobody can show it to you."),
+            )
+        case Cause.INVALID_SECRET | Cause.INVALID_KEY | Cause.MALFORMED_CREDENTIALS:
+            steps = (
+                N_("Copy the key and the secret again from {exchange}."),
+                N_("Is the secret no longer shown? Delete the key there and make a new one."),
+                N_("Test again."),
+            )
+        case Cause.AMBIGUOUS:
+            steps = tuple(_SENTENCES[cause] for cause in diagnosis.candidates if cause is not Cause.AMBIGUOUS)
+        case cause if cause.passes_by_itself:
+            link = None
+        case _:
+            pass
+    return Remedy(
+        title=Message(text=title, params=params),
+        text=text,
+        steps=tuple(Message(text=step, params=params) for step in steps),
+        value=value,
+        link=link,
+        wait_s=_wait(diagnosis),
+        severity=severity,
+        said=diagnosis.exchange_said,
+    )
+
+
+def _boxes(exchange: Exchange, diagnosis: Diagnosis) -> str:
+    return " / ".join(f"“{box}”" for box in exchange.boxes(diagnosis.permission)) if diagnosis.permission else ""
+
+
+def _wait(diagnosis: Diagnosis) -> float | None:
+    match diagnosis.cause:
+        case Cause.RATE_LIMITED:
+            return diagnosis.retry_after_s or 30.0
+        case Cause.EXCHANGE_UNAVAILABLE:
+            return 60.0
+        case _:
+            return None

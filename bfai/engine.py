@@ -1,0 +1,151 @@
+"""Runs tests in the background: one event loop on a thread of its own, one transport, and jobs that outlive a click."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from bfai.connection_test import MAX_TESTS_IN_FLIGHT, Confirmation, expected_checks, run_test
+from bfai.exchanges import all_exchanges
+from bfai.exchanges.base import Answer, Role
+from bfai.i18n import N_
+from bfai.model import BfaiError, Check, CheckName, Credentials, Message, Target, TestRun
+from bfai.transport import Client, Gateway, Transport
+
+_T = TypeVar("_T")
+
+
+class TestJob:
+    """A test that runs or has run. Read it from any thread; it never holds the key."""
+
+    __test__ = False
+
+    def __init__(self, target: Target, connection_id: str | None = None) -> None:
+        self.id = uuid.uuid4().hex
+        self.connection_id = connection_id
+        self.target = target
+        self.expected: tuple[CheckName, ...] = expected_checks(target.market)
+        self.error: Message | None = None
+        self._checks: dict[CheckName, Check] = {}
+        self._run: TestRun | None = None
+        self._finished = threading.Event()
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks concluded so far, in the order in which they are shown."""
+        found = dict(self._checks)
+        return tuple(found[name] for name in self.expected if name in found)
+
+    @property
+    def done(self) -> bool:
+        return self._finished.is_set()
+
+    @property
+    def run(self) -> TestRun | None:
+        return self._run
+
+    def wait(self, timeout: float | None = None) -> TestRun:
+        """The finished run. Raises TimeoutError, or BfaiError where the result could not be kept."""
+        if not self._finished.wait(timeout):
+            raise TimeoutError
+        if self.error is not None:
+            raise BfaiError(self.error)
+        assert self._run is not None
+        return self._run
+
+    def tell(self, check: Check) -> None:
+        self._checks[check.name] = check
+
+    def finish(self, run: TestRun | None, error: Message | None = None) -> None:
+        self._run, self.error = run, error
+        self._finished.set()
+
+
+class Engine:
+    """The event loop and the transport of this process, for one gateway or none."""
+
+    def __init__(self, gateway: Gateway | None, *, rate_limit: bool = True) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bfai-engine", daemon=True)
+        self._thread.start()
+        self._transport = Transport(gateway, rate_limit=rate_limit)
+        self._slots = asyncio.Semaphore(MAX_TESTS_IN_FLIGHT)
+
+    def start(
+        self,
+        job: TestJob,
+        credentials: Credentials,
+        *,
+        confirmation: Confirmation | None = None,
+        keep: Callable[[TestRun], TestRun] | None = None,
+        on_answer: Callable[[Answer], None] | None = None,
+    ) -> None:
+        """Starts the job. `keep` stores the finished run, on a thread of its own; what it gives is the job's run."""
+        self._submit(self._work(job, credentials, confirmation, keep, on_answer))
+
+    async def _work(
+        self,
+        job: TestJob,
+        credentials: Credentials,
+        confirmation: Confirmation | None,
+        keep: Callable[[TestRun], TestRun] | None,
+        on_answer: Callable[[Answer], None] | None,
+    ) -> None:
+        try:
+            async with self._slots:
+                exchanges = all_exchanges()
+                run = await run_test(
+                    exchanges[job.target.exchange],
+                    job.target,
+                    credentials,
+                    self._transport,
+                    others=[exchange for exchange in exchanges.values() if exchange.id != job.target.exchange],
+                    connection_id=job.connection_id,
+                    confirmation=confirmation,
+                    on_check=job.tell,
+                    on_answer=on_answer,
+                )
+            job.finish(await asyncio.to_thread(keep, run) if keep else run)
+        except BfaiError as error:
+            job.finish(None, error.message)
+        except BaseException as error:
+            job.finish(
+                None, Message(text=N_("The test broke off: {kind}. Test again."), params={"kind": type(error).__name__})
+            )
+            if not isinstance(error, Exception):
+                raise
+
+    def own_address(self, timeout: float = 3.0) -> str | None:
+        """This computer's address as an exchange's public call sees it, or None where none tells in time."""
+
+        async def ask() -> str | None:
+            for exchange in all_exchanges().values():
+                for call in exchange.calls:
+                    if call.role is Role.ADDRESS:
+                        client = Client(self._transport, exchange, Target(exchange=exchange.id))
+                        address = exchange.seen_address(await client.ask(call))
+                        if address is not None:
+                            return address
+            return None
+
+        future = self._submit(ask())
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            future.cancel()
+            return None
+
+    def _submit(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def close(self) -> None:
+        """Ends what runs and closes the connections."""
+        if self._loop.is_closed():
+            return
+        self._submit(self._transport.aclose()).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)

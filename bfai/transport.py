@@ -1,0 +1,412 @@
+"""The one way out: declared calls, one shared session, a limiter, a gateway for the simulator, and redaction.
+
+ccxt signs and this module sends. Nothing that is not a declared `Call` of the exchange leaves: the signed address is compared
+with the declaration before a byte is sent, and redirects are never followed, so a signature cannot travel to another host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import ipaddress
+import logging
+import os
+import re
+import ssl
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from bfai.exchanges.base import Answer, Call, Exchange, Region
+from bfai.i18n import N_
+from bfai.model import BfaiError, Credentials, Message, Sent, Target, utc_now
+
+MAX_BODY = 2 * 1024 * 1024  # bytes; the largest documented answer of a test is some 100 kB
+CONNECT_SECONDS = 5.0
+CALL_SECONDS = 8.0
+MAX_RETRY_AFTER = 3600.0
+
+logging.getLogger("ccxt").setLevel(logging.WARNING)  # at DEBUG it prints headers with the key
+
+
+# -- redaction ---------------------------------------------------------------------------------------------------------
+
+HIDDEN = "…"
+_NAMED_SECRETS = re.compile(
+    r"""(?ix)
+    ( (?: signature | sign | accesskey | access[-_]key | api[-_]?key | api[-_]?secret | secret(?:[-_]?key)? | passphrase | password
+        | x-mexc-apikey | kc-api-(?:key|sign|passphrase|partner|partner-sign) | authorization | request-signature )
+      ["']? \s* [=:] \s* (?: bearer \s+ )? ["']? )
+    ( [^\s"'&,;}\]<>]{6,} )
+    """
+)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text without these secrets, in any encoding they travel in, and without values that are named like secrets."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        for form in {secret, quote(secret, safe=""), quote_plus(secret), secret.replace("\n", "\\n")}:
+            if len(form) >= 3:
+                text = text.replace(form, HIDDEN)
+    return _NAMED_SECRETS.sub(lambda match: match[1] + HIDDEN, text)
+
+
+# -- the gateway -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Where exchange hosts are sent instead: an address on this machine, with TLS verified against its own CA."""
+
+    host: str
+    port: int
+    ca_file: Path
+
+    @classmethod
+    def parse(cls, address: str, ca_file: str | Path) -> Gateway:
+        """From "127.0.0.1:PORT". Raises BfaiError for anything that is not loopback or has no readable CA."""
+        host, _, port = address.rpartition(":")
+        try:
+            loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+            number = int(port)
+        except ValueError:
+            loopback, number = False, 0
+        if not loopback or not 0 < number < 65536:
+            raise BfaiError(
+                Message(
+                    text=N_(
+                        "BFAI_GATEWAY must be an address on this computer, such as 127.0.0.1:8443. It is {address}."
+                    ),
+                    params={"address": address},
+                )
+            )
+        path = Path(ca_file)
+        if not path.is_file():
+            raise BfaiError(
+                Message(
+                    text=N_("BFAI_GATEWAY_CA names no readable file: {path}. The simulator prints the right one."),
+                    params={"path": str(path)},
+                )
+            )
+        return cls("127.0.0.1" if host == "localhost" else host.strip("[]"), number, path)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Gateway | None:
+        address = environment.get("BFAI_GATEWAY", "").strip()
+        return cls.parse(address, environment.get("BFAI_GATEWAY_CA", "")) if address else None
+
+
+class _GatewayResolver(AbstractResolver):
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
+        import socket
+
+        address = ipaddress.ip_address(self._gateway.host)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=self._gateway.host,
+                port=self._gateway.port,
+                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                proto=0,
+                flags=0,
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+# -- the limiter -------------------------------------------------------------------------------------------------------
+
+
+class Limiter:
+    """Keeps each declared call below its published rate: a token bucket for each call and address or account."""
+
+    def __init__(self, *, enabled: bool = True) -> None:
+        self.enabled = enabled
+        self._buckets: dict[tuple[str, ...], tuple[float, float]] = {}
+        self._closed_until: dict[str, float] = {}
+
+    async def wait(self, key: tuple[str, ...], per_10s: float) -> None:
+        """Returns when one more call may go. The bucket holds half a period's worth, so any ten seconds stay in the limit."""
+        if not self.enabled:
+            return
+        while True:
+            now = time.monotonic()
+            rate, capacity = per_10s / 20, max(1.0, per_10s / 2)
+            tokens, since = self._buckets.get(key, (capacity, now))
+            tokens = min(capacity, tokens + (now - since) * rate)
+            if tokens >= 1:
+                self._buckets[key] = (tokens - 1, now)
+                return
+            self._buckets[key] = (tokens, now)
+            await asyncio.sleep((1 - tokens) / rate)
+
+    def close(self, key: str, seconds: float) -> None:
+        """The exchange asked for silence."""
+        self._closed_until[key] = time.monotonic() + min(seconds, MAX_RETRY_AFTER)
+
+    def closed_for(self, key: str) -> float:
+        """Seconds until this exchange may be asked again."""
+        return max(0.0, self._closed_until.get(key, 0.0) - time.monotonic())
+
+
+# -- signing -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _prototype(ccxt_id: str) -> Any:
+    import ccxt
+
+    return getattr(ccxt, ccxt_id)({"enableRateLimit": False})
+
+
+class UndeclaredRequest(Exception):
+    """A request that no adapter declares was about to be sent. It was not."""
+
+
+class Client:
+    """Signs and sends the declared calls of one exchange with one key. One instance a test; never shared between tests."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        exchange: Exchange,
+        target: Target,
+        credentials: Credentials | None = None,
+        *,
+        clock_offset_ms: float = 0.0,
+    ) -> None:
+        self.exchange = exchange
+        self.region: Region = exchange.region(target.region)
+        self.clock_offset_ms = clock_offset_ms
+        self.receipt: list[Sent] = []
+        self._transport = transport
+        self._credentials = credentials
+        self._proxy = target.egress_proxy
+        self._account = uuid.uuid4().hex if credentials is None else credentials.api_key
+        signer = copy.copy(_prototype(exchange.ccxt_id))
+        signer.options = dict(signer.options)
+        signer.milliseconds = self._milliseconds
+        if credentials is not None:
+            signer.apiKey, signer.secret, signer.password = (
+                credentials.api_key,
+                credentials.secret,
+                credentials.passphrase or "",
+            )
+        signer.request = self._only_sign
+        self._signer = signer
+
+    def _only_sign(self, path: str, api: Any, method: str, params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Stands where ccxt's own request would be sent: an implicit method then gives what it would send."""
+        return {"method": method, **self._signer.sign(path, api, method, params)}
+
+    def _milliseconds(self) -> int:
+        return int(time.time() * 1000 + self.clock_offset_ms)
+
+    def redact(self, text: str) -> str:
+        return redact(text, self._credentials.secrets() if self._credentials else ())
+
+    async def ask(self, call: Call) -> Answer:
+        """Sends one declared call. Never raises for anything that the network or the exchange does."""
+        if call not in self.exchange.calls:
+            raise UndeclaredRequest(f"{call.method} {call.path} is not declared by {self.exchange.id}")
+        host = self.region.hosts[call.host]
+        limit_key = (host, call.path, self._account if call.limit_by == "account" else (self._proxy or "direct"))
+        await self._transport.limiter.wait(limit_key, call.per_10s)
+        silence_key = f"{self.exchange.id}|{self._proxy or 'direct'}"
+        silence = self._transport.limiter.closed_for(silence_key)
+        if silence > 0:
+            return Answer(role=call.role, status=429, headers={"Retry-After": f"{silence:.0f}"}, call=call)
+        url, headers, body = self._sign(call, host)
+        at, began = utc_now(), time.perf_counter()
+        answer = await self._transport.fetch(call.method, url, headers, body, self._proxy)
+        latency = (time.perf_counter() - began) * 1000
+        sent = Sent(
+            method=call.method,
+            host=host,
+            path=call.path,
+            purpose=call.purpose,
+            at=at,
+            status=answer.status,
+            latency_ms=round(latency, 1),
+            dry_run=call.dry_run,
+        )
+        self.receipt.append(sent)
+        if answer.status in (418, 429):
+            self._transport.limiter.close(silence_key, retry_after_seconds(answer.headers) or 1.0)
+        return Answer(
+            role=call.role,
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            transport_error=answer.transport_error,
+            error_text=self.redact(answer.error_text),
+            sent=sent,
+            latency_ms=round(latency, 1),
+            call=call,
+        )
+
+    def _sign(self, call: Call, host: str) -> tuple[URL, dict[str, str], str | None]:
+        if not call.implicit:
+            return URL(f"https://{host}{call.path}"), dict(self.region.headers), None
+        params = {name: self._fill(value) for name, value in call.params.items()}
+        signed = getattr(self._signer, call.implicit)(params)
+        parts = urlsplit(signed["url"])
+        if (signed["method"], parts.scheme, parts.path) != (call.method, "https", call.path):
+            raise UndeclaredRequest(f"ccxt would send {signed['method']} {parts.path} for {call.method} {call.path}")
+        url = URL(f"https://{host}{parts.path}{'?' + parts.query if parts.query else ''}", encoded=True)
+        headers = {str(name): str(value) for name, value in (signed.get("headers") or {}).items()}
+        return url, {**headers, **self.region.headers}, signed.get("body")
+
+    def _fill(self, value: str | int) -> str | int:
+        match value:
+            case "{api_key}":
+                return self._credentials.api_key if self._credentials else ""
+            case "{nonce}":
+                return uuid.uuid4().hex
+            case _:
+                return value
+
+
+# -- the session -------------------------------------------------------------------------------------------------------
+
+
+class Transport:
+    """The shared HTTP session of one event loop. Use it only from the loop on which it first sent something."""
+
+    def __init__(
+        self, gateway: Gateway | None = None, *, rate_limit: bool = True, call_seconds: float = CALL_SECONDS
+    ) -> None:
+        self.gateway = gateway
+        self.limiter = Limiter(enabled=rate_limit)
+        self._timeout = aiohttp.ClientTimeout(total=call_seconds, sock_connect=min(CONNECT_SECONDS, call_seconds))
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._ssl: ssl.SSLContext | None = None
+
+    async def aclose(self) -> None:
+        sessions, self._sessions = list(self._sessions.values()), {}
+        for session in sessions:
+            await session.close()
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def fetch(
+        self, method: str, url: URL, headers: Mapping[str, str], body: str | None, proxy: str | None = None
+    ) -> Answer:
+        """One HTTP exchange. Every way to fail becomes an `Answer` with a `transport_error`."""
+        try:
+            return await self._once(method, url, headers, body, proxy)
+        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+            # A kept-alive connection may have been closed just now; all declared calls are safe to repeat.
+            return await _as_answer(lambda: self._once(method, url, headers, body, proxy))
+        except Exception as error:  # every kind is named below
+            return _failure(error)
+
+    async def _once(
+        self, method: str, url: URL, headers: Mapping[str, str], body: str | None, proxy: str | None
+    ) -> Answer:
+        session = self._session(proxy)
+        via = proxy if proxy and proxy.startswith("http") and self.gateway is None else None
+        async with session.request(
+            method, url, headers=headers, data=body, proxy=via, allow_redirects=False, timeout=self._timeout
+        ) as response:
+            raw = bytearray()
+            async for chunk in response.content.iter_chunked(65536):
+                raw += chunk
+                if len(raw) > MAX_BODY:
+                    response.close()
+                    return Answer(
+                        status=response.status,
+                        headers=dict(response.headers),
+                        error_text=f"answer larger than {MAX_BODY // 1024} kB",
+                    )
+            return Answer(status=response.status, headers=dict(response.headers), body=raw.decode("utf-8", "replace"))
+
+    def _session(self, proxy: str | None) -> aiohttp.ClientSession:
+        socks = proxy if proxy and proxy.startswith("socks") and self.gateway is None else ""
+        session = self._sessions.get(socks)
+        if session is None or session.closed:
+            session = self._sessions[socks] = aiohttp.ClientSession(
+                connector=self._connector(socks),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "bfai"},
+                trust_env=False,
+            )
+        return session
+
+    def _connector(self, socks: str) -> aiohttp.TCPConnector:
+        if self._ssl is None:
+            self._ssl = ssl.create_default_context(cafile=str(self.gateway.ca_file) if self.gateway else None)
+        options: dict[str, Any] = {"ssl": self._ssl, "limit": 0, "keepalive_timeout": 20}
+        if socks:
+            from aiohttp_socks import ProxyConnector
+
+            return ProxyConnector.from_url(socks, rdns=True, **options)
+        if self.gateway is not None:
+            options["resolver"] = _GatewayResolver(self.gateway)
+            options["use_dns_cache"] = False
+        return aiohttp.TCPConnector(**options)
+
+
+async def _as_answer(attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+    try:
+        return await attempt()
+    except Exception as error:  # every kind is named below
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Answer:
+    """Names what went wrong below HTTP, in the words that the diagnosis knows."""
+    text = redact(f"{type(error).__name__}: {error}")[:300]
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            kind = "dns"
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            kind = "proxy"
+        case aiohttp.ClientSSLError():
+            kind = "tls"
+        case aiohttp.ConnectionTimeoutError():
+            kind = "connect_timeout"
+        case TimeoutError():
+            kind = "read_timeout"
+        case aiohttp.ClientConnectorError():
+            kind = "network_unreachable" if error.errno in (101, 113, 10051, 10065) else "refused"
+        case aiohttp.ClientPayloadError():
+            kind = "truncated"
+        case aiohttp.ServerDisconnectedError() | OSError():
+            kind = "reset"
+        case _ if type(error).__module__.startswith("python_socks") or "Proxy" in type(error).__name__:
+            kind = "proxy"
+        case _:
+            kind = "protocol"
+    return Answer(transport_error=kind, error_text=text)
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """How long the exchange asks to wait: `Retry-After` in seconds, or KuCoin's reset in milliseconds."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    for name, unit in (("retry-after", 1.0), ("gw-ratelimit-reset", 0.001)):
+        try:
+            seconds = float(lower[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < 1e6:
+            return seconds
+    return None

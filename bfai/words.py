@@ -1,0 +1,276 @@
+"""A result in plain sentences: the rights with their evidence, what a thief could do, what to do next.
+
+Everything here is derived from a stored run, so it always speaks the reader's language and today's wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bfai.diagnosis import PERMISSION_NAMES, sentence
+from bfai.exchanges.base import Exchange
+from bfai.i18n import N_
+from bfai.model import (
+    Advice,
+    Cause,
+    Connection,
+    Evidence,
+    ExpiryEvidence,
+    Grant,
+    GrantState,
+    Market,
+    Message,
+    Permission,
+    Status,
+    TestRun,
+    utc_now,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RightRow:
+    """One line of "what this key may do". `permission` is None for the addresses and the expiry below the rights."""
+
+    permission: Permission | None
+    label: Message
+    state: GrantState
+    shown_state: Message
+    evidence: Message
+    boxes: tuple[str, ...] = ()
+
+
+_STATES: Mapping[GrantState, str] = {
+    GrantState.GRANTED: N_("on"),
+    GrantState.DENIED: N_("off"),
+    GrantState.UNKNOWN: N_("not told"),
+}
+_NEEDED: Mapping[Market, frozenset[Permission]] = {
+    Market.SPOT: frozenset({Permission.READ, Permission.SPOT_TRADE}),
+    Market.FUTURES: frozenset({Permission.READ, Permission.FUTURES_TRADE}),
+}
+
+
+def rights_table(run: TestRun, exchange: Exchange) -> list[RightRow]:
+    """The rights of the tested key, withdrawal first, then its addresses and its end. Empty without a key report."""
+    report = run.key_report
+    if report is None:
+        return []
+    order = (*PERMISSION_NAMES,)
+    rows = [
+        RightRow(
+            permission=permission,
+            label=Message(text=PERMISSION_NAMES[permission]),
+            state=report.state(permission),
+            shown_state=Message(text=_STATES[report.state(permission)]),
+            evidence=_evidence(permission, report.grant(permission), run, exchange),
+            boxes=exchange.boxes(permission),
+        )
+        for permission in order
+    ]
+    return [*rows, _address_row(run, exchange), _expiry_row(run, exchange)]
+
+
+def _evidence(permission: Permission, grant: Grant, run: TestRun, exchange: Exchange) -> Message:
+    name: dict[str, str | int | float] = {"exchange": exchange.name}
+    if permission is Permission.WITHDRAW and grant.state is GrantState.UNKNOWN and run.confirmed_at is not None:
+        return Message(
+            text=N_("not told; you confirmed that it is off on {date}"), params={"date": f"{run.confirmed_at:%Y-%m-%d}"}
+        )
+    match grant.state, grant.evidence:
+        case GrantState.GRANTED, Evidence.DECLARED:
+            words = " ".join(f"`{word}`" for word in grant.words)
+            return Message(text=N_("{exchange} says {words}"), params={**name, "words": words})
+        case GrantState.DENIED, Evidence.DECLARED:
+            return Message(text=N_("not in {exchange}'s list; all its words are known"), params=name)
+        case GrantState.GRANTED, _:
+            return Message(text=N_("seen by a harmless call"))
+        case GrantState.DENIED, _:
+            return Message(text=N_("a harmless call was refused for it"))
+        case _:
+            return Message(text=N_("no report, no harmless call tells it"))
+
+
+def _address_row(run: TestRun, exchange: Exchange) -> RightRow:
+    assert run.key_report is not None
+    restriction = run.key_report.ip_restriction
+    name: dict[str, str | int | float] = {"exchange": exchange.name}
+    match restriction.state:
+        case GrantState.GRANTED:
+            shown = ", ".join((*restriction.addresses, *restriction.masked))
+            state, evidence = (
+                N_("bound"),
+                Message(text=N_("{exchange} says {words}"), params={**name, "words": f"`{shown}`"}),
+            )
+        case GrantState.DENIED:
+            state, evidence = (
+                N_("open to any"),
+                Message(text=N_("{exchange}'s list of addresses is empty"), params=name),
+            )
+        case GrantState.UNKNOWN:
+            state, evidence = (
+                N_("not told"),
+                Message(text=N_("{exchange} does not tell the list of addresses"), params=name),
+            )
+    return RightRow(None, Message(text=N_("Addresses")), restriction.state, Message(text=state), evidence)
+
+
+def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
+    report = run.key_report
+    assert report is not None
+    label, name = Message(text=N_("Expiry")), exchange.name
+    if report.expires_at is not None:
+        days = max(0, (report.expires_at - utc_now()).days)
+        state = Message(text=N_("{days} days"), params={"days": days})
+        if report.expiry_evidence is ExpiryEvidence.RULE:
+            return RightRow(
+                None,
+                label,
+                GrantState.GRANTED,
+                state,
+                Message(text=N_("{exchange}'s rule, counted"), params={"exchange": name}),
+            )
+        date = f"{report.expires_at:%Y-%m-%d}"
+        evidence = Message(text=N_("{exchange} says {date}"), params={"exchange": name, "date": date})
+        return RightRow(None, label, GrantState.GRANTED, state, evidence)
+    if report.expiry_evidence is ExpiryEvidence.FIELD:
+        evidence = Message(text=N_("{exchange} says that the key does not end"), params={"exchange": name})
+        return RightRow(None, label, GrantState.DENIED, Message(text=N_("none")), evidence)
+    rule = exchange.guide.expiry_rule
+    open_to_any = report.ip_restriction.state is not GrantState.GRANTED
+    evidence = Message(text=rule) if rule and open_to_any else Message(text=N_("no end date told"))
+    return RightRow(None, label, GrantState.UNKNOWN, Message(text=N_("not told")), evidence)
+
+
+# -- the thief's view --------------------------------------------------------------------------------------------------
+
+_FROM_ANYWHERE = "anywhere"
+_FROM_LIST = "list"
+_FROM_UNKNOWN = "unknown"
+
+_TRADE: Mapping[str, tuple[str, str]] = {
+    _FROM_ANYWHERE: (
+        N_("From any address someone with this key could trade your {amount}."),
+        N_("From any address someone with this key could trade what is on the account."),
+    ),
+    _FROM_LIST: (
+        N_("Only from the addresses on its list could someone with this key trade your {amount}."),
+        N_("Only from the addresses on its list could someone with this key trade what is on the account."),
+    ),
+    _FROM_UNKNOWN: (
+        N_("Someone with this key could trade your {amount}, perhaps from any address."),
+        N_("Someone with this key could trade what is on the account, perhaps from any address."),
+    ),
+}
+_READ: Mapping[str, str] = {
+    _FROM_ANYWHERE: N_("From any address someone with this key could see your account, but not trade."),
+    _FROM_LIST: N_("Only from the addresses on its list could someone with this key see your account, and not trade."),
+    _FROM_UNKNOWN: N_("Someone with this key could see your account, but not trade."),
+}
+_WITHDRAW: Mapping[GrantState, str] = {
+    GrantState.GRANTED: N_("They could also withdraw it."),
+    GrantState.DENIED: N_("They could not withdraw it."),
+    GrantState.UNKNOWN: N_("Whether they could withdraw it, nobody here can tell."),
+}
+
+
+def thief_view(run: TestRun) -> tuple[Message, ...]:
+    """What a stolen key could do, in two sentences, from grants, addresses and balance. Empty without a key report."""
+    report = run.key_report
+    if report is None:
+        return ()
+    place = {
+        GrantState.GRANTED: _FROM_LIST,
+        GrantState.DENIED: _FROM_ANYWHERE,
+        GrantState.UNKNOWN: _FROM_UNKNOWN,
+    }[report.ip_restriction.state]
+    trading = (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN)
+    amount = _amount(run.balances)
+    if any(report.state(right) is not GrantState.DENIED for right in trading):
+        with_amount, without = _TRADE[place]
+        first = Message(text=with_amount, params={"amount": amount}) if amount else Message(text=without)
+    else:
+        first = Message(text=_READ[place])
+    return first, Message(text=_WITHDRAW[report.state(Permission.WITHDRAW)])
+
+
+def _amount(balances: Mapping[str, str]) -> str | None:
+    """The first of the kept balances, which stand in the order of what traders count in."""
+    for asset, free in balances.items():
+        return (
+            f"{Decimal(free).quantize(Decimal('0.01')) if Decimal(free) >= 1 else Decimal(free).normalize():f} {asset}"
+        )
+    return None
+
+
+def is_exposed(run: TestRun) -> bool:
+    """Usable, but open to any address or able to change its own limits."""
+    report = run.key_report
+    if report is None or not run.status.ok:
+        return False
+    return report.ip_restriction.state is GrantState.DENIED or Advice.ESCALATION in run.advice
+
+
+# -- advice and the next step ------------------------------------------------------------------------------------------
+
+_ADVICE: Mapping[Advice, str] = {
+    Advice.NO_IP_RESTRICTION: N_("Bind the key to your address at {exchange}: then a stolen key is useless elsewhere."),
+    Advice.IP_RESTRICTION_UNKNOWN: N_(
+        "{exchange} does not tell whether the key is bound to addresses. Look there, and bind it."
+    ),
+    Advice.EXPIRES_SOON: N_("The key ends in {days} days. Make the next one, then rotate."),
+    Advice.TRANSFER_ALLOWED: N_(
+        "The key may transfer between your accounts. A bot does not need that: untick {boxes}."
+    ),
+    Advice.FUTURES_NOT_NEEDED: N_("The key may trade futures, and this connection is for spot. Untick {boxes}."),
+    Advice.MARGIN_NOT_NEEDED: N_("The key may trade on margin. Untick {boxes} unless you use it."),
+    Advice.CLOCK_CORRECTED: N_("This computer's clock is off by {seconds} s. Set it by the internet."),
+    Advice.WITHDRAW_CONFIRMED: N_(
+        "You confirmed that the key cannot withdraw. We ask again in 30 days, or when the key changes."
+    ),
+    Advice.RIGHT_UNKNOWN: N_(
+        "{exchange} does not tell everything about this key. What is not told counts as possible."
+    ),
+}
+_SURPLUS: Mapping[Advice, Permission] = {
+    Advice.TRANSFER_ALLOWED: Permission.TRANSFER,
+    Advice.FUTURES_NOT_NEEDED: Permission.FUTURES_TRADE,
+    Advice.MARGIN_NOT_NEEDED: Permission.MARGIN,
+}
+
+
+def advice(run: TestRun, exchange: Exchange) -> list[Message]:
+    """What to better on a connection that works, one sentence each."""
+    report = run.key_report
+    messages: list[Message] = []
+    for item in run.advice:
+        params: dict[str, str | int | float] = {"exchange": exchange.name}
+        match item:
+            case Advice.ESCALATION:
+                messages.extend(Message(text=text) for text in (report.escalations if report else ()))
+                continue
+            case Advice.EXPIRES_SOON:
+                ends = report.expires_at if report else None
+                params["days"] = max(0, (ends - utc_now()).days) if ends else 0
+            case Advice.CLOCK_CORRECTED:
+                params["seconds"] = f"{abs(run.clock_offset_ms or 0) / 1000:.1f}"
+            case _ if item in _SURPLUS:
+                params["boxes"] = ", ".join(f"“{box}”" for box in exchange.boxes(_SURPLUS[item]))
+            case _:
+                pass
+        messages.append(Message(text=_ADVICE[item], params=params))
+    return messages
+
+
+def next_step(connection: Connection, run: TestRun | None, exchange: Exchange) -> Message:
+    """The one sentence on a card."""
+    if run is None or connection.status is Status.UNTESTED:
+        return Message(text=N_("Not tested with its present key. Test it once."))
+    if run.diagnosis is not None:
+        if run.diagnosis.cause is Cause.WITHDRAW_ENABLED:
+            text = N_("This key can withdraw. Take that right away at {exchange}, then test again.")
+            return Message(text=text, params={"exchange": exchange.name})
+        return sentence(run.diagnosis, exchange)
+    first = advice(run, exchange)
+    return first[0] if first else Message(text=N_("Nothing to do."))
