@@ -349,7 +349,7 @@ def judge(facts: Facts, confirmation: Confirmation | None = None) -> Verdict:
     if withdrawing is not None:
         status, diagnosis = Status.BLOCKED, withdrawing
     elif others:
-        status, diagnosis = Status.FAILED, others[0]
+        status, diagnosis = Status.FAILED, _what_is_wanted(others)
     elif failures:
         status, diagnosis = Status.BLOCKED, failures[0]
     else:
@@ -362,6 +362,16 @@ def judge(facts: Facts, confirmation: Confirmation | None = None) -> Verdict:
         report=judging.report if judging.key_works else None,
         confirmed_at=confirmation.at if confirmation and judging.confirmed else None,
     )
+
+
+def _what_is_wanted(failures: list[Diagnosis]) -> Diagnosis:
+    """The first failure. Where it is a missing right to read and the right to trade is missing too, the latter is named:
+    it is what the trader came for, and the remedy lists every box that is missing."""
+    first = failures[0]
+    if first.cause is Cause.PERMISSION_MISSING and first.permission is Permission.READ:
+        trading = [f for f in failures if f.cause is Cause.PERMISSION_MISSING and f.permission is not Permission.READ]
+        return trading[0] if trading else first
+    return first
 
 
 def _about(check: Check, diagnosis: Diagnosis | None) -> Diagnosis | None:

@@ -167,17 +167,19 @@ def _said(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) -> 
     return (words[: MAX_SAID - 1] + "…" if len(words) > MAX_SAID else words) or None
 
 
-_IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-_IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
+_ADDRESS_LIKE = re.compile(r"[0-9a-fA-F]*[:.][0-9a-fA-F:.]*")
 
 
 def _address_in(text: str) -> str | None:
     """The first IP address in a refusal: the one that the exchange saw."""
-    for match in (*_IPV4.finditer(text), *_IPV6.finditer(text)):
-        try:
-            return str(ipaddress.ip_address(match[0]))
-        except ValueError:
-            continue
+    for match in _ADDRESS_LIKE.finditer(text):
+        for candidate in (match[0], match[0].strip(":."), match[0].lstrip(":").rstrip(":.")):
+            try:
+                address = ipaddress.ip_address(candidate)
+            except ValueError:
+                continue
+            if not address.is_unspecified:
+                return str(address)
     return None
 
 
@@ -427,26 +429,30 @@ PERMISSION_NAMES: Mapping[Permission, str] = {
 }
 
 
-def sentence(diagnosis: Diagnosis, exchange: Exchange | None) -> Message:
+def sentence(
+    diagnosis: Diagnosis, exchange: Exchange | None, market: Market = Market.SPOT, report: KeyReport | None = None
+) -> Message:
     """The remedy in one sentence, as the command line and a card give it."""
     name = exchange.name if exchange else N_("The exchange")
     if diagnosis.cause is Cause.IP_NOT_ALLOWED and diagnosis.seen_ip:
         text = N_("{exchange} saw {ip}, which is not on this key's list. Add it there, then test again.")
         return Message(text=text, params={"exchange": name, "ip": diagnosis.seen_ip})
     if diagnosis.cause is Cause.PERMISSION_MISSING and diagnosis.permission and exchange:
-        boxes = _boxes(exchange, diagnosis)
+        boxes = _boxes(exchange, diagnosis, market, report)
         if boxes:
             text = N_("Tick {boxes} of this key at {exchange}. Leave withdrawal off. Then test again.")
             return Message(text=text, params={"exchange": name, "boxes": boxes})
     return Message(text=_SENTENCES[diagnosis.cause], params={"exchange": name})
 
 
-def remedy(diagnosis: Diagnosis, exchange: Exchange, market: Market, *, stored: bool) -> Remedy:
+def remedy(
+    diagnosis: Diagnosis, exchange: Exchange, market: Market, report: KeyReport | None, *, stored: bool
+) -> Remedy:
     """What the page shows for a failed or blocked test."""
     params: dict[str, str | int | float] = {"exchange": exchange.name}
     title = _TITLES[diagnosis.cause]
     steps: tuple[str, ...] = ()
-    text = sentence(diagnosis, exchange)
+    text = sentence(diagnosis, exchange, market, report)
     link: str | None = exchange.guide.key_page
     severity = Status.FAILED
     value: str | None = None
@@ -499,7 +505,7 @@ def remedy(diagnosis: Diagnosis, exchange: Exchange, market: Market, *, stored: 
             )
         case Cause.PERMISSION_MISSING:
             title = _PERMISSION_TITLES.get(diagnosis.permission, title) if diagnosis.permission else title
-            params["boxes"] = _boxes(exchange, diagnosis) or exchange.name
+            params["boxes"] = _boxes(exchange, diagnosis, market, report) or exchange.name
             steps = (
                 N_("Open the key at {exchange} and choose Edit."),
                 N_("Tick {boxes}. Leave withdrawal off."),
@@ -535,8 +541,21 @@ def remedy(diagnosis: Diagnosis, exchange: Exchange, market: Market, *, stored: 
     )
 
 
-def _boxes(exchange: Exchange, diagnosis: Diagnosis) -> str:
-    return " / ".join(f"“{box}”" for box in exchange.boxes(diagnosis.permission)) if diagnosis.permission else ""
+def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: KeyReport | None) -> str:
+    """The boxes to tick, in the exchange's words: exactly the missing ones where the key report tells which are there."""
+    if diagnosis.permission is None:
+        return ""
+    boxes = exchange.boxes(diagnosis.permission)
+    if report is not None and report.words:
+        there = {exchange.right(word) for word in report.words}
+        boxes = tuple(
+            right.box for right in exchange.rights if market in right.needed_for and right not in there
+        ) or boxes
+    elif diagnosis.permission is Permission.READ:
+        boxes = tuple(
+            right.box for right in exchange.rights if right.grants is Permission.READ and market in right.needed_for
+        )
+    return ", ".join(f"“{box}”" for box in boxes)
 
 
 def _wait(diagnosis: Diagnosis) -> float | None:

@@ -24,6 +24,7 @@ _LABELS = re.compile(
 )
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), None) | {0xA0: " ", 0x202F: " "}
 _QUOTES = "\"'`“”‘’,;<>()[]{}"
+_FILLERS = frozenset("key keys api access id copy note your my and is the mexc kucoin - –".split())
 _SHORTENED = re.compile(r"…|\.\.\.|\*{3,}|•{2,}")
 _JSON_NAMES = {
     "apikey": "api_key",
@@ -134,8 +135,9 @@ def _from_text(exchange: Exchange, text: str) -> dict[str, str]:
     labels = list(_LABELS.finditer(text))
     loose: list[str] = _words(text[: labels[0].start()] if labels else text)
     found: dict[str, str] = {}
-    for label, following in zip(labels, [*labels[1:], None], strict=True):
-        value = _words(text[label.end() : following.start() if following else len(text)])
+    ends = [label.start() for label in labels[1:]] + [len(text)]
+    for label, end in zip(labels, ends, strict=False):
+        value = _words(text[label.end() : end])
         field = label.lastgroup
         if field != "other" and field is not None and value and field not in found:
             found[field] = value.pop(0)
@@ -154,4 +156,5 @@ def _from_text(exchange: Exchange, text: str) -> dict[str, str]:
 
 
 def _words(text: str) -> list[str]:
-    return [word for raw in text.split() if (word := raw.strip(_QUOTES).strip(":="))]
+    words = (raw.strip(_QUOTES).strip(":=") for raw in text.split())
+    return [word for word in words if word and word.lower() not in _FILLERS]

@@ -271,6 +271,6 @@ def next_step(connection: Connection, run: TestRun | None, exchange: Exchange) -
         if run.diagnosis.cause is Cause.WITHDRAW_ENABLED:
             text = N_("This key can withdraw. Take that right away at {exchange}, then test again.")
             return Message(text=text, params={"exchange": exchange.name})
-        return sentence(run.diagnosis, exchange)
+        return sentence(run.diagnosis, exchange, run.market, run.key_report)
     first = advice(run, exchange)
     return first[0] if first else Message(text=N_("Nothing to do."))

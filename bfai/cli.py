@@ -1,0 +1,599 @@
+"""The command line: `python -m bfai`. Thin: it reads arguments, asks the workbench, prints.
+
+Exit codes: 0 online or connected (or done), 1 not, 2 wrong usage, 3 vault locked or wrong password.
+With `--json` exactly one JSON object goes to stdout; everything else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
+
+import click
+
+from bfai import diagnosis as diagnosing
+from bfai import report as reporting
+from bfai.exchanges import all_exchanges
+from bfai.exchanges.base import Answer, Exchange
+from bfai.i18n import N_, Translator, best_language, translator
+from bfai.model import BfaiError, Connection, Credentials, Environment, Market, Message, Target, TestRun, utc_now
+from bfai.paste import judge_fields
+from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
+from bfai.workbench import VaultIsLocked, VaultState, Workbench
+
+OK, NOT_OK, USAGE, LOCKED = 0, 1, 2, 3
+
+_MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "skip": "–"}
+
+
+def _words() -> Translator:
+    return translator(best_language(os.environ.get("BFAI_LANGUAGE")))
+
+
+def _say(message: Message) -> str:
+    return _words().render(message)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+class _Group(click.Group):
+    """Turns every refusal of the workbench into its sentence and an exit code; nobody sees a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (VaultIsLocked, VaultLocked, WrongPassword, UnlockBackoff) as error:
+            _stop(_say(error.message), LOCKED)
+        except BfaiError as error:
+            _stop(_say(error.message), LOCKED if isinstance(error, VaultError) else NOT_OK)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(OK)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Is this API key safe for a bot, and does the connection work?"""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            cast("Any", stream).reconfigure(encoding="utf-8", errors="replace")
+
+
+# -- shared options ----------------------------------------------------------------------------------------------------
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_exchange = click.Choice(sorted(all_exchanges()))
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+def _target_options(command: _F) -> _F:
+    for option in (
+        click.option(
+            "--market", type=click.Choice([market.value for market in Market]), default="spot", show_default=True
+        ),
+        click.option("--region", default=None, help="Where the key was made, for exchanges with several regions."),
+        click.option(
+            "--environment",
+            type=click.Choice([environment.value for environment in Environment]),
+            default="live",
+            show_default=True,
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _target(exchange: str, market: str, region: str | None, environment: str) -> Target:
+    adapter = all_exchanges()[exchange]
+    chosen = region or adapter.regions[0].id
+    if chosen not in {known.id for known in adapter.regions}:
+        raise click.BadParameter(
+            f"{adapter.name}: {', '.join(known.id for known in adapter.regions)}", param_hint="--region"
+        )
+    if Market(market) not in adapter.markets:
+        raise click.BadParameter(f"{adapter.name}: {', '.join(adapter.markets)}", param_hint="--market")
+    if Environment(environment) not in adapter.environments:
+        raise click.BadParameter(f"{adapter.name}: {', '.join(adapter.environments)}", param_hint="--environment")
+    hosts = adapter.region(chosen).hosts
+    if any(call.host not in hosts for call in adapter.plan(Market(market))):
+        raise click.BadParameter(f"{adapter.name} {chosen}: {market}", param_hint="--market")
+    return Target(exchange=exchange, market=Market(market), region=chosen, environment=Environment(environment))
+
+
+def _read_credentials(exchange: Exchange) -> Credentials:
+    """From JSON on stdin, or by prompts that do not show what is typed."""
+    if sys.stdin.isatty():
+        values = {
+            spec.name: click.prompt(spec.label, hide_input=spec.name != "api_key", err=True) for spec in exchange.fields
+        }
+    else:
+        values = _credentials_from_json(sys.stdin.read(1_000_000))
+    pasted = judge_fields(exchange, values)
+    return pasted.credentials or Credentials(
+        values.get("api_key", ""), values.get("secret", ""), values.get("passphrase")
+    )
+
+
+def _credentials_from_json(text: str) -> dict[str, str]:
+    names = {"apiKey": "api_key", "secret": "secret", "password": "passphrase"}
+    try:
+        parsed: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise click.UsageError('stdin: {"apiKey": "…", "secret": "…", "password": "…"}')
+    given = cast("dict[str, Any]", parsed)
+    return {field: value for name, field in names.items() if isinstance(value := given.get(name), str)}
+
+
+# -- check -------------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("exchange", type=_exchange)
+@_target_options
+@click.option(
+    "--try-regions", is_flag=True, help="Where the key is unknown, ask the other regions: they will see the key."
+)
+@click.option("--shape", is_flag=True, help="Print field names and types of the answers, without any value.")
+@_as_json
+def check(
+    exchange: str, market: str, region: str | None, environment: str, try_regions: bool, shape: bool, as_json: bool
+) -> None:
+    """Test one key and store nothing. The key comes as JSON on stdin, or by prompts."""
+    target = _target(exchange, market, region, environment)
+    adapter = all_exchanges()[exchange]
+    credentials = _read_credentials(adapter)
+    answers: list[Answer] = []
+    with _throw_away() as workbench:
+        run = workbench.check(target, credentials, on_answer=answers.append)
+        for other in adapter.regions if try_regions else ():
+            if other.id == target.region or not _belongs_elsewhere(run):
+                continue
+            try:
+                elsewhere = workbench.check(_target(exchange, market, other.id, environment), credentials)
+            except click.BadParameter:
+                continue
+            run = elsewhere if not _belongs_elsewhere(elsewhere) else run
+    if shape:
+        _print_json({answer.role: _shape(answer.json) for answer in answers})
+    elif as_json:
+        _print_json(reporting.report(run, adapter, _words()))
+    else:
+        _print_run(run, workbench)
+    sys.exit(OK if run.status.ok else NOT_OK)
+
+
+def _belongs_elsewhere(run: TestRun) -> bool:
+    return run.diagnosis is not None and "wrong_environment" in run.diagnosis.candidates
+
+
+def _throw_away() -> Workbench:
+    return Workbench.local("sqlite://:memory:")
+
+
+def _shape(value: Any) -> Any:
+    """Names and types only: safe to show to anybody."""
+    if isinstance(value, dict):
+        return {str(name): _shape(item) for name, item in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list):
+        return [_shape(item) for item in cast("list[Any]", value)[:1]]
+    return type(value).__name__
+
+
+def _print_run(run: TestRun, workbench: Workbench, name: str | None = None) -> None:
+    words = _words()
+    exchange = all_exchanges()[run.exchange]
+    click.echo(
+        f"{name or exchange.name} · {run.market} · {run.environment}: {words.t(STATUS_NAMES[run.status])}  ({run.duration_ms:.0f} ms)"
+    )
+    for item in run.checks:
+        milliseconds = f"{item.latency_ms:6.0f} ms" if item.latency_ms is not None else " " * 9
+        click.echo(
+            f"  {_MARKS[item.outcome]} {words.t(CHECK_NAMES[item.name]):<20} {milliseconds}  {words.render(item.detail)}"
+        )
+    remedy = workbench.remedy(run)
+    if remedy is not None:
+        click.echo()
+        click.echo(words.render(remedy.title))
+        click.echo(words.render(remedy.text) + (f" {remedy.value}" if remedy.value else ""))
+        for number, step in enumerate(remedy.steps, 1):
+            click.echo(f"  {number}. {words.render(step)}")
+        if remedy.link:
+            click.echo(f"  {remedy.link}")
+        if remedy.said:
+            click.echo(words.t(N_("{exchange} said: {words}"), exchange=exchange.name, words=remedy.said))
+    for message in workbench.advice(run):
+        click.echo(f"  → {words.render(message)}")
+    for message in workbench.thief_view(run):
+        click.echo(words.render(message))
+
+
+STATUS_NAMES = {
+    "online": N_("Online"),
+    "connected": N_("Connected"),
+    "blocked": N_("Blocked"),
+    "failed": N_("Failed"),
+    "untested": N_("Untested"),
+}
+CHECK_NAMES = {
+    "reach": N_("Reach"),
+    "clock": N_("Clock"),
+    "key": N_("Key"),
+    "permissions": N_("Permissions"),
+    "withdraw_off": N_("Withdrawal off"),
+    "balance": N_("Balance"),
+    "status": N_("Orders"),
+    "trade": N_("Trade"),
+    "futures": N_("Futures"),
+    "ip_restriction": N_("Address bound"),
+    "expiry": N_("Expiry"),
+    "least_privilege": N_("Least rights"),
+    "sub_account": N_("Sub-account"),
+}
+
+
+# -- explain -----------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("exchange", type=_exchange, required=False)
+@click.option("--status", type=int, default=None, help="The HTTP status of the answer.")
+@click.option("--endpoint", default=None, help='What was called, such as "GET /api/v3/account".')
+@click.option("--jsonl", is_flag=True, help="Read one JSON object a line, write one object a line.")
+@_as_json
+def explain(exchange: str | None, status: int | None, endpoint: str | None, jsonl: bool, as_json: bool) -> None:
+    """Say what a refusal means: an exchange's answer, a ccxt exception or a log line on stdin. Works offline."""
+    if jsonl:
+        for line in sys.stdin:
+            click.echo(json.dumps(_explain_line(line), ensure_ascii=False))
+        return
+    text = sys.stdin.read(1_000_000)
+    known = all_exchanges()
+    adapter = known[exchange] if exchange else diagnosing.recognise(text, known.values())
+    key = diagnosing.report_in(endpoint, text, adapter) if adapter and endpoint else None
+    if key is not None:
+        _print_json({"exchange": adapter.id if adapter else None, **_report_fields(key)})
+        return
+    found = diagnosing.explain(diagnosing.answer_from_text(text, status=status), adapter)
+    if as_json:
+        result = reporting.diagnosis(found, adapter, _words())
+        _print_json({"exchange": adapter.id if adapter else None, "diagnosis": result})
+        return
+    words = _words()
+    click.echo(f"{adapter.name if adapter else '?'}: {words.t(diagnosing.CAUSE_NAMES[found.cause])}")
+    click.echo(words.render(diagnosing.sentence(found, adapter)))
+
+
+def _explain_line(line: str) -> dict[str, Any]:
+    words = _words()
+    try:
+        parsed: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        found = diagnosing.explain(Answer(body=line[:10_000], status=200), None)
+        return {"exchange": None, "diagnosis": reporting.diagnosis(found, None, words)}
+    fields = cast("dict[str, Any]", parsed)
+    name, endpoint = fields.get("exchange"), fields.get("endpoint")
+    known = all_exchanges()
+    answer = diagnosing.answer_from_line(fields)
+    adapter = known.get(name) if isinstance(name, str) else None
+    if adapter is None and name in (None, "any"):
+        adapter = diagnosing.recognise(f"{answer.body} {answer.error_text}", known.values())
+    shown = adapter.id if adapter else (name if isinstance(name, str) else None)
+    if isinstance(endpoint, str) and adapter is not None:
+        key = diagnosing.report_in(endpoint, answer.body, adapter)
+        if key is not None:
+            return {"exchange": shown, **_report_fields(key)}
+    return {"exchange": shown, "diagnosis": reporting.diagnosis(diagnosing.explain(answer, adapter), adapter, words)}
+
+
+def _report_fields(key: Any) -> dict[str, Any]:
+    return {
+        "diagnosis": None,
+        "permissions": reporting.permissions(key),
+        "ip_restriction": reporting.ip_restriction(key),
+        "expires_at": reporting.iso(key.expires_at) if key.expires_at else None,
+    }
+
+
+# -- the vault ---------------------------------------------------------------------------------------------------------
+
+
+def _password(prompt: str, *, confirm: bool = False) -> str:
+    given = os.environ.get("BFAI_MASTER_PASSWORD")
+    if given:
+        return given
+    if not sys.stdin.isatty():
+        _stop(
+            _words().t(N_("The vault needs its password: set BFAI_MASTER_PASSWORD, or run this in a terminal.")), LOCKED
+        )
+    return cast("str", click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+def _open_workbench() -> Workbench:
+    workbench = Workbench.local()
+    if workbench.vault_state is VaultState.NONE:
+        _stop(_words().t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
+    workbench.unlock(_password(_words().t(N_("Master password"))))
+    return workbench
+
+
+@main.group()
+def vault() -> None:
+    """Make the vault, or change its password."""
+
+
+@vault.command("init")
+def vault_init() -> None:
+    """Make the vault. Nobody can recover its password."""
+    workbench = Workbench.local()
+    if workbench.vault_state is not VaultState.NONE:
+        _stop(_words().t(N_("There is a vault already. Unlock it with its password.")), NOT_OK)
+    workbench.create_vault(_password(_words().t(N_("New master password")), confirm=True))
+    click.echo(_words().t(N_("The vault is made. Its password cannot be recovered: keep it safe.")), err=True)
+
+
+@vault.command("change-password")
+def vault_change_password() -> None:
+    """Change the master password. What is sealed stays as it is."""
+    workbench = _open_workbench()
+    if not sys.stdin.isatty():
+        new = os.environ.get("BFAI_NEW_MASTER_PASSWORD") or _stop(
+            _words().t(N_("Set BFAI_NEW_MASTER_PASSWORD, or run this in a terminal.")), USAGE
+        )
+    else:
+        new = cast(
+            "str",
+            click.prompt(_words().t(N_("New master password")), hide_input=True, confirmation_prompt=True, err=True),
+        )
+    old = _password(_words().t(N_("Old master password, once more")))
+    workbench.change_password(old, new)
+    click.echo(_words().t(N_("The password is changed.")), err=True)
+
+
+# -- connections -------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def connections() -> None:
+    """List, add, rename, remove, rotate connections."""
+
+
+def _named(workbench: Workbench, name: str) -> Connection:
+    found = workbench.find(name) or workbench.connection(name)
+    if found is None:
+        _stop(_words().t(N_("There is no connection named {name}."), name=name), NOT_OK)
+    return found
+
+
+@connections.command("list")
+@_as_json
+def connections_list(as_json: bool) -> None:
+    """Every connection with its status. Needs no password."""
+    workbench, words = Workbench.local(), _words()
+    rows = [
+        {
+            "name": connection.name,
+            "exchange": connection.target.exchange,
+            "market": connection.target.market.value,
+            "environment": connection.target.environment.value,
+            "key": f"…{connection.key_hint}",
+            "status": connection.status.value,
+            "last_tested_at": reporting.iso(connection.last_tested_at) if connection.last_tested_at else None,
+            "used_by": connection.used_by,
+        }
+        for connection in workbench.connections()
+    ]
+    if as_json:
+        _print_json({"format": "bfai.connections/1", "connections": rows})
+        return
+    for row in rows:
+        status = words.t(STATUS_NAMES[str(row["status"])])
+        click.echo(
+            f"{status:<12} {row['name']:<32} {row['exchange']} {row['market']} {row['key']} {row['last_tested_at'] or '–'}"
+        )
+
+
+@connections.command("add")
+@click.argument("name")
+@click.argument("exchange", type=_exchange)
+@_target_options
+@click.option("--used-by", default="", help="What uses this connection.")
+@click.option("--confirm-withdraw-off", is_flag=True, help="You looked: this key cannot withdraw.")
+def connections_add(
+    name: str,
+    exchange: str,
+    market: str,
+    region: str | None,
+    environment: str,
+    used_by: str,
+    confirm_withdraw_off: bool,
+) -> None:
+    """Test a key, and store it under NAME if it may be stored. The key comes as JSON on stdin, or by prompts."""
+    target = _target(exchange, market, region, environment)
+    credentials = _read_credentials(all_exchanges()[exchange])
+    with _open_workbench() as workbench:
+        problem = workbench.name_problem(name)
+        if problem is not None:
+            _stop(_say(problem), USAGE)
+        _test_and_save(workbench, target, credentials, name, used_by, confirm_withdraw_off, None)
+
+
+@connections.command("rotate")
+@click.argument("name")
+@click.option("--confirm-withdraw-off", is_flag=True, help="You looked: this key cannot withdraw.")
+def connections_rotate(name: str, confirm_withdraw_off: bool) -> None:
+    """Put a new key in the place of the old one, which stays until the new one has passed."""
+    with _open_workbench() as workbench:
+        connection = _named(workbench, name)
+        credentials = _read_credentials(all_exchanges()[connection.target.exchange])
+        _test_and_save(
+            workbench, connection.target, credentials, connection.name, "", confirm_withdraw_off, connection.id
+        )
+
+
+def _test_and_save(
+    workbench: Workbench,
+    target: Target,
+    credentials: Credentials,
+    name: str,
+    used_by: str,
+    confirmed: bool,
+    replaces: str | None,
+) -> None:
+    draft = workbench.draft(target, credentials, replaces=replaces)
+    run = workbench.start_draft_test(draft.id).wait()
+    if confirmed:
+        run = workbench.confirm_draft(draft.id)
+    _print_run(run, workbench, name)
+    connection = workbench.save_draft(draft.id, name=name, used_by=used_by)
+    click.echo(
+        _words().t(N_("Saved as {name}, key …{hint}."), name=connection.name, hint=connection.key_hint), err=True
+    )
+    sys.exit(OK if run.status.ok else NOT_OK)
+
+
+@connections.command("rename")
+@click.argument("name")
+@click.argument("new_name")
+def connections_rename(name: str, new_name: str) -> None:
+    """Give a connection another name."""
+    workbench = Workbench.local()
+    workbench.rename(_named(workbench, name).id, new_name)
+
+
+@connections.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def connections_remove(name: str, yes: bool) -> None:
+    """Erase a connection, its key and its history here. The key goes on working at the exchange."""
+    workbench, words = Workbench.local(), _words()
+    connection = _named(workbench, name)
+    exchange = all_exchanges()[connection.target.exchange]
+    if not yes:
+        click.confirm(words.t(N_("Delete {name}?"), name=connection.name), abort=True, err=True)
+    workbench.delete(connection.id)
+    text = N_("Deleted here. The key still works at {exchange}: delete it there as well. {link}")
+    click.echo(words.t(text, exchange=exchange.name, link=exchange.guide.key_page), err=True)
+
+
+@connections.command("confirm-withdraw-off")
+@click.argument("name")
+def connections_confirm(name: str) -> None:
+    """You looked at the exchange: this key cannot withdraw. Holds for 30 days or until the key report changes."""
+    workbench = Workbench.local()
+    run = workbench.confirm_withdraw_off(_named(workbench, name).id)
+    if run is None:
+        _stop(_words().t(N_("There is nothing to confirm: the last test was not blocked for an untold right.")), NOT_OK)
+
+
+# -- test and history --------------------------------------------------------------------------------------------------
+
+
+@main.command("test")
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Test every connection.")
+@_as_json
+def test_command(names: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Test stored connections."""
+    if not names and not everything:
+        raise click.UsageError("NAME … | --all")
+    with _open_workbench() as workbench:
+        chosen = workbench.connections() if everything else [_named(workbench, name) for name in names]
+        jobs = workbench.start_tests([connection.id for connection in chosen])
+        runs = [job.wait() for job in jobs]
+        if as_json:
+            reports = [
+                reporting.report(run, all_exchanges()[run.exchange], _words(), name=connection.name)
+                for connection, run in zip(chosen, runs, strict=True)
+            ]
+            _print_json({"format": reporting.MANY_FORMAT, "reports": reports})
+        else:
+            for connection, run in zip(chosen, runs, strict=True):
+                _print_run(run, workbench, connection.name)
+    sys.exit(OK if all(run.status.ok for run in runs) else NOT_OK)
+
+
+@main.command("history")
+@click.argument("name", required=False)
+@click.option("--since", default=None, help="Such as 24h, 7d or 4w.")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table", show_default=True
+)
+def history_command(name: str | None, since: str | None, form: str) -> None:
+    """Every test of one connection, or of all. Needs no password."""
+    workbench = Workbench.local()
+    connection = _named(workbench, name) if name else None
+    start = utc_now() - _span(since) if since else None
+    connection_id = connection.id if connection else None
+    if form == "csv":
+        click.echo(workbench.history_csv(connection_id, since=start), nl=False)
+        return
+    rows = workbench.runs(connection_id, since=start)
+    names = {known.id: known.name for known in workbench.connections()}
+    if form == "parquet":
+        workbench.history_frame(connection_id, since=start).to_parquet(click.get_binary_stream("stdout"))
+        return
+    if form == "json":
+        runs = [
+            {
+                "id": row.id,
+                "connection": names.get(row.connection_id),
+                "started_at": reporting.iso(row.started_at),
+                "status": row.status.value,
+                "cause": row.cause.value if row.cause else None,
+                "duration_ms": row.duration_ms,
+                "latencies_ms": dict(row.latencies),
+            }
+            for row in rows
+        ]
+        _print_json({"format": "bfai.history/1", "runs": runs})
+        return
+    words = _words()
+    for row in rows:
+        cause = words.t(diagnosing.CAUSE_NAMES[row.cause]) if row.cause else ""
+        status = words.t(STATUS_NAMES[row.status])
+        click.echo(
+            f"{reporting.iso(row.started_at)}  {status:<12} {names.get(row.connection_id, ''):<32} {row.duration_ms:7.0f} ms  {cause}"
+        )
+
+
+def _span(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
+    if match is None:
+        raise click.BadParameter("24h, 7d, 4w", param_hint="--since")
+    return {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[match[2]] * int(match[1])
+
+
+# -- the simulator -----------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--port", default=0, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--ca", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Where to write its certificate."
+)
+@click.option(
+    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None, help="Faults to begin with."
+)
+@_as_json
+def simulator(port: int, ca: Path | None, faults: Path | None, as_json: bool) -> None:
+    """Run the simulated exchanges until interrupted."""
+    from bfai.simulator import serve
+
+    serve(port=port, ca=ca, faults=faults, as_json=as_json)

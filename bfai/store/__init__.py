@@ -1,0 +1,341 @@
+"""Where connections, sealed secrets, test runs and the audit trail are kept.
+
+`Store` is the protocol that every database keeps, `open_store` gives one for an address. A store is bound to one owner
+when it is opened; none of its methods takes an owner, so nothing can be asked about anybody else's rows. It may be used
+from several threads at once, and several processes may have the same database open.
+
+Every method that changes something does so in one transaction, together with its line in the audit trail.
+Any of them may raise a `StoreError`; nothing is half written when it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from bfai.i18n import N_
+from bfai.model import AuditEntry, BfaiError, Cause, Connection, KeyReport, Message, Status, TestRun
+
+
+class Sealed(NamedTuple):
+    """One sealed secret: format version, 12-byte nonce, ciphertext with its 16-byte tag. Useless without the vault."""
+
+    format: int
+    nonce: bytes
+    ciphertext: bytes
+
+
+class Wrap(NamedTuple):
+    """The vault's data key, wrapped by what `kind` says. `memory_kib`, `passes` and `lanes` are Argon2id's cost."""
+
+    kind: str
+    format: int
+    salt: bytes
+    memory_kib: int
+    passes: int
+    lanes: int
+    nonce: bytes
+    ciphertext: bytes
+    checksum: bytes
+
+
+class VaultRow(NamedTuple):
+    """The vault of this owner. `failures` counts the unlocks that failed in a row, the last of them at `failed_at`."""
+
+    id: str
+    format: int
+    created_at: datetime
+    failures: int
+    failed_at: datetime | None
+    wraps: Mapping[str, Wrap]
+
+
+class RunRow(NamedTuple):
+    """A test run, light enough for lists and charts. `Store.run(id)` gives the whole.
+
+    `latencies` maps a check's name to milliseconds, only for checks that sent a request. `status_changed` and
+    `report_changed` say that the connection's status, or its key report, was another one before this run.
+    """
+
+    id: str
+    connection_id: str
+    started_at: datetime
+    status: Status
+    cause: Cause | None
+    duration_ms: float
+    latencies: Mapping[str, float]
+    status_changed: bool = False
+    report_changed: bool = False
+
+    @property
+    def local_network(self) -> bool:
+        """Our own network was down: the run says nothing about the exchange."""
+        return self.cause is Cause.LOCAL_NETWORK
+
+
+class Keep(Enum):
+    """Stands for "leave it as it is" where None is a value of its own."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
+
+
+class StoreError(BfaiError):
+    """The database cannot do what was asked."""
+
+
+class StoreDamaged(StoreError):
+    """The file is no database, or a broken one. It is left as it is."""
+
+
+class StoreForeign(StoreError):
+    """A sound database, but another program's. It is left as it is."""
+
+
+class StoreTooNew(StoreError):
+    """Written by a newer version of this program."""
+
+
+class StoreReadOnly(StoreError):
+    """The file or its directory may not be written."""
+
+
+class StoreFull(StoreError):
+    """No space is left."""
+
+
+class StoreLocked(StoreError):
+    """Another process held the database longer than we wait."""
+
+
+class StoreUnreachable(StoreError):
+    """The address names no database that can be opened or created."""
+
+
+class StoreClosed(StoreError):
+    """Used after `close()`."""
+
+
+class NameTaken(StoreError):
+    """Another connection of this owner has that name; upper and lower case count as equal."""
+
+    def __init__(self, name: str) -> None:
+        text = N_("A connection named {name} exists already. Choose another name.")
+        super().__init__(Message(text=text, params={"name": name}))
+
+
+class BadName(StoreError):
+    """The name is empty or too long."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("A name has 1 to 60 characters. Choose another name.")))
+
+
+class UnknownConnection(StoreError):
+    """There is no such connection, or it is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Message(text=N_("This connection does not exist any more. Open the list of connections again."))
+        )
+
+
+class VaultExists(StoreError):
+    """This owner has a vault already."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("There is a vault already. Unlock it with its password.")))
+
+
+class Store(Protocol):
+    """The rows of one owner. See the module for what holds for all methods. Times are aware and come back in UTC."""
+
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether everything is gone when the store is closed."""
+        ...
+
+    def close(self) -> None: ...
+
+    # The vault. What the values mean is the business of `bfai.vault`.
+
+    def vault(self) -> VaultRow | None: ...
+
+    def create_vault(self, row: VaultRow) -> None:
+        """Raises `VaultExists`. Audited as `vault_created`."""
+        ...
+
+    def replace_wrap(self, wrap: Wrap, *, action: str) -> None:
+        """Put `wrap` in the place of the one of its kind. Audited as `action`."""
+        ...
+
+    def set_unlock_failures(self, expected: int, count: int, at: datetime) -> bool:
+        """Set count and time if the count is still `expected`; False if somebody else was quicker. Not audited."""
+        ...
+
+    def unlock_failed(self, at: datetime) -> None:
+        """The attempt that was counted has failed. Audited as `unlock_failed`."""
+        ...
+
+    def unlock_succeeded(self) -> None:
+        """Forget the failures. Not audited."""
+        ...
+
+    # Connections
+
+    def connections(self) -> list[Connection]:
+        """All, by name."""
+        ...
+
+    def connection(self, connection_id: str) -> Connection | None: ...
+
+    def connection_by_name(self, name: str) -> Connection | None:
+        """Upper and lower case, compatible characters and runs of blanks count as equal."""
+        ...
+
+    def connection_by_fingerprint(self, fingerprint: bytes) -> Connection | None:
+        """The oldest connection whose API key has this fingerprint."""
+        ...
+
+    def add_connection(
+        self, connection: Connection, sealed: Mapping[str, Sealed], fingerprint: bytes, run: TestRun | None = None
+    ) -> Connection:
+        """Add it with its secrets and, if given, the run that tested these very credentials, which sets its status.
+
+        The run's `connection_id` may still be None. Gives the connection as stored. Raises `NameTaken`.
+        Audited as `added`.
+        """
+        ...
+
+    def update_connection(
+        self,
+        connection_id: str,
+        *,
+        name: str | None = None,
+        used_by: str | None = None,
+        note: str | None = None,
+        egress_proxy: str | Literal[Keep.KEEP] | None = KEEP,
+    ) -> Connection:
+        """Change what is given. Raises `UnknownConnection`, `NameTaken`, `BadName`. Audited as `renamed`, `changed`."""
+        ...
+
+    def replace_credentials(
+        self,
+        connection_id: str,
+        sealed: Mapping[str, Sealed],
+        fingerprint: bytes,
+        key_hint: str,
+        key_since: datetime,
+        run: TestRun | None = None,
+    ) -> Connection:
+        """Put new secrets in the place of the old ones, which are gone afterwards.
+
+        The status becomes `untested`, or that of `run`, which tested these very credentials. A confirmation that
+        withdrawal is off ends: it was for the old key. Raises `UnknownConnection`. Audited as `rotated`.
+        """
+        ...
+
+    def sealed(self, connection_id: str) -> dict[str, Sealed]:
+        """Raises `UnknownConnection`."""
+        ...
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Delete it with its secrets and runs. Raises `UnknownConnection`. Audited as `deleted`; the trail stays."""
+        ...
+
+    def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:
+        """Raises `UnknownConnection`. Audited as `confirmed`."""
+        ...
+
+    def clear_confirmation(self, connection_id: str) -> Connection:
+        """Raises `UnknownConnection`. Audited as `confirmation_cleared`."""
+        ...
+
+    def key_report(self, connection_id: str) -> KeyReport | None:
+        """The last key report that a run of the connection's present key brought."""
+        ...
+
+    # Runs
+
+    def add_run(self, run: TestRun) -> Connection:
+        """Keep a run. Raises `UnknownConnection`. Gives the connection as it is now.
+
+        It sets the connection's status unless it started before the present key was put in, or before the run that
+        last set it. Audited as `tested` only when the status changes.
+        """
+        ...
+
+    def run(self, run_id: str) -> TestRun | None:
+        """Equal to what was added."""
+        ...
+
+    def runs(
+        self,
+        connection_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Collection[Status] | None = None,
+        causes: Collection[Cause] | None = None,
+        changes_only: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+        newest_first: bool = True,
+    ) -> list[RunRow]:
+        """Runs that started in [`since`, `until`) and fit every filter given."""
+        ...
+
+    def count_runs(
+        self,
+        connection_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Collection[Status] | None = None,
+        causes: Collection[Cause] | None = None,
+        changes_only: bool = False,
+    ) -> int: ...
+
+    def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
+        """The last `n` runs of every connection, oldest first, by connection id. A connection without runs has []."""
+        ...
+
+    # The audit trail and settings
+
+    def audit(self, entry: AuditEntry) -> None: ...
+
+    def audit_entries(self, limit: int | None = None) -> list[AuditEntry]:
+        """Newest first."""
+        ...
+
+    def setting(self, name: str, default: Any = None) -> Any: ...
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """`value` is anything that JSON can say."""
+        ...
+
+
+def open_store(url: str, *, owner: str = "local") -> Store:
+    """Open the database at `url` for `owner`; create it, and its directory, where there is none.
+
+    `sqlite:///data/bfai.db` is a path relative to the working directory, `sqlite:////var/lib/bfai.db` an absolute one,
+    `sqlite://:memory:` a database of its own that is gone when closed. Raises `StoreError`, never with the address in
+    its text where that could hold a password.
+    """
+    if url.startswith(("postgresql:", "postgres:")):
+        text = N_("PostgreSQL is not available yet. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db.")
+        raise StoreUnreachable(Message(text=text))
+    if not url.startswith("sqlite://") or len(url) == len("sqlite://"):
+        text = N_("This is no address of a database. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db.")
+        raise StoreUnreachable(Message(text=text))
+    from bfai.store.sqlite import open_sqlite
+
+    place = url.removeprefix("sqlite://").removeprefix("/")
+    return open_sqlite(None if place == ":memory:" else place, owner=owner)

@@ -1,0 +1,142 @@
+"""The tables, as migrations of sqlite-utils.
+
+Imported only when a database is new or old: sqlite-utils brings pandas with it, which takes longer than all else here.
+Each migration runs in a transaction and ends by setting `user_version`, so that opening can see without sqlite-utils
+whether there is anything to do. A migration that was released is never edited; a new one is added below, and
+`LATEST` in `bfai.store.sqlite` raised.
+
+Times are whole microseconds since 1970 UTC. Every row carries its owner.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+migrations = Migrations("bfai")
+
+
+@migrations(name="0001_first")
+def first(db: Database) -> None:
+    """The vault, connections with their secrets, runs, the audit trail, settings."""
+    for statement in _FIRST:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 1")
+
+
+_FIRST = (
+    "CREATE TABLE owner (pk INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
+    """CREATE TABLE vault (
+        owner INTEGER PRIMARY KEY REFERENCES owner (pk),
+        id TEXT NOT NULL,
+        format INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        failures INTEGER NOT NULL DEFAULT 0,
+        failed_at INTEGER
+    ) STRICT""",
+    """CREATE TABLE wrap (
+        owner INTEGER NOT NULL REFERENCES vault (owner) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        format INTEGER NOT NULL,
+        salt BLOB NOT NULL,
+        memory_kib INTEGER NOT NULL,
+        passes INTEGER NOT NULL,
+        lanes INTEGER NOT NULL,
+        nonce BLOB NOT NULL,
+        ciphertext BLOB NOT NULL,
+        checksum BLOB NOT NULL,
+        PRIMARY KEY (owner, kind)
+    ) STRICT""",
+    """CREATE TABLE connection (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        name_key TEXT NOT NULL,
+        exchange TEXT NOT NULL,
+        market TEXT NOT NULL,
+        region TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        egress_proxy TEXT,
+        used_by TEXT NOT NULL,
+        note TEXT NOT NULL,
+        key_hint TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        key_since INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        report INTEGER,
+        last_run_id TEXT,
+        last_tested_at INTEGER,
+        confirmed_at INTEGER,
+        confirmed_hash TEXT,
+        UNIQUE (owner, id),
+        UNIQUE (owner, name_key)
+    ) STRICT""",
+    "CREATE INDEX connection_by_fingerprint ON connection (owner, fingerprint)",
+    """CREATE TABLE secret (
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        field TEXT NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        format INTEGER NOT NULL,
+        nonce BLOB NOT NULL,
+        ciphertext BLOB NOT NULL,
+        PRIMARY KEY (connection, field)
+    ) STRICT""",
+    # A key report, and a pattern of runs, is stored once for each connection that has it, so that deleting the
+    # connection takes them along. `run` points to both without a foreign key: checking one would need two more indexes.
+    """CREATE TABLE key_report (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        hash BLOB NOT NULL,
+        body TEXT NOT NULL,
+        UNIQUE (connection, hash)
+    ) STRICT""",
+    """CREATE TABLE pattern (
+        pk INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        hash BLOB NOT NULL,
+        status TEXT NOT NULL,
+        cause TEXT,
+        body TEXT NOT NULL,
+        UNIQUE (connection, hash)
+    ) STRICT""",
+    # A pattern never gets the number of a deleted one: programs that run remember patterns by number.
+    # `change`: 1 = the connection's status changed with this run, 2 = its key report did. Such runs are kept for ever.
+    """CREATE TABLE run (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        id BLOB NOT NULL,
+        started_at INTEGER NOT NULL,
+        duration_ms REAL NOT NULL,
+        change INTEGER NOT NULL,
+        pattern INTEGER NOT NULL,
+        report INTEGER,
+        numbers BLOB NOT NULL,
+        texts TEXT,
+        UNIQUE (owner, id)
+    ) STRICT""",
+    "CREATE INDEX run_by_connection ON run (connection, started_at)",
+    "CREATE INDEX run_by_time ON run (owner, started_at)",
+    "CREATE INDEX run_by_change ON run (owner, started_at) WHERE change > 0",
+    """CREATE TABLE audit (
+        pk INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        at INTEGER NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX audit_by_owner ON audit (owner, pk)",
+    "CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE (ABORT, 'append-only'); END",
+    "CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE (ABORT, 'append-only'); END",
+    """CREATE TABLE setting (
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (owner, name)
+    ) STRICT""",
+)

@@ -1,0 +1,896 @@
+"""The store in one SQLite file, or in memory.
+
+One connection serves all threads behind one lock: a Streamlit page runs in a thread of its own every time, and every
+statement here takes far less than opening a connection would. Other processes are kept apart by SQLite itself (WAL, and
+a busy timeout), and while the tables are made or changed by a lock file beside the database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import unicodedata
+from collections.abc import Collection, Generator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from bfai.i18n import N_
+from bfai.model import (
+    AuditEntry,
+    Cause,
+    Connection,
+    Environment,
+    KeyReport,
+    Market,
+    Message,
+    Name,
+    Status,
+    Target,
+    TestRun,
+    utc_now,
+)
+from bfai.store import (
+    KEEP,
+    BadName,
+    Keep,
+    NameTaken,
+    RunRow,
+    Sealed,
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    StoreForeign,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreTooNew,
+    StoreUnreachable,
+    UnknownConnection,
+    VaultExists,
+    VaultRow,
+    Wrap,
+)
+from bfai.store.packing import Packed, pack, timed_checks, unpack, unpack_latencies
+
+APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
+LATEST: Final = 1  # how many migrations there are
+BUSY_SECONDS: Final = 5.0
+MIGRATION_SECONDS: Final = 60.0
+
+_HEADER = b"SQLite format 3\x00"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_STATUS_CHANGED, _REPORT_CHANGED = 1, 2
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+def open_sqlite(path: str | None, *, owner: str = "local") -> SqliteStore:
+    """Open the file at `path`, or a database in memory for None. Raises `StoreError`; see `bfai.store.open_store`."""
+    if sqlite3.sqlite_version_info < (3, 37):
+        text = N_("SQLite {found} is too old; 3.37 is needed. Install a newer Python.")
+        raise StoreUnreachable(Message(text=text, params={"found": sqlite3.sqlite_version}))
+    if path is None:
+        return _open(":memory:", None, owner)
+    file = Path(path).expanduser().absolute()
+    _make_file(file)
+    return _open(str(file), file, owner)
+
+
+def _open(place: str, file: Path | None, owner: str) -> SqliteStore:
+    with _plainly(file):
+        db = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        with _plainly(file):
+            _make_ready(db, file)
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("PRAGMA synchronous = FULL")  # what was said to be saved is saved, also when the power fails
+        return SqliteStore(db, file, owner)
+    except BaseException:
+        db.close()
+        raise
+
+
+# Making the file and its tables
+
+
+def _make_file(file: Path) -> None:
+    """Create what is missing, for nobody else's eyes. SQLite gives its side files the mode of the file."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # For writing: SQLite would open a read-only file, too, and leave side files that nobody may write.
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    except (OSError, ValueError) as error:  # a path with a zero character is a ValueError
+        refused = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        read_only = refused and not os.path.isdir(file)  # unlike Path.is_dir, false where it may not look
+        raise _read_only(file) if read_only else _unreachable(file) from error
+    try:
+        head = os.read(descriptor, len(_HEADER))
+    finally:
+        os.close(descriptor)
+    if head and head != _HEADER:
+        raise _damaged(file)
+
+
+class _Found(NamedTuple):
+    application: int
+    version: int
+    tables: frozenset[str]
+    migrations: int
+
+    @property
+    def empty(self) -> bool:
+        return not self.tables and self.application in (0, APPLICATION_ID)
+
+
+def _look(db: sqlite3.Connection) -> _Found:
+    tables = frozenset(row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
+    application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    migrations = 0
+    if application == APPLICATION_ID and "_sqlite_migrations" in tables:
+        count = "SELECT count(*) FROM _sqlite_migrations WHERE migration_set = 'bfai'"
+        migrations = db.execute(count).fetchone()[0]
+    return _Found(application, version, tables, migrations)
+
+
+def _make_ready(db: sqlite3.Connection, file: Path | None) -> None:
+    found = _judge(_look(db), file)
+    if found.version == LATEST:
+        if file is not None:
+            _hide(file)
+        return
+    if file is None:
+        _migrate(db)
+        return
+    from filelock import FileLock, Timeout
+
+    try:
+        # Two processes that start together would both make the tables: sqlite-utils looks first and acts after.
+        with FileLock(f"{file}.lock", timeout=MIGRATION_SECONDS, mode=0o600):
+            _judge(_look(db), file)
+            _hide(file)
+            db.execute("PRAGMA journal_mode = WAL")
+            _migrate(db)
+    except Timeout as error:
+        raise _locked(file) from error
+    except PermissionError as error:
+        raise _read_only(file) from error
+
+
+def _judge(found: _Found, file: Path | None) -> _Found:
+    """Refuse what is not ours, or not ours yet."""
+    if found.application != APPLICATION_ID and not found.empty:
+        raise _foreign(file)
+    if max(found.version, found.migrations) > LATEST:
+        raise _too_new(file)
+    return found
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    from sqlite_utils import Database
+
+    from bfai.store.migrations import migrations
+
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    migrations.apply(Database(db, execute_plugins=False))
+
+
+def _hide(file: Path) -> None:
+    """Take everybody else's rights away, where we may."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            place = f"{file}{suffix}"
+            if os.stat(place).st_mode & 0o077:
+                os.chmod(place, 0o600)
+
+
+# Errors
+
+
+@contextlib.contextmanager
+def _plainly(file: Path | None) -> Generator[None]:
+    """Turn what SQLite says into what the trader can act on."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translated(error, file) from error
+
+
+def _translated(error: sqlite3.Error, file: Path | None) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    makers = {
+        sqlite3.SQLITE_BUSY: _locked,
+        sqlite3.SQLITE_LOCKED: _locked,
+        sqlite3.SQLITE_READONLY: _read_only,
+        sqlite3.SQLITE_PERM: _read_only,
+        sqlite3.SQLITE_CORRUPT: _damaged,
+        sqlite3.SQLITE_NOTADB: _damaged,
+        sqlite3.SQLITE_FULL: _full,
+        sqlite3.SQLITE_CANTOPEN: _cannot_open,
+    }
+    if code in makers:
+        return makers[code](file)
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return StoreClosed(Message(text=N_("The database is closed. Open the program again.")))
+    text = N_("The database {file} cannot be used: {reason}. Nothing of this change is stored.")
+    return StoreError(Message(text=text, params={"file": _shown(file), "reason": str(error)}))
+
+
+def _shown(file: Path | None) -> str:
+    return str(file) if file else "memory"
+
+
+def _damaged(file: Path | None) -> StoreError:
+    text = N_(
+        "{file} is not a database, or a damaged one. It is left as it is. Put a backup in its place, or move it away."
+    )
+    return StoreDamaged(Message(text=text, params={"file": _shown(file)}))
+
+
+def _foreign(file: Path | None) -> StoreError:
+    text = N_(
+        "{file} is the database of another program. It is left as it is. Choose another file in BFAI_DATABASE_URL."
+    )
+    return StoreForeign(Message(text=text, params={"file": _shown(file)}))
+
+
+def _too_new(file: Path | None) -> StoreError:
+    text = N_("{file} was written by a newer version of this program. Update the program to open it.")
+    return StoreTooNew(Message(text=text, params={"file": _shown(file)}))
+
+
+def _read_only(file: Path | None) -> StoreError:
+    text = N_("{file} may not be written. Give yourself the right to write to the file and to its directory.")
+    return StoreReadOnly(Message(text=text, params={"file": _shown(file)}))
+
+
+def _full(file: Path | None) -> StoreError:
+    text = N_("There is no space left for {file}. Nothing of this change is stored. Free some space, then try again.")
+    return StoreFull(Message(text=text, params={"file": _shown(file)}))
+
+
+def _locked(file: Path | None) -> StoreError:
+    text = N_(
+        "Another program holds {file}. Nothing of this change is stored. Close the other program, then try again."
+    )
+    return StoreLocked(Message(text=text, params={"file": _shown(file)}))
+
+
+def _unreachable(file: Path | None) -> StoreError:
+    text = N_("{file} cannot be opened or created. Check the path in BFAI_DATABASE_URL.")
+    return StoreUnreachable(Message(text=text, params={"file": _shown(file)}))
+
+
+def _cannot_open(file: Path | None) -> StoreError:
+    """SQLite cannot make its side files in a directory that is read-only."""
+    return _read_only(file) if file is not None and os.path.isfile(file) else _unreachable(file)
+
+
+# Values
+
+
+def _micros(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def _time(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _maybe_time(micros: int | None) -> datetime | None:
+    return None if micros is None else _time(micros)
+
+
+def _maybe_micros(at: datetime | None) -> int | None:
+    return None if at is None else _micros(at)
+
+
+def name_key(name: str) -> str:
+    """What names are compared by: compatible characters, case and runs of blanks count as equal."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return " ".join(folded.split())
+
+
+def _run_key(run_id: str) -> bytes:
+    """32 hexadecimal digits in 16 bytes; anything else as it is, behind a byte that no such text begins with."""
+    with contextlib.suppress(ValueError):
+        key = bytes.fromhex(run_id)
+        if len(key) == 16 and key.hex() == run_id:
+            return key
+    return b"\xff" + run_id.encode("utf-8", "surrogatepass") + b"\xff"
+
+
+def _run_id(key: bytes) -> str:
+    return key.hex() if len(key) == 16 else key[1:-1].decode("utf-8", "surrogatepass")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _connection(row: sqlite3.Row) -> Connection:
+    return Connection(
+        id=row["id"],
+        name=row["name"],
+        target=Target(
+            exchange=row["exchange"],
+            market=Market(row["market"]),
+            region=row["region"],
+            environment=Environment(row["environment"]),
+            egress_proxy=row["egress_proxy"],
+        ),
+        used_by=row["used_by"],
+        note=row["note"],
+        key_hint=row["key_hint"],
+        created_at=_time(row["created_at"]),
+        key_since=_time(row["key_since"]),
+        status=Status(row["status"]),
+        last_run_id=row["last_run_id"],
+        last_tested_at=_maybe_time(row["last_tested_at"]),
+        confirmed_at=_maybe_time(row["confirmed_at"]),
+        confirmed_hash=row["confirmed_hash"],
+    )
+
+
+def _columns(connection: Connection) -> dict[str, Any]:
+    return {
+        "id": connection.id,
+        "name": connection.name,
+        "name_key": name_key(connection.name),
+        "exchange": connection.target.exchange,
+        "market": connection.target.market.value,
+        "region": connection.target.region,
+        "environment": connection.target.environment.value,
+        "egress_proxy": connection.target.egress_proxy,
+        "used_by": connection.used_by,
+        "note": connection.note,
+        "key_hint": connection.key_hint,
+        "created_at": _micros(connection.created_at),
+        "key_since": _micros(connection.key_since),
+        "status": connection.status.value,
+        "last_run_id": connection.last_run_id,
+        "last_tested_at": _maybe_micros(connection.last_tested_at),
+        "confirmed_at": _maybe_micros(connection.confirmed_at),
+        "confirmed_hash": connection.confirmed_hash,
+    }
+
+
+class _Pattern(NamedTuple):
+    status: Status
+    cause: Cause | None
+    timed: tuple[str, ...]
+
+
+_LIGHT = "r.id, c.id, r.started_at, r.duration_ms, r.change, r.pattern, r.numbers"
+
+
+class SqliteStore:
+    """`bfai.store.Store` on one SQLite database. Made by `open_sqlite`."""
+
+    def __init__(self, db: sqlite3.Connection, file: Path | None, owner: str) -> None:
+        self._db = db
+        self._file = file
+        self._owner_name = owner
+        self._lock = threading.RLock()
+        self._patterns: dict[int, _Pattern] = {}
+        db.row_factory = sqlite3.Row
+        self._owner = self._owner_row(owner)
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({_shown(self._file)!r}, owner={self._owner_name!r})"
+
+    @property
+    def owner(self) -> str:
+        return self._owner_name
+
+    @property
+    def ephemeral(self) -> bool:
+        return self._file is None
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # Statements
+
+    def _owner_row(self, name: str) -> int:
+        """The owner's number. Taking the write lock here finds a file that may not be written at once."""
+        with self._writing():
+            self._db.execute("INSERT OR IGNORE INTO owner (name) VALUES (?)", (name,))
+            return self._db.execute("SELECT pk FROM owner WHERE name = ?", (name,)).fetchone()[0]
+
+    @contextlib.contextmanager
+    def _writing(self) -> Generator[None]:
+        """One transaction: all of it, or nothing."""
+        with self._lock, _plainly(self._file):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _reading(self) -> Generator[None]:
+        with self._lock, _plainly(self._file):
+            yield
+
+    def _do(self, sql: str, **values: Any) -> sqlite3.Cursor:
+        """The one way to the rows. A statement that does not name the owner is a mistake and is not run."""
+        if ":owner" not in sql:
+            raise AssertionError("a statement without its owner")
+        return self._db.execute(sql, {**values, "owner": self._owner})
+
+    def _insert(self, table: str, **values: Any) -> int:
+        names = ", ".join(values)
+        marks = ", ".join(f":{name}" for name in values)
+        row = self._do(f"INSERT INTO {table} (owner, {names}) VALUES (:owner, {marks})", **values).lastrowid
+        assert row is not None
+        return row
+
+    def _erase_traces(self) -> None:
+        """What was overwritten or deleted must not live on in the write-ahead log, unless another process reads it."""
+        with contextlib.suppress(sqlite3.Error), self._lock:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _write_audit(self, action: str, subject: str, **detail: str | None) -> None:
+        self._put_audit(AuditEntry(at=utc_now(), action=action, subject=subject, detail={**detail}))
+
+    def _put_audit(self, entry: AuditEntry) -> None:
+        detail = _json(entry.detail)
+        self._insert("audit", at=_micros(entry.at), action=entry.action, subject=entry.subject, detail=detail)
+
+    # The vault
+
+    def vault(self) -> VaultRow | None:
+        with self._reading():
+            # One statement, so that a password change in between cannot give half of each.
+            rows = self._do(
+                "SELECT v.id AS vault_id, v.format AS vault_format, created_at, failures, failed_at, w.*"
+                " FROM vault v LEFT JOIN wrap w ON w.owner = v.owner WHERE v.owner = :owner"
+            ).fetchall()
+        if not rows:
+            return None
+        wraps = {row["kind"]: Wrap(*(row[name] for name in Wrap._fields)) for row in rows if row["kind"] is not None}
+        head = rows[0]
+        return VaultRow(
+            id=head["vault_id"],
+            format=head["vault_format"],
+            created_at=_time(head["created_at"]),
+            failures=head["failures"],
+            failed_at=_maybe_time(head["failed_at"]),
+            wraps=wraps,
+        )
+
+    def create_vault(self, row: VaultRow) -> None:
+        with self._writing():
+            if self._do("SELECT 1 FROM vault WHERE owner = :owner").fetchone():
+                raise VaultExists()
+            self._insert(
+                "vault",
+                id=row.id,
+                format=row.format,
+                created_at=_micros(row.created_at),
+                failures=row.failures,
+                failed_at=_maybe_micros(row.failed_at),
+            )
+            for wrap in row.wraps.values():
+                self._insert("wrap", **wrap._asdict())
+            self._write_audit("vault_created", row.id)
+
+    def replace_wrap(self, wrap: Wrap, *, action: str) -> None:
+        with self._writing():
+            self._do("DELETE FROM wrap WHERE owner = :owner AND kind = :kind", kind=wrap.kind)
+            self._insert("wrap", **wrap._asdict())
+            self._write_audit(action, wrap.kind)
+        self._erase_traces()
+
+    def set_unlock_failures(self, expected: int, count: int, at: datetime) -> bool:
+        with self._writing():
+            changed = self._do(
+                "UPDATE vault SET failures = :count, failed_at = :at WHERE owner = :owner AND failures = :expected",
+                expected=expected,
+                count=count,
+                at=_micros(at),
+            )
+            return changed.rowcount == 1
+
+    def unlock_failed(self, at: datetime) -> None:
+        with self._writing():
+            self._do("UPDATE vault SET failed_at = :at WHERE owner = :owner", at=_micros(at))
+            self._put_audit(AuditEntry(at=at, action="unlock_failed"))
+
+    def unlock_succeeded(self) -> None:
+        with self._writing():
+            self._do("UPDATE vault SET failures = 0, failed_at = NULL WHERE owner = :owner")
+
+    # Connections
+
+    def connections(self) -> list[Connection]:
+        with self._reading():
+            rows = self._do("SELECT * FROM connection WHERE owner = :owner ORDER BY name_key").fetchall()
+        return [_connection(row) for row in rows]
+
+    def connection(self, connection_id: str) -> Connection | None:
+        return self._one_connection("id = :value", connection_id)
+
+    def connection_by_name(self, name: str) -> Connection | None:
+        return self._one_connection("name_key = :value", name_key(name))
+
+    def connection_by_fingerprint(self, fingerprint: bytes) -> Connection | None:
+        return self._one_connection("fingerprint = :value ORDER BY pk LIMIT 1", fingerprint)
+
+    def _one_connection(self, condition: str, value: str | bytes) -> Connection | None:
+        with self._reading():
+            row = self._do(f"SELECT * FROM connection WHERE owner = :owner AND {condition}", value=value).fetchone()
+        return None if row is None else _connection(row)
+
+    def _row(self, connection_id: str) -> sqlite3.Row:
+        row = self._do("SELECT * FROM connection WHERE owner = :owner AND id = :id", id=connection_id).fetchone()
+        if row is None:
+            raise UnknownConnection()
+        return row
+
+    def _set(self, pk: int, **values: Any) -> None:
+        changes = ", ".join(f"{name} = :{name}" for name in values)
+        self._do(f"UPDATE connection SET {changes} WHERE owner = :owner AND pk = :pk", pk=pk, **values)
+
+    def _refuse_taken(self, name: str, *, but: int | None = None) -> None:
+        query = "SELECT pk FROM connection WHERE owner = :owner AND name_key = :name_key"
+        row = self._do(query, name_key=name_key(name)).fetchone()
+        if row is not None and row["pk"] != but:
+            raise NameTaken(name)
+
+    def add_connection(
+        self, connection: Connection, sealed: Mapping[str, Sealed], fingerprint: bytes, run: TestRun | None = None
+    ) -> Connection:
+        with self._writing():
+            self._refuse_taken(connection.name)
+            pk = self._insert("connection", fingerprint=fingerprint, **_columns(connection))
+            self._put_secrets(pk, sealed)
+            detail = {"name": connection.name, "exchange": connection.target.exchange}
+            self._write_audit("added", connection.id, **detail)
+            if run is not None:
+                self._put_run(run, self._row(connection.id), own=True)
+            return _connection(self._row(connection.id))
+
+    def _put_secrets(self, connection: int, sealed: Mapping[str, Sealed]) -> None:
+        for field, secret in sealed.items():
+            self._insert("secret", connection=connection, field=field, **secret._asdict())
+
+    def update_connection(
+        self,
+        connection_id: str,
+        *,
+        name: str | None = None,
+        used_by: str | None = None,
+        note: str | None = None,
+        egress_proxy: str | Literal[Keep.KEEP] | None = KEEP,
+    ) -> Connection:
+        with self._writing():
+            row = self._row(connection_id)
+            if name is not None:
+                self._rename(row, name)
+            given = {"used_by": used_by, "note": note}
+            changes: dict[str, str | None] = {key: value for key, value in given.items() if value is not None}
+            if egress_proxy is not KEEP:
+                changes["egress_proxy"] = egress_proxy
+            changes = {key: value for key, value in changes.items() if value != row[key]}
+            if changes:
+                self._set(row["pk"], **changes)
+                self._write_audit("changed", connection_id, name=row["name"], what=", ".join(changes))
+            return _connection(self._row(connection_id))
+
+    def _rename(self, row: sqlite3.Row, name: str) -> None:
+        try:
+            name = _NAME.validate_python(name)
+        except ValidationError:
+            raise BadName() from None
+        if name == row["name"]:
+            return
+        self._refuse_taken(name, but=row["pk"])
+        self._set(row["pk"], name=name, name_key=name_key(name))
+        self._write_audit("renamed", row["id"], old=row["name"], new=name)
+
+    def replace_credentials(
+        self,
+        connection_id: str,
+        sealed: Mapping[str, Sealed],
+        fingerprint: bytes,
+        key_hint: str,
+        key_since: datetime,
+        run: TestRun | None = None,
+    ) -> Connection:
+        with self._writing():
+            row = self._row(connection_id)
+            self._do("DELETE FROM secret WHERE owner = :owner AND connection = :pk", pk=row["pk"])
+            self._put_secrets(row["pk"], sealed)
+            self._set(
+                row["pk"],
+                fingerprint=fingerprint,
+                key_hint=key_hint,
+                key_since=_micros(key_since),
+                report=None,
+                last_run_id=None,
+                last_tested_at=None,
+                confirmed_at=None,
+                confirmed_hash=None,
+                **({} if run else {"status": Status.UNTESTED.value}),
+            )
+            self._write_audit("rotated", connection_id, name=row["name"], key_hint=key_hint)
+            if run is not None:
+                self._put_run(run, self._row(connection_id), own=True)
+            changed = _connection(self._row(connection_id))
+        self._erase_traces()
+        return changed
+
+    def sealed(self, connection_id: str) -> dict[str, Sealed]:
+        with self._reading():
+            rows = self._do(
+                "SELECT s.field, s.format, s.nonce, s.ciphertext FROM connection c"
+                " LEFT JOIN secret s ON s.connection = c.pk WHERE c.owner = :owner AND c.id = :id",
+                id=connection_id,
+            ).fetchall()
+        if not rows:
+            raise UnknownConnection()
+        return {row["field"]: Sealed(row["format"], row["nonce"], row["ciphertext"]) for row in rows if row["field"]}
+
+    def delete_connection(self, connection_id: str) -> None:
+        with self._writing():
+            row = self._row(connection_id)
+            self._do("DELETE FROM connection WHERE owner = :owner AND pk = :pk", pk=row["pk"])
+            self._write_audit("deleted", connection_id, name=row["name"], exchange=row["exchange"])
+        self._erase_traces()
+
+    def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:
+        with self._writing():
+            row = self._row(connection_id)
+            self._set(row["pk"], confirmed_at=_micros(at), confirmed_hash=rights_hash)
+            detail = {"name": row["name"], "rights_hash": rights_hash}
+            self._put_audit(AuditEntry(at=at, action="confirmed", subject=connection_id, detail=detail))
+            return _connection(self._row(connection_id))
+
+    def clear_confirmation(self, connection_id: str) -> Connection:
+        with self._writing():
+            row = self._row(connection_id)
+            if row["confirmed_at"] is not None:
+                self._set(row["pk"], confirmed_at=None, confirmed_hash=None)
+                self._write_audit("confirmation_cleared", connection_id, name=row["name"])
+            return _connection(self._row(connection_id))
+
+    def key_report(self, connection_id: str) -> KeyReport | None:
+        with self._reading():
+            row = self._do(
+                "SELECT k.body FROM connection c JOIN key_report k ON k.pk = c.report"
+                " WHERE c.owner = :owner AND c.id = :id",
+                id=connection_id,
+            ).fetchone()
+        return None if row is None else KeyReport.model_validate_json(row["body"])
+
+    # Runs
+
+    def add_run(self, run: TestRun) -> Connection:
+        with self._writing():
+            row = self._row(run.connection_id or "")
+            self._put_run(run, row, own=False)
+            return _connection(self._row(row["id"]))
+
+    def _put_run(self, run: TestRun, connection: sqlite3.Row, *, own: bool) -> None:
+        """Keep a run of this connection. `own`: it surely tested the credentials that are stored now."""
+        pk, started_at = connection["pk"], _micros(run.started_at)
+        sets = own or started_at >= max(connection["key_since"], connection["last_tested_at"] or 0)
+        report = None if run.key_report is None else self._report_row(pk, run.key_report)
+        status_changed = sets and run.status.value != connection["status"]
+        report_changed = sets and report is not None and report != connection["report"]
+        packed = pack(run)
+        self._insert(
+            "run",
+            connection=pk,
+            id=_run_key(run.id),
+            started_at=started_at,
+            duration_ms=run.duration_ms,
+            change=_STATUS_CHANGED * status_changed | _REPORT_CHANGED * report_changed,
+            pattern=self._pattern_row(pk, run, packed.pattern),
+            report=report,
+            numbers=packed.numbers,
+            texts=packed.texts,
+        )
+        if not sets:
+            return
+        self._set(pk, status=run.status.value, last_run_id=run.id, last_tested_at=started_at)
+        if report_changed:
+            self._set(pk, report=report)
+        if status_changed:
+            cause = run.diagnosis.cause.value if run.diagnosis else None
+            detail = {"name": connection["name"], "old": connection["status"], "new": run.status.value, "cause": cause}
+            self._write_audit("tested", connection["id"], **detail)
+
+    def _report_row(self, connection: int, report: KeyReport) -> int:
+        digest = bytes.fromhex(report.content_hash())
+        body = report.model_dump_json(exclude_defaults=True)
+        return self._once("key_report", connection, digest, body=body)
+
+    def _pattern_row(self, connection: int, run: TestRun, body: str) -> int:
+        cause = run.diagnosis.cause.value if run.diagnosis else None
+        digest = hashlib.sha256(body.encode()).digest()
+        return self._once("pattern", connection, digest, status=run.status.value, cause=cause, body=body)
+
+    def _once(self, table: str, connection: int, digest: bytes, **values: Any) -> int:
+        query = f"SELECT pk FROM {table} WHERE owner = :owner AND connection = :connection AND hash = :hash"
+        row = self._do(query, connection=connection, hash=digest).fetchone()
+        return row["pk"] if row else self._insert(table, connection=connection, hash=digest, **values)
+
+    def run(self, run_id: str) -> TestRun | None:
+        with self._reading():
+            row = self._do(
+                "SELECT r.*, c.id AS connection_id, p.body AS pattern_body, k.body AS report_body FROM run r"
+                " JOIN connection c ON c.pk = r.connection JOIN pattern p ON p.pk = r.pattern"
+                " LEFT JOIN key_report k ON k.pk = r.report WHERE r.owner = :owner AND r.id = :id",
+                id=_run_key(run_id),
+            ).fetchone()
+        if row is None:
+            return None
+        columns: dict[str, Any] = {
+            "id": run_id,
+            "connection_id": row["connection_id"],
+            "started_at": _time(row["started_at"]),
+            "duration_ms": row["duration_ms"],
+            "key_report": row["report_body"] and KeyReport.model_validate_json(row["report_body"]),
+        }
+        return unpack(Packed(row["pattern_body"], row["numbers"], row["texts"]), columns)
+
+    def runs(
+        self,
+        connection_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Collection[Status] | None = None,
+        causes: Collection[Cause] | None = None,
+        changes_only: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+        newest_first: bool = True,
+    ) -> list[RunRow]:
+        where, values = _filter(connection_id, since, until, statuses, causes, changes_only)
+        order = "DESC" if newest_first else "ASC"
+        with self._reading():
+            return self._light(
+                f"SELECT {_LIGHT} FROM run r JOIN connection c ON c.pk = r.connection WHERE {where}"
+                f" ORDER BY r.started_at {order}, r.pk {order}"
+                " LIMIT :limit OFFSET :offset",
+                **values,
+                limit=-1 if limit is None else limit,
+                offset=offset,
+            )
+
+    def count_runs(
+        self,
+        connection_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Collection[Status] | None = None,
+        causes: Collection[Cause] | None = None,
+        changes_only: bool = False,
+    ) -> int:
+        where, values = _filter(connection_id, since, until, statuses, causes, changes_only)
+        with self._reading():
+            return self._do(f"SELECT count(*) FROM run r WHERE {where}", **values).fetchone()[0]
+
+    def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
+        with self._reading():
+            rows = self._do("SELECT id FROM connection WHERE owner = :owner ORDER BY name_key").fetchall()
+            recent: dict[str, list[RunRow]] = {row["id"]: [] for row in rows}
+            light = self._light(
+                # No `r.connection = c.pk` here: SQLite would then look at every run instead of at the last ones.
+                f"SELECT {_LIGHT} FROM connection c CROSS JOIN run r WHERE c.owner = :owner AND r.pk IN"
+                " (SELECT pk FROM run WHERE connection = c.pk ORDER BY started_at DESC, pk DESC LIMIT :n)"
+                " ORDER BY c.pk, r.started_at, r.pk",
+                n=n,
+            )
+        for run in light:
+            recent.setdefault(run.connection_id, []).append(run)
+        return recent
+
+    def _light(self, query: str, **values: Any) -> list[RunRow]:
+        """Run rows for a query of `_LIGHT` columns. Holds the lock of the caller."""
+        cursor = self._do(query, **values)
+        cursor.row_factory = None
+        rows = cursor.fetchall()
+        if {row[5] for row in rows} - self._patterns.keys():
+            self._read_patterns()
+        patterns = self._patterns
+        return [
+            RunRow(
+                key.hex() if len(key) == 16 else _run_id(key),
+                connection_id,
+                _EPOCH + timedelta(0, 0, micros),
+                patterns[pattern].status,
+                patterns[pattern].cause,
+                duration_ms,
+                unpack_latencies(patterns[pattern].timed, numbers),
+                change & _STATUS_CHANGED != 0,
+                change & _REPORT_CHANGED != 0,
+            )
+            for key, connection_id, micros, duration_ms, change, pattern, numbers in rows
+        ]
+
+    def _read_patterns(self) -> None:
+        for row in self._do("SELECT pk, status, cause, body FROM pattern WHERE owner = :owner"):
+            if row["pk"] not in self._patterns:
+                cause = Cause(row["cause"]) if row["cause"] else None
+                self._patterns[row["pk"]] = _Pattern(Status(row["status"]), cause, timed_checks(row["body"]))
+
+    # The audit trail and settings
+
+    def audit(self, entry: AuditEntry) -> None:
+        with self._writing():
+            self._put_audit(entry)
+
+    def audit_entries(self, limit: int | None = None) -> list[AuditEntry]:
+        with self._reading():
+            rows = self._do(
+                "SELECT * FROM audit WHERE owner = :owner ORDER BY pk DESC LIMIT :limit",
+                limit=-1 if limit is None else limit,
+            ).fetchall()
+        return [
+            AuditEntry(
+                at=_time(row["at"]), action=row["action"], subject=row["subject"], detail=json.loads(row["detail"])
+            )
+            for row in rows
+        ]
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        with self._reading():
+            row = self._do("SELECT value FROM setting WHERE owner = :owner AND name = :name", name=name).fetchone()
+        return default if row is None else json.loads(row["value"])
+
+    def set_setting(self, name: str, value: Any) -> None:
+        with self._writing():
+            self._do(
+                "INSERT INTO setting (owner, name, value) VALUES (:owner, :name, :value)"
+                " ON CONFLICT (owner, name) DO UPDATE SET value = excluded.value",
+                name=name,
+                value=_json(value),
+            )
+
+
+def _filter(
+    connection_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    statuses: Collection[Status] | None,
+    causes: Collection[Cause] | None,
+    changes_only: bool,
+) -> tuple[str, dict[str, Any]]:
+    """The condition on `run r`, and its values."""
+    pattern = "r.pattern IN (SELECT pk FROM pattern WHERE owner = :owner AND {} IN (SELECT value FROM json_each({})))"
+    conditions: list[tuple[str, dict[str, Any]]] = [("r.owner = :owner", {})]
+    if connection_id is not None:
+        condition = "r.connection = (SELECT pk FROM connection WHERE owner = :owner AND id = :connection_id)"
+        conditions.append((condition, {"connection_id": connection_id}))
+    if since is not None:
+        conditions.append(("r.started_at >= :since", {"since": _micros(since)}))
+    if until is not None:
+        conditions.append(("r.started_at < :until", {"until": _micros(until)}))
+    if statuses is not None:
+        conditions.append((pattern.format("status", ":statuses"), {"statuses": _json(sorted(statuses))}))
+    if causes is not None:
+        conditions.append((pattern.format("cause", ":causes"), {"causes": _json(sorted(causes))}))
+    if changes_only:
+        conditions.append(("r.change > 0", {}))
+    values: dict[str, Any] = {}
+    for _, more in conditions:
+        values |= more
+    return " AND ".join(condition for condition, _ in conditions), values

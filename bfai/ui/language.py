@@ -1,0 +1,110 @@
+"""The reader's language, in which every page speaks.
+
+Chosen from the address (`?lang=`) or the browser, changed with one click, kept over page switches. It is looked up at each
+call, because a fragment runs on a fresh thread.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime, timedelta
+
+import streamlit as st
+
+from bfai.i18n import LANGUAGES, Translator, best_language, translator
+from bfai.model import Message
+
+_STATE = "language"
+_MARKDOWN = re.compile(r"([\\`*\[\]<>$~#|!]|(?<!\w)_|_(?!\w)|:(?=\w+[:\[]))")
+
+
+def choose_language() -> str:
+    """Settles the language of this run and keeps it in the session; the address follows a choice that was made."""
+    chosen = st.session_state.get(_STATE)
+    asked = st.query_params.get("lang")
+    if chosen not in LANGUAGES:
+        browser = st.context.locale
+        chosen = asked if asked in LANGUAGES else best_language(os.environ.get("BFAI_LANGUAGE"), browser)
+        st.session_state[_STATE] = chosen
+        st.session_state["language_by_hand"] = asked in LANGUAGES
+    if st.session_state.get("language_by_hand") and asked != chosen:
+        st.query_params["lang"] = chosen
+    return chosen
+
+
+def language_switch(place: str) -> None:
+    """One click changes the language of everything."""
+
+    def change() -> None:
+        picked = st.session_state.get(key)
+        if picked in LANGUAGES:
+            st.session_state[_STATE] = picked
+            st.session_state["language_by_hand"] = True
+
+    now = st.session_state.get(_STATE, "en")
+    key = f"language_{place}_{now}"
+    st.segmented_control(
+        _("Language"),
+        list(LANGUAGES),
+        default=now,
+        required=True,
+        format_func=str.upper,
+        key=key,
+        on_change=change,
+        label_visibility="collapsed",
+        help=" · ".join(LANGUAGES.values()),
+    )
+
+
+def words() -> Translator:
+    """The translator of this session's language."""
+    return translator(st.session_state.get(_STATE) or "en")
+
+
+def _(text: str, **params: object) -> str:
+    return words().t(text, **params)
+
+
+def n_(one: str, many: str, count: int, **params: object) -> str:
+    """The form of the phrase that belongs to this number; `{count}` in it is the number."""
+    return words().n(one, many, count, **params)
+
+
+def say(message: Message) -> str:
+    """A message of the package in the reader's language, safe to stand in Markdown."""
+    params = {name: _safe(value) for name, value in message.params.items()}
+    return words().render(message.model_copy(update={"params": params}))
+
+
+def _safe(value: str | int | float) -> str | int | float:
+    """What the package put into code marks stays as it is."""
+    return plain(value) if isinstance(value, str) and not re.fullmatch(r"(`[^`]*`[ ,]*)+", value) else value
+
+
+def plain(text: str) -> str:
+    """Text from outside, such as a name or an exchange's answer, so that Markdown shows it letter by letter."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+# -- times, in the reader's zone -----------------------------------------------------------------------------------------
+
+
+def zone() -> str:
+    return st.context.timezone or "UTC"
+
+
+def moment(at: datetime) -> str:
+    return words().datetime(at, zone())
+
+
+def ago(at: datetime) -> str:
+    return words().ago(at)
+
+
+def percent(share: float) -> str:
+    return words().percent(share)
+
+
+def duration(seconds: float) -> str:
+    return words().duration(timedelta(seconds=max(0.0, seconds)))

@@ -1,0 +1,104 @@
+"""Where the Workbench lives between two runs of a page, and when its vault locks by itself.
+
+On the trader's own machine (Streamlit listens on loopback only) one Workbench serves every tab, so an opened vault
+survives a reload, and locks after fifteen idle minutes. Everywhere else there is no vault: each visitor has a throw-away
+Workbench on simulated exchanges that ends with the visit. The tour on a trader's own machine is such a one, too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import os
+import threading
+import time
+
+import streamlit as st
+
+from bfai.workbench import VaultState, Workbench
+
+IDLE_MINUTES = 15
+TOUR = "tour"
+_WARM = ("pandas", "ccxt.async_support")
+
+
+class Keeper:
+    """Holds the Workbench of this computer and locks its vault when nobody clicked for `idle_minutes`; 0 is never."""
+
+    def __init__(self, workbench: Workbench, idle_minutes: float) -> None:
+        self.workbench = workbench
+        self.idle_minutes = idle_minutes
+        self.locked_by_itself = False
+        self._used = time.monotonic()
+        self._closed = threading.Event()
+        if idle_minutes > 0:
+            threading.Thread(target=self._watch, name="bfai-idle", daemon=True).start()
+
+    def touch(self) -> None:
+        self._used = time.monotonic()
+
+    def close(self) -> None:
+        self._closed.set()
+        self.workbench.close()
+
+    def _watch(self) -> None:
+        limit = self.idle_minutes * 60
+        while not self._closed.wait(min(5.0, limit / 2)):
+            if time.monotonic() - self._used < limit:
+                continue
+            if self.workbench.vault_state is VaultState.OPEN:
+                self.workbench.lock()
+                self.locked_by_itself = True
+
+
+def on_own_computer() -> bool:
+    """Whether only this computer can reach the app, or its owner said that a proxy guards it."""
+    if os.environ.get("BFAI_ALLOW_NON_LOOPBACK") == "1":
+        return True
+    address = str(st.get_option("server.address") or "")
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def keeper() -> Keeper:
+    """The one Workbench of this computer. Raises BfaiError where its database cannot be used; then it is tried again."""
+    return _keeper(os.environ.get("BFAI_DATABASE_URL"))
+
+
+@st.cache_resource(show_spinner=False, on_release=Keeper.close)
+def _keeper(database_url: str | None) -> Keeper:
+    minutes = os.environ.get("BFAI_LOCK_AFTER_MINUTES", "")
+    return Keeper(Workbench.local(database_url), float(minutes) if minutes.replace(".", "", 1).isdigit() else IDLE_MINUTES)
+
+
+@st.cache_resource(show_spinner=False, scope="session", on_release=Workbench.close)
+def tour() -> Workbench:
+    """This visit's throw-away Workbench, with sample connections whose tests have begun."""
+    workbench = Workbench.tour()
+    workbench.add_samples()
+    return workbench
+
+
+def start_tour() -> None:
+    st.session_state[TOUR] = True
+
+
+def leave_tour() -> None:
+    st.session_state.pop(TOUR, None)
+    tour.clear()
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Pays once a process, behind the first page, for the two imports that the first test and the first table need."""
+
+    def work() -> None:
+        time.sleep(1.0)
+        for name in _WARM:
+            importlib.import_module(name)
+
+    threading.Thread(target=work, name="bfai-warm-up", daemon=True).start()

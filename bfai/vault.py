@@ -1,0 +1,472 @@
+"""Seals the secrets of connections, and opens them for whoever knows the master password.
+
+A vault has one random 256-bit data key. A key derived from the password (Argon2id) wraps it, so a new password re-wraps
+one row, and unlocking costs one derivation however many connections there are. Every secret is sealed with AES-256-GCM
+and bound to its vault, its connection and its field: one that was changed, or put in another's place, does not open.
+`docs/vault.md` has the format byte for byte, with test vectors.
+
+What is not defended: a program that reads the memory of this one while the vault is open. Python cannot promise to
+erase a key; `Vault.lock` overwrites the one copy that it owns and lets go of the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple, NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from bfai.i18n import N_
+from bfai.model import BfaiError, Credentials, Message, utc_now
+from bfai.store import Sealed, Store, VaultRow, Wrap
+
+FORMAT: Final = 1
+MINIMUM_LENGTH: Final = 10  # characters of a master password
+FREE_FAILURES: Final = 3  # from this one on, every failed unlock is followed by a wait
+LONGEST_WAIT_S: Final = 300.0
+
+_KEY_BYTES, _NONCE_BYTES, _SALT_BYTES, _TAG_BYTES = 32, 12, 16, 16
+_BY_PASSWORD = "password"
+
+
+class Cost(NamedTuple):
+    """What one derivation costs: memory in KiB, passes over it, lanes that may run at once."""
+
+    memory_kib: int
+    passes: int
+    lanes: int
+
+    def at_least(self, other: Cost) -> Cost:
+        return Cost(*(max(pair) for pair in zip(self, other, strict=True)))
+
+
+DEFAULT_COST = Cost(memory_kib=64 * 1024, passes=4, lanes=4)
+_LIMIT = Cost(memory_kib=4 * 1024 * 1024, passes=1000, lanes=255)  # more than this in a row is damage, not a wish
+
+
+class VaultError(BfaiError):
+    """The vault refuses."""
+
+
+class NoVault(VaultError):
+    """There is no vault yet."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("There is no vault yet. Choose a master password to make one.")))
+
+
+class VaultLocked(VaultError):
+    """Used after `lock()`."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("The vault is locked. Unlock it with the master password.")))
+
+
+class WrongPassword(VaultError):
+    """That is not the password. `seconds` is how long the next attempt will be refused, 0 if it will not."""
+
+    def __init__(self, seconds: int = 0) -> None:
+        self.seconds = seconds
+        if seconds:
+            text = N_("That is not the password. Next try in {seconds} seconds.")
+        else:
+            text = N_("That is not the password. Check Caps Lock and the keyboard's language, then try again.")
+        super().__init__(Message(text=text, params={"seconds": seconds} if seconds else {}))
+
+
+class UnlockBackoff(VaultError):
+    """Refused without looking at the password; `seconds` are left."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        text = N_("Too many attempts with a wrong password. Next try in {seconds} seconds.")
+        super().__init__(Message(text=text, params={"seconds": seconds}))
+
+
+class WeakPassword(VaultError):
+    """Too short to be a master password."""
+
+    def __init__(self) -> None:
+        text = N_("A master password has at least {minimum} characters. Four or five unrelated words are good.")
+        super().__init__(Message(text=text, params={"minimum": MINIMUM_LENGTH}))
+
+
+class VaultDamaged(VaultError):
+    """What is stored about the vault's key cannot be right."""
+
+    def __init__(self) -> None:
+        text = N_(
+            "The vault's key is damaged in the database, so no password opens it. Restore the database from a backup."
+        )
+        super().__init__(Message(text=text))
+
+
+class VaultTooNew(VaultError):
+    """Sealed by a newer version of this program."""
+
+    def __init__(self) -> None:
+        text = N_("This vault was written by a newer version of this program. Update the program to open it.")
+        super().__init__(Message(text=text))
+
+
+class NoMemory(VaultError):
+    """The derivation did not get the memory that it needs."""
+
+    def __init__(self, mebibytes: int) -> None:
+        text = N_("Opening the vault needs {mebibytes} MiB of memory, and there is not enough. Close other programs.")
+        super().__init__(Message(text=text, params={"mebibytes": mebibytes}))
+
+
+class Tampered(VaultError):
+    """A sealed secret was changed, or stands in another's place."""
+
+    def __init__(self) -> None:
+        text = N_(
+            "The stored credentials of this connection were changed from outside, so they stay sealed."
+            " Put the key in again, or restore the database from a backup."
+        )
+        super().__init__(Message(text=text))
+
+
+class NotThrowAway(VaultError):
+    """A throw-away vault belongs to a database in memory only."""
+
+    def __init__(self) -> None:
+        text = N_("A vault without a password is only for the demo in memory. Choose a master password.")
+        super().__init__(Message(text=text))
+
+
+# Passwords
+
+Hint = Literal["too_short", "common", "name", "keyboard", "repeat", "sequence", "date", "add_words", ""]
+_HINTS: dict[str, Hint] = {
+    "spatial": "keyboard",
+    "repeat": "repeat",
+    "sequence": "sequence",
+    "date": "date",
+    "regex": "date",
+}
+_LONGEST_ESTIMATED = 64  # the estimate's time grows with the square of the length or worse; a prefix says enough
+
+
+class Strength(NamedTuple):
+    """`score` from 0 (guessed at once) to 4 (very hard to guess); `hint` is the code of what to do better, or empty."""
+
+    score: int
+    hint: Hint
+
+
+def strength(password: str) -> Strength:
+    """Estimate how hard a master password is to guess. The first 64 characters count.
+
+    Hints: `too_short` (refused by the vault), `common` (a well-known password or word), `name`, `keyboard`
+    (neighbouring keys), `repeat`, `sequence`, `date`, `add_words` (nothing wrong with it, but not enough).
+    """
+    import zxcvbn
+
+    normal = _normalised(password)
+    if not normal:
+        return Strength(0, "too_short")
+    found = zxcvbn.zxcvbn(normal[:_LONGEST_ESTIMATED], user_inputs=["bfai", "backfuture", "workbench", "exchange"])
+    score: int = found["score"]
+    if len(normal) < MINIMUM_LENGTH:
+        return Strength(score, "too_short")
+    parts = [dict(part) for part in found["sequence"]]
+    return Strength(score, "" if score >= 3 else _hint(parts))
+
+
+def _hint(sequence: list[dict[str, Any]]) -> Hint:
+    """About the longest part that a guesser would try as a whole."""
+    parts = [part for part in sequence if part["pattern"] != "bruteforce"]
+    if not parts:
+        return "add_words"
+    longest = max(parts, key=lambda part: len(part["token"]))
+    if longest["pattern"] != "dictionary":
+        return _HINTS.get(longest["pattern"], "add_words")
+    if "name" in longest["dictionary_name"]:
+        return "name"
+    return "common" if len(sequence) <= 2 else "add_words"
+
+
+def _normalised(password: str) -> str:
+    """The same for all ways in which keyboards and systems compose the same characters."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def _refuse_weak(password: str) -> None:
+    if len(_normalised(password)) < MINIMUM_LENGTH:
+        raise WeakPassword()
+
+
+# The format
+
+
+def encode(*parts: str | bytes | int) -> bytes:
+    """Parts as bytes that no other parts give: each behind its length in four bytes, big-endian.
+
+    Text is UTF-8, a whole number four bytes, big-endian.
+    """
+    return b"".join(len(part).to_bytes(4, "big") + part for part in map(_bytes, parts))
+
+
+def _bytes(part: str | bytes | int) -> bytes:
+    if isinstance(part, int):
+        return part.to_bytes(4, "big")
+    return part if isinstance(part, bytes) else _utf8(part)
+
+
+def _utf8(text: str) -> bytes:
+    # An encoding error would carry the whole text, so a secret, in its message: half a surrogate pair passes instead.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _derive(password: str, salt: bytes, cost: Cost) -> bytes:
+    """The key that wraps. The only expensive step: 64 MiB and about 120 ms by default."""
+    argon2 = Argon2id(
+        salt=salt, length=_KEY_BYTES, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib
+    )
+    try:
+        return argon2.derive(_utf8(_normalised(password)))
+    except MemoryError:
+        raise NoMemory(cost.memory_kib // 1024) from None
+
+
+def _subkey(data_key: bytes, purpose: str) -> bytes:
+    return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", purpose, FORMAT)).derive(data_key)
+
+
+def _wrap_data(vault_id: str, kind: str, salt: bytes, cost: Cost) -> bytes:
+    return encode("bfai wrap", FORMAT, vault_id, kind, salt, cost.memory_kib, cost.passes, cost.lanes)
+
+
+def _checksum(vault_id: str, wrap: Wrap) -> bytes:
+    """Of public bytes only. It tells a damaged row from a wrong password; it is no protection."""
+    return hashlib.sha256(encode("bfai checksum", vault_id, *wrap[:-1])).digest()[:8]
+
+
+def wrap_key(vault_id: str, data_key: bytes, password: str, cost: Cost, *, salt: bytes, nonce: bytes) -> Wrap:
+    """Wrap the data key under a password. `salt` (16 bytes) and `nonce` (12) must be fresh random bytes."""
+    key = _derive(password, salt, cost)
+    ciphertext = AESGCM(key).encrypt(nonce, data_key, _wrap_data(vault_id, _BY_PASSWORD, salt, cost))
+    wrap = Wrap(_BY_PASSWORD, FORMAT, salt, *cost, nonce=nonce, ciphertext=ciphertext, checksum=b"")
+    return wrap._replace(checksum=_checksum(vault_id, wrap))
+
+
+def _fresh_wrap(vault_id: str, data_key: bytes, password: str, cost: Cost) -> Wrap:
+    return wrap_key(vault_id, data_key, password, cost, salt=os.urandom(_SALT_BYTES), nonce=os.urandom(_NONCE_BYTES))
+
+
+def unwrap_key(vault_id: str, wrap: Wrap, password: str) -> bytes:
+    """The data key. Raises `WrongPassword`, `VaultTooNew`, `VaultDamaged`. One derivation."""
+    cost = _sound_cost(vault_id, wrap)
+    key = _derive(password, wrap.salt, cost)
+    try:
+        return AESGCM(key).decrypt(wrap.nonce, wrap.ciphertext, _wrap_data(vault_id, wrap.kind, wrap.salt, cost))
+    except InvalidTag:
+        raise WrongPassword() from None
+
+
+def _sound_cost(vault_id: str, wrap: Wrap) -> Cost:
+    if wrap.format > FORMAT:
+        raise VaultTooNew()
+    cost = Cost(wrap.memory_kib, wrap.passes, wrap.lanes)
+    lengths = (len(wrap.salt), len(wrap.nonce), len(wrap.ciphertext))
+    sound = (
+        wrap.format == FORMAT
+        and lengths == (_SALT_BYTES, _NONCE_BYTES, _KEY_BYTES + _TAG_BYTES)
+        and all(1 <= value <= limit for value, limit in zip(cost, _LIMIT, strict=True))
+        and cost.memory_kib >= 8 * cost.lanes
+        and hmac.compare_digest(wrap.checksum, _checksum(vault_id, wrap))
+    )
+    if not sound:
+        raise VaultDamaged()
+    return cost
+
+
+# The wait after failures
+
+
+def wait_after(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: 0, 0, 1, 2, 4 … 300."""
+    if failures < FREE_FAILURES:
+        return 0.0
+    return min(2.0 ** min(failures - FREE_FAILURES, 16), LONGEST_WAIT_S)
+
+
+def _whole(seconds: float) -> int:
+    """Rounded up, so that nobody is told to come back too early."""
+    return int(-(-seconds // 1))
+
+
+def _count_attempt(store: Store, at: datetime) -> VaultRow:
+    """Count an attempt before it is made: attempts at the same time, and killed ones, are counted too.
+
+    Raises `NoVault`, `UnlockBackoff`. Gives the row as it was.
+    """
+    while True:
+        row = store.vault()
+        if row is None:
+            raise NoVault()
+        failed_at = row.failed_at or at
+        if failed_at > at:
+            # The clock was set back. Start the wait anew, or it would last until the clock catches up.
+            failed_at = at
+            store.set_unlock_failures(row.failures, row.failures, at)
+        left = wait_after(row.failures) - (at - failed_at).total_seconds()
+        if row.failures and left > 0:
+            raise UnlockBackoff(_whole(left))
+        if store.set_unlock_failures(row.failures, row.failures + 1, at):
+            return row
+
+
+def _unwrap_counted(store: Store, password: str, now: Callable[[], datetime]) -> tuple[VaultRow, bytes]:
+    row = _count_attempt(store, now())
+    wrap = row.wraps.get(_BY_PASSWORD)
+    try:
+        if row.format > FORMAT:
+            raise VaultTooNew()
+        if wrap is None:
+            raise VaultDamaged()
+        data_key = unwrap_key(row.id, wrap, password)
+    except WrongPassword:
+        store.unlock_failed(now())
+        raise WrongPassword(_whole(wait_after(row.failures + 1))) from None
+    except VaultError:
+        store.set_unlock_failures(row.failures + 1, row.failures, row.failed_at or now())  # no password was tried
+        raise
+    store.unlock_succeeded()
+    return row, data_key
+
+
+class Vault:
+    """An open vault: it holds the data key until `lock()`. Shows nothing, is never pickled or copied.
+
+    Safe to use from several threads.
+    """
+
+    __slots__ = ("_fingerprint_key", "_key", "_sealing", "id")
+
+    def __init__(self, vault_id: str, data_key: bytes) -> None:
+        """Prefer `create`, `unlock` or `throw_away`. `data_key` is 32 random bytes."""
+        self.id = vault_id
+        self._key: bytearray | None = bytearray(data_key)
+        self._sealing: AESGCM | None = AESGCM(_subkey(data_key, "seal"))
+        self._fingerprint_key: bytes | None = _subkey(data_key, "fingerprint")
+
+    def __repr__(self) -> str:
+        return "Vault(…)"
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a vault is never pickled or copied")
+
+    @classmethod
+    def create(cls, store: Store, password: str, *, cost: Cost | None = None) -> Vault:
+        """Make the vault of the store's owner. Raises `WeakPassword`, `VaultExists`. There is no default password."""
+        _refuse_weak(password)
+        vault_id, data_key = os.urandom(16).hex(), os.urandom(_KEY_BYTES)
+        wrap = _fresh_wrap(vault_id, data_key, password, cost or DEFAULT_COST)
+        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {wrap.kind: wrap}))
+        return cls(vault_id, data_key)
+
+    @classmethod
+    def unlock(
+        cls, store: Store, password: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
+    ) -> Vault:
+        """Open the vault of the store's owner.
+
+        Raises `WrongPassword`, `UnlockBackoff`, `NoVault`, `VaultDamaged`, `VaultTooNew`. One derivation; a second one
+        only when the vault was made with a lower cost than `cost` (by default `DEFAULT_COST`), which is then raised.
+        """
+        row, data_key = _unwrap_counted(store, password, now)
+        wrap = row.wraps[_BY_PASSWORD]
+        had = Cost(wrap.memory_kib, wrap.passes, wrap.lanes)
+        wanted = had.at_least(cost or DEFAULT_COST)
+        if wanted != had:
+            store.replace_wrap(_fresh_wrap(row.id, data_key, password, wanted), action="cost_raised")
+        return cls(row.id, data_key)
+
+    @classmethod
+    def throw_away(cls, store: Store) -> Vault:
+        """A vault without a password that ends with the program. Raises `NotThrowAway` for a store that is kept."""
+        if not store.ephemeral:
+            raise NotThrowAway()
+        vault_id = os.urandom(16).hex()
+        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {}))
+        return cls(vault_id, os.urandom(_KEY_BYTES))
+
+    @property
+    def locked(self) -> bool:
+        return self._sealing is None
+
+    def seal(self, connection_id: str, credentials: Credentials) -> dict[str, Sealed]:
+        """Each field sealed for this connection. Raises `VaultLocked`."""
+        sealing = self._open_sealing()
+        sealed: dict[str, Sealed] = {}
+        for field, value in credentials.fields().items():
+            nonce = os.urandom(_NONCE_BYTES)
+            data = self._associated(connection_id, field)
+            sealed[field] = Sealed(FORMAT, nonce, sealing.encrypt(nonce, _utf8(value), data))
+        return sealed
+
+    def open(self, connection_id: str, sealed: Mapping[str, Sealed]) -> Credentials:
+        """The credentials of this connection. Raises `Tampered`, `VaultTooNew`, `VaultLocked`."""
+        sealing = self._open_sealing()
+        if set(sealed) not in ({"api_key", "secret"}, {"api_key", "secret", "passphrase"}):
+            raise Tampered()
+        values = {field: self._open_one(sealing, connection_id, field, secret) for field, secret in sealed.items()}
+        return Credentials.from_fields(values)
+
+    def _open_one(self, sealing: AESGCM, connection_id: str, field: str, secret: Sealed) -> str:
+        if secret.format > FORMAT:
+            raise VaultTooNew()
+        if secret.format != FORMAT or len(secret.nonce) != _NONCE_BYTES:
+            raise Tampered()
+        try:
+            plain = sealing.decrypt(secret.nonce, secret.ciphertext, self._associated(connection_id, field))
+        except InvalidTag:
+            raise Tampered() from None
+        return plain.decode("utf-8", "surrogatepass")
+
+    def _associated(self, connection_id: str, field: str) -> bytes:
+        return encode("bfai secret", self.id, connection_id, field, FORMAT)
+
+    def fingerprint(self, exchange: str, api_key: str) -> bytes:
+        """32 bytes, equal for equal keys of one exchange in this vault, and of no use without the vault's key."""
+        key = self._fingerprint_key
+        if key is None:
+            raise VaultLocked()
+        return hmac.digest(key, encode(exchange, api_key), "sha256")
+
+    def change_password(
+        self, store: Store, old: str, new: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
+    ) -> None:
+        """Wrap the data key under a new password. One row changes; the connections stay as they are.
+
+        Raises `WeakPassword`, and what `unlock` raises: guesses at the old password are counted alike.
+        """
+        self._open_sealing()
+        _refuse_weak(new)
+        row, data_key = _unwrap_counted(store, old, now)
+        if row.id != self.id or self._key is None or not hmac.compare_digest(data_key, bytes(self._key)):
+            raise VaultDamaged()
+        store.replace_wrap(_fresh_wrap(row.id, data_key, new, cost or DEFAULT_COST), action="password_changed")
+
+    def lock(self) -> None:
+        """Forget the key. Every later use raises `VaultLocked`; locking twice is fine."""
+        key, self._key, self._sealing, self._fingerprint_key = self._key, None, None, None
+        if key is not None:
+            key[:] = bytes(len(key))
+
+    def _open_sealing(self) -> AESGCM:
+        if self._sealing is None:
+            raise VaultLocked()
+        return self._sealing

@@ -1,0 +1,725 @@
+"""`Workbench`: the one object that pages, the command line and notebooks talk to.
+
+Every rule about keys stands behind it: a key that can withdraw is never stored, a key is stored only with the test that it
+passed, and what a page shows of a secret is at most the last four characters of the key.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import unicodedata
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bfai import history, paste, words
+from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
+from bfai.diagnosis import CAUSE_NAMES, PERMISSION_NAMES, Remedy, remedy
+from bfai.engine import Engine, TestJob
+from bfai.exchanges import all_exchanges, get_exchange
+from bfai.exchanges.base import Answer, Call, Exchange, Right, Tick
+from bfai.i18n import N_
+from bfai.model import (
+    AuditEntry,
+    BfaiError,
+    Cause,
+    CheckName,
+    Connection,
+    Credentials,
+    Environment,
+    GrantState,
+    Market,
+    Message,
+    Permission,
+    Status,
+    Target,
+    TestRun,
+    utc_now,
+)
+from bfai.paste import Pasted
+from bfai.store import RunRow, Sealed, Store, open_store
+from bfai.transport import Gateway
+from bfai.vault import Vault, strength
+from bfai.words import RightRow
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bfai.simulator import Simulator
+
+__all__ = [
+    "CAUSE_NAMES",
+    "CONFIRMATION_HOLDS",
+    "DRAFT_LIFE",
+    "PERMISSION_NAMES",
+    "AlreadyConnected",
+    "Call",
+    "Draft",
+    "Exchange",
+    "Mode",
+    "NotSavable",
+    "Pasted",
+    "Remedy",
+    "Right",
+    "RightRow",
+    "RunRow",
+    "TestJob",
+    "Tick",
+    "VaultState",
+    "Workbench",
+]
+
+DEFAULT_DATABASE = "sqlite:///data/bfai.db"
+DRAFT_LIFE = timedelta(minutes=10)
+ADDRESS_HOLDS = timedelta(minutes=5)
+MAX_DRAFTS = 20
+
+
+class Mode(StrEnum):
+    LOCAL = "local"
+    DEMO = "demo"
+
+
+class VaultState(StrEnum):
+    NONE = "none"
+    LOCKED = "locked"
+    OPEN = "open"
+
+
+class VaultIsLocked(BfaiError):
+    """The vault has to be open for this."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("The vault is locked. Unlock it with the master password.")))
+
+
+class AlreadyConnected(BfaiError):
+    """This key is stored already, under `name`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        text = N_("This key is connected already, as {name}. One key is for one connection: make another key.")
+        super().__init__(Message(text=text, params={"name": name}))
+
+
+class NotSavable(BfaiError):
+    """The key may not be stored, for the reason in its message."""
+
+
+class DraftGone(BfaiError):
+    """The ten minutes are over, or the key was forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This key is forgotten: it was kept for ten minutes. Paste it again.")))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A key that is not stored. Sealed in memory, for ten minutes; this is only what may be shown of it."""
+
+    id: str
+    target: Target
+    key_hint: str
+    expires_at: datetime
+    replaces: str | None = None
+    run: TestRun | None = None
+    confirmed: bool = False
+
+
+@dataclass(slots=True, repr=False)
+class _HeldKey:
+    draft: Draft
+    sealed: Mapping[str, Sealed]
+    timer: threading.Timer
+
+
+@cache
+def _engine(gateway: Gateway | None) -> Engine:
+    """One event loop and one session a process, shared by everybody who goes the same way out."""
+    return Engine(gateway)
+
+
+@cache
+def _shared_simulator() -> Simulator:
+    from bfai.simulator import Simulator
+
+    simulator = Simulator()
+    simulator.start()
+    return simulator
+
+
+def simulator_gateway() -> Gateway:
+    """The gateway to a simulator in this process, started on first use."""
+    simulator = _shared_simulator()
+    return Gateway.parse(simulator.gateway, simulator.ca_file)
+
+
+class Workbench:
+    """Vault, connections, tests and history of one person. Thread-safe; only tests run in the background."""
+
+    def __init__(self, store: Store, *, mode: Mode, gateway: Gateway | None, vault: Vault | None = None) -> None:
+        """Prefer `Workbench.local()` and `Workbench.tour()`."""
+        self.mode = mode
+        self._store = store
+        self._gateway = gateway
+        self._vault = vault
+        self._lock = threading.RLock()
+        self._drafts: dict[str, _HeldKey] = {}
+        self._draft_vault = Vault("drafts", os.urandom(32))
+        self._jobs: dict[str, TestJob] = {}
+        self._address: tuple[datetime, str | None] | None = None
+
+    def __repr__(self) -> str:
+        return f"Workbench(mode={self.mode.value}, vault={self.vault_state.value})"
+
+    @classmethod
+    def local(
+        cls, database_url: str | None = None, *, owner: str = "local", gateway: Gateway | None = None
+    ) -> Workbench:
+        """The workbench on this computer's database. Raises BfaiError where the database or the gateway cannot be used."""
+        url = database_url or os.environ.get("BFAI_DATABASE_URL") or DEFAULT_DATABASE
+        return cls(open_store(url, owner=owner), mode=Mode.LOCAL, gateway=gateway or Gateway.from_environment())
+
+    @classmethod
+    def tour(cls) -> Workbench:
+        """A throw-away workbench with an open vault in memory, on simulated exchanges."""
+        store = open_store("sqlite://:memory:")
+        return cls(store, mode=Mode.DEMO, gateway=simulator_gateway(), vault=Vault.throw_away(store))
+
+    def close(self) -> None:
+        """Forgets the vault's key and every draft, and closes the store."""
+        self.lock()
+        for draft in self.drafts():
+            self.forget_draft(draft.id)
+        self._store.close()
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the vault -----------------------------------------------------------------------------------------------------
+
+    @property
+    def vault_state(self) -> VaultState:
+        if self._vault is not None:
+            return VaultState.OPEN
+        return VaultState.NONE if self._store.vault() is None else VaultState.LOCKED
+
+    def create_vault(self, password: str) -> None:
+        self._vault = Vault.create(self._store, password)
+
+    def unlock(self, password: str) -> None:
+        """Raises WrongPassword, UnlockBackoff (`.seconds`) and what else `Vault.unlock` raises."""
+        self._vault = Vault.unlock(self._store, password)
+
+    def lock(self) -> None:
+        vault, self._vault = self._vault, None
+        if vault is not None:
+            vault.lock()
+
+    def change_password(self, old: str, new: str) -> None:
+        self._open_vault().change_password(self._store, old, new)
+
+    def password_strength(self, password: str) -> tuple[int, Message]:
+        """0 (guessed at once) to 4 (very hard to guess), and what would better it."""
+        found = strength(password)
+        return found.score, Message(text=_STRENGTH_HINTS[found.hint])
+
+    def _open_vault(self) -> Vault:
+        if self._vault is None:
+            raise VaultIsLocked
+        return self._vault
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    def exchanges(self) -> Mapping[str, Exchange]:
+        return all_exchanges()
+
+    def requests_made(self) -> list[tuple[Exchange, Call]]:
+        """Every request that this program can make."""
+        return [(exchange, call) for exchange in all_exchanges().values() for call in exchange.calls]
+
+    def boxes(self, exchange_id: str, market: Market) -> list[tuple[Right, Tick]]:
+        """The boxes of the exchange's key page, each with what to do with it. What must never be ticked comes last."""
+        order = (Tick.NEEDED, Tick.EMPTY, Tick.NEVER)
+        rights = [(right, right.tick(market)) for right in get_exchange(exchange_id).rights if right.shown]
+        return sorted(rights, key=lambda pair: order.index(pair[1]))
+
+    def own_address(self) -> str | None:
+        """This computer's address as an exchange sees it. Asks at most every five minutes; takes up to 3 s."""
+        now = utc_now()
+        if self._address is None or now - self._address[0] > ADDRESS_HOLDS:
+            self._address = (now, self._engine().own_address())
+        return self._address[1]
+
+    def suggest_name(self, target: Target, purpose: str = "") -> str:
+        """Exchange, market and purpose, such as "MEXC Spot Main", with a number where that name is taken."""
+        market = "Spot" if target.market is Market.SPOT else "Futures"
+        base = f"{get_exchange(target.exchange).name} {market} {purpose.strip() or 'Main'}"
+        taken = {connection.name.casefold() for connection in self.connections()}
+        name, number = base, 2
+        while name.casefold() in taken:
+            name, number = f"{base} {number}", number + 1
+        return name
+
+    def name_problem(self, name: str, *, except_id: str | None = None) -> Message | None:
+        clean = unicodedata.normalize("NFKC", name).strip()
+        if not clean:
+            return Message(text=N_("Give the connection a name."))
+        if len(clean) > 60:
+            return Message(text=N_("A name has 1 to 60 characters. Choose another name."))
+        found = self._store.connection_by_name(clean)
+        if found is not None and found.id != except_id:
+            return Message(
+                text=N_("A connection named {name} exists already. Choose another name."), params={"name": found.name}
+            )
+        return None
+
+    def name_hint(self, name: str) -> Message | None:
+        """A gentle word on a name that will say little in half a year."""
+        if len(name.split()) >= 2 and not name.strip().isdigit():
+            return None
+        return Message(text=N_("A clear name says exchange, market and purpose, such as “MEXC Spot Main”."))
+
+    # -- pasted keys ---------------------------------------------------------------------------------------------------
+
+    def read_paste(self, exchange_id: str, text: str) -> Pasted:
+        return paste.read_paste(get_exchange(exchange_id), text, all_exchanges().values())
+
+    def check_fields(self, exchange_id: str, fields: Mapping[str, str]) -> Pasted:
+        """The same for `api_key`, `secret` and `passphrase` that came in boxes of their own."""
+        return paste.judge_fields(get_exchange(exchange_id), fields, all_exchanges().values())
+
+    # -- drafts --------------------------------------------------------------------------------------------------------
+
+    def draft(self, target: Target, credentials: Credentials, *, replaces: str | None = None) -> Draft:
+        """Takes a key to be tested. Raises AlreadyConnected where it is stored under another connection."""
+        target = self._here(target)
+        if self._vault is not None:
+            found = self._store.connection_by_fingerprint(self._vault.fingerprint(target.exchange, credentials.api_key))
+            if found is not None:
+                raise AlreadyConnected(found.name)
+        draft = Draft(uuid.uuid4().hex, target, credentials.hint, utc_now() + DRAFT_LIFE, replaces)
+        timer = threading.Timer(DRAFT_LIFE.total_seconds(), self.forget_draft, (draft.id,))
+        timer.daemon = True
+        with self._lock:
+            for oldest in self.drafts()[: max(0, len(self._drafts) + 1 - MAX_DRAFTS)]:
+                self.forget_draft(oldest.id)
+            self._drafts[draft.id] = _HeldKey(draft, self._draft_vault.seal(draft.id, credentials), timer)
+        timer.start()
+        return draft
+
+    def drafts(self) -> list[Draft]:
+        """The keys that wait, oldest first."""
+        with self._lock:
+            return [held.draft for held in self._drafts.values() if held.draft.expires_at > utc_now()]
+
+    def get_draft(self, draft_id: str) -> Draft | None:
+        return next((draft for draft in self.drafts() if draft.id == draft_id), None)
+
+    def forget_draft(self, draft_id: str) -> None:
+        with self._lock:
+            held = self._drafts.pop(draft_id, None)
+            self._jobs.pop(draft_id, None)
+        if held is not None:
+            held.timer.cancel()
+
+    def start_draft_test(self, draft_id: str) -> TestJob:
+        held = self._held(draft_id)
+
+        def keep(run: TestRun) -> TestRun:
+            kept = confirm(run, utc_now()) if self._still_confirmed(held.draft, run) else run
+            self._change_draft(draft_id, run=kept, confirmed=kept.confirmed_at is not None)
+            return kept
+
+        credentials = self._draft_vault.open(draft_id, held.sealed)
+        return self._start(draft_id, TestJob(held.draft.target), credentials, None, keep)
+
+    def _still_confirmed(self, draft: Draft, run: TestRun) -> bool:
+        """A confirmation holds only while the key report says the same as when it was given."""
+        before = draft.run.key_report if draft.run else None
+        return (
+            draft.confirmed
+            and before is not None
+            and run.key_report is not None
+            and before.rights_hash() == run.key_report.rights_hash()
+        )
+
+    def confirm_draft(self, draft_id: str) -> TestRun:
+        """The trader looked at the exchange: this very key cannot withdraw."""
+        draft = self._held(draft_id).draft
+        if draft.run is None:
+            raise NotSavable(Message(text=N_("Test the key first.")))
+        run = confirm(draft.run, utc_now())
+        self._change_draft(draft_id, run=run, confirmed=run.confirmed_at is not None)
+        return run
+
+    def can_save(self, draft: Draft) -> Message | None:
+        """Why this key may not be stored, or None where it may."""
+        run = draft.run
+        if run is None:
+            return Message(text=N_("Test the key first."))
+        exchange = get_exchange(draft.target.exchange).name
+        if run.status.ok:
+            return None
+        if run.key_report is not None and run.key_report.state(Permission.WITHDRAW) is GrantState.GRANTED:
+            return Message(
+                text=N_("A key that can withdraw is never stored. Take that right away at {exchange}."),
+                params={"exchange": exchange},
+            )
+        if run.status is Status.BLOCKED:
+            return Message(text=N_("Confirm first that this key cannot withdraw."))
+        if draft.replaces is not None:
+            return Message(text=N_("The new key takes the place of the old one only when it has passed the test."))
+        if run.diagnosis is None or not run.diagnosis.cause.may_be_saved:
+            return Message(
+                text=N_("{exchange} does not accept these credentials, so there is nothing to store."),
+                params={"exchange": exchange},
+            )
+        return None
+
+    def save_draft(self, draft_id: str, *, name: str, used_by: str = "", note: str = "") -> Connection:
+        """Stores a tested key. Raises NotSavable, NameTaken, AlreadyConnected, VaultIsLocked, StoreError; then it stays a draft."""
+        vault, held = self._open_vault(), self._held(draft_id)
+        draft = held.draft
+        refusal = self.can_save(draft)
+        if refusal is not None:
+            raise NotSavable(refusal)
+        assert draft.run is not None
+        credentials = self._draft_vault.open(draft_id, held.sealed)
+        fingerprint = vault.fingerprint(draft.target.exchange, credentials.api_key)
+        taken = self._store.connection_by_fingerprint(fingerprint)
+        if taken is not None:
+            raise AlreadyConnected(taken.name)
+        if draft.replaces is not None:
+            connection = self._store.replace_credentials(
+                draft.replaces,
+                vault.seal(draft.replaces, credentials),
+                fingerprint,
+                credentials.hint,
+                draft.run.started_at,
+                draft.run.model_copy(update={"connection_id": draft.replaces}),
+            )
+            if draft.confirmed and draft.run.key_report is not None:
+                connection = self._store.confirm_withdraw_off(
+                    connection.id, utc_now(), draft.run.key_report.rights_hash()
+                )
+        else:
+            connection = self._add(vault, draft, credentials, fingerprint, name, used_by, note)
+        self.forget_draft(draft_id)
+        return connection
+
+    def _add(
+        self,
+        vault: Vault,
+        draft: Draft,
+        credentials: Credentials,
+        fingerprint: bytes,
+        name: str,
+        used_by: str,
+        note: str,
+    ) -> Connection:
+        problem = self.name_problem(name)
+        if problem is not None:
+            raise BfaiError(problem)
+        run = draft.run
+        assert run is not None
+        connection_id = uuid.uuid4().hex
+        connection = Connection(
+            id=connection_id,
+            name=name,
+            target=draft.target,
+            used_by=used_by.strip(),
+            note=note.strip(),
+            key_hint=credentials.hint,
+            created_at=utc_now(),
+            key_since=run.started_at,
+            confirmed_at=run.confirmed_at if draft.confirmed else None,
+            confirmed_hash=run.key_report.rights_hash() if draft.confirmed and run.key_report else None,
+        )
+        return self._store.add_connection(
+            connection,
+            vault.seal(connection_id, credentials),
+            fingerprint,
+            run.model_copy(update={"connection_id": connection_id}),
+        )
+
+    def _held(self, draft_id: str) -> _HeldKey:
+        with self._lock:
+            held = self._drafts.get(draft_id)
+        if held is None or held.draft.expires_at <= utc_now():
+            raise DraftGone
+        return held
+
+    def _change_draft(self, draft_id: str, *, run: TestRun, confirmed: bool) -> None:
+        with self._lock:
+            held = self._drafts.get(draft_id)
+            if held is not None:
+                old = held.draft
+                held.draft = Draft(old.id, old.target, old.key_hint, old.expires_at, old.replaces, run, confirmed)
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    def connections(self) -> list[Connection]:
+        return self._store.connections()
+
+    def connection(self, connection_id: str) -> Connection | None:
+        return self._store.connection(connection_id)
+
+    def find(self, name: str) -> Connection | None:
+        """The connection of this name; upper and lower case count as equal."""
+        return self._store.connection_by_name(name)
+
+    def rename(self, connection_id: str, name: str) -> Connection:
+        return self._store.update_connection(connection_id, name=name)
+
+    def update(self, connection_id: str, *, used_by: str | None = None, note: str | None = None) -> Connection:
+        return self._store.update_connection(connection_id, used_by=used_by, note=note)
+
+    def delete(self, connection_id: str) -> None:
+        """Erases key and history here. The key goes on working at the exchange until it is deleted there."""
+        self._store.delete_connection(connection_id)
+
+    def confirm_withdraw_off(self, connection_id: str) -> TestRun | None:
+        """The trader looked at the exchange: the key cannot withdraw. Gives the new verdict, None without a run to confirm."""
+        last = self.latest_run(connection_id)
+        if last is None or last.key_report is None:
+            return None
+        now = utc_now()
+        run = confirm(last, now)
+        if run is last:
+            return None
+        self._store.confirm_withdraw_off(connection_id, now, last.key_report.rights_hash())
+        confirmed = run.model_copy(
+            update={"id": uuid.uuid4().hex, "started_at": now, "duration_ms": 0.0, "receipt": ()}
+        )
+        self._store.add_run(confirmed)
+        return confirmed
+
+    # -- tests ---------------------------------------------------------------------------------------------------------
+
+    def check(
+        self, target: Target, credentials: Credentials, *, on_answer: Callable[[Answer], None] | None = None
+    ) -> TestRun:
+        """Tests a key and stores nothing. Waits for the result. `on_answer` sees the raw answers, for their shape."""
+        job = TestJob(self._here(target))
+        self._engine(job.target).start(job, credentials, on_answer=on_answer)
+        return job.wait()
+
+    def start_test(self, connection_id: str) -> TestJob:
+        """Starts a test in the background. A connection that is being tested gives the test that runs."""
+        vault = self._open_vault()
+        connection = self._store.connection(connection_id)
+        if connection is None:
+            from bfai.store import UnknownConnection
+
+            raise UnknownConnection
+        credentials = vault.open(connection_id, self._store.sealed(connection_id))
+        confirmation = None
+        if connection.confirmed_at is not None and connection.confirmed_hash is not None:
+            confirmation = Confirmation(connection.confirmed_at, connection.confirmed_hash)
+
+        def keep(run: TestRun) -> TestRun:
+            self._store.add_run(run)
+            return run
+
+        return self._start(connection_id, TestJob(connection.target, connection_id), credentials, confirmation, keep)
+
+    def start_tests(self, connection_ids: Sequence[str]) -> list[TestJob]:
+        return [self.start_test(connection_id) for connection_id in connection_ids]
+
+    def running(self) -> dict[str, TestJob]:
+        """The tests of stored connections that run now, by connection."""
+        with self._lock:
+            return {key: job for key, job in self._jobs.items() if not job.done and job.connection_id is not None}
+
+    def job(self, job_id: str) -> TestJob | None:
+        """A test of this workbench by its id: the last one of each connection and of each draft is known."""
+        with self._lock:
+            return next((job for job in self._jobs.values() if job.id == job_id), None)
+
+    def _start(
+        self,
+        key: str,
+        job: TestJob,
+        credentials: Credentials,
+        confirmation: Confirmation | None,
+        keep: Callable[[TestRun], TestRun],
+    ) -> TestJob:
+        with self._lock:
+            running = self._jobs.get(key)
+            if running is not None and not running.done:
+                return running
+            self._jobs[key] = job
+        self._engine(job.target).start(job, credentials, confirmation=confirmation, keep=keep)
+        return job
+
+    def _engine(self, target: Target | None = None) -> Engine:
+        if self._gateway is None and target is not None and target.environment is Environment.SIMULATOR:
+            return _engine(simulator_gateway())
+        return _engine(self._gateway)
+
+    def _here(self, target: Target) -> Target:
+        """In the tour every connection is a simulated one, whatever was chosen."""
+        return target.model_copy(update={"environment": Environment.SIMULATOR}) if self.mode is Mode.DEMO else target
+
+    # -- results and history -------------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> TestRun | None:
+        return self._store.run(run_id)
+
+    def latest_run(self, connection_id: str) -> TestRun | None:
+        """The run that gave the connection its present status."""
+        connection = self._store.connection(connection_id)
+        return self._store.run(connection.last_run_id) if connection and connection.last_run_id else None
+
+    def runs(
+        self,
+        connection_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Collection[Status] | None = None,
+        causes: Collection[Cause] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[RunRow]:
+        """Newest first."""
+        return self._store.runs(
+            connection_id, since=since, until=until, statuses=statuses, causes=causes, limit=limit, offset=offset
+        )
+
+    def count_runs(
+        self,
+        connection_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        statuses: Collection[Status] | None = None,
+        causes: Collection[Cause] | None = None,
+    ) -> int:
+        return self._store.count_runs(connection_id, since=since, until=until, statuses=statuses, causes=causes)
+
+    def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
+        return self._store.recent_runs(n)
+
+    def share_online(self, connection_id: str, since: timedelta | None = None) -> float | None:
+        """Share of time online or connected, 0 to 1, unknown time left out. None where nothing is known."""
+        now = utc_now()
+        start = now - since if since is not None else None
+        rows = self._store.runs(connection_id, since=start - history.LONGEST_HOLD if start else None)
+        return history.share_online(rows, now, since=start).share
+
+    def latency(
+        self, connection_id: str, check: CheckName, since: datetime | None = None, buckets: int = 1000
+    ) -> pd.DataFrame:
+        """Response times for a chart: `t`, `lo`, `median`, `hi`, `n`, `failures`, with empty rows over silence."""
+        return history.latency_buckets(self._store.runs(connection_id, since=since), check.value, buckets=buckets)
+
+    def history_csv(
+        self,
+        connection_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        statuses: Collection[Status] | None = None,
+    ) -> str:
+        return history.to_csv(self._store.runs(connection_id, since=since, statuses=statuses))
+
+    def history_frame(self, connection_id: str | None = None, *, since: datetime | None = None) -> pd.DataFrame:
+        """Every run as a row; `bfai.history.frame` names the columns."""
+        return history.frame(self._store.runs(connection_id, since=since))
+
+    def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
+        return self._store.audit_entries(limit)
+
+    # -- a result in words ---------------------------------------------------------------------------------------------
+
+    def remedy(self, run: TestRun) -> Remedy | None:
+        """What is wrong and what to do, for a failed or blocked run."""
+        if run.diagnosis is None:
+            return None
+        return remedy(
+            run.diagnosis,
+            get_exchange(run.exchange),
+            run.market,
+            run.key_report,
+            stored=run.connection_id is not None,
+        )
+
+    def thief_view(self, run: TestRun) -> tuple[Message, ...]:
+        return words.thief_view(run)
+
+    def rights_table(self, run: TestRun) -> list[RightRow]:
+        return words.rights_table(run, get_exchange(run.exchange))
+
+    def advice(self, run: TestRun) -> list[Message]:
+        return words.advice(run, get_exchange(run.exchange))
+
+    def is_exposed(self, run: TestRun) -> bool:
+        return words.is_exposed(run)
+
+    def next_step(self, connection: Connection, run: TestRun | None) -> Message:
+        return words.next_step(connection, run, get_exchange(connection.target.exchange))
+
+    # -- the tour ------------------------------------------------------------------------------------------------------
+
+    def add_samples(self) -> list[TestJob]:
+        """Adds sample connections of every exchange, on simulated accounts, and starts their tests.
+
+        Unlike a trader's keys they are stored before they are tested, so that refused ones can be looked at as well.
+        """
+        vault = self._open_vault()
+        if self.mode is not Mode.DEMO:
+            raise NotSavable(Message(text=N_("Sample connections are for the tour only.")))
+        ids: list[str] = []
+        for exchange_id, accounts in _shared_simulator().accounts.items():
+            exchange = all_exchanges().get(exchange_id)
+            for account, market, purpose in _SAMPLES:
+                if exchange is None or account not in accounts or market not in exchange.markets:
+                    continue
+                sample = accounts[account]
+                credentials = Credentials(sample["apiKey"] or "", sample["secret"] or "", sample["password"])
+                target = self._here(Target(exchange=exchange_id, market=market, region=exchange.regions[0].id))
+                fingerprint = vault.fingerprint(exchange_id, credentials.api_key)
+                if self._store.connection_by_fingerprint(fingerprint) is not None:
+                    continue
+                now = utc_now()
+                connection = Connection(
+                    id=uuid.uuid4().hex,
+                    name=self.suggest_name(target, purpose),
+                    target=target,
+                    key_hint=credentials.hint,
+                    created_at=now,
+                    key_since=now,
+                )
+                self._store.add_connection(connection, vault.seal(connection.id, credentials), fingerprint)
+                ids.append(connection.id)
+        return self.start_tests(ids)
+
+
+_SAMPLES = (
+    ("no_futures", Market.SPOT, "Main"),
+    ("good", Market.FUTURES, "Conservative"),
+    ("withdraw", Market.SPOT, "Old Key"),
+    ("ip_blocked", Market.SPOT, "Server"),
+)
+"""A good spot and a good futures key, one that can withdraw, and one that is bound to another address."""
+
+_STRENGTH_HINTS: Mapping[str, str] = {
+    "too_short": N_("At least 10 characters. Four or five unrelated words are good."),
+    "common": N_("This is among the first that are guessed. Take four or five unrelated words."),
+    "name": N_("Names are guessed early. Add unrelated words."),
+    "keyboard": N_("Neighbouring keys are guessed early. Add unrelated words."),
+    "repeat": N_("Repeated characters add little. Add unrelated words."),
+    "sequence": N_("Sequences such as abc or 6543 add little. Add unrelated words."),
+    "date": N_("Dates are guessed early. Add unrelated words."),
+    "add_words": N_("Add another word or two."),
+    "": N_("Hard to guess."),
+}

@@ -1,0 +1,226 @@
+"""Nothing that was reported as saved is lost, and nothing is half saved, when the program is killed at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import filelock  # noqa: F401 - imported here, so that the children that are forked need not
+import pytest
+import sqlite_utils  # noqa: F401
+
+from bfai.model import (
+    Check,
+    CheckName,
+    Connection,
+    Credentials,
+    Environment,
+    KeyReport,
+    Market,
+    Outcome,
+    Status,
+    Target,
+    TestRun,
+)
+from bfai.store import Store, open_store
+from bfai.store import migrations as _migrations  # noqa: F401
+from bfai.vault import Cost, Vault
+
+KILLS = 50
+CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
+PASSWORD = "tall green lamp post"
+T0 = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+
+
+def credentials_of(connection_id: str) -> Credentials:
+    return Credentials(f"key-{connection_id}", f"secret-{connection_id}", f"passphrase-{connection_id}")
+
+
+def run_of(connection_id: str | None, number: int) -> TestRun:
+    return TestRun(
+        id=uuid.uuid4().hex,
+        connection_id=connection_id,
+        exchange="mexc",
+        region="global",
+        environment=Environment.LIVE,
+        market=Market.SPOT,
+        status=random.choice([Status.ONLINE, Status.CONNECTED, Status.BLOCKED]),
+        checks=(Check(name=CheckName.REACH, outcome=Outcome.PASS, latency_ms=number / 8),),
+        key_report=KeyReport(label=f"report {number % 7}"),
+        started_at=T0 + timedelta(seconds=number),
+        duration_ms=number / 4,
+    )
+
+
+def work(url: str, say: Callable[[str], object]) -> None:
+    """Add connections and runs, rotate and delete, for ever; say what is saved once it is."""
+    store = open_store(url)
+    vault = Vault.unlock(store, PASSWORD, cost=CHEAP) if store.vault() else Vault.create(store, PASSWORD, cost=CHEAP)
+    say("vault")
+    number = store.count_runs()
+    while True:
+        connection_id = uuid.uuid4().hex
+        credentials = credentials_of(connection_id)
+        connection = Connection(
+            id=connection_id,
+            name=connection_id,
+            target=Target(exchange="mexc"),
+            key_hint=credentials.hint,
+            created_at=T0,
+            key_since=T0,
+        )
+        fingerprint = vault.fingerprint("mexc", credentials.api_key)
+        first = run_of(None, number)
+        store.add_connection(connection, vault.seal(connection_id, credentials), fingerprint, first)
+        say(f"connection {connection_id} {first.id}")
+        for _ in range(5):
+            number += 1
+            run = run_of(connection_id, number)
+            store.add_run(run)
+            say(f"run {connection_id} {run.id}")
+        if number % 3 == 0:
+            sealed = vault.seal(connection_id, credentials)
+            store.replace_credentials(connection_id, sealed, fingerprint, credentials.hint, T0)
+            say(f"rotated {connection_id}")
+        if number % 4 == 0:
+            say(f"deleting {connection_id}")
+            store.delete_connection(connection_id)
+            say(f"deleted {connection_id}")
+
+
+def killed_while_working(url: str, after: float) -> list[str]:
+    """What a child said before it was killed, `after` seconds from its first word."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            work(url, lambda line: os.write(writing, f"{line}\n".encode()))
+        except BaseException:  # a child of pytest must end here, whatever happens
+            os.write(writing, b"failed " + traceback.format_exc().replace("\n", " ").encode() + b"\n")
+        finally:
+            os._exit(1)
+    os.close(writing)
+    said = b""
+    deadline = time.monotonic() + after
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([reading], [], [], left)[0]:
+            said += os.read(reading, 1 << 16)
+    os.kill(child, signal.SIGKILL)
+    while part := os.read(reading, 1 << 16):
+        said += part
+    os.close(reading)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), said.decode()[-2000:]
+    return said.decode().splitlines()
+
+
+class Told:
+    """What has to be there, by all that was ever said."""
+
+    def __init__(self) -> None:
+        self.connections: set[str] = set()
+        self.runs: dict[str, str] = {}
+        self.maybe_gone: set[str] = set()
+        self.gone: set[str] = set()
+        self.vault = False
+
+    def hear(self, lines: list[str]) -> None:
+        for line in lines:
+            word, *names = line.split()
+            assert word != "failed", line
+            if word == "vault":
+                self.vault = True
+            elif word in ("connection", "run"):
+                self.connections.add(names[0])
+                self.runs[names[1]] = names[0]
+            elif word == "deleting":
+                self.maybe_gone.add(names[0])
+            elif word == "deleted":
+                self.gone.add(names[0])
+
+
+def look_whole(file: Path, url: str, told: Told) -> None:
+    """The database is sound, all that was told is there, and no row is half there."""
+    store = open_store(url)  # first of all, so that it is this program that meets what the killed one left
+    try:
+        if told.vault or store.vault():
+            look_at_rows(store, told)
+    finally:
+        store.close()
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def look_at_rows(store: Store, told: Told) -> None:
+    vault = Vault.unlock(store, PASSWORD, cost=CHEAP)
+    present = {connection.id: connection for connection in store.connections()}
+    assert told.connections - told.maybe_gone <= set(present)
+    assert told.gone.isdisjoint(present)
+    for connection_id, connection in present.items():
+        credentials = credentials_of(connection_id)
+        assert vault.open(connection_id, store.sealed(connection_id)) == credentials
+        assert store.connection_by_fingerprint(vault.fingerprint("mexc", credentials.api_key)) == connection
+    runs = {row.id: row for row in store.runs()}
+    assert {run for run, connection in told.runs.items() if connection not in told.maybe_gone} <= set(runs)
+    for row in runs.values():
+        assert row.connection_id in present
+    trail = [entry.action for entry in store.audit_entries() if entry.action in ("added", "deleted")]
+    assert trail.count("added") - trail.count("deleted") == len(present)
+    for row in random.sample(sorted(runs.values()), min(20, len(runs))):
+        run = store.run(row.id)
+        assert run is not None
+        assert run.key_report is not None
+        assert run.duration_ms / 2 == row.latencies["reach"]
+    for connection_id, last in store.recent_runs(1).items():
+        connection = present[connection_id]
+        if connection.last_run_id is not None:
+            assert [row.id for row in last] == [connection.last_run_id]
+            assert last[0].status is connection.status
+
+
+def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path) -> None:
+    random.seed()
+    told, said = Told(), 0
+    for number in range(KILLS):
+        if number % 10 == 0:  # begin anew now and then: the making of the tables is a moment like any other
+            told, directory = Told(), tmp_path / str(number)
+            file, url = directory / "bfai.db", f"sqlite:///{directory}/bfai.db"
+        lines = killed_while_working(url, random.uniform(0.001, 0.02 if number % 10 == 0 else 0.2))
+        said += len(lines)
+        told.hear(lines)
+        if file.exists() and file.stat().st_size:
+            look_whole(file, url, told)
+        else:
+            assert not lines
+    assert said > 2 * KILLS  # else it was killed before it did anything
+
+
+def test_a_fresh_process_is_killed_and_a_fresh_process_finds_all(tmp_path: Path) -> None:
+    """The same once without fork, as it happens to a trader."""
+    url = f"sqlite:///{tmp_path}/bfai.db"
+    code = f"import test_kill; test_kill.work({url!r}, lambda line: print(line, flush=True))"
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(40)]
+        child.kill()
+        lines += child.stdout.read().splitlines()
+    told = Told()
+    told.hear(lines)
+    look_whole(tmp_path / "bfai.db", url, told)

@@ -1,0 +1,1060 @@
+"""The store: one contract for every database, then what is SQLite's own.
+
+The contract takes its database from `make_store`. Another database joins by a line in `FACTORIES`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import bfai.store.sqlite
+from bfai.model import (
+    Advice,
+    AuditEntry,
+    BfaiError,
+    Cause,
+    Check,
+    CheckName,
+    Connection,
+    Diagnosis,
+    Environment,
+    Evidence,
+    Grant,
+    GrantState,
+    IpRestriction,
+    KeyReport,
+    Market,
+    Message,
+    Outcome,
+    Permission,
+    Sent,
+    Status,
+    Target,
+    TestRun,
+)
+from bfai.store import (
+    BadName,
+    NameTaken,
+    Sealed,
+    Store,
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    StoreForeign,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreTooNew,
+    StoreUnreachable,
+    UnknownConnection,
+    VaultExists,
+    VaultRow,
+    Wrap,
+    open_store,
+)
+
+T0 = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+MakeStore = Callable[..., Store]
+
+
+@contextlib.contextmanager
+def sqlite_file(directory: Path) -> Iterator[MakeStore]:
+    """Stores on one and the same file, for any owner."""
+    opened: list[Store] = []
+
+    def make(owner: str = "local") -> Store:
+        opened.append(open_store(f"sqlite:///{directory}/bfai.db", owner=owner))
+        return opened[-1]
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+FACTORIES = {"sqlite": sqlite_file}
+
+
+@pytest.fixture(params=FACTORIES)
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStore]:
+    with FACTORIES[request.param](tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(params=[*FACTORIES, "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        memory = open_store("sqlite://:memory:")
+        yield memory
+        memory.close()
+    else:
+        with FACTORIES[request.param](tmp_path) as make:
+            yield make()
+
+
+def a_connection(name: str = "Main", **more: Any) -> Connection:
+    values = {"id": uuid.uuid4().hex, "key_hint": "TEST", "created_at": T0, "key_since": T0, **more}
+    return Connection(name=name, target=values.pop("target", Target(exchange="mexc")), **values)
+
+
+def sealed(mark: bytes = b"x") -> dict[str, Sealed]:
+    return {field: Sealed(1, mark * 12, mark + field.encode()) for field in ("api_key", "secret")}
+
+
+def a_report(label: str = "one", withdraw: GrantState = GrantState.DENIED) -> KeyReport:
+    return KeyReport(
+        grants={Permission.WITHDRAW: Grant(state=withdraw, evidence=Evidence.DECLARED, words=("enableWithdrawals",))},
+        ip_restriction=IpRestriction(state=GrantState.GRANTED, addresses=("203.0.113.7",)),
+        label=label,
+        expires_at=T0 + timedelta(days=90),
+        pairs=("BTCUSDT",),
+    )
+
+
+def a_run(connection: Connection | None, after: float = 0.0, status: Status = Status.ONLINE, **more: Any) -> TestRun:
+    at = T0 + timedelta(seconds=after)
+    cause = more.pop("cause", Cause.IP_NOT_ALLOWED if status is Status.FAILED else None)
+    values: dict[str, Any] = {
+        "id": uuid.uuid4().hex,
+        "connection_id": connection and connection.id,
+        "exchange": "mexc",
+        "region": "global",
+        "environment": Environment.LIVE,
+        "market": Market.SPOT,
+        "status": status,
+        "diagnosis": cause and Diagnosis(cause=cause, candidates=(cause,), exchange_said="no", retry_after_s=1.5),
+        "checks": (
+            Check(name=CheckName.REACH, outcome=Outcome.PASS, latency_ms=41.2),
+            Check(name=CheckName.EXPIRY, outcome=Outcome.WARN, detail=Message(text="{n} days", params={"n": 30})),
+            Check(name=CheckName.BALANCE, outcome=Outcome.PASS, latency_ms=99.125, detail=Message(text="Seen")),
+        ),
+        "advice": (Advice.EXPIRES_SOON,),
+        "balances": {"USDT": "4210.00", "": "1"},
+        "clock_offset_ms": -12.25,
+        "seen_ip": "203.0.113.7",
+        "receipt": (Sent(method="GET", host="api.mexc.com", path="/api/v3/time", purpose="clock", at=at, status=200),),
+        "started_at": at,
+        "duration_ms": 312.0,
+        **more,
+    }
+    return TestRun(**values)
+
+
+def add(store: Store, name: str = "Main", **more: Any) -> Connection:
+    return store.add_connection(a_connection(name, **more), sealed(), name.encode())
+
+
+def actions(store: Store) -> list[str]:
+    return [entry.action for entry in reversed(store.audit_entries())]
+
+
+# Connections
+
+
+def test_a_connection_comes_back_as_it_was_added(store: Store) -> None:
+    target = Target(exchange="okx", market=Market.FUTURES, region="eea", environment=Environment.DEMO)
+    full = a_connection(
+        "Čačak ₿",
+        target=target.model_copy(update={"egress_proxy": "socks5://127.0.0.1:1080"}),
+        used_by="a bot",
+        note="two\nlines",
+        confirmed_at=T0 + SECOND,
+        confirmed_hash="abc",
+    )
+    assert store.add_connection(full, sealed(), b"print") == full
+    assert store.connection(full.id) == full
+    assert store.connections() == [full]
+    assert store.sealed(full.id) == sealed()
+    assert store.connection_by_fingerprint(b"print") == full
+    assert store.connection_by_fingerprint(b"other") is None
+    assert store.connection("nobody") is None
+    assert actions(store) == ["added"]
+
+
+def test_names_are_one_of_a_kind_whatever_their_case(store: Store) -> None:
+    first = add(store, "Straße ﬁne")
+    for same in ("STRASSE FINE", "strasse  fine", "Straße ﬁne"):
+        assert store.connection_by_name(same) == first
+        with pytest.raises(NameTaken, match="exists already"):
+            add(store, same)
+    second = add(store, "Other")
+    with pytest.raises(NameTaken):
+        store.update_connection(second.id, name="straße fine")
+    assert store.connection(second.id) == second
+    assert store.update_connection(first.id, name="STRASSE fine").name == "STRASSE fine"
+    assert store.connection_by_name("nothing") is None
+    assert actions(store) == ["added", "added", "renamed"]
+
+
+def test_a_name_with_curly_brackets_is_only_a_name(store: Store) -> None:
+    add(store, "{0} {name}")
+    with pytest.raises(NameTaken, match=r"named \{0\} \{NAME\} exists"):
+        add(store, "{0} {NAME}")
+
+
+def test_connections_are_listed_by_name(store: Store) -> None:
+    for name in ("b", "C", "a"):
+        add(store, name)
+    assert [connection.name for connection in store.connections()] == ["a", "b", "C"]
+
+
+def test_what_is_given_is_changed_and_nothing_else(store: Store) -> None:
+    made = add(store)
+    changed = store.update_connection(made.id, used_by="a grid bot", egress_proxy="http://127.0.0.1:3128")
+    assert changed.used_by == "a grid bot"
+    assert changed.target.egress_proxy == "http://127.0.0.1:3128"
+    assert store.update_connection(made.id, note="n", used_by="").target.egress_proxy == "http://127.0.0.1:3128"
+    assert store.update_connection(made.id, note="", egress_proxy=None) == made
+    assert store.update_connection(made.id, name=" Main ", note="") == made
+    assert store.connection(made.id) == made
+    assert actions(store) == ["added", "changed", "changed", "changed"]
+    assert store.audit_entries(1)[0].detail["what"] == "note, egress_proxy"
+    for bad in ("", "   ", "x" * 61):
+        with pytest.raises(BadName):
+            store.update_connection(made.id, name=bad, note="lost")
+    assert store.connection(made.id) == made
+
+
+def test_new_credentials_take_the_place_of_the_old(store: Store) -> None:
+    made = add(store)
+    store.add_run(a_run(made, 1, key_report=a_report()))
+    store.confirm_withdraw_off(made.id, T0, "hash")
+    rotated = store.replace_credentials(made.id, sealed(b"y"), b"new", "NEW!", T0 + 10 * SECOND)
+    assert (rotated.status, rotated.key_hint, rotated.key_since) == (Status.UNTESTED, "NEW!", T0 + 10 * SECOND)
+    assert (rotated.last_run_id, rotated.last_tested_at, rotated.confirmed_at, rotated.confirmed_hash) == (None,) * 4
+    assert store.sealed(made.id) == sealed(b"y")
+    assert store.connection_by_fingerprint(b"new") == rotated
+    assert store.connection_by_fingerprint(b"Main") is None
+    assert store.key_report(made.id) is None
+    assert store.count_runs(made.id) == 1
+    tested = a_run(made, 5, Status.CONNECTED)  # before it is put in, so before `key_since`
+    again = store.replace_credentials(made.id, sealed(b"z"), b"z", "ZZZZ", T0 + 20 * SECOND, tested)
+    assert (again.status, again.last_run_id) == (Status.CONNECTED, tested.id)
+    assert actions(store) == ["added", "tested", "confirmed", "rotated", "rotated", "tested"]
+
+
+def test_a_deleted_connection_takes_its_runs_along_and_leaves_the_trail(store: Store) -> None:
+    made, other = add(store), add(store, "Other")
+    gone, kept = a_run(made, 1, key_report=a_report()), a_run(other, 2, key_report=a_report())
+    store.add_run(gone)
+    store.add_run(kept)
+    store.delete_connection(made.id)
+    assert store.connections() == [store.connection(other.id)]
+    assert store.run(gone.id) is None
+    assert store.run(kept.id) == kept
+    assert [row.id for row in store.runs()] == [kept.id]
+    assert list(store.recent_runs()) == [other.id]
+    assert [entry.action for entry in store.audit_entries() if entry.subject == made.id] == [
+        "deleted",
+        "tested",
+        "added",
+    ]
+    assert store.audit_entries(1)[0].detail == {"name": "Main", "exchange": "mexc"}
+    add(store)  # the name is free again
+
+
+def test_a_confirmation_is_kept_and_cleared(store: Store) -> None:
+    made = add(store)
+    confirmed = store.confirm_withdraw_off(made.id, T0 + SECOND, "hash")
+    assert (confirmed.confirmed_at, confirmed.confirmed_hash) == (T0 + SECOND, "hash")
+    assert store.clear_confirmation(made.id) == store.clear_confirmation(made.id) == made
+    assert actions(store) == ["added", "confirmed", "confirmation_cleared"]
+    assert store.audit_entries()[1].at == T0 + SECOND
+
+
+def test_what_is_gone_is_named(store: Store) -> None:
+    for act in (
+        lambda: store.sealed("x"),
+        lambda: store.update_connection("x", note="n"),
+        lambda: store.replace_credentials("x", sealed(), b"", "", T0),
+        lambda: store.delete_connection("x"),
+        lambda: store.confirm_withdraw_off("x", T0, ""),
+        lambda: store.clear_confirmation("x"),
+        lambda: store.add_run(a_run(None)),
+        lambda: store.add_run(a_run(a_connection())),
+    ):
+        with pytest.raises(UnknownConnection, match="does not exist any more"):
+            act()
+    assert store.audit_entries() == []
+    assert store.key_report("x") is None
+    assert store.run("x") is None
+    assert store.runs("x") == []
+    assert store.count_runs("x") == 0
+
+
+def test_a_connection_is_added_whole_or_not_at_all(store: Store) -> None:
+    made = add(store)
+    store.add_run(a_run(made, 1, id="twice"))
+    broken: dict[str, Any] = {"api_key": Sealed(1, b"n", b"c"), "secret": Sealed(1, b"n", None)}  # pyright: ignore
+    with pytest.raises(StoreError):
+        store.add_connection(a_connection("Broken"), broken, b"")
+    with pytest.raises(StoreError):
+        store.add_connection(a_connection("Broken"), sealed(), b"", a_run(None, 2, id="twice"))
+    with pytest.raises(StoreError):
+        store.replace_credentials(made.id, broken, b"", "", T0)
+    assert [connection.name for connection in store.connections()] == ["Main"]
+    assert store.sealed(made.id) == sealed()
+    assert store.count_runs() == 1
+    assert actions(store) == ["added", "tested"]
+
+
+# Runs
+
+
+def test_a_run_comes_back_equal(store: Store) -> None:
+    made = add(store)
+    for number, run in enumerate(
+        (
+            a_run(made, 1, key_report=a_report()),
+            a_run(made, 2, Status.FAILED, duration_ms=0.1 + 0.2, clock_offset_ms=1e300, checks=()),
+            a_run(made, 3, Status.FAILED, id="any text; not hex ", cause=Cause.AMBIGUOUS, balances={}, receipt=()),
+            a_run(made, 4, id="A" * 32, confirmed_at=T0 + SECOND / 3, seen_ip=None, clock_offset_ms=None),
+        )
+    ):
+        connection = store.add_run(run)
+        assert connection.last_run_id == run.id
+        assert store.run(run.id) == run, number
+        assert store.runs(limit=1)[0].id == run.id
+
+
+milliseconds = st.none() | st.floats(0, 1e6) | st.integers(0, 10**6).map(lambda n: n / 1000)
+params = st.dictionaries(
+    st.text(max_size=5), st.text(max_size=5) | st.integers() | st.floats(allow_nan=False), max_size=3
+)
+messages = st.builds(Message, text=st.text(max_size=8), params=params)
+checks = st.builds(Check, name=st.sampled_from(CheckName), outcome=st.sampled_from(Outcome), latency_ms=milliseconds)
+detailed = st.builds(lambda check, detail: check.model_copy(update={"detail": detail}), checks, messages)
+times = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+sent = st.builds(
+    Sent,
+    method=st.sampled_from(["GET", "POST"]),
+    host=st.text(max_size=5),
+    path=st.text(max_size=5),
+    purpose=st.text(max_size=5),
+    at=times,
+    status=st.none() | st.integers(0, 999),
+    latency_ms=milliseconds,
+    dry_run=st.booleans(),
+)
+MEMORY = open_store("sqlite://:memory:")
+KEPT = add(MEMORY)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_run_comes_back_equal(data: st.DataObject) -> None:
+    run = a_run(
+        KEPT,
+        id=data.draw(st.text(max_size=4)) + uuid.uuid4().hex,
+        checks=tuple(data.draw(st.lists(detailed, max_size=4))),
+        receipt=tuple(data.draw(st.lists(sent, max_size=3))),
+        balances=data.draw(st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3)),
+        clock_offset_ms=data.draw(st.none() | st.floats(allow_nan=False)),
+        started_at=data.draw(times),
+        duration_ms=data.draw(st.floats(0, 1e9)),
+    )
+    MEMORY.add_run(run)
+    kept = MEMORY.run(run.id)
+    assert kept == run
+    assert kept is not None
+    for before, after in zip(run.checks, kept.checks, strict=True):
+        assert {name: (type(value), value) for name, value in before.detail.params.items()} == {
+            name: (type(value), value) for name, value in after.detail.params.items()
+        }
+    row = next(row for row in MEMORY.runs(KEPT.id, since=run.started_at, limit=None) if row.id == run.id)
+    assert row.latencies == {check.name: check.latency_ms for check in run.checks if check.latency_ms is not None}
+
+
+def test_a_run_row_is_a_run_made_light(store: Store) -> None:
+    made = add(store)
+    store.add_run(a_run(made, 1, key_report=a_report()))
+    down = a_run(made, 2, Status.FAILED, cause=Cause.LOCAL_NETWORK)
+    store.add_run(down)
+    row, first = store.runs()
+    assert (row.id, row.connection_id, row.started_at) == (down.id, made.id, down.started_at)
+    assert (row.status, row.cause, row.duration_ms) == (Status.FAILED, Cause.LOCAL_NETWORK, 312.0)
+    assert row.latencies == {"reach": 41.2, "balance": 99.125}
+    assert row.local_network
+    assert not first.local_network
+    assert (first.status_changed, first.report_changed) == (True, True)
+    assert (row.status_changed, row.report_changed) == (True, False)
+
+
+def test_runs_are_filtered_and_counted_alike(store: Store) -> None:
+    one, two = add(store, "One"), add(store, "Two")
+    runs = [a_run(one, n, Status.FAILED if n % 3 == 0 else Status.ONLINE) for n in range(1, 10)]
+    runs += [a_run(two, 5.5, Status.FAILED, cause=Cause.LOCAL_NETWORK), a_run(two, 7.5, Status.BLOCKED)]
+    for run in sorted(runs, key=lambda run: run.started_at):
+        store.add_run(run)
+
+    def after(seconds: float) -> datetime:
+        return T0 + timedelta(seconds=seconds)
+
+    cases: list[tuple[dict[str, Any], list[float]]] = [
+        ({}, [9, 8, 7.5, 7, 6, 5.5, 5, 4, 3, 2, 1]),
+        ({"connection_id": two.id}, [7.5, 5.5]),
+        ({"since": after(7.5)}, [9, 8, 7.5]),
+        ({"until": after(2)}, [1]),
+        ({"since": after(2), "until": after(4)}, [3, 2]),
+        ({"statuses": [Status.FAILED]}, [9, 6, 5.5, 3]),
+        ({"statuses": {Status.BLOCKED, Status.FAILED}, "connection_id": two.id}, [7.5, 5.5]),
+        ({"causes": [Cause.LOCAL_NETWORK]}, [5.5]),
+        ({"causes": [Cause.IP_NOT_ALLOWED], "statuses": [Status.FAILED], "since": after(4)}, [9, 6]),
+        ({"statuses": []}, []),
+        ({"changes_only": True}, [9, 7.5, 7, 6, 5.5, 4, 3, 1]),
+    ]
+    for filters, expected in cases:
+        found = [(row.started_at - T0).total_seconds() for row in store.runs(**filters)]
+        assert found == expected, filters
+        assert store.count_runs(**filters) == len(expected)
+        forward = store.runs(**filters, newest_first=False)
+        assert [row.id for row in forward] == [row.id for row in reversed(store.runs(**filters))]
+    assert [(row.started_at - T0).total_seconds() for row in store.runs(limit=2, offset=3)] == [7, 6]
+    assert len(store.runs(offset=3)) == 8
+
+
+def test_recent_runs_are_the_last_of_every_connection_oldest_first(store: Store) -> None:
+    one, two, three = (add(store, name) for name in ("one", "two", "three"))
+    for n in range(10):
+        store.add_run(a_run(one, n))
+    store.add_run(a_run(two, 3))
+    recent = store.recent_runs(4)
+    assert set(recent) == {one.id, two.id, three.id}
+    assert [(row.started_at - T0).total_seconds() for row in recent[one.id]] == [6, 7, 8, 9]
+    assert len(recent[two.id]) == 1
+    assert recent[three.id] == []
+
+
+def test_a_run_sets_the_status_of_its_connection(store: Store) -> None:
+    made = add(store)
+    run = a_run(made, 1)
+    assert store.add_run(run) == store.connection(made.id)
+    now = store.connection(made.id)
+    assert now is not None
+    assert (now.status, now.last_run_id, now.last_tested_at) == (Status.ONLINE, run.id, run.started_at)
+    store.add_run(a_run(made, 2))
+    store.add_run(a_run(made, 3, Status.FAILED))
+    assert actions(store) == ["added", "tested", "tested"]
+    assert store.audit_entries(1)[0].detail == {
+        "name": "Main",
+        "old": "online",
+        "new": "failed",
+        "cause": "ip_not_allowed",
+    }
+
+
+def test_a_late_run_is_kept_and_sets_nothing(store: Store) -> None:
+    made = add(store)
+    for late in (a_run(made, -1, Status.ONLINE), a_run(made, -2, Status.BLOCKED, key_report=a_report())):
+        assert store.add_run(late) == made  # tested with the key before
+        assert store.run(late.id) == late
+    newest = store.add_run(a_run(made, 10, Status.FAILED))
+    assert store.add_run(a_run(made, 5, Status.ONLINE)) == newest  # two tests at once; the one that began last counts
+    assert store.count_runs() == 4
+    assert store.count_runs(changes_only=True) == 1
+    assert store.key_report(made.id) is None
+
+
+def test_the_first_run_comes_with_its_connection(store: Store) -> None:
+    run = a_run(None, -3, Status.CONNECTED, key_report=a_report())  # tested before it is saved
+    made = store.add_connection(a_connection(), sealed(), b"", run)
+    assert (made.status, made.last_run_id, made.last_tested_at) == (Status.CONNECTED, run.id, run.started_at)
+    assert store.run(run.id) == run.model_copy(update={"connection_id": made.id})
+    assert store.key_report(made.id) == run.key_report
+
+
+def test_changes_of_the_key_report_are_marked(store: Store) -> None:
+    made = add(store)
+    reports = [a_report("a"), a_report("a"), None, a_report("a"), a_report("b"), a_report("a")]
+    for n, report in enumerate(reports):
+        store.add_run(a_run(made, n, key_report=report))
+    assert [row.report_changed for row in store.runs(newest_first=False)] == [True, False, False, False, True, True]
+    assert store.key_report(made.id) == a_report("a")
+
+
+# The vault's row, the trail, settings
+
+WRAP = Wrap("password", 1, b"s" * 16, 64, 1, 1, b"n" * 12, b"c" * 48, b"k" * 8)
+
+
+def test_the_vault_row_comes_back(store: Store) -> None:
+    assert store.vault() is None
+    row = VaultRow("id", 1, T0, 0, None, {"password": WRAP})
+    store.create_vault(row)
+    assert store.vault() == row
+    with pytest.raises(VaultExists):
+        store.create_vault(row)
+    other = WRAP._replace(salt=b"t" * 16)
+    store.replace_wrap(other, action="password_changed")
+    assert store.vault() == row._replace(wraps={"password": other})
+    assert actions(store) == ["vault_created", "password_changed"]
+
+
+def test_unlock_failures_are_counted_one_by_one(store: Store) -> None:
+    store.create_vault(VaultRow("id", 1, T0, 0, None, {}))
+    assert store.set_unlock_failures(0, 1, T0)
+    assert not store.set_unlock_failures(0, 1, T0)
+    assert store.set_unlock_failures(1, 2, T0)
+    store.unlock_failed(T0 + SECOND)
+    row = store.vault()
+    assert row is not None
+    assert (row.failures, row.failed_at) == (2, T0 + SECOND)
+    assert store.audit_entries() == [
+        AuditEntry(at=T0 + SECOND, action="unlock_failed"),
+        store.audit_entries()[1],
+    ]
+    store.unlock_succeeded()
+    assert store.vault() == VaultRow("id", 1, T0, 0, None, {})
+
+
+def test_audit_entries_come_back_newest_first(store: Store) -> None:
+    entries = [
+        AuditEntry(at=T0 - n * SECOND, action=f"a{n}", subject="s", detail={"n": n, "x": None, "t": True, "f": 0.5})
+        for n in range(5)
+    ]
+    for entry in entries:
+        store.audit(entry)
+    assert store.audit_entries() == entries[::-1]
+    assert store.audit_entries(2) == entries[:2:-1]
+
+
+def test_settings_keep_what_json_can_say(store: Store) -> None:
+    assert store.setting("idle_minutes") is None
+    assert store.setting("idle_minutes", 15) == 15
+    for value in (None, 0, "čć", [1, {"a": None}], 1.5, False):
+        store.set_setting("idle_minutes", value)
+        assert store.setting("idle_minutes", 15) == value
+
+
+# Owners, threads, processes
+
+
+def test_owners_never_meet(make_store: MakeStore) -> None:
+    ann, bob = make_store("ann"), make_store("bob")
+    made = add(ann)
+    mine = add(bob)  # the same name and the same fingerprint are no matter
+    run = a_run(made, 1)
+    ann.add_run(run)
+    ann.create_vault(VaultRow("id", 1, T0, 0, None, {"password": WRAP}))
+    ann.set_setting("s", 1)
+    assert bob.connections() == [mine]
+    assert bob.connection(made.id) is None
+    assert bob.connection_by_fingerprint(b"Main") == mine
+    assert bob.run(run.id) is None
+    assert bob.runs() == bob.runs(made.id) == []
+    assert bob.count_runs() == 0
+    assert bob.recent_runs() == {mine.id: []}
+    assert bob.vault() is None
+    assert bob.setting("s") is None
+    assert actions(bob) == ["added"]
+    assert not bob.set_unlock_failures(0, 5, T0)
+    for act in (
+        lambda: bob.sealed(made.id),
+        lambda: bob.delete_connection(made.id),
+        lambda: bob.update_connection(made.id, name="x"),
+        lambda: bob.replace_credentials(made.id, {}, b"", "", T0),
+        lambda: bob.add_run(a_run(made, 2)),
+    ):
+        with pytest.raises(UnknownConnection):
+            act()
+    bob.add_run(a_run(mine, 2, id=run.id))  # ids are each owner's own
+    assert ann.run(run.id) == run
+    bob.unlock_failed(T0)
+    row = ann.vault()
+    assert row is not None
+    assert row.failed_at is None
+
+
+def test_two_windows_see_each_other(make_store: MakeStore) -> None:
+    one, two = make_store(), make_store()
+    made = add(one)
+    assert two.connections() == [made]
+    two.add_run(a_run(made, 1))
+    two.delete_connection(made.id)
+    again = add(one)
+    one.add_run(a_run(again, 2, Status.BLOCKED))
+    assert [row.status for row in two.runs()] == [row.status for row in one.runs()] == [Status.BLOCKED]
+
+
+def test_threads_share_a_store(store: Store) -> None:
+    made = [add(store, f"c{n}") for n in range(4)]
+    errors: list[BaseException] = []
+
+    def work(connection: Connection) -> None:
+        try:
+            for n in range(25):
+                store.add_run(a_run(connection, n))
+                store.recent_runs(5)
+                store.runs(connection.id, limit=3)
+        except BaseException as error:  # whatever it is, the test is to show it
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(connection,)) for connection in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert store.count_runs() == 100
+
+
+def test_a_closed_store_says_so(store: Store) -> None:
+    store.close()
+    store.close()
+    for act in (store.connections, store.unlock_succeeded):
+        with pytest.raises(StoreClosed, match="closed"):
+            act()
+
+
+def test_many_runs_stay_quick(store: Store) -> None:
+    """A hundred connections of a hundred runs. Measured at about 17 ms; the limit leaves room for a busy machine."""
+    made = [add(store, f"c{n}") for n in range(100)]
+    for n in range(105):
+        for connection in made:
+            store.add_run(a_run(connection, n))
+    quickest = min(_seconds(store.recent_runs) for _ in range(5))
+    assert sum(map(len, store.recent_runs().values())) == 4000
+    assert quickest < 0.06
+    assert min(_seconds(lambda: store.runs(made[50].id, limit=50)) for _ in range(3)) < 0.01
+    assert min(_seconds(lambda: store.runs(statuses=[Status.ONLINE], limit=50)) for _ in range(3)) < 0.02
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "url", ["", "bfai.db", "sqlite://", "mysql://x", "postgresql://user:hidden@host/db", "postgres://x"]
+)
+def test_an_address_that_means_nothing_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(StoreUnreachable, match="Set BFAI_DATABASE_URL to a file") as refused:
+        open_store(url)
+    assert "hidden" not in str(refused.value)
+
+
+def test_relative_and_absolute_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store("sqlite:///data/here.db").close()
+    open_store(f"sqlite:///{tmp_path}/there.db").close()
+    assert (tmp_path / "data" / "here.db").is_file()
+    assert (tmp_path / "there.db").is_file()
+
+
+def test_databases_in_memory_are_each_their_own() -> None:
+    one, two = open_store("sqlite://:memory:"), open_store("sqlite:///:memory:")
+    add(one)
+    assert two.connections() == []
+    assert one.ephemeral
+    assert two.ephemeral
+
+
+# SQLite's own
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "data" / "bfai.db"
+
+
+def url_of(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+def plain(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights work otherwise here")
+def test_nobody_else_may_read_the_files(file: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = open_store(url_of(file))
+        add(store)
+        for name in ("bfai.db", "bfai.db-wal", "bfai.db-shm"):
+            assert stat.S_IMODE((file.parent / name).stat().st_mode) == 0o600, name
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+        store.close()
+        file.chmod(0o644)
+        open_store(url_of(file)).close()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_the_file_is_set_up_as_meant(file: Path) -> None:
+    store = open_store(url_of(file))
+    assert isinstance(store, bfai.store.sqlite.SqliteStore)
+    db = store._db
+    wanted = {"journal_mode": "wal", "foreign_keys": 1, "secure_delete": 1, "synchronous": 2, "busy_timeout": 5000}
+    assert {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted} == wanted
+    tables = {row[1]: row[5] for row in db.execute("PRAGMA table_list") if row[0] == "main" and row[2] == "table"}
+    ours = {name: strict for name, strict in tables.items() if not name.startswith(("sqlite_", "_sqlite"))}
+    assert set(ours.values()) == {1}
+    owned = {name for name in ours if "owner" in {row[1] for row in db.execute(f"PRAGMA table_info({name})")}}
+    assert set(ours) - owned == {"owner"}
+
+
+def test_the_trail_is_append_only(file: Path) -> None:
+    store = open_store(url_of(file))
+    add(store)
+    db = plain(file)
+    for statement in ("UPDATE audit SET action = 'x'", "DELETE FROM audit"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            db.execute(statement)
+
+
+def test_a_statement_without_an_owner_is_not_run(file: Path) -> None:
+    store = open_store(url_of(file))
+    assert isinstance(store, bfai.store.sqlite.SqliteStore)
+    with pytest.raises(AssertionError):
+        store._do("SELECT * FROM connection")
+
+
+def test_the_number_of_migrations_is_told(file: Path) -> None:
+    from bfai.store.migrations import migrations
+
+    assert len(migrations._migrations) == bfai.store.sqlite.LATEST
+    open_store(url_of(file)).close()
+    assert plain(file).execute("PRAGMA user_version").fetchone()[0] == bfai.store.sqlite.LATEST
+
+
+def test_opening_a_database_that_is_there_takes_neither_pandas_nor_sqlite_utils(file: Path) -> None:
+    open_store(url_of(file)).close()
+    code = (
+        "import sys; from bfai.store import open_store; import bfai.vault, bfai.history;"
+        f"open_store({url_of(file)!r}).connections();"
+        "print([name for name in ('pandas', 'sqlite_utils', 'streamlit') if name in sys.modules])"
+    )
+    assert run_python(code) == "[]"
+
+
+def run_python(code: str) -> str:
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+def test_a_key_report_and_a_pattern_are_stored_once(file: Path) -> None:
+    store = open_store(url_of(file))
+    made = add(store)
+    for n in range(200):
+        reading = Check(name=CheckName.REACH, outcome=Outcome.PASS, latency_ms=40 + n / 1000)
+        store.add_run(a_run(made, n, key_report=a_report(), checks=(reading,), balances={"USDT": str(n)}))
+    db = plain(file)
+    counts = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("key_report", "pattern", "run")]
+    assert counts == [1, 1, 200]
+
+
+def test_what_was_deleted_is_not_in_the_files_any_more(file: Path) -> None:
+    store = open_store(url_of(file))
+    made = store.add_connection(a_connection(note="find-this-note"), sealed(b"\xc3"), b"")
+    kept = sum(b"find-this-note" in path.read_bytes() for path in file.parent.iterdir())
+    assert kept > 0
+    store.delete_connection(made.id)
+    for path in file.parent.iterdir():
+        assert b"find-this-note" not in path.read_bytes(), path
+        assert b"\xc3" * 12 not in path.read_bytes(), path
+
+
+def test_credentials_that_were_replaced_are_not_in_the_files_any_more(file: Path) -> None:
+    store = open_store(url_of(file))
+    made = store.add_connection(a_connection(), sealed(b"\xc3"), b"")
+    store.replace_credentials(made.id, sealed(b"\xc5"), b"", "", T0)
+    assert all(b"\xc3" * 12 not in path.read_bytes() for path in file.parent.iterdir())
+
+
+def test_two_processes_that_start_together_make_one_database(file: Path) -> None:
+    code = (
+        "import sys, time, filelock, bfai.store.sqlite, bfai.store.migrations\n"
+        "print('ready', flush=True)\n"
+        "start = float(sys.stdin.readline())\n"
+        "while time.time() < start: pass\n"
+        f"bfai.store.open_store({url_of(file)!r}).set_setting(sys.argv[1], 1)\n"
+        "print('done')"
+    )
+    root = Path(__file__).parent.parent
+    for attempt in range(3):
+        for leftover in file.parent.glob("*") if file.parent.exists() else ():
+            leftover.unlink()
+        command = [sys.executable, "-c", code]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        children = [subprocess.Popen([*command, str(n)], cwd=root, text=True, **pipes) for n in range(3)]
+        for child in children:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+        start = time.time() + 0.05
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write(f"{start}\n")
+            child.stdin.flush()
+        for child in children:
+            out, errors = child.communicate(timeout=60)
+            assert out == "done\n", (attempt, errors)
+        store = open_store(url_of(file))
+        assert [store.setting(str(n)) for n in range(3)] == [1, 1, 1]
+        store.close()
+
+
+# What can go wrong with a file: each is named, and nothing is lost
+
+
+def contents(file: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in file.parent.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("junk", [b"x", b"not a database, but some text of mine" * 100, b"\x00" * 5000])
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, junk: bytes) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_bytes(junk)
+    with pytest.raises(StoreDamaged, match=r"notes\.txt is not a database, or a damaged one\. It is left as it is\."):
+        open_store(url_of(file))
+    assert contents(file) == {"notes.txt": junk}
+
+
+def test_a_damaged_database_is_named_and_left_alone(file: Path) -> None:
+    store = open_store(url_of(file))
+    for n in range(50):
+        add(store, f"c{n}")
+    store.close()
+    good = file.read_bytes()
+    for spoiled in (good[:100] + b"\xff" * 4000 + good[4100:], good[:5000], good[:20000]):
+        file.write_bytes(spoiled)
+        with pytest.raises(StoreDamaged):
+            open_store(url_of(file)).connections()
+        assert file.read_bytes() == spoiled
+    file.write_bytes(good)
+    assert len(open_store(url_of(file)).connections()) == 50
+
+
+def test_damage_that_shows_later_is_named(file: Path) -> None:
+    store = open_store(url_of(file))
+    for n in range(50):
+        add(store, f"c{n}", note="n" * 500)
+    store.close()
+    with contextlib.closing(plain(file)) as db:
+        page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'connection'").fetchone()[0]
+    with file.open("r+b") as raw:
+        raw.seek((page - 1) * 4096)
+        raw.write(b"\xff" * 4096)
+    with pytest.raises(StoreDamaged):
+        open_store(url_of(file)).connections()
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path, wal: bool) -> None:
+    file = tmp_path / "firefox.db"
+    db = plain(file)
+    if wal:
+        db.execute("PRAGMA journal_mode = WAL")
+    db.execute("CREATE TABLE bookmarks (x)")
+    db.execute("INSERT INTO bookmarks VALUES (1)")
+    db.commit()
+    db.close()
+    before = contents(file)
+    with pytest.raises(StoreForeign, match="another program"):
+        open_store(url_of(file))
+    assert contents(file) == before
+
+
+def test_an_empty_database_with_somebody_elses_mark_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    db = plain(file)
+    db.execute("PRAGMA application_id = 1234")
+    db.close()
+    with pytest.raises(StoreForeign):
+        open_store(url_of(file))
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        "PRAGMA user_version = 99",
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('bfai', '0099_later', '')",
+    ],
+)
+def test_a_newer_database_is_refused_as_newer(file: Path, newer: str) -> None:
+    open_store(url_of(file)).close()
+    db = plain(file)
+    db.execute(newer)
+    db.commit()
+    db.close()
+    before = contents(file)
+    with pytest.raises(StoreTooNew, match="Update the program"):
+        open_store(url_of(file))
+    assert contents(file) == before
+
+
+def test_a_migration_that_was_cut_short_is_finished(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bfai.store.migrations
+
+    statements = bfai.store.migrations._FIRST
+    monkeypatch.setattr(bfai.store.migrations, "_FIRST", (*statements[:5], "CREATE nonsense"))
+    with pytest.raises(StoreError):
+        open_store(url_of(file))
+    monkeypatch.undo()
+    add(open_store(url_of(file)))
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[Path]:
+    """A directory to work in without the rights of root, who may write anything."""
+    if os.name != "posix":
+        pytest.skip("rights work otherwise here")
+    place = tmp_path / "mine"
+    place.mkdir()
+    if os.geteuid() != 0:
+        yield place
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        place = Path(directory) / "mine"
+        place.mkdir()
+        os.chown(place, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            yield place
+        finally:
+            os.seteuid(0)
+
+
+def test_a_read_only_file_is_named(nobody: Path) -> None:
+    file = nobody / "bfai.db"
+    open_store(url_of(file)).close()
+    file.chmod(0o400)
+    with pytest.raises(StoreReadOnly, match="may not be written"):
+        open_store(url_of(file))
+    file.chmod(0o600)
+    open_store(url_of(file))
+
+
+def test_a_read_only_directory_is_named(nobody: Path) -> None:
+    file = nobody / "bfai.db"
+    store = open_store(url_of(file))
+    add(store)
+    store.close()
+    empty = nobody / "empty"
+    empty.mkdir()
+    for directory in (nobody, empty):
+        directory.chmod(0o500)
+    try:
+        for place in (file, empty / "new.db", empty / "deep" / "new.db"):
+            with pytest.raises((StoreReadOnly, StoreUnreachable)) as refused:
+                open_store(url_of(place))
+            assert str(place) in str(refused.value)
+    finally:
+        for directory in (nobody, empty):
+            directory.chmod(0o700)
+    assert len(open_store(url_of(file)).connections()) == 1
+
+
+def test_a_directory_that_may_not_be_entered_is_named(nobody: Path) -> None:
+    nobody.chmod(0o000)
+    try:
+        with pytest.raises(StoreReadOnly):
+            open_store(url_of(nobody / "bfai.db"))
+    finally:
+        nobody.chmod(0o700)
+
+
+def test_a_full_disk_is_named_and_nothing_is_half_written(file: Path) -> None:
+    store = open_store(url_of(file))
+    assert isinstance(store, bfai.store.sqlite.SqliteStore)
+    made = add(store)
+    store._db.execute("PRAGMA max_page_count = 50")
+
+    def fill() -> None:
+        for n in range(10_000):
+            store.add_run(a_run(made, n, balances={"USDT": str(n) * 100}))
+
+    with pytest.raises(StoreFull, match=r"no space left .* Nothing of this change is stored"):
+        fill()
+    held = store.count_runs()
+    assert held > 0
+    with pytest.raises(StoreFull):
+        store.add_connection(a_connection("Other", note="n" * 100_000), sealed(), b"")
+    assert [connection.name for connection in store.connections()] == ["Main"]
+    store._db.execute("PRAGMA max_page_count = 5000")
+    add(store, "Other")
+    store.close()
+    again = open_store(url_of(file))
+    assert again.count_runs() == held
+    assert plain(file).execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_a_database_that_is_held_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bfai.store.sqlite, "BUSY_SECONDS", 0.1)
+    store = open_store(url_of(file))
+    made = add(store)
+    holder = plain(file)
+    holder.isolation_level = None
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreLocked, match="Another program holds"):
+        add(store, "Other")
+    with pytest.raises(StoreLocked):
+        open_store(url_of(file))
+    assert store.connections() == [made]  # reading goes on
+    holder.execute("ROLLBACK")
+    add(store, "Other")
+
+
+def test_a_migration_lock_that_is_held_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from filelock import FileLock
+
+    monkeypatch.setattr(bfai.store.sqlite, "MIGRATION_SECONDS", 0.1)
+    file.parent.mkdir(parents=True)
+    with FileLock(f"{file}.lock"), pytest.raises(StoreLocked):
+        open_store(url_of(file))
+    open_store(url_of(file))
+
+
+def test_a_path_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file" / "bfai.db", tmp_path, tmp_path / ("x" * 300), tmp_path / "zero\0"):
+        with pytest.raises(StoreUnreachable, match="cannot be opened or created"):
+            open_store(url_of(place))
+
+
+def test_every_error_says_what_to_do() -> None:
+    file = Path("data/bfai.db")
+    made: list[BfaiError] = [
+        maker(file)
+        for maker in (
+            bfai.store.sqlite._damaged,
+            bfai.store.sqlite._foreign,
+            bfai.store.sqlite._too_new,
+            bfai.store.sqlite._read_only,
+            bfai.store.sqlite._full,
+            bfai.store.sqlite._locked,
+            bfai.store.sqlite._unreachable,
+        )
+    ]
+    for error in made:
+        assert error.message.params == {"file": str(file)}
+        assert len(str(error).split(". ")) >= 2, str(error)
+        assert "!" not in str(error)

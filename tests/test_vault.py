@@ -1,0 +1,542 @@
+"""The vault: sealing, unlocking, waiting, and its documented format."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import bfai.vault
+from bfai.model import Credentials
+from bfai.store import Sealed, Store, VaultExists, VaultRow, open_store
+from bfai.vault import (
+    DEFAULT_COST,
+    LONGEST_WAIT_S,
+    Cost,
+    NotThrowAway,
+    NoVault,
+    Tampered,
+    UnlockBackoff,
+    Vault,
+    VaultDamaged,
+    VaultError,
+    VaultLocked,
+    VaultTooNew,
+    WeakPassword,
+    WrongPassword,
+    encode,
+    strength,
+    unwrap_key,
+    wait_after,
+    wrap_key,
+)
+
+CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
+PASSWORD = "tall green lamp post"
+CREDENTIALS = Credentials("mx0vglTESTTESTTEST", "a-secret-value", "a-passphrase")
+DOC = Path(__file__).parent.parent / "docs" / "vault.md"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def store() -> Store:
+    return open_store("sqlite://:memory:")
+
+
+@pytest.fixture
+def derivations(monkeypatch: pytest.MonkeyPatch) -> list[Cost]:
+    """Every derivation that is made."""
+    made: list[Cost] = []
+    real = bfai.vault._derive
+
+    def counted(password: str, salt: bytes, cost: Cost) -> bytes:
+        made.append(cost)
+        return real(password, salt, cost)
+
+    monkeypatch.setattr(bfai.vault, "_derive", counted)
+    return made
+
+
+def unlock(store: Store, password: str = PASSWORD, clock: Clock | None = None) -> Vault:
+    return Vault.unlock(store, password, now=clock or Clock(), cost=CHEAP)
+
+
+def spoil(store: Store, **changes: object) -> None:
+    """Change the stored wrap by hand."""
+    row = store.vault()
+    assert row is not None
+    store.replace_wrap(row.wraps["password"]._replace(**changes), action="spoiled")
+
+
+# Opening and sealing
+
+
+def test_a_vault_opens_with_its_password_and_gives_back_what_was_sealed(store: Store) -> None:
+    made = Vault.create(store, PASSWORD, cost=CHEAP)
+    sealed = made.seal("c1", CREDENTIALS)
+    again = unlock(store)
+    assert again.id == made.id
+    assert again.open("c1", sealed) == CREDENTIALS
+    without = Credentials("key-key-key-key", "secret")
+    assert again.open("c2", made.seal("c2", without)) == without
+
+
+def test_the_default_cost_is_used_when_none_is_given(store: Store, derivations: list[Cost]) -> None:
+    Vault.create(store, PASSWORD)
+    Vault.unlock(store, PASSWORD)
+    assert derivations == [DEFAULT_COST, DEFAULT_COST] == [Cost(65536, 4, 4)] * 2
+
+
+def test_unlocking_costs_one_derivation_however_many_connections_there_are(
+    store: Store, derivations: list[Cost]
+) -> None:
+    made = Vault.create(store, PASSWORD, cost=CHEAP)
+    sealed = [made.seal(str(n), CREDENTIALS) for n in range(100)]
+    derivations.clear()
+    vault = unlock(store)
+    for n in range(100):
+        assert vault.open(str(n), sealed[n]) == CREDENTIALS
+        vault.fingerprint("mexc", str(n))
+    assert len(derivations) == 1
+
+
+def test_a_lower_cost_is_raised_at_the_next_unlock_and_only_then(store: Store, derivations: list[Cost]) -> None:
+    sealed = Vault.create(store, PASSWORD, cost=CHEAP).seal("c1", CREDENTIALS)
+    dearer = Cost(memory_kib=8, passes=2, lanes=1)
+    Vault.unlock(store, PASSWORD, cost=dearer)
+    row = store.vault()
+    assert row is not None
+    wrap = row.wraps["password"]
+    assert (wrap.memory_kib, wrap.passes, wrap.lanes) == (16, 2, 1)  # the higher of both, each for itself
+    derivations.clear()
+    assert Vault.unlock(store, PASSWORD, cost=dearer).open("c1", sealed) == CREDENTIALS
+    assert derivations == [Cost(16, 2, 1)]
+
+
+def test_the_password_is_the_same_however_a_keyboard_composes_it(store: Store) -> None:
+    Vault.create(store, unicodedata.normalize("NFC", "Čačkalica žuta ﬁ"), cost=CHEAP)
+    unlock(store, unicodedata.normalize("NFD", "Čačkalica žuta fi"))
+
+
+def test_nothing_is_shown_pickled_or_copied() -> None:
+    vault = Vault("id", bytes(range(32)))
+    assert repr(vault) == str(vault) == f"{vault}" == "Vault(…)"
+    for act in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError):
+            act(vault)
+    assert not hasattr(vault, "__dict__")
+
+
+def test_a_locked_vault_forgets_its_key(store: Store) -> None:
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    sealed = vault.seal("c1", CREDENTIALS)
+    held = vault._key
+    vault.lock()
+    vault.lock()
+    assert vault.locked
+    assert held == bytes(32)
+    for use in (
+        lambda: vault.seal("c1", CREDENTIALS),
+        lambda: vault.open("c1", sealed),
+        lambda: vault.fingerprint("mexc", "key"),
+        lambda: vault.change_password(store, PASSWORD, "another password"),
+    ):
+        with pytest.raises(VaultLocked):
+            use()
+
+
+# Passwords
+
+
+def test_there_is_one_vault_and_no_default_password(store: Store) -> None:
+    with pytest.raises(NoVault):
+        unlock(store)
+    for weak in ("", "short", "ninechars", "ﬁ" * 4 + "x"):
+        with pytest.raises(WeakPassword):
+            Vault.create(store, weak, cost=CHEAP)
+    assert store.vault() is None
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    with pytest.raises(VaultExists):
+        Vault.create(store, PASSWORD, cost=CHEAP)
+
+
+def test_a_password_change_rewraps_one_row_and_leaves_the_secrets_alone(store: Store) -> None:
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    sealed = vault.seal("c1", CREDENTIALS)
+    before = store.vault()
+    with pytest.raises(WeakPassword):
+        vault.change_password(store, PASSWORD, "short", cost=CHEAP)
+    with pytest.raises(WrongPassword):
+        vault.change_password(store, "not the password", "a new long password", cost=CHEAP)
+    vault.change_password(store, PASSWORD, "a new long password", cost=CHEAP)
+    after = store.vault()
+    assert before is not None
+    assert after is not None
+    assert before.wraps["password"].salt != after.wraps["password"].salt
+    with pytest.raises(WrongPassword):
+        unlock(store)
+    assert unlock(store, "a new long password").open("c1", sealed) == CREDENTIALS
+    assert [entry.action for entry in store.audit_entries()] == [
+        "unlock_failed",
+        "password_changed",
+        "unlock_failed",
+        "vault_created",
+    ]
+
+
+def test_a_password_change_through_another_vault_is_refused(store: Store) -> None:
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    other = Vault.create(open_store("sqlite://:memory:"), PASSWORD, cost=CHEAP)
+    with pytest.raises(VaultDamaged):
+        other.change_password(store, PASSWORD, "a new long password", cost=CHEAP)
+    unlock(store)
+
+
+@pytest.mark.parametrize(
+    ("password", "most", "hint"),
+    [
+        ("", 0, "too_short"),
+        ("Xq7!pL", 2, "too_short"),
+        ("password123", 1, "common"),
+        ("qwertyuiop[]", 2, "keyboard"),
+        ("aaaaaaaaaaaaaa", 1, "repeat"),
+        ("abcdefghijklm", 1, "sequence"),
+        ("21-11-2026 21", 2, "date"),
+    ],
+)
+def test_weak_passwords_are_told_why(password: str, most: int, hint: str) -> None:
+    found = strength(password)
+    assert found.hint == hint
+    assert found.score <= most
+
+
+def test_a_strong_password_has_no_hint_and_a_long_one_costs_no_time() -> None:
+    assert strength("tall green lamp post walks by") == (4, "")
+    start = datetime.now(UTC)
+    strength("aB3$" * 5000)
+    assert datetime.now(UTC) - start < timedelta(seconds=2)
+
+
+# Failures
+
+
+def test_failed_unlocks_make_everybody_wait(store: Store, derivations: list[Cost]) -> None:
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    clock = Clock()
+    waits: list[int] = []
+    for _ in range(14):
+        with pytest.raises(WrongPassword) as wrong:
+            unlock(store, "not the password", clock)
+        waits.append(wrong.value.seconds)
+        if not wrong.value.seconds:
+            continue
+        assert f"Next try in {wrong.value.seconds} seconds." in str(wrong.value)
+        derivations.clear()
+        clock.sleep(wrong.value.seconds - 0.5)
+        with pytest.raises(UnlockBackoff) as refused:  # the right password as well, and without looking at it
+            unlock(store, PASSWORD, clock)
+        assert refused.value.seconds == 1
+        assert derivations == []
+        clock.sleep(0.5)
+    assert waits == [0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    unlock(store, PASSWORD, clock)
+    row = store.vault()
+    assert row is not None
+    assert (row.failures, row.failed_at) == (0, None)
+    assert sum(entry.action == "unlock_failed" for entry in store.audit_entries()) == 14
+
+
+def test_the_wait_outlives_the_program(tmp_path: Path) -> None:
+    url, clock = f"sqlite:///{tmp_path}/bfai.db", Clock()
+    store = open_store(url)
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    for _ in range(3):
+        with pytest.raises(WrongPassword):
+            unlock(store, "not the password", clock)
+    store.close()
+    with pytest.raises(UnlockBackoff):
+        unlock(open_store(url), PASSWORD, clock)
+
+
+def test_a_clock_that_is_set_back_does_not_lock_anybody_out(store: Store) -> None:
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    clock = Clock()
+    for _ in range(3):
+        with pytest.raises(WrongPassword):
+            unlock(store, "not the password", clock)
+    clock.sleep(-86400)
+    with pytest.raises(UnlockBackoff):
+        unlock(store, PASSWORD, clock)
+    clock.sleep(1)
+    unlock(store, PASSWORD, clock)
+
+
+def test_attempts_at_the_same_time_are_all_counted(store: Store) -> None:
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    clock, outcomes = Clock(), list[type[Exception]]()
+
+    def guess() -> None:
+        try:
+            unlock(store, "not the password", clock)
+        except VaultError as error:
+            outcomes.append(type(error))
+
+    threads = [Thread(target=guess) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count(WrongPassword) == 3
+    assert outcomes.count(UnlockBackoff) == 17
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_wait_never_exceeds_five_minutes(failures: int) -> None:
+    assert 0 <= wait_after(failures) <= LONGEST_WAIT_S == 300
+
+
+# Damage
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"salt": b"x" * 16},
+        {"salt": b"x" * 7},
+        {"nonce": b"x" * 12},
+        {"ciphertext": b"x" * 48},
+        {"ciphertext": b""},
+        {"memory_kib": 2**31},
+        {"memory_kib": 1},
+        {"passes": 0},
+        {"lanes": -1},
+        {"checksum": b""},
+        {"format": 0},
+        {"format": -1},
+    ],
+)
+def test_a_damaged_wrap_is_called_damaged_and_counts_as_no_failure(store: Store, changes: dict[str, object]) -> None:
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    spoil(store, **changes)
+    for _ in range(5):
+        with pytest.raises(VaultDamaged):
+            unlock(store)
+
+
+def test_a_wrap_of_another_vault_does_not_open() -> None:
+    wrap = wrap_key("a" * 32, bytes(32), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
+    with pytest.raises(VaultDamaged):
+        unwrap_key("b" * 32, wrap, PASSWORD)
+    mended = wrap._replace(checksum=bfai.vault._checksum("b" * 32, wrap))
+    with pytest.raises(WrongPassword):
+        unwrap_key("b" * 32, mended, PASSWORD)
+
+
+def test_newer_formats_are_refused_as_newer(store: Store) -> None:
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    sealed = vault.seal("c1", CREDENTIALS)
+    with pytest.raises(VaultTooNew):
+        vault.open("c1", {**sealed, "secret": sealed["secret"]._replace(format=2)})
+    spoil(store, format=2)
+    with pytest.raises(VaultTooNew):
+        unlock(store)
+    newer = open_store("sqlite://:memory:")
+    newer.create_vault(VaultRow("a" * 32, 2, Clock()(), 0, None, {}))
+    with pytest.raises(VaultTooNew):
+        unlock(newer)
+
+
+def test_the_throw_away_vault_stays_in_memory(tmp_path: Path, store: Store, derivations: list[Cost]) -> None:
+    vault = Vault.throw_away(store)
+    assert vault.open("c1", vault.seal("c1", CREDENTIALS)) == CREDENTIALS
+    assert derivations == []
+    assert store.vault() is not None
+    with pytest.raises(VaultDamaged):
+        unlock(store)
+    with pytest.raises(NotThrowAway):
+        Vault.throw_away(open_store(f"sqlite:///{tmp_path}/bfai.db"))
+
+
+# Properties of sealing
+
+VAULT = Vault("00112233445566778899aabbccddeeff", bytes(range(32)))
+texts = st.text(st.characters(), max_size=200)  # with half surrogate pairs: a paste can hold anything
+credentials = st.builds(Credentials, texts, texts, st.none() | texts)
+
+
+@settings(deadline=None)
+@given(texts, credentials)
+def test_sealing_gives_back_what_was_sealed(connection_id: str, given: Credentials) -> None:
+    sealed = VAULT.seal(connection_id, given)
+    assert VAULT.open(connection_id, sealed) == given
+    for secret in sealed.values():
+        assert len(secret.nonce) == 12
+    assert all(a != b for a, b in zip(sealed.values(), VAULT.seal(connection_id, given).values(), strict=True))
+
+
+@settings(max_examples=300, deadline=None)
+@given(credentials, st.data())
+def test_any_flipped_bit_is_refused(given: Credentials, data: st.DataObject) -> None:
+    sealed = VAULT.seal("c1", given)
+    field = data.draw(st.sampled_from(sorted(sealed)))
+    part = data.draw(st.sampled_from(["nonce", "ciphertext"]))
+    spoiled = bytearray(getattr(sealed[field], part))
+    bit = data.draw(st.integers(0, len(spoiled) * 8 - 1))
+    spoiled[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(Tampered):
+        VAULT.open("c1", {**sealed, field: sealed[field]._replace(**{part: bytes(spoiled)})})
+
+
+@settings(deadline=None)
+@given(credentials, st.sampled_from(["nonce", "ciphertext"]), st.integers(0, 11))
+def test_a_shortened_row_is_refused(given: Credentials, part: str, keep: int) -> None:
+    sealed = VAULT.seal("c1", given)
+    short = sealed["secret"]._replace(**{part: getattr(sealed["secret"], part)[:keep]})
+    with pytest.raises(Tampered):
+        VAULT.open("c1", {**sealed, "secret": short})
+
+
+@settings(deadline=None)
+@given(texts, texts, credentials)
+def test_rows_of_another_connection_are_refused(one: str, other: str, given: Credentials) -> None:
+    assume(one != other)
+    with pytest.raises(Tampered):
+        VAULT.open(other, VAULT.seal(one, given))
+
+
+@settings(deadline=None)
+@given(texts, st.permutations(["api_key", "secret", "passphrase"]))
+def test_swapped_fields_are_refused(value: str, order: list[str]) -> None:
+    names = ["api_key", "secret", "passphrase"]
+    sealed = VAULT.seal("c1", Credentials(value, value, value))
+    swapped = {name: sealed[place] for name, place in zip(names, order, strict=True)}
+    if order == names:
+        assert VAULT.open("c1", swapped) == Credentials(value, value, value)
+    else:
+        with pytest.raises(Tampered):
+            VAULT.open("c1", swapped)
+
+
+@settings(deadline=None)
+@given(st.binary(min_size=32, max_size=32), st.text(min_size=1), credentials)
+def test_rows_of_another_vault_are_refused(data_key: bytes, vault_id: str, given: Credentials) -> None:
+    sealed = VAULT.seal("c1", given)
+    assume(data_key != bytes(range(32)) and vault_id != VAULT.id)
+    for other in (Vault(VAULT.id, data_key), Vault(vault_id, bytes(range(32)))):
+        with pytest.raises(Tampered):
+            other.open("c1", sealed)
+
+
+@pytest.mark.parametrize("missing", ["api_key", "secret"])
+def test_a_missing_or_unknown_field_is_refused(missing: str) -> None:
+    sealed = VAULT.seal("c1", CREDENTIALS)
+    with pytest.raises(Tampered):
+        VAULT.open("c1", {field: secret for field, secret in sealed.items() if field != missing})
+    with pytest.raises(Tampered):
+        VAULT.open("c1", {**sealed, "more": sealed["secret"]})
+    with pytest.raises(Tampered):
+        VAULT.open("c1", {**sealed, "secret": Sealed(0, *sealed["secret"][1:])})
+
+
+parts = st.lists(st.text() | st.binary() | st.integers(0, 2**32 - 1), max_size=5)
+
+
+@settings(deadline=None)
+@given(parts, parts)
+def test_the_encoding_is_unambiguous(one: list[str | bytes | int], other: list[str | bytes | int]) -> None:
+    same = [bfai.vault._bytes(part) for part in one] == [bfai.vault._bytes(part) for part in other]
+    assert (encode(*one) == encode(*other)) is same
+
+
+@settings(deadline=None)
+@given(st.text(), st.text(), st.text(), st.text())
+def test_fingerprints_are_equal_for_equal_keys_only(exchange: str, key: str, exchange2: str, key2: str) -> None:
+    same = (exchange, key) == (exchange2, key2)
+    assert (VAULT.fingerprint(exchange, key) == VAULT.fingerprint(exchange2, key2)) is same
+    assert VAULT.fingerprint(exchange, key) != Vault("v", bytes(32)).fingerprint(exchange, key)
+
+
+def test_no_message_holds_a_secret(store: Store) -> None:
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    sealed = vault.seal("c1", CREDENTIALS)
+    with pytest.raises(Tampered) as tampered:
+        vault.open("c2", sealed)
+    with pytest.raises(WrongPassword) as wrong:
+        unlock(store, "my dear wrong guess")
+    for error in (tampered.value, wrong.value):
+        assert error.__cause__ is None
+        for secret in (*CREDENTIALS.secrets(), PASSWORD, "my dear wrong guess"):
+            assert secret not in repr(error) + str(error) + repr(error.message)
+
+
+# The documented format
+
+
+def vectors() -> dict[str, str]:
+    table = DOC.read_text(encoding="utf-8").partition("## Test vectors")[2]
+    return dict(re.findall(r"^\| ([^|]+?) \| `(.*)` \|$", table, re.MULTILINE))
+
+
+def test_the_code_gives_the_documented_vectors() -> None:
+    told = vectors()
+    vault_id, data_key, salt = told["vault id"], bytes.fromhex(told["data key"]), bytes.fromhex(told["salt"])
+    normal = unicodedata.normalize("NFKC", told["password"])
+    assert normal.encode().hex() == told["password, NFKC, UTF-8"]
+    assert normal != told["password"]
+    assert bfai.vault._derive(told["password"], salt, DEFAULT_COST).hex() == told["derived key"]
+    nonce = bytes.fromhex(told["wrap nonce"])
+    wrap = wrap_key(vault_id, data_key, told["password"], DEFAULT_COST, salt=salt, nonce=nonce)
+    assert told["cost"] == "{} KiB, {} passes, {} lanes".format(*DEFAULT_COST)
+    assert wrap.ciphertext.hex() == told["wrap ciphertext"]
+    assert wrap.checksum.hex() == told["wrap checksum"]
+    data = bytes.fromhex(told["wrap associated data"])
+    assert AESGCM(bytes.fromhex(told["derived key"])).decrypt(nonce, wrap.ciphertext, data) == data_key
+    assert unwrap_key(vault_id, wrap, told["password"]) == data_key
+
+
+def test_the_documented_secret_opens() -> None:
+    told = vectors()
+    vault = Vault(told["vault id"], bytes.fromhex(told["data key"]))
+    secret = Sealed(1, bytes.fromhex(told["secret nonce"]), bytes.fromhex(told["secret ciphertext"]))
+    data = bytes.fromhex(told["secret associated data"])
+    plain = AESGCM(bytes.fromhex(told["sealing key"])).decrypt(secret.nonce, secret.ciphertext, data)
+    assert plain.decode() == told["plain text"]
+    sealed = {**vault.seal(told["connection id"], CREDENTIALS), told["field"]: secret}
+    assert vault.open(told["connection id"], sealed).secret == told["plain text"]
+    assert vault.fingerprint(told["exchange"], told["api key"]).hex() == told["fingerprint"]
+    assert bfai.vault._subkey(bytes.fromhex(told["data key"]), "fingerprint").hex() == told["fingerprint key"]
+
+
+def test_the_documented_numbers_come_from_the_standards() -> None:
+    """The same numbers by another road: HKDF and HMAC from the standard library."""
+    import hashlib
+    import hmac
+
+    told = vectors()
+    for purpose, name in (("seal", "sealing key"), ("fingerprint", "fingerprint key")):
+        info = b"".join(
+            len(part).to_bytes(4, "big") + part for part in (b"bfai", purpose.encode(), bytes([0, 0, 0, 1]))
+        )
+        block = hmac.digest(bytes.fromhex(told["data key"]), info + b"\x01", hashlib.sha256)
+        assert block.hex() == told[name]
+    assert encode("ab", 1).hex() == "0000000261620000000400000001"
