@@ -197,14 +197,12 @@ def _shape(value: Any) -> Any:
 def _print_run(run: TestRun, workbench: Workbench, name: str | None = None) -> None:
     words = _words()
     exchange = all_exchanges()[run.exchange]
-    click.echo(
-        f"{name or exchange.name} · {run.market} · {run.environment}: {words.t(STATUS_NAMES[run.status])}  ({run.duration_ms:.0f} ms)"
-    )
+    status = words.t(STATUS_NAMES[run.status])
+    click.echo(f"{name or exchange.name} · {run.market} · {run.environment}: {status}  ({run.duration_ms:.0f} ms)")
     for item in run.checks:
         milliseconds = f"{item.latency_ms:6.0f} ms" if item.latency_ms is not None else " " * 9
-        click.echo(
-            f"  {_MARKS[item.outcome]} {words.t(CHECK_NAMES[item.name]):<20} {milliseconds}  {words.render(item.detail)}"
-        )
+        label = words.t(CHECK_NAMES[item.name])
+        click.echo(f"  {_MARKS[item.outcome]} {label:<20} {milliseconds}  {words.render(item.detail)}")
     remedy = workbench.remedy(run)
     if remedy is not None:
         click.echo()
@@ -322,15 +320,21 @@ def _password(prompt: str, *, confirm: bool = False) -> str:
         _stop(
             _words().t(N_("The vault needs its password: set BFAI_MASTER_PASSWORD, or run this in a terminal.")), LOCKED
         )
-    return cast("str", click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+    return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
 
 
 def _open_workbench() -> Workbench:
+    return _unlocked()[0]
+
+
+def _unlocked() -> tuple[Workbench, str]:
+    """The workbench with its vault open, and the password that opened it."""
     workbench = Workbench.local()
     if workbench.vault_state is VaultState.NONE:
         _stop(_words().t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
-    workbench.unlock(_password(_words().t(N_("Master password"))))
-    return workbench
+    password = _password(_words().t(N_("Master password")))
+    workbench.unlock(password)
+    return workbench, password
 
 
 @main.group()
@@ -351,19 +355,15 @@ def vault_init() -> None:
 @vault.command("change-password")
 def vault_change_password() -> None:
     """Change the master password. What is sealed stays as it is."""
-    workbench = _open_workbench()
-    if not sys.stdin.isatty():
-        new = os.environ.get("BFAI_NEW_MASTER_PASSWORD") or _stop(
-            _words().t(N_("Set BFAI_NEW_MASTER_PASSWORD, or run this in a terminal.")), USAGE
-        )
-    else:
-        new = cast(
-            "str",
-            click.prompt(_words().t(N_("New master password")), hide_input=True, confirmation_prompt=True, err=True),
-        )
-    old = _password(_words().t(N_("Old master password, once more")))
+    words = _words()
+    workbench, old = _unlocked()
+    new = os.environ.get("BFAI_NEW_MASTER_PASSWORD", "")
+    if not new and not sys.stdin.isatty():
+        _stop(words.t(N_("Set BFAI_NEW_MASTER_PASSWORD, or run this in a terminal.")), USAGE)
+    prompt = words.t(N_("New master password"))
+    new = new or str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
     workbench.change_password(old, new)
-    click.echo(_words().t(N_("The password is changed.")), err=True)
+    click.echo(words.t(N_("The password is changed.")), err=True)
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
@@ -404,9 +404,8 @@ def connections_list(as_json: bool) -> None:
         return
     for row in rows:
         status = words.t(STATUS_NAMES[str(row["status"])])
-        click.echo(
-            f"{status:<12} {row['name']:<32} {row['exchange']} {row['market']} {row['key']} {row['last_tested_at'] or '–'}"
-        )
+        tested = row["last_tested_at"] or "–"
+        click.echo(f"{status:<12} {row['name']:<32} {row['exchange']} {row['market']} {row['key']} {tested}")
 
 
 @connections.command("add")
@@ -547,7 +546,8 @@ def history_command(name: str | None, since: str | None, form: str) -> None:
     rows = workbench.runs(connection_id, since=start)
     names = {known.id: known.name for known in workbench.connections()}
     if form == "parquet":
-        workbench.history_frame(connection_id, since=start).to_parquet(click.get_binary_stream("stdout"))
+        frame = cast("Any", workbench.history_frame(connection_id, since=start))
+        frame.to_parquet(click.get_binary_stream("stdout"))
         return
     if form == "json":
         runs = [
@@ -569,7 +569,8 @@ def history_command(name: str | None, since: str | None, form: str) -> None:
         cause = words.t(diagnosing.CAUSE_NAMES[row.cause]) if row.cause else ""
         status = words.t(STATUS_NAMES[row.status])
         click.echo(
-            f"{reporting.iso(row.started_at)}  {status:<12} {names.get(row.connection_id, ''):<32} {row.duration_ms:7.0f} ms  {cause}"
+            f"{reporting.iso(row.started_at)}  {status:<12} {names.get(row.connection_id, ''):<32}"
+            f" {row.duration_ms:7.0f} ms  {cause}"
         )
 
 

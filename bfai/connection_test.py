@@ -1,7 +1,9 @@
 """One connection test: what is asked, what each check concludes from it, and the verdict.
 
-Every call is independent of the others, so all go out at once and a healthy connection takes one round trip. Only a wrong
-clock needs a second one. The verdict is a pure function of the answers: `judge` can be run again when the trader confirms
+Every call is independent of the others, so all go out at once and a healthy connection takes one round trip. Only a
+wrong
+clock needs a second one. The verdict is a pure function of the answers: `judge` can be run again when the trader
+confirms
 that withdrawal is off, without asking the exchange.
 """
 
@@ -85,14 +87,19 @@ async def run_test(
     on_check: OnCheck | None = None,
     on_answer: Callable[[Answer], None] | None = None,
 ) -> TestRun:
-    """Tests one key. Sends declared calls only, stores nothing, raises for nothing that the network or the exchange does.
+    """Tests one key. Sends declared calls only, stores nothing, raises for nothing that the network or the exchange
+    does.
 
-    `others` are exchanges whose public clock is asked before this one is called unavailable. `on_check` hears of each check
+    `others` are exchanges whose public clock is asked before this one is called unavailable. `on_check` hears of each
+    check
     as soon as its answers are there, in the order of completion. Credentials that cannot be a key are not sent at all.
     """
+    client = Client(
+        transport, exchange, target, credentials
+    )  # the first one of a process imports ccxt: not the test's time
     started_at, began = utc_now(), time.perf_counter()
     facts = Facts(exchange, target, credentials, malformed=exchange.check_credentials(credentials))
-    test = _Test(facts, Client(transport, exchange, target, credentials), confirmation, on_check)
+    test = _Test(facts, client, confirmation, on_check)
     if not facts.malformed:
         await test.ask_all()
         if test.clock_is_refused():
@@ -129,7 +136,8 @@ async def run_test(
 def confirm(run: TestRun, at: datetime) -> TestRun:
     """The same run after the trader confirmed that withdrawal is off: `connected`, never better.
 
-    Only a run that was blocked for nothing else than an untold withdrawal right can be confirmed; any other comes back as
+    Only a run that was blocked for nothing else than an untold withdrawal right can be confirmed; any other comes
+    back as
     it was.
     """
     if run.diagnosis is None or run.diagnosis.cause is not Cause.WITHDRAW_UNKNOWN or run.status is not Status.BLOCKED:
@@ -315,14 +323,16 @@ class _Test:
 
 
 async def _anyone_answers(transport: Transport, others: Iterable[Exchange], target: Target) -> bool:
-    """Whether another exchange's public clock answers from here, whatever it says. True where there is no other to ask."""
+    """Whether another exchange's public clock answers from here, whatever it says. True where there is no other to
+    ask.
+    """
 
     async def asks(exchange: Exchange) -> bool:
         client = Client(transport, exchange, Target(exchange=exchange.id, egress_proxy=target.egress_proxy))
         call = next(call for call in exchange.calls if call.role is Role.TIME)
         return (await client.ask(call)).status is not None
 
-    candidates = [exchange for exchange in others][:3]
+    candidates = list(others)[:3]
     return any(await asyncio.gather(*(asks(exchange) for exchange in candidates))) if candidates else True
 
 
@@ -365,7 +375,8 @@ def judge(facts: Facts, confirmation: Confirmation | None = None) -> Verdict:
 
 
 def _what_is_wanted(failures: list[Diagnosis]) -> Diagnosis:
-    """The first failure. Where it is a missing right to read and the right to trade is missing too, the latter is named:
+    """The first failure. Where it is a missing right to read and the right to trade is missing too, the latter is
+    named:
     it is what the trader came for, and the remedy lists every box that is missing."""
     first = failures[0]
     if first.cause is Cause.PERMISSION_MISSING and first.permission is Permission.READ:
@@ -497,7 +508,7 @@ class _Judge:
             self.advice.append(Advice.RIGHT_UNKNOWN)
             text = N_("unknown right: {words}")
             return _warned(name, latency, text, words=", ".join(report.unknown_words)[:120])
-        return _passed(name, latency, N_("{count} rights read, all of them known"), count=len(report.words))
+        return _passed(name, latency, N_("rights read: {count}, all of them known"), count=len(report.words))
 
     def _withdraw_off(self) -> Judged:
         name = CheckName.WITHDRAW_OFF
@@ -543,7 +554,7 @@ class _Judge:
             return _failed(name, latency, _UNEXPECTED)
         if not balances:
             return _passed(name, latency, N_("read; the account is empty"))
-        return _passed(name, latency, N_("read; {count} assets with a free balance"), count=len(balances))
+        return _passed(name, latency, N_("read; assets with a free balance: {count}"), count=len(balances))
 
     def _status(self) -> Judged:
         name, latency = CheckName.STATUS, self.facts.latency(Role.ORDERS)
@@ -622,7 +633,7 @@ class _Judge:
         match restriction.state:
             case GrantState.GRANTED:
                 count = len(restriction.addresses) + len(restriction.masked)
-                return _passed(name, None, N_("bound to {count} addresses"), count=count)
+                return _passed(name, None, N_("bound; addresses on its list: {count}"), count=count)
             case GrantState.DENIED:
                 self.advice.append(Advice.NO_IP_RESTRICTION)
                 return _warned(name, None, N_("works from any address"))
@@ -640,8 +651,8 @@ class _Judge:
         left = expires_at - utc_now()
         if left <= EXPIRY_NEAR:
             self.advice.append(Advice.EXPIRES_SOON)
-            return _warned(name, None, N_("ends in {days} days"), days=max(0, left.days))
-        return _passed(name, None, N_("ends in {days} days"), days=left.days)
+            return _warned(name, None, N_("days left: {days}"), days=max(0, left.days))
+        return _passed(name, None, N_("days left: {days}"), days=left.days)
 
     def _least_privilege(self) -> Judged:
         name = CheckName.LEAST_PRIVILEGE
@@ -659,7 +670,7 @@ class _Judge:
             surplus.append(Advice.ESCALATION)
         self.advice.extend(surplus)
         if surplus:
-            return _warned(name, None, N_("the key may do more than it needs: {count} points"), count=len(surplus))
+            return _warned(name, None, N_("rights that are not needed: {count}"), count=len(surplus))
         return _passed(name, None, N_("no right that is not needed"))
 
     def _sub_account(self) -> Judged:

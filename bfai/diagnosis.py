@@ -35,12 +35,14 @@ _GENERAL: tuple[ErrorRule, ...] = (
     ErrorRule((Cause.RATE_LIMITED,), statuses=(429, 418)),
     ErrorRule(
         (Cause.RATE_LIMITED,),
-        pattern=r"error(?: code)?:?\s*1015|you are being rate limited|too many requests|access too frequent|request limit\b",
+        pattern=r"error(?: code)?:?\s*1015|you are being rate limited|too many requests"
+        r"|access too frequent|request limit\b",
     ),
     ErrorRule((Cause.LOCATION_RESTRICTED,), statuses=(451,)),
     ErrorRule(
         (Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE),
-        pattern=r"block access from your country|restricted location|not available in your (?:country|region|current area)"
+        pattern=r"block access from your country|restricted location"
+        r"|not available in your (?:country|region|current area)"
         r"|unavailable (?:in|for|from) your (?:current )?(?:country|region|area|location)|service restricted"
         r"|country(?:/| or )region|error(?: code)?:?\s*1009|banned the country",
     ),
@@ -61,13 +63,14 @@ _PHRASES: tuple[ErrorRule, ...] = (
     ErrorRule((Cause.INVALID_PASSPHRASE, Cause.INVALID_SECRET), pattern=r"passphrase"),
     ErrorRule(
         (Cause.CLOCK_SKEW,),
-        pattern=r"recv_?window|timestamp[^.]{0,60}(?:outside|expired|ahead|invalid|window)|invalid[^.]{0,20}timestamp|invalid nonce",
+        pattern=r"recv_?window|timestamp[^.]{0,60}(?:outside|expired|ahead|invalid|window)"
+        r"|invalid[^.]{0,20}timestamp|invalid nonce",
     ),
     ErrorRule((Cause.EXPIRED_KEY,), pattern=r"(?:api ?-?key|key|token)[^.]{0,30}expired|expired (?:api )?key"),
     ErrorRule((Cause.INVALID_SECRET, Cause.INVALID_KEY), pattern=r"signature|\bsign\b[^.]{0,20}(?:error|invalid)"),
     ErrorRule(
         (Cause.PERMISSION_MISSING,),
-        pattern=r"permission|not authorized|no authority|missing required scopes?|insufficient scope|access denied, require",
+        pattern=r"permission|not authorized|no authority|missing required scopes?|insufficient scope",
     ),
     ErrorRule(
         (Cause.ACCOUNT_RESTRICTED,),
@@ -218,11 +221,13 @@ def merge(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
 # -- pasted text -------------------------------------------------------------------------------------------------------
 
 _NO_ANSWER = re.compile(
-    r"(?P<dns>no such host|name or service not known|getaddrinfo|nodename nor servname|temporary failure in name resolution"
+    r"(?P<dns>no such host|name or service not known|getaddrinfo|nodename nor servname"
+    r"|temporary failure in name resolution"
     r"|ENOTFOUND|EAI_AGAIN|could not contact dns|cannot connect to host .* ssl:default \[(?:name|domain))"
     r"|(?P<refused>connection refused|ECONNREFUSED)"
     r"|(?P<network_unreachable>network is unreachable|ENETUNREACH|no route to host|EHOSTUNREACH)"
-    r"|(?P<reset>connection reset|ECONNRESET|server disconnected|remote end closed|connection aborted|broken pipe|EPIPE)"
+    r"|(?P<reset>connection reset|ECONNRESET|server disconnected|remote end closed|connection aborted"
+    r"|broken pipe|EPIPE)"
     r"|(?P<tls>certificate verify failed|SSLError|ssl: wrong_version|CERTIFICATE_VERIFY)"
     r"|(?P<proxy>proxyerror|tunnel connection failed|cannot connect to proxy)"
     r"|(?P<read_timeout>timed? ?out|ETIMEDOUT|RequestTimeout|deadline exceeded)",
@@ -240,7 +245,9 @@ def recognise(text: str, exchanges: Iterable[Exchange]) -> Exchange | None:
 
 
 def answer_from_text(text: str, *, status: int | None = None, role: str = "any") -> Answer:
-    """The answer inside what a bot, ccxt or an exchange printed: the JSON in it, a page, or an error without an answer."""
+    """The answer inside what a bot, ccxt or an exchange printed: the JSON in it, a page, or an error without an
+    answer.
+    """
     found = _embedded_json(text)
     if found is not None:
         return Answer(role=role, status=status or _status_in(text), body=found)
@@ -272,7 +279,9 @@ def _status_in(text: str) -> int | None:
 
 
 def explain(answer: Answer, exchange: Exchange | None) -> Diagnosis:
-    """A cause for anything that was pasted. What is a documented success, or nothing known, is `unexpected_response`."""
+    """A cause for anything that was pasted. What is a documented success, or nothing known, is
+    `unexpected_response`.
+    """
     found = diagnose(answer, exchange)
     if found is not None:
         return found
@@ -325,7 +334,9 @@ def answer_from_line(line: Mapping[str, Any]) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What is wrong and what to do. `value` is something to copy, `wait_s` how long waiting helps, `link` where to go."""
+    """What is wrong and what to do. `value` is something to copy, `wait_s` how long waiting helps, `link` where to
+    go.
+    """
 
     title: Message
     text: Message
@@ -343,7 +354,8 @@ _SENTENCES: Mapping[Cause, str] = {
         "Paste the secret again. If it is lost, make a new key: {exchange} shows a secret only once."
     ),
     Cause.INVALID_PASSPHRASE: N_(
-        "Type the passphrase that you chose when you made the key. {exchange} says the same when the secret is wrong, so check both."
+        "Type the passphrase that you chose when you made the key. {exchange} says the same when the secret is wrong, "
+        "so check both."
     ),
     Cause.MALFORMED_CREDENTIALS: N_("Copy key and secret again, each into its own box."),
     Cause.EXPIRED_KEY: N_(
@@ -471,7 +483,8 @@ def remedy(
             )
             steps = (
                 N_(
-                    "Open the key at {exchange} and choose Edit. Where a key cannot be edited, delete it and make a new one."
+                    "Open the key at {exchange} and choose Edit. Where a key cannot be edited, delete it and make a "
+                    "new one."
                 ),
                 N_("Take the tick away from “{boxes}” and confirm with your 2FA code."),
                 N_("Test again here."),
@@ -494,7 +507,8 @@ def remedy(
                 text=N_("The key is bound to a list of addresses. The one that {exchange} saw is not on it:")
                 if value
                 else N_(
-                    "The key is bound to a list of addresses, and yours is not on it. {exchange} does not say which it saw."
+                    "The key is bound to a list of addresses, and yours is not on it. {exchange} does not say which it "
+                    "saw."
                 ),
                 params=params,
             )
@@ -542,15 +556,17 @@ def remedy(
 
 
 def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: KeyReport | None) -> str:
-    """The boxes to tick, in the exchange's words: exactly the missing ones where the key report tells which are there."""
+    """The boxes to tick, in the exchange's words: exactly the missing ones where the key report tells which are
+    there.
+    """
     if diagnosis.permission is None:
         return ""
     boxes = exchange.boxes(diagnosis.permission)
     if report is not None and report.words:
         there = {exchange.right(word) for word in report.words}
-        boxes = tuple(
-            right.box for right in exchange.rights if market in right.needed_for and right not in there
-        ) or boxes
+        boxes = (
+            tuple(right.box for right in exchange.rights if market in right.needed_for and right not in there) or boxes
+        )
     elif diagnosis.permission is Permission.READ:
         boxes = tuple(
             right.box for right in exchange.rights if right.grants is Permission.READ and market in right.needed_for

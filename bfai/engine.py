@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 import uuid
 from collections.abc import Callable, Coroutine
@@ -74,6 +75,7 @@ class Engine:
         self._thread.start()
         self._transport = Transport(gateway, rate_limit=rate_limit)
         self._slots = asyncio.Semaphore(MAX_TESTS_IN_FLIGHT)
+        atexit.register(self.close)
 
     def start(
         self,
@@ -144,7 +146,8 @@ class Engine:
 
     def close(self) -> None:
         """Ends what runs and closes the connections."""
-        if self._loop.is_closed():
+        atexit.unregister(self.close)
+        if not self._thread.is_alive():
             return
         self._submit(self._transport.aclose()).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)

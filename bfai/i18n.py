@@ -13,7 +13,7 @@ import io
 import logging
 import re
 from collections.abc import Mapping
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, Decimal, localcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ _CLDR = {"en": "en_GB", "nl": "nl_NL", "hr": "hr_HR"}
 _PLURAL = "\x1f"
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _NBSP = "\u00a0"
+_LARGEST = 60  # decimal places on either side of the point that are ever written out
 # Assets that are counted in cents. Everything else is shown with up to eight decimals.
 _CENTS = frozenset({"USDT", "USDC", "USD", "EUR", "DAI", "FDUSD", "TUSD", "PYUSD", "USDE", "GBP"})
 
@@ -109,7 +110,7 @@ class Translator:
         count = message.params.get("count")
         if not isinstance(count, int):
             return self.t(plural, **params)
-        return self.n(singular, plural, count, **{**params, "count": self.number(count)})
+        return fill(self._catalogue.ngettext(singular, plural, count), {**params, "count": self.number(count)})
 
     # --- numbers -----------------------------------------------------------------------------------------------
 
@@ -117,12 +118,13 @@ class Translator:
         """A number with this language's separators: exactly `digits` decimals, or all that it has."""
         from babel.numbers import format_decimal
 
-        if value == 0:
-            value = abs(value)  # no "-0"
-        if digits is None:
-            return format_decimal(value, locale=self._locale, decimal_quantization=False)
-        pattern = "#,##0." + "0" * digits if digits else "#,##0"
-        return format_decimal(value, format=pattern, locale=self._locale)
+        exact = Decimal(str(value))
+        if not exact.is_finite() or abs(exact.adjusted()) > _LARGEST:
+            return str(value)  # an exchange may send anything; a million digits are not written out
+        pattern = None if digits is None else "#,##0." + "0" * digits if digits else "#,##0"
+        with localcontext(prec=2 * _LARGEST):
+            exact = exact if exact else abs(exact)  # no "-0"
+            return format_decimal(exact, pattern, self._locale, decimal_quantization=digits is not None)
 
     def money(self, amount: Decimal, asset: str) -> str:
         """An amount and its asset: cents for dollars and euros, up to eight decimals for the rest.
@@ -130,23 +132,27 @@ class Translator:
         What exists is never written as nothing: 0.000000001 BTC keeps its digits.
         """
         places = 2 if asset in _CENTS else 8
-        rounded = amount.quantize(Decimal(1).scaleb(-places)) if amount.is_finite() and abs(amount) < 10**15 else amount
-        if amount and not rounded:
-            shown = self.number(amount)
-        elif places == 2:
-            shown = self.number(rounded, 2)
-        else:
-            shown = self.number(rounded.normalize())
+        rounded = amount
+        if amount.is_finite() and abs(amount.adjusted()) <= _LARGEST:
+            with localcontext(prec=2 * _LARGEST):
+                rounded = amount.quantize(Decimal(1).scaleb(-places))
+                if places != 2:
+                    rounded = rounded.normalize()
+        vanished = amount and not rounded
+        shown = self.number(amount) if vanished else self.number(rounded, 2 if places == 2 else None)
         return f"{shown}{_NBSP}{asset}"
 
     def percent(self, share: Decimal | float, digits: int = 1) -> str:
-        """A share of one, 0.995 being 99.5 %. Rounded towards zero: only all is 100 %, so no failure is rounded away."""
+        """A share of one, 0.995 being 99.5 %. Rounded towards zero: only the whole is 100 %."""
         from babel.numbers import format_percent
 
-        floored = Decimal(str(share)).quantize(Decimal(1).scaleb(-digits - 2), rounding=ROUND_DOWN)
+        exact = Decimal(str(share))
+        if not exact.is_finite() or abs(exact) > 10**9:
+            return str(share)
+        floored = exact.quantize(Decimal(1).scaleb(-digits - 2), rounding=ROUND_DOWN)
         blank = _NBSP if self.language == "hr" else ""
         pattern = f"#,##0{'.' + '0' * digits if digits and floored not in (0, 1) else ''}{blank}%"
-        return format_percent(abs(floored) if not floored else floored, format=pattern, locale=self._locale)
+        return format_percent(floored if floored else abs(floored), format=pattern, locale=self._locale)
 
     # --- times -------------------------------------------------------------------------------------------------
 
@@ -210,7 +216,7 @@ def _aware(when: dt.datetime) -> dt.datetime:
 
 
 def _local(when: dt.datetime, tz: str | dt.tzinfo | None) -> tuple[dt.datetime, bool]:
-    """The moment in that zone, and whether it is plain UTC because no usable zone was given (a browser may send any)."""
+    """The moment there, and whether it is plain UTC because no usable zone was given: a browser may send any."""
     try:
         zone = ZoneInfo(tz) if isinstance(tz, str) else tz
         if zone is not None:

@@ -228,7 +228,9 @@ class KeyReport(_Frozen):
         return _digest(self.model_dump(mode="json"))
 
     def rights_hash(self) -> str:
-        """Hex SHA-256 of what the key may do and from where: a confirmation by the trader holds only while it is equal."""
+        """Hex SHA-256 of what the key may do and from where: a confirmation by the trader holds only while it is
+        equal.
+        """
         dumped = self.model_dump(mode="json", include={"grants", "words", "unknown_words", "escalations"})
         return _digest({**dumped, "ip": self.ip_restriction.model_dump(mode="json")})
 
@@ -341,7 +343,9 @@ class Connection(_Frozen):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """API key, secret, and the passphrase where the exchange has one. Shows nothing; lives in memory only while used."""
+    """API key, secret, and the passphrase where the exchange has one. Shows nothing; lives in memory only while
+    used.
+    """
 
     api_key: str
     secret: str

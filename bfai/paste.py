@@ -1,4 +1,6 @@
-"""Reads what an exchange shows when it made a key, pasted in any order, and says what is wrong with it before any call."""
+"""Reads what an exchange shows when it made a key, pasted in any order, and says what is wrong with it before any
+call.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ MANY_FORMAT = "bfai.reports/1"
 
 
 def report(run: TestRun, exchange: Exchange, translator: Translator, *, name: str | None = None) -> dict[str, Any]:
-    """The run as a JSON object. Times are ISO 8601 in UTC, durations milliseconds; `name` is None for an unstored key."""
+    """The run as a JSON object. Times are ISO 8601 in UTC, durations milliseconds; `name` is None for an unstored
+    key.
+    """
     rule = exchange.guide.expiry_rule
     key = run.key_report or KeyReport()
     return {

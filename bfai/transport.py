@@ -1,7 +1,9 @@
 """The one way out: declared calls, one shared session, a limiter, a gateway for the simulator, and redaction.
 
-ccxt signs and this module sends. Nothing that is not a declared `Call` of the exchange leaves: the signed address is compared
-with the declaration before a byte is sent, and redirects are never followed, so a signature cannot travel to another host.
+ccxt signs and this module sends. Nothing that is not a declared `Call` of the exchange leaves: the signed address is
+compared
+with the declaration before a byte is sent, and redirects are never followed, so a signature cannot travel to another
+host.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ logging.getLogger("ccxt").setLevel(logging.WARNING)  # at DEBUG it prints header
 HIDDEN = "…"
 _NAMED_SECRETS = re.compile(
     r"""(?ix)
-    ( (?: signature | sign | accesskey | access[-_]key | api[-_]?key | api[-_]?secret | secret(?:[-_]?key)? | passphrase | password
+    ( (?: signature | sign | accesskey | access[-_]key | api[-_]?key | api[-_]?secret | secret(?:[-_]?key)? |
+    passphrase | password
         | x-mexc-apikey | kc-api-(?:key|sign|passphrase|partner|partner-sign) | authorization | request-signature )
       ["']? \s* [=:] \s* (?: bearer \s+ )? ["']? )
     ( [^\s"'&,;}\]<>]{6,} )
@@ -52,7 +55,9 @@ _NAMED_SECRETS = re.compile(
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without these secrets, in any encoding they travel in, and without values that are named like secrets."""
+    """The text without these secrets, in any encoding they travel in, and without values that are named like
+    secrets.
+    """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         for form in {secret, quote(secret, safe=""), quote_plus(secret), secret.replace("\n", "\\n")}:
             if len(form) >= 3:
@@ -140,7 +145,9 @@ class Limiter:
         self._closed_until: dict[str, float] = {}
 
     async def wait(self, key: tuple[str, ...], per_10s: float) -> None:
-        """Returns when one more call may go. The bucket holds half a period's worth, so any ten seconds stay in the limit."""
+        """Returns when one more call may go. The bucket holds half a period's worth, so any ten seconds stay in
+        the limit.
+        """
         if not self.enabled:
             return
         while True:
@@ -168,7 +175,7 @@ class Limiter:
 
 @cache
 def _prototype(ccxt_id: str) -> Any:
-    import ccxt
+    import ccxt  # pyright: ignore[reportMissingTypeStubs]
 
     return getattr(ccxt, ccxt_id)({"enableRateLimit": False})
 
@@ -178,7 +185,9 @@ class UndeclaredRequest(Exception):
 
 
 class Client:
-    """Signs and sends the declared calls of one exchange with one key. One instance a test; never shared between tests."""
+    """Signs and sends the declared calls of one exchange with one key. One instance a test; never shared between
+    tests.
+    """
 
     def __init__(
         self,
@@ -263,12 +272,13 @@ class Client:
         if not call.implicit:
             return URL(f"https://{host}{call.path}"), dict(self.region.headers), None
         params = {name: self._fill(value) for name, value in call.params.items()}
-        signed = getattr(self._signer, call.implicit)(params)
-        parts = urlsplit(signed["url"])
+        signed: dict[str, Any] = getattr(self._signer, call.implicit)(params)
+        parts = urlsplit(str(signed["url"]))
         if (signed["method"], parts.scheme, parts.path) != (call.method, "https", call.path):
             raise UndeclaredRequest(f"ccxt would send {signed['method']} {parts.path} for {call.method} {call.path}")
         url = URL(f"https://{host}{parts.path}{'?' + parts.query if parts.query else ''}", encoded=True)
-        headers = {str(name): str(value) for name, value in (signed.get("headers") or {}).items()}
+        given: dict[str, Any] = signed.get("headers") or {}
+        headers = {name: str(value) for name, value in given.items()}
         return url, {**headers, **self.region.headers}, signed.get("body")
 
     def _fill(self, value: str | int) -> str | int:

@@ -1,6 +1,7 @@
 """`Workbench`: the one object that pages, the command line and notebooks talk to.
 
-Every rule about keys stands behind it: a key that can withdraw is never stored, a key is stored only with the test that it
+Every rule about keys stands behind it: a key that can withdraw is never stored, a key is stored only with the test
+that it
 passed, and what a page shows of a secret is at most the last four characters of the key.
 """
 
@@ -181,7 +182,9 @@ class Workbench:
     def local(
         cls, database_url: str | None = None, *, owner: str = "local", gateway: Gateway | None = None
     ) -> Workbench:
-        """The workbench on this computer's database. Raises BfaiError where the database or the gateway cannot be used."""
+        """The workbench on this computer's database. Raises BfaiError where the database or the gateway cannot be
+        used.
+        """
         url = database_url or os.environ.get("BFAI_DATABASE_URL") or DEFAULT_DATABASE
         return cls(open_store(url, owner=owner), mode=Mode.LOCAL, gateway=gateway or Gateway.from_environment())
 
@@ -386,7 +389,9 @@ class Workbench:
         return None
 
     def save_draft(self, draft_id: str, *, name: str, used_by: str = "", note: str = "") -> Connection:
-        """Stores a tested key. Raises NotSavable, NameTaken, AlreadyConnected, VaultIsLocked, StoreError; then it stays a draft."""
+        """Stores a tested key. Raises NotSavable, NameTaken, AlreadyConnected, VaultIsLocked, StoreError; then it
+        stays a draft.
+        """
         vault, held = self._open_vault(), self._held(draft_id)
         draft = held.draft
         refusal = self.can_save(draft)
@@ -488,7 +493,9 @@ class Workbench:
         self._store.delete_connection(connection_id)
 
     def confirm_withdraw_off(self, connection_id: str) -> TestRun | None:
-        """The trader looked at the exchange: the key cannot withdraw. Gives the new verdict, None without a run to confirm."""
+        """The trader looked at the exchange: the key cannot withdraw. Gives the new verdict, None without a run to
+        confirm.
+        """
         last = self.latest_run(connection_id)
         if last is None or last.key_report is None:
             return None

@@ -1,4 +1,6 @@
-"""The simulator that the tests talk to, over real TLS sockets, and the rule that nothing dangerous was ever asked of it."""
+"""The simulator that the tests talk to, over real TLS sockets, and the rule that nothing dangerous was ever asked
+of it.
+"""
 
 from __future__ import annotations
 

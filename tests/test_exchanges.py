@@ -120,7 +120,14 @@ def mexc_report(**changes: Any) -> Any:
 def test_mexc_withdrawal_is_denied_only_by_a_whole_list_of_known_words() -> None:
     assert mexc_report().state(Permission.WITHDRAW) is GrantState.DENIED
     assert mexc_report().grant(Permission.WITHDRAW).evidence is Evidence.DECLARED
-    for permissions in ("", "SPOT_ACCOUNT_READ,", "SPOT_ACCOUNT_READ,,SPOT_DEAL_READ", "SPOT_ACCOUNT_READ,SPOT_NEW_WRITE", None, 7):
+    for permissions in (
+        "",
+        "SPOT_ACCOUNT_READ,",
+        "SPOT_ACCOUNT_READ,,SPOT_DEAL_READ",
+        "SPOT_ACCOUNT_READ,SPOT_NEW_WRITE",
+        None,
+        7,
+    ):
         assert mexc_report(permissions=permissions).state(Permission.WITHDRAW) is GrantState.UNKNOWN, permissions
     assert mexc_report(permissions=...) is None
 
@@ -143,7 +150,9 @@ def test_mexc_escalation_is_named() -> None:
 def test_mexc_end_date_stays_the_same_from_day_to_day() -> None:
     exchange = get_exchange("mexc")
     dates = {
-        exchange.read_report({**MEXC_REPORT, "remainingValidity": 82 - day}, received_at=RECEIVED.replace(day=22 + day)).expires_at  # type: ignore[union-attr]
+        exchange.read_report(
+            {**MEXC_REPORT, "remainingValidity": 82 - day}, received_at=RECEIVED.replace(day=22 + day)
+        ).expires_at  # type: ignore[union-attr]
         for day in range(5)
     }
     assert dates == {datetime(2026, 12, 13, 18, 53, 36, tzinfo=UTC)}
@@ -153,6 +162,14 @@ def test_mexc_no_end_is_told_apart_from_an_unknown_one() -> None:
     assert mexc_report(remainingValidity=-999).expiry_evidence is ExpiryEvidence.FIELD
     assert mexc_report(remainingValidity=...).expiry_evidence is ExpiryEvidence.NONE
     assert mexc_report(remainingValidity="soon").expires_at is None
+
+
+def test_mexc_counts_by_its_rule_where_no_days_are_told() -> None:
+    """Without a linked address a key ends 90 days after it was made."""
+    by_rule = mexc_report(remainingValidity=..., ipWhiteList="")
+    assert by_rule.expires_at == datetime(2026, 12, 13, 18, 53, 36, tzinfo=UTC)
+    assert by_rule.expiry_evidence is ExpiryEvidence.RULE
+    assert mexc_report(remainingValidity=...).expires_at is None, "bound to an address it does not end"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
-"""Never call a key safe that is not: whatever happens to an exchange's answers, no status better than `blocked` comes out
-unless the answer, as it then stands, denies withdrawal. What "denies" means is written here a second time, on purpose."""
+"""Never call a key safe that is not: whatever happens to an exchange's answers, no status better than `blocked` comes
+out
+unless the answer, as it then stands, denies withdrawal. What "denies" means is written here a second time, on
+purpose."""
 
 from __future__ import annotations
 
@@ -155,7 +157,13 @@ def mutations(draw: st.DrawFn, body: str) -> tuple[str, int | None]:
         elif kind == "replace":
             body = draw(st.sampled_from(["", "null", "[]", "{}", "<html>ok</html>", '"online"', "0", "true"]))
         elif kind == "wrap":
-            body = json.dumps(draw(st.sampled_from([{"data": parsed}, [parsed], {"result": parsed}, {"code": "200000", "data": parsed}])))
+            body = json.dumps(
+                draw(
+                    st.sampled_from(
+                        [{"data": parsed}, [parsed], {"result": parsed}, {"code": "200000", "data": parsed}]
+                    )
+                )
+            )
         elif kind == "flip":
             place = draw(st.integers(0, max(0, len(body) - 1)))
             body = body[:place] + draw(st.characters(min_codepoint=32, max_codepoint=126)) + body[place + 1 :]

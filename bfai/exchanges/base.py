@@ -1,7 +1,8 @@
 """What an exchange must answer: facts as data, and code only where something has to be decided.
 
 An adapter is one file beside this one that ends in `EXCHANGE = TheClass()`; the registry finds it by itself.
-ccxt signs requests and nothing more, because its exception classes are no diagnosis and its unified methods load whole markets.
+ccxt signs requests and nothing more, because its exception classes are no diagnosis and its unified methods load
+whole markets.
 """
 
 from __future__ import annotations
@@ -51,9 +52,11 @@ class Role(StrEnum):
 class Call:
     """One request that an adapter may make. Anything not declared as a `Call` is refused by the transport.
 
-    `host` is a logical name that the region resolves. `implicit` is the ccxt method whose signing rules apply; empty for a
+    `host` is a logical name that the region resolves. `implicit` is the ccxt method whose signing rules apply; empty
+    for a
     public call that ccxt does not know, which is sent as it stands. `in_test` is False for a call that no test makes.
-    `right` is the permission that gates the call and `word` the exchange's own name of it. `per_10s` is the documented number
+    `right` is the permission that gates the call and `word` the exchange's own name of it. `per_10s` is the
+    documented number
     of such calls per ten seconds that the exchange allows one address (`limit_by="ip"`) or one account (`"account"`).
     """
 
@@ -120,7 +123,8 @@ def _refuse_constant(word: str) -> Any:
 class ErrorRule:
     """An answer that fits means `causes`, likeliest first.
 
-    `codes` are compared as text with the exchange's error code, `pattern` (regular expression, any case) is searched in the
+    `codes` are compared as text with the exchange's error code, `pattern` (regular expression, any case) is searched
+    in the
     whole body; where both are given both must fit. `clear` is False where no cause is clearly likelier than the next.
     `permission` names the right that such a refusal is about where it is always the same one.
     """
@@ -273,7 +277,8 @@ class Exchange(ABC):
     ) -> KeyReport | None:
         """The key report in the parsed body of the key-info call, or None where it is not one.
 
-        `received_at` is when it came (UTC): needed to turn "days left" into a date; without it such a date stays unknown.
+        `received_at` is when it came (UTC): needed to turn "days left" into a date; without it such a date stays
+        unknown.
         A report that names another key than `api_key` is none.
         """
 
@@ -294,7 +299,9 @@ class Exchange(ABC):
         return None
 
     def dry_run_proves(self, answer: Answer) -> bool:
-        """Whether a refused dry-run order still proves the right to trade (it was judged by its price, not by its key)."""
+        """Whether a refused dry-run order still proves the right to trade (it was judged by its price, not by its
+        key).
+        """
         return False
 
     def report_cause(self, body: object) -> Cause | None:
@@ -353,7 +360,8 @@ class Exchange(ABC):
 def grants_from_words(exchange: Exchange, words: Sequence[str], *, whole: bool) -> KeyReport:
     """Grants from a report that lists rights by name.
 
-    A permission is granted where a documented word gives it. It is denied only if the list arrived whole and every word in
+    A permission is granted where a documented word gives it. It is denied only if the list arrived whole and every
+    word in
     it is documented: an unknown word could mean anything, so it makes every right that is not granted unknown.
     """
     known = [(word, exchange.right(word)) for word in words]
@@ -417,7 +425,10 @@ def _is_address(text: str) -> bool:
 
 
 def _is_anywhere(text: str) -> bool:
-    return ipaddress.ip_network(text, strict=False).prefixlen == 0 or text in ("0.0.0.0", "::")
+    return (
+        ipaddress.ip_network(text, strict=False).prefixlen == 0
+        or ipaddress.ip_network(text, strict=False).network_address.is_unspecified
+    )
 
 
 def same_key(reported: object, api_key: str | None) -> bool:

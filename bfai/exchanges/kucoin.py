@@ -277,7 +277,8 @@ class Kucoin(Exchange):
         steps=(
             N_("Log in at KuCoin, open API Management and choose Create API, type API Trading."),
             N_(
-                "Give the key a name and choose a passphrase. You need it here again: KuCoin cannot show it to you later."
+                "Give the key a name and choose a passphrase. You need it here again: KuCoin cannot show it to you "
+                "later."
             ),
             N_("Tick the boxes shown here and no others."),
             N_("Choose “Yes” at IP restriction and enter your address, then confirm with your 2FA code."),
@@ -286,7 +287,8 @@ class Kucoin(Exchange):
         ip_step=N_("Paste this address into the IP restriction. KuCoin takes up to 20."),
         shown_once=N_("KuCoin shows the API Secret once. Copy it before you close the window."),
         expiry_rule=N_(
-            "Without an IP restriction a KuCoin key that may trade is removed after 30 days without use. With one it stays."
+            "Without an IP restriction a KuCoin key that may trade is removed after 30 days without use. With one it "
+            "stays."
         ),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot."),
@@ -294,7 +296,8 @@ class Kucoin(Exchange):
 
     # A refusal for one of these judged the order itself (amount, price, balance, mode), so the key was let through.
     ORDER_JUDGED = frozenset(
-        "200004 210021 230003 300000 300003 300009 300011 300012 330005 330008 330012 400100 400330 400350 400370 400600 "
+        "200004 210021 230003 300000 300003 300009 300011 300012 330005 330008 330012 400100 400330 400350 400370 "
+        "400600 "
         "400760 600100 600101 126003 126013 126022 126029 126030 126033 126044 130203".split()
     )
 

@@ -1,6 +1,7 @@
 """MEXC. Sources: the official spot v3 and contract v1 documents, ccxt 4.5.90, and live captures by third parties.
 
-MEXC reports on a key at `GET /api/v3/apiKeyInfo` (since 2026). `canWithdraw` of `/api/v3/account` describes the account,
+MEXC reports on a key at `GET /api/v3/apiKeyInfo` (since 2026). `canWithdraw` of `/api/v3/account` describes the
+account,
 is true for read-only keys as well, and is never looked at here. The key and a valid signature travel in the query.
 """
 
@@ -30,7 +31,7 @@ from bfai.exchanges.base import (
     text_or_none,
 )
 from bfai.i18n import N_
-from bfai.model import Cause, ExpiryEvidence, KeyReport, Market, Permission
+from bfai.model import Cause, ExpiryEvidence, GrantState, KeyReport, Market, Permission
 
 NO_EXPIRY = -999
 LIFE_WITHOUT_IP = timedelta(days=90)
@@ -259,7 +260,8 @@ class Mexc(Exchange):
 
     # A refusal for one of these judged the order itself (amount, price, balance, pair), so the key was let through.
     ORDER_JUDGED = frozenset(
-        "10095 10096 10097 10101 10102 2003 2005 2011 30000 30002 30003 30004 30005 30010 30014 30016 30019 30021 30025 "
+        "10095 10096 10097 10101 10102 2003 2005 2011 30000 30002 30003 30004 30005 30010 30014 30016 30019 30021 "
+        "30025 "
         "30027 30029 30032 30041 30087 88013".split()
     )
 
@@ -291,6 +293,8 @@ class Mexc(Exchange):
         created = _created(fields.get("createTime"))
         restriction = addresses(fields.get("ipWhiteList"))
         expires_at, evidence = _expiry(fields.get("remainingValidity"), created, received_at)
+        if "remainingValidity" not in fields and restriction.state is GrantState.DENIED and created is not None:
+            expires_at, evidence = created + LIFE_WITHOUT_IP, ExpiryEvidence.RULE
         return report.model_copy(
             update={
                 "ip_restriction": restriction,

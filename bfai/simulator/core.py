@@ -20,6 +20,8 @@ DAY_MS: Final = 86_400_000
 JSON_TYPE: Final = "application/json"
 BAL_SPOT: Final[Mapping[str, str]] = {"USDT": "4210.00", "BTC": "0.0125"}
 BAL_FUTURES: Final[Mapping[str, str]] = {"USDT": "1500.00"}
+WRITE: Final = "is no documented dry run"
+"""What is wrong with a write that the exchange file has no stronger word for."""
 STATUSES: Final = ("active", "frozen", "expired", "deleted")
 
 
@@ -264,7 +266,7 @@ class Exchange(ABC):
             call.address = account.seen_address
         call.route = found = self.find(call)
         if call.method != "GET" and (found is None or not found.dry_run):
-            call.violation = next((what for start, what in self.forbidden if call.path.startswith(start)), "changes")
+            call.violation = next((what for start, what in self.forbidden if call.path.startswith(start)), WRITE)
             return self.finish(call, self.refuse_write(call))
         if found is None:
             return self.finish(call, self.not_found(call))

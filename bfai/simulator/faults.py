@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -78,6 +78,10 @@ PAGES: Final[Mapping[str, str]] = {
         "<body><h1>Welcome</h1><p>Accept the terms to use this network.</p></body></html>"
     ),
 }
+_NUMBERS: Final[Mapping[str, Callable[[Any], float]]] = {
+    **dict.fromkeys(("probability", "latency_ms", "jitter_ms", "seconds", "fraction", "megabytes"), float),
+    **dict.fromkeys(("count", "status", "retry_after"), int),
+}
 _PAGE_FOR: Final = {200: "portal", 403: "cloudfront", 429: "rate", 451: "legal"}
 _SERVER: Final = {"cloudfront": "CloudFront", "cloudflare": "cloudflare", "rate": "cloudflare", "akamai": "AkamaiGHost"}
 _REASON: Final = {
@@ -127,6 +131,9 @@ class Fault:
         if given.get("kind") is None:
             kinds = (("find", "replace"), ("body", "body"), ("status", "status"))
             given["kind"] = next((kind for name, kind in kinds if name in given), None)
+        for name, number in _NUMBERS.items():
+            if given.get(name) is not None:
+                given[name] = number(given[name])
         fault = cls(**given)
         if fault.kind is not None and fault.kind not in KINDS:
             raise ValueError(f"unknown kind {fault.kind!r}; known: {', '.join(KINDS)}")
@@ -134,6 +141,8 @@ class Fault:
             raise ValueError(f"unknown page {fault.page!r}; known: {', '.join(PAGES)}")
         if fault.kind == "status" and fault.status is None:
             raise ValueError("kind status needs a status")
+        if fault.status is not None and not 200 <= fault.status <= 599:
+            raise ValueError(f"status {fault.status} is none")
         if fault.regex:
             re.compile(fault.find)
         return fault
@@ -173,11 +182,11 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
-        self._dice = random.Random(1)  # noqa: S311
+        self._dice = random.Random(1)
 
     def set(self, faults: list[Fault]) -> None:
         """Replaces all faults and starts the dice anew."""
-        self._dice = random.Random(1)  # noqa: S311
+        self._dice = random.Random(1)
         self._faults = faults
 
     def shown(self) -> list[dict[str, object]]:
@@ -202,7 +211,7 @@ class Faults:
         return wait, None
 
 
-def spoiled(fault: Fault, exchange: Exchange, call: Call, reply: Reply) -> Reply:  # noqa: PLR0911
+def spoiled(fault: Fault, exchange: Exchange, call: Call, reply: Reply) -> Reply:
     """The reply after a fault that changes what is said (the others change how it travels)."""
     kind = fault.kind
     if kind == "truncate":

@@ -135,7 +135,7 @@ class KuCoin(Exchange):
         """The key header."""
         return call.headers.get("KC-API-KEY", "")
 
-    def verify(self, call: Call, route: Route) -> Reply | None:  # noqa: PLR0911
+    def verify(self, call: Call, route: Route) -> Reply | None:
         """KuCoin docs, authentication and error codes; the passphrase is judged before the signature."""
         headers = call.headers
         sent, sign, phrase = (headers.get(f"KC-API-{name}") for name in ("TIMESTAMP", "SIGN", "PASSPHRASE"))

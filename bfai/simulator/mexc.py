@@ -167,7 +167,7 @@ class Mexc(Exchange):
             self._contract_refusal(call, route) if call.path.startswith("/api/v1/") else self._spot_refusal(call, route)
         )
 
-    def _spot_refusal(self, call: Call, route: Route) -> Reply | None:  # noqa: PLR0911
+    def _spot_refusal(self, call: Call, route: Route) -> Reply | None:
         key = self.key_of(call)
         if not key:
             return _error(400, 400, "api key required")
@@ -208,7 +208,7 @@ class Mexc(Exchange):
     def _unsigned() -> Reply:
         return _error(401, 700002, "Signature for this request is not valid.")
 
-    def _contract_refusal(self, call: Call, route: Route) -> Reply | None:  # noqa: PLR0911
+    def _contract_refusal(self, call: Call, route: Route) -> Reply | None:
         headers = call.headers
         key, sent, signature = headers.get("ApiKey"), headers.get("Request-Time"), headers.get("Signature")
         account = call.account
@@ -441,7 +441,7 @@ class Mexc(Exchange):
         return _error(400, -2013, "Order does not exist.")
 
     @route("POST", "/api/v3/order/test", groups=("spot",), scopes=("SPOT_DEAL_WRITE",), dry_run=True)
-    def order_test(self, call: Call) -> Reply:  # noqa: PLR0911
+    def order_test(self, call: Call) -> Reply:
         """Validates an order and sends nothing to the book (MEXC spot docs, test new order)."""
         params = call.params
         for name in ("symbol", "side", "type"):

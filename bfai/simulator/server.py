@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import trustme
 from aiohttp import web
 
-from bfai.simulator.core import Account, Call, Exchange, Reply
+from bfai.simulator.core import WRITE, Account, Call, Exchange, Reply
 from bfai.simulator.faults import Fault, Faults, read_faults, spoiled
 
 LOOPBACK: Final = "127.0.0.1"
@@ -28,6 +28,12 @@ _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
 Mutator = Callable[[str, str, bytes], bytes]
+
+
+def _plain(word: str) -> str:
+    """A word of an address that nobody declared, or a mark where it could be a key."""
+    secret = len(word) > 24 or (len(word) > 9 and any(letter.isdigit() for letter in word))
+    return "…" if secret else word
 
 
 class Seen(NamedTuple):
@@ -114,10 +120,8 @@ class World:
 
     def remember(self, exchange: str | None, call: Call, status: int | None, fault: str | None = None) -> None:
         """Writes a call down, without anything secret."""
-        names = tuple(part.partition("=")[0][:40] for part in call.query.split("&")[:40]) if call.query else ()
-        path = call.path
-        if call.route is None:
-            path = "/".join(part if len(part) <= 24 and part[:4] != "mx0v" else "…" for part in path.split("/"))[:200]
+        names = tuple(_plain(part.partition("=")[0]) for part in call.query.split("&")[:40]) if call.query else ()
+        path = call.path if call.route else "/".join(map(_plain, call.path.split("/")[:20]))
         account = call.account.name if call.account else None
         now = round(time.time(), 3)
         seen = Seen(now, exchange, call.host, call.method, path, names, status, account, fault, call.violation)
@@ -168,7 +172,7 @@ class Servers:
         if known is None:
             call = Call(request.method, request.raw_path, headers, body, host, "", address, 0)
             if request.method not in ("GET", "HEAD", "OPTIONS"):
-                call.violation = "changes"
+                call.violation = WRITE
             world.remember(None, call, 421)
             return web.Response(status=421, text="this simulator does not know that host\n")
         exchange, group = known
@@ -177,8 +181,9 @@ class Servers:
         try:
             reply = exchange.answer(call)
         except Exception as error:  # a defect of the simulator must be seen, and must not print a secret
-            world.errors.append(f"{exchange.name} {call.method} {call.path}: {type(error).__name__}")
-            _log.error("%s %s %s: %s", exchange.name, call.method, call.path, type(error).__name__)
+            what = f"{exchange.name} {call.method} {call.route.path if call.route else '?'}: {type(error).__name__}"
+            world.errors.append(what)
+            _log.error("%s", what)
             reply = Reply(500, b'{"simulator":"defect"}', {"Content-Type": "application/json"})
         if world.mutator is not None:
             reply = Reply(reply.status, world.mutator(exchange.name, call.path, reply.body), reply.headers)

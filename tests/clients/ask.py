@@ -1,0 +1,128 @@
+"""Asks harmless questions through other people's exchange clients, used as their own documents show.
+
+`ask.py CLIENT` reads a JSON list of credentials on stdin and prints, for each, an object that maps each call to what the
+client gave, or to `{"refused": the client's own words}`. No call that places, changes or cancels anything stands here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Keys = Mapping[str, str]
+Calls = dict[str, Callable[[], Any]]
+
+
+def kucoin_universal_sdk(keys: Keys) -> Calls:
+    from kucoin_universal_sdk.api import DefaultClient
+    from kucoin_universal_sdk.generate.account.account import GetFuturesAccountReqBuilder, GetSpotAccountListReqBuilder
+    from kucoin_universal_sdk.generate.futures.order import GetOrderListReqBuilder
+    from kucoin_universal_sdk.generate.spot.order import GetOpenOrdersReqBuilder
+    from kucoin_universal_sdk.model import (
+        GLOBAL_API_ENDPOINT,
+        GLOBAL_FUTURES_API_ENDPOINT,
+        ClientOptionBuilder,
+        TransportOptionBuilder,
+    )
+
+    option = ClientOptionBuilder().set_key(keys["apiKey"]).set_secret(keys["secret"]).set_passphrase(keys["password"])
+    option.set_spot_endpoint(GLOBAL_API_ENDPOINT).set_futures_endpoint(GLOBAL_FUTURES_API_ENDPOINT)
+    option.set_transport_option(TransportOptionBuilder().build())
+    rest = DefaultClient(option.build()).rest_service()
+    account = rest.get_account_service().get_account_api()
+    spot, futures = rest.get_spot_service(), rest.get_futures_service()
+    currency = GetFuturesAccountReqBuilder().set_currency("USDT").build()
+    return {
+        "spot time": lambda: spot.get_market_api().get_server_time().data,
+        "spot service": lambda: spot.get_market_api().get_service_status().status.value,
+        "futures time": lambda: futures.get_market_api().get_server_time().data,
+        "key": lambda: _plain(account.get_apikey_info()),
+        "account": lambda: _plain(account.get_account_info()),
+        "spot accounts": lambda: [
+            _plain(row) for row in account.get_spot_account_list(GetSpotAccountListReqBuilder().build()).data
+        ],
+        "spot orders": lambda: spot.get_order_api()
+        .get_open_orders(GetOpenOrdersReqBuilder().set_symbol("BTC-USDT").build())
+        .data,
+        "futures account": lambda: _plain(account.get_futures_account(currency)),
+        "futures orders": lambda: futures.get_order_api().get_order_list(GetOrderListReqBuilder().build()).items,
+        "futures positions": lambda: _positions(futures),
+    }
+
+
+def _positions(futures: Any) -> Any:
+    from kucoin_universal_sdk.generate.futures.positions import GetPositionListReqBuilder
+
+    return futures.get_positions_api().get_position_list(GetPositionListReqBuilder().build()).data
+
+
+def _plain(answer: Any) -> Any:
+    return {name: value for name, value in answer.model_dump(mode="json").items() if name != "common_response"}
+
+
+def mexc_api(keys: Keys) -> Calls:
+    from mexc_api.spot import Spot
+
+    spot = Spot(keys["apiKey"], keys["secret"])
+    return {
+        "time": spot.market.server_time,
+        "account": spot.account.get_account_info,
+        "orders": lambda: spot.account.get_open_orders("BTCUSDT"),
+        "sub accounts": spot.subaccount.get_sub_accounts,
+        "withdrawals": spot.wallet.get_withdrawal_history,
+    }
+
+
+def pymexc(keys: Keys) -> Calls:
+    from pymexc import futures, spot
+
+    contract = futures.HTTP(api_key=keys["apiKey"], api_secret=keys["secret"], ignore_ad=True)
+    market = spot.HTTP(api_key=keys["apiKey"], api_secret=keys["secret"])
+    return {
+        "spot time": market.time,
+        "spot account": market.account_information,
+        "spot orders": lambda: market.current_open_orders("BTCUSDT"),
+        "futures time": contract.ping,
+        "futures assets": contract.assets,
+        "futures asset": lambda: contract.asset("USDT"),
+        "futures orders": contract.open_orders,
+        "futures positions": contract.open_positions,
+    }
+
+
+def _ccxt(exchange: str, keys: Keys) -> Calls:
+    import ccxt
+
+    client = getattr(ccxt, exchange)(dict(keys))
+    return {
+        "time": client.fetch_time,
+        "balance": client.fetch_balance,
+        "orders": lambda: client.fetch_open_orders("BTC/USDT"),
+    }
+
+
+def ccxt_kucoin(keys: Keys) -> Calls:
+    return _ccxt("kucoin", keys)
+
+
+def ccxt_kucoinfutures(keys: Keys) -> Calls:
+    return _ccxt("kucoinfutures", keys) | {}
+
+
+def ccxt_mexc(keys: Keys) -> Calls:
+    return _ccxt("mexc", keys)
+
+
+def answer(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        return {"refused": f"{type(error).__name__}: {error}"}
+
+
+if __name__ == "__main__":
+    client = globals()[sys.argv[1]]
+    asked = [{name: answer(call) for name, call in client(keys).items()} for keys in json.load(sys.stdin)]
+    print(json.dumps(asked, default=str))

@@ -1,0 +1,140 @@
+"""The way out: redaction, the gateway, the limiter, one session."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bfai.exchanges import get_exchange
+from bfai.exchanges.base import Role
+from bfai.model import BfaiError, Market, Target
+from bfai.simulator import Simulator
+from bfai.transport import HIDDEN, Client, Gateway, Limiter, Transport, redact, retry_after_seconds
+from tests.helpers import sample
+
+SECRET = "9f8e7d6c5b4a39281706"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"GET https://api.mexc.com/api/v3/account?timestamp=1&signature={SECRET}",
+        f"accessKey={SECRET}&timestamp=1",
+        f"{{'X-MEXC-APIKEY': '{SECRET}'}}",
+        f'"KC-API-SIGN": "{SECRET}"',
+        f"KC-API-PASSPHRASE={SECRET}",
+        f'{{"secret":"{SECRET}","apiKey":"{SECRET}"}}',
+        f"Authorization: Bearer {SECRET}",
+    ],
+)
+def test_values_named_like_secrets_are_hidden(text: str) -> None:
+    assert SECRET not in redact(text)
+    assert HIDDEN in redact(text)
+
+
+@given(st.text(min_size=6, max_size=40), st.text(max_size=40), st.text(max_size=40))
+def test_known_secrets_are_hidden_in_every_encoding(secret: str, before: str, after: str) -> None:
+    from urllib.parse import quote, quote_plus
+
+    for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+        shown = redact(f"{before}|{form}|{after}", [secret])
+        assert f"|{form}|" not in shown or form == HIDDEN
+
+
+@pytest.mark.parametrize(
+    "address", ["203.0.113.7:8443", "example.com:443", "0.0.0.0:1", "127.0.0.1", "127.0.0.1:0", ":1"]
+)
+def test_a_gateway_that_is_not_loopback_is_refused(address: str, tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text("x")
+    with pytest.raises(BfaiError) as refused:
+        Gateway.parse(address, ca)
+    assert "BFAI_GATEWAY" in refused.value.message.text
+
+
+def test_a_gateway_without_its_certificate_is_refused() -> None:
+    with pytest.raises(BfaiError) as refused:
+        Gateway.parse("127.0.0.1:8443", "/no/such/file")
+    assert "BFAI_GATEWAY_CA" in refused.value.message.text
+
+
+def test_the_gateway_comes_from_the_environment(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text("x")
+    assert Gateway.from_environment({}) is None
+    found = Gateway.from_environment({"BFAI_GATEWAY": "127.0.0.1:8443", "BFAI_GATEWAY_CA": str(ca)})
+    assert found == Gateway("127.0.0.1", 8443, ca)
+
+
+async def ask(transport: Transport, simulator: Simulator, role: Role = Role.KEY_INFO) -> str | None:
+    exchange = get_exchange("mexc")
+    client = Client(transport, exchange, Target(exchange="mexc"), sample(simulator, "mexc", "good"))
+    call = next(call for call in exchange.plan(Market.SPOT) if call.role is role)
+    answer = await client.ask(call)
+    return answer.transport_error or str(answer.status)
+
+
+async def test_tls_is_verified(simulator: Simulator, gateway: Gateway) -> None:
+    """Another authority's certificate is not accepted, even on loopback."""
+    import trustme
+
+    stranger = Path(gateway.ca_file).with_name("stranger.pem")
+    trustme.CA().cert_pem.write_to_path(str(stranger))
+    async with Transport(Gateway(gateway.host, gateway.port, stranger)) as transport:
+        assert await ask(transport, simulator) == "tls"
+    assert simulator.seen == []
+
+
+async def test_one_session_serves_many_tests(simulator: Simulator, gateway: Gateway) -> None:
+    async with Transport(gateway) as transport:
+        await ask(transport, simulator)
+        session = transport._session(None)
+        for _ in range(3):
+            await ask(transport, simulator)
+        assert transport._session(None) is session
+        assert session.cookie_jar.__class__.__name__ == "DummyCookieJar"
+
+
+async def test_a_redirect_is_not_followed(simulator: Simulator, gateway: Gateway) -> None:
+    headers = {"Location": "https://api.kucoin.com/api/v1/timestamp"}
+    simulator.set_faults([{"exchange": "mexc", "kind": "body", "body": "", "status": 302, "headers": headers}])
+    async with Transport(gateway) as transport:
+        assert await ask(transport, simulator) == "302"
+    assert {seen["exchange"] for seen in simulator.seen} == {"mexc"}
+
+
+async def test_nobody_listens(tmp_path: Path, gateway: Gateway, simulator: Simulator) -> None:
+    async with Transport(Gateway("127.0.0.1", 1, gateway.ca_file)) as transport:
+        assert await ask(transport, simulator) == "refused"
+
+
+async def test_the_limiter_keeps_the_published_rate() -> None:
+    limiter = Limiter()
+    began = time.monotonic()
+    for _ in range(60):
+        await limiter.wait(("host", "path"), 100)
+    assert time.monotonic() - began == pytest.approx(10 / 5, abs=0.6)  # 50 at once, then 5 a second: 100 in ten seconds
+
+
+async def test_the_limiter_can_be_off() -> None:
+    limiter = Limiter(enabled=False)
+    await asyncio.wait_for(asyncio.gather(*(limiter.wait(("h",), 1) for _ in range(1000))), 1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"gw-ratelimit-reset": "1500"}, 1.5),
+        ({"Retry-After": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after_seconds(headers) == seconds
