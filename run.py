@@ -359,6 +359,7 @@ def _code(returncode: int | None) -> int:
 
 # --- test --------------------------------------------------------------------------------------------------------
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 LINTERS: Mapping[str, Sequence[str]] = {
     "ruff check": ("-m", "ruff", "check", "--quiet", "--output-format", "concise", "."),
     "ruff format": ("-m", "ruff", "format", "--check", "--quiet", "."),
@@ -375,10 +376,9 @@ def test(arguments: Sequence[str]) -> int:
     fast = "--fast" in arguments
     pytest_arguments = [argument for argument in arguments if argument != "--fast"]
     python = prepare("requirements-dev.txt", sys.stdout)
-    environment = {**os.environ, "PYTHONUTF8": "1"}
+    environment = {**os.environ, "PYTHONUTF8": "1", **_browser(python)}
     failed: list[str] = []
     if not fast:
-        _fetch_browser(python)
         with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
             stages = {
                 name: pool.submit(_stage, [str(python), *command], environment) for name, command in LINTERS.items()
@@ -413,14 +413,18 @@ def _stage(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int,
     return done.returncode, time.monotonic() - started, done.stdout
 
 
-def _fetch_browser(python: Path) -> None:
-    """The browser tests use an installed Chromium or Chrome; a machine without one gets Playwright's."""
-    if any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")):
-        return
+def _browser(python: Path) -> dict[str, str]:
+    """The browser tests drive an installed Chromium, Chrome or Edge; a machine without one gets Playwright's."""
+    if os.environ.get("BFAI_CHROMIUM") or any(map(shutil.which, BROWSERS)):
+        return {}
     print("Fetching a browser for the browser tests …", flush=True)
-    done = subprocess.run([python, "-m", "playwright", "install", "chromium"], capture_output=True, check=False)
-    if done.returncode:
-        print("No browser could be fetched: install Chromium yourself, or the browser tests will fail.", flush=True)
+    fetched = subprocess.run([python, "-m", "playwright", "install", "chromium"], capture_output=True, check=False)
+    if fetched.returncode:
+        print("No browser could be fetched: install Chromium, or name one in BFAI_CHROMIUM.", flush=True)
+        return {}
+    where = "from playwright.sync_api import sync_playwright as p\nwith p() as d: print(d.chromium.executable_path)"
+    found = subprocess.run([python, "-c", where], capture_output=True, text=True, check=False)
+    return {"BFAI_CHROMIUM": found.stdout.strip()}
 
 
 # --- the command line --------------------------------------------------------------------------------------------
@@ -431,7 +435,8 @@ def cli(arguments: Sequence[str]) -> int:
     python = str(prepare("requirements.txt", sys.stderr))
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [python, "-m", "bfai", *arguments]
+    environment.setdefault("BFAI_DATABASE_URL", f"sqlite:///{(ROOT / 'data' / 'bfai.db').as_posix()}")  # the app's
+    command = [python, "-P", "-m", "bfai", *arguments]  # -P: what lies in the caller's folder is not imported
     if os.name != "nt":
         os.execve(python, command, environment)  # signals and the exit code are then its own
     with contextlib.suppress(KeyboardInterrupt):

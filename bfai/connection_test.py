@@ -168,6 +168,7 @@ class Facts:
     answers: dict[Role, Answer] = field(default_factory=dict[Role, Answer])
     diagnoses: dict[Role, Diagnosis | None] = field(default_factory=dict[Role, Diagnosis | None])
     offset_ms: float | None = None
+    offset_error_ms: float = 0.0
     clock_corrected: bool = False
     own_network_down: bool = False
 
@@ -295,6 +296,7 @@ class _Test:
         server = self.facts.exchange.server_time_ms(answer) if self.facts.diagnoses[Role.TIME] is None else None
         if server is not None:
             self.facts.offset_ms = server - (began + ended) / 2
+            self.facts.offset_error_ms = (ended - began) / 2  # the answer was made at some moment between the two
 
     def _concluded(self) -> list[CheckName]:
         """The checks whose answers are there and good, so that no later answer changes what they say."""
@@ -458,7 +460,7 @@ class _Judge:
         if offset is None:
             return _skipped(name, N_("skipped, no time was told"))
         seconds = f"{abs(offset) / 1000:.1f}"
-        if self.facts.clock_corrected or abs(offset) >= CLOCK_TOLERANCE_MS:
+        if self.facts.clock_corrected or abs(offset) - self.facts.offset_error_ms >= CLOCK_TOLERANCE_MS:
             self.advice.append(Advice.CLOCK_CORRECTED)
             text = (
                 N_("this computer is {seconds} s behind, corrected")

@@ -579,6 +579,6 @@ def _wait(diagnosis: Diagnosis) -> float | None:
         case Cause.RATE_LIMITED:
             return diagnosis.retry_after_s or 30.0
         case Cause.EXCHANGE_UNAVAILABLE:
-            return 60.0
+            return 20.0
         case _:
             return None

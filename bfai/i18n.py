@@ -78,7 +78,7 @@ class Translator:
 
     def __init__(self, language: str) -> None:
         self.language = language if language in LANGUAGES else DEFAULT_LANGUAGE
-        self._locale = _CLDR[self.language]
+        self._locale = _CLDR.get(self.language, self.language)
         self._catalogue = _catalogue(self.language)
 
     def __repr__(self) -> str:

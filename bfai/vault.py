@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import threading
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -229,13 +230,18 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Two derivations with several lanes at once hang in OpenSSL, or fail for want of memory that is there."""
+
+
 def _derive(password: str, salt: bytes, cost: Cost) -> bytes:
     """The key that wraps. The only expensive step: 64 MiB and about 120 ms by default."""
     argon2 = Argon2id(
         salt=salt, length=_KEY_BYTES, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib
     )
     try:
-        return argon2.derive(_utf8(_normalised(password)))
+        with _ONE_AT_A_TIME:
+            return argon2.derive(_utf8(_normalised(password)))
     except MemoryError:
         raise NoMemory(cost.memory_kib // 1024) from None
 

@@ -574,7 +574,14 @@ class Workbench:
         return _engine(self._gateway)
 
     def _here(self, target: Target) -> Target:
-        """In the tour every connection is a simulated one, whatever was chosen."""
+        """The target as it can be tested: in the tour every connection is a simulated one, whatever was chosen.
+
+        Raises BfaiError for a market that the region does not have.
+        """
+        exchange = get_exchange(target.exchange)
+        if not exchange.serves(target.region, target.market):
+            text = N_("{region} does not offer this market. Choose another market, or another region.")
+            raise BfaiError(Message(text=text, params={"region": exchange.region(target.region).name}))
         return target.model_copy(update={"environment": Environment.SIMULATOR}) if self.mode is Mode.DEMO else target
 
     # -- results and history -------------------------------------------------------------------------------------------

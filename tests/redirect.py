@@ -1,7 +1,7 @@
 """Runs another program against the simulator: `python tests/redirect.py PROGRAM.py [ARGUMENTS]`.
 
-Names of hosts resolve to the gateway in `BFAI_GATEWAY`, and certificates are verified against `BFAI_GATEWAY_CA` alone, so
-that nothing can leave this computer. The program and its libraries stay as they are. For tests and benchmarks only.
+Names of hosts resolve to the gateway in `BFAI_GATEWAY`, and certificates are verified against `BFAI_GATEWAY_CA` alone,
+so that nothing can leave this computer. The program and its libraries stay as they are. For tests and benchmarks only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def install(gateway: str, ca_file: str) -> None:
 
     def redirected(host: Any, service: Any, *args: Any, **options: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
-        return resolve(host, service, *args, **options) if name in LOOPBACK else resolve(address, int(port), *args, **options)
+        if name in LOOPBACK:
+            return resolve(host, service, *args, **options)
+        return resolve(address, int(port), *args, **options)
 
     socket.getaddrinfo = redirected
     certifi.where = lambda: ca_file

@@ -194,7 +194,8 @@ def test_only_the_whole_is_a_hundred_percent(share: float, shown: str) -> None:
     ("seconds", "shown"),
     [
         (-1, "0 ms"), (0, "0 ms"), (0.312, "312 ms"), (0.9999, "1.0 s"), (1.34, "1.3 s"), (9.96, "10 s"),
-        (59.6, "1 min"), (125, "2 min 5 s"), (3600, "1 h"), (12_000, "3 h 20 min"), (86_390, "1 day"), (90_000 * 30, "31 days"),
+        (59.6, "1 min"), (125, "2 min 5 s"), (3600, "1 h"), (12_000, "3 h 20 min"), (86_390, "1 day"),
+        (90_000 * 30, "31 days"),
     ],
 )  # fmt: skip
 def test_durations(seconds: float, shown: str) -> None:

@@ -540,3 +540,14 @@ def test_the_documented_numbers_come_from_the_standards() -> None:
         block = hmac.digest(bytes.fromhex(told["data key"]), info + b"\x01", hashlib.sha256)
         assert block.hex() == told[name]
     assert encode("ab", 1).hex() == "0000000261620000000400000001"
+
+
+def test_many_derivations_at_once_do_not_hang() -> None:
+    """Several windows unlock at the same moment, with the real cost and its four lanes."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from bfai.vault import _derive
+
+    with ThreadPoolExecutor(6) as pool:
+        keys = list(pool.map(lambda _: _derive("a password", b"0" * 16, DEFAULT_COST), range(6)))
+    assert len(set(keys)) == 1

@@ -234,6 +234,11 @@ class Exchange(ABC):
                 return region
         raise KeyError(region_id)
 
+    def serves(self, region_id: str, market: Market) -> bool:
+        """Whether this market can be tested in this region: KuCoin EU, for one, has no futures."""
+        hosts = self.region(region_id).hosts
+        return market in self.markets and all(call.host in hosts for call in self.plan(market))
+
     def plan(self, market: Market) -> tuple[Call, ...]:
         """The calls of one test for this market, all independent of each other."""
         return tuple(call for call in self.calls if call.in_test and call.market in (None, market))

@@ -1,14 +1,14 @@
 """The reader's language, in which every page speaks.
 
-Chosen from the address (`?lang=`) or the browser, changed with one click, kept over page switches. It is looked up at each
-call, because a fragment runs on a fresh thread.
+Chosen from the address (`?lang=`) or the browser, changed with one click, kept over page switches. It is looked up at
+each call, because a fragment runs on a fresh thread.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import streamlit as st
 
@@ -21,11 +21,11 @@ _MARKDOWN = re.compile(r"([\\`*\[\]<>$~#|!]|(?<!\w)_|_(?!\w)|:(?=\w+[:\[]))")
 
 def choose_language() -> str:
     """Settles the language of this run and keeps it in the session; the address follows a choice that was made."""
-    chosen = st.session_state.get(_STATE)
-    asked = st.query_params.get("lang")
+    chosen = str(st.session_state.get(_STATE))
+    asked = st.query_params.get("lang", "")
     if chosen not in LANGUAGES:
-        browser = st.context.locale
-        chosen = asked if asked in LANGUAGES else best_language(os.environ.get("BFAI_LANGUAGE"), browser)
+        wished = os.environ.get("BFAI_LANGUAGE") or st.context.locale
+        chosen = asked if asked in LANGUAGES else best_language(wished)
         st.session_state[_STATE] = chosen
         st.session_state["language_by_hand"] = asked in LANGUAGES
     if st.session_state.get("language_by_hand") and asked != chosen:
@@ -73,7 +73,7 @@ def n_(one: str, many: str, count: int, **params: object) -> str:
 
 def say(message: Message) -> str:
     """A message of the package in the reader's language, safe to stand in Markdown."""
-    params = {name: _safe(value) for name, value in message.params.items()}
+    params = {name: value if name.startswith("t_") else _safe(value) for name, value in message.params.items()}
     return words().render(message.model_copy(update={"params": params}))
 
 
@@ -87,15 +87,22 @@ def plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-# -- times, in the reader's zone -----------------------------------------------------------------------------------------
+# -- times, in the reader's zone ---------------------------------------------------------------------------------------
 
 
 def zone() -> str:
-    return st.context.timezone or "UTC"
+    """The browser's time zone, as it names it."""
+    return plain(st.context.timezone or "UTC")
 
 
 def moment(at: datetime) -> str:
-    return words().datetime(at, zone())
+    return words().datetime(at, st.context.timezone)
+
+
+def moment_with_zone(at: datetime) -> str:
+    """To the second, and in which zone."""
+    when = words().datetime(at, st.context.timezone, seconds=True)
+    return _("{when} ({zone})", when=when, zone=zone()) if st.context.timezone else when
 
 
 def ago(at: datetime) -> str:
@@ -107,4 +114,4 @@ def percent(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    return words().duration(timedelta(seconds=max(0.0, seconds)))
+    return words().duration(max(0.0, seconds))

@@ -1,8 +1,8 @@
 """Where the Workbench lives between two runs of a page, and when its vault locks by itself.
 
 On the trader's own machine (Streamlit listens on loopback only) one Workbench serves every tab, so an opened vault
-survives a reload, and locks after fifteen idle minutes. Everywhere else there is no vault: each visitor has a throw-away
-Workbench on simulated exchanges that ends with the visit. The tour on a trader's own machine is such a one, too.
+survives a reload, and locks after fifteen idle minutes. Everywhere else there is no vault: each visitor has a
+throw-away Workbench on simulated exchanges that ends with the visit. The tour on a trader's own machine is one, too.
 """
 
 from __future__ import annotations
@@ -65,14 +65,16 @@ def on_own_computer() -> bool:
 
 
 def keeper() -> Keeper:
-    """The one Workbench of this computer. Raises BfaiError where its database cannot be used; then it is tried again."""
+    """The one Workbench of this computer. Raises BfaiError where its database cannot be used."""
     return _keeper(os.environ.get("BFAI_DATABASE_URL"))
 
 
 @st.cache_resource(show_spinner=False, on_release=Keeper.close)
 def _keeper(database_url: str | None) -> Keeper:
     minutes = os.environ.get("BFAI_LOCK_AFTER_MINUTES", "")
-    return Keeper(Workbench.local(database_url), float(minutes) if minutes.replace(".", "", 1).isdigit() else IDLE_MINUTES)
+    return Keeper(
+        Workbench.local(database_url), float(minutes) if minutes.replace(".", "", 1).isdigit() else IDLE_MINUTES
+    )
 
 
 @st.cache_resource(show_spinner=False, scope="session", on_release=Workbench.close)

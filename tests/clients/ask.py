@@ -1,7 +1,7 @@
 """Asks harmless questions through other people's exchange clients, used as their own documents show.
 
-`ask.py CLIENT` reads a JSON list of credentials on stdin and prints, for each, an object that maps each call to what the
-client gave, or to `{"refused": the client's own words}`. No call that places, changes or cancels anything stands here.
+`ask.py CLIENT` reads a JSON list of credentials on stdin and prints, for each, an object that maps each call to what
+the client gave, or to `{"refused": its own words}`. No call that places, changes or cancels anything stands here.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ def kucoin_universal_sdk(keys: Keys) -> Calls:
     from kucoin_universal_sdk.api import DefaultClient
     from kucoin_universal_sdk.generate.account.account import GetFuturesAccountReqBuilder, GetSpotAccountListReqBuilder
     from kucoin_universal_sdk.generate.futures.order import GetOrderListReqBuilder
+    from kucoin_universal_sdk.generate.futures.positions import GetPositionListReqBuilder
     from kucoin_universal_sdk.generate.spot.order import GetOpenOrdersReqBuilder
     from kucoin_universal_sdk.model import (
         GLOBAL_API_ENDPOINT,
@@ -43,19 +44,15 @@ def kucoin_universal_sdk(keys: Keys) -> Calls:
         "spot accounts": lambda: [
             _plain(row) for row in account.get_spot_account_list(GetSpotAccountListReqBuilder().build()).data
         ],
-        "spot orders": lambda: spot.get_order_api()
-        .get_open_orders(GetOpenOrdersReqBuilder().set_symbol("BTC-USDT").build())
-        .data,
+        "spot orders": lambda: (
+            spot.get_order_api().get_open_orders(GetOpenOrdersReqBuilder().set_symbol("BTC-USDT").build()).data
+        ),
         "futures account": lambda: _plain(account.get_futures_account(currency)),
         "futures orders": lambda: futures.get_order_api().get_order_list(GetOrderListReqBuilder().build()).items,
-        "futures positions": lambda: _positions(futures),
+        "futures positions": lambda: (
+            futures.get_positions_api().get_position_list(GetPositionListReqBuilder().build()).data
+        ),
     }
-
-
-def _positions(futures: Any) -> Any:
-    from kucoin_universal_sdk.generate.futures.positions import GetPositionListReqBuilder
-
-    return futures.get_positions_api().get_position_list(GetPositionListReqBuilder().build()).data
 
 
 def _plain(answer: Any) -> Any:
@@ -87,35 +84,42 @@ def pymexc(keys: Keys) -> Calls:
         "futures time": contract.ping,
         "futures assets": contract.assets,
         "futures asset": lambda: contract.asset("USDT"),
-        "futures orders": contract.open_orders,
+        "futures orders": lambda: contract.open_orders("BTC_USDT"),
         "futures positions": contract.open_positions,
     }
 
 
-def _ccxt(exchange: str, keys: Keys) -> Calls:
+def ccxt_kucoin(keys: Keys) -> Calls:
+    return _ccxt("kucoin", keys, "BTC/USDT")
+
+
+def ccxt_kucoinfutures(keys: Keys) -> Calls:
+    return _ccxt("kucoinfutures", keys, "BTC/USDT:USDT")
+
+
+def ccxt_mexc(keys: Keys) -> Calls:
+    return _ccxt("mexc", keys, "BTC/USDT")
+
+
+def _ccxt(exchange: str, keys: Keys, symbol: str) -> Calls:
     import ccxt
 
     client = getattr(ccxt, exchange)(dict(keys))
     return {
         "time": client.fetch_time,
-        "balance": client.fetch_balance,
-        "orders": lambda: client.fetch_open_orders("BTC/USDT"),
+        "balance": lambda: client.fetch_balance()["total"],
+        "orders": lambda: client.fetch_open_orders(symbol),
     }
 
 
-def ccxt_kucoin(keys: Keys) -> Calls:
-    return _ccxt("kucoin", keys)
+def elsewhere(_: Keys) -> Calls:
+    """A host that is not simulated: nothing may reach it."""
+    from urllib.request import urlopen
+
+    return {"page": lambda: urlopen("https://example.com", timeout=5).status}
 
 
-def ccxt_kucoinfutures(keys: Keys) -> Calls:
-    return _ccxt("kucoinfutures", keys) | {}
-
-
-def ccxt_mexc(keys: Keys) -> Calls:
-    return _ccxt("mexc", keys)
-
-
-def answer(call: Callable[[], Any]) -> Any:
+def _ask(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Exception as error:
@@ -124,5 +128,5 @@ def answer(call: Callable[[], Any]) -> Any:
 
 if __name__ == "__main__":
     client = globals()[sys.argv[1]]
-    asked = [{name: answer(call) for name, call in client(keys).items()} for keys in json.load(sys.stdin)]
-    print(json.dumps(asked, default=str))
+    asked = [{name: _ask(call) for name, call in client(keys).items()} for keys in json.load(sys.stdin)]
+    sys.stdout.write(json.dumps(asked, default=str))

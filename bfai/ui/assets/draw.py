@@ -1,4 +1,4 @@
-"""Draws the logo and the favicon beside this file: `python bfai/ui/assets/draw.py`. The letters are Streamlit's own font."""
+"""Draws the logo and the favicon beside this file: `python bfai/ui/assets/draw.py`. The font is Streamlit's own."""
 
 from __future__ import annotations
 

@@ -1,0 +1,204 @@
+"""What the Overview costs the server with many connections and a long history, and what unlocking costs.
+
+    python benchmarks/pages.py [--json] [--rounds 15]
+
+Builds databases in a temporary folder, with runs that were really made against the simulator and then spread over
+thirty days, and runs the page as Streamlit's own test bench does: the whole script, without a browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import logging
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, machine, spread, table
+
+from bfai.model import Connection, Credentials, Environment, Market, Target, TestRun, utc_now
+from bfai.simulator import Simulator
+from bfai.store import Store, open_store
+from bfai.transport import Gateway
+from bfai.vault import Vault
+from bfai.workbench import Workbench
+
+PASSWORD = "correct horse battery staple"
+DAYS = 30
+SIZES = ((1, 100), (24, 100), (100, 100))
+"""Connections, and runs of each. Up to 24 connections are drawn as cards, more as a table."""
+TARGET_MS = 200
+SAMPLES = (
+    ("good", Market.FUTURES),
+    ("no_futures", Market.SPOT),
+    ("ip_open", Market.SPOT),
+    ("withdraw", Market.SPOT),
+    ("ip_blocked", Market.SPOT),
+    ("expiring", Market.FUTURES),
+)
+
+
+def sample_runs() -> list[tuple[Target, TestRun]]:
+    """One real run of each kind of key, on both exchanges."""
+    found: list[tuple[Target, TestRun]] = []
+    with Simulator() as simulator:
+        gateway = Gateway.parse(simulator.gateway, simulator.ca_file)
+        with Workbench.local("sqlite://:memory:", gateway=gateway) as workbench:
+            for exchange, (account, market) in itertools.product(simulator.accounts, SAMPLES):
+                keys = simulator.accounts[exchange][account]
+                target = Target(exchange=exchange, market=market, environment=Environment.SIMULATOR)
+                credentials = Credentials(keys["apiKey"] or "", keys["secret"] or "", keys["password"])
+                found.append((target, workbench.check(target, credentials)))
+    return found
+
+
+def fill(store: Store, samples: Sequence[tuple[Target, TestRun]], connections: int, runs: int) -> None:
+    """A vault, and connections with a history. Every ninth run is one of another kind, so that statuses change."""
+    vault = Vault.create(store, PASSWORD)
+    now = utc_now()
+    step = timedelta(days=DAYS) / runs
+    for number in range(connections):
+        target, usual = samples[number % len(samples)]
+        other = samples[(number + len(SAMPLES)) % len(samples)][1]
+        credentials = Credentials(f"mx0benchmark{number:05d}", uuid.uuid4().hex, "no passphrase")
+        began = now - timedelta(days=DAYS + 1)
+        connection = Connection(
+            id=uuid.uuid4().hex,
+            name=f"Connection {number + 1}",
+            target=target,
+            key_hint=credentials.hint,
+            created_at=began,
+            key_since=began,
+        )
+        fingerprint = vault.fingerprint(target.exchange, credentials.api_key)
+        store.add_connection(connection, vault.seal(connection.id, credentials), fingerprint)
+        for at in range(runs):
+            kind = other if at % 9 == 4 else usual
+            made = {
+                "id": uuid.uuid4().hex,
+                "connection_id": connection.id,
+                "exchange": target.exchange,
+                "market": target.market,
+                "started_at": now - step * (runs - at - 0.5),
+                "duration_ms": kind.duration_ms + at % 7 * 13.1,
+            }
+            store.add_run(kind.model_copy(update=made))
+    vault.lock()
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+def unlocking(urls: Sequence[str], rounds: int) -> list[dict[str, float]]:
+    """Milliseconds to unlock each of these databases, taken in turn, so that a busy moment does not hit one alone."""
+    stores = [open_store(url) for url in urls]
+    took: list[list[float]] = [[] for _ in stores]
+    for _, (times, store) in itertools.product(range(rounds), zip(took, stores, strict=True)):
+        began = time.perf_counter()
+        vault = Vault.unlock(store, PASSWORD)
+        times.append((time.perf_counter() - began) * 1000)
+        vault.lock()
+    for store in stores:
+        store.close()
+    return [spread(times) for times in took]
+
+
+def overview(url: str, said: str, rounds: int) -> dict[str, Any]:
+    """The page after the click that unlocks (it pays for caches and imports), and its reruns. Its head says `said`."""
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    for name in logging.root.manager.loggerDict:
+        if name.startswith("streamlit"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.update(BFAI_DATABASE_URL=url, BFAI_ALLOW_NON_LOOPBACK="1")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.query_params["lang"] = "en"
+    page.run()
+    page.text_input(key="master_password").set_value(PASSWORD)
+    first = milliseconds(lambda: page.button(key="unlock_button").click().run())
+    if page.exception or not any(said in item.value for item in page.caption):
+        raise SystemExit(f"the Overview was not drawn: {[item.value for item in (*page.exception, *page.caption)]}")
+    reruns = [milliseconds(page.run) for _ in range(rounds)]
+    st.cache_resource.clear()
+    return {"first_ms": round(first, 1), "rerun_ms": spread(reruns)}
+
+
+def measure(rounds: int) -> list[dict[str, Any]]:
+    samples = sample_runs()
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="bfai-benchmark-") as folder:
+        urls = {connections: f"sqlite:///{Path(folder) / f'{connections}.db'}" for connections, _ in SIZES}
+        for connections, runs in SIZES:
+            url = urls[connections]
+            store = open_store(url)
+            built = milliseconds(lambda store=store, size=(connections, runs): fill(store, samples, *size))
+            assert store.count_runs() == connections * runs
+            reads = {
+                "connections()": spread([milliseconds(store.connections) for _ in range(rounds)]),
+                "recent_runs()": spread([milliseconds(store.recent_runs) for _ in range(rounds)]),
+            }
+            store.close()
+            found.append(
+                {
+                    "connections": connections,
+                    "runs": connections * runs,
+                    "one_run_kept_ms": round(built / (connections * runs), 2),
+                    "reads_ms": reads,
+                    **overview(url, f"{connections} connection", rounds),
+                }
+            )
+        for row, unlock in zip(found, unlocking(list(urls.values()), rounds), strict=True):
+            row["unlock_ms"] = unlock
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.add_argument("--rounds", type=int, default=15)
+    chosen = parser.parse_args()
+    result: dict[str, Any] = {"machine": machine(), "overview": measure(chosen.rounds)}
+    largest = result["overview"][-1]
+    result["missed"] = ["Overview"] if largest["rerun_ms"]["median"] > TARGET_MS else []
+    if chosen.json:
+        print(json.dumps(result))
+        return
+    rows = [
+        (
+            row["connections"],
+            row["runs"],
+            *(f"{row[name]['median']} ({row[name]['min']}-{row[name]['max']})" for name in ("rerun_ms", "unlock_ms")),
+            row["first_ms"],
+            *(reads["median"] for reads in row["reads_ms"].values()),
+            row["one_run_kept_ms"],
+        )
+        for row in result["overview"]
+    ]
+    head = (
+        "connections",
+        "runs",
+        "rerun ms",
+        "unlock ms",
+        "first page ms",
+        "connections()",
+        "recent_runs()",
+        "add_run()",
+    )
+    print(result["machine"], "\n\n" + table(head, rows), "\n\nMissed:", ", ".join(result["missed"]) or "nothing")
+
+
+if __name__ == "__main__":
+    main()

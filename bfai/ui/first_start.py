@@ -1,0 +1,232 @@
+"""What stands before an open vault: the three doors of the first start, making a vault, the lock.
+
+One narrow column, no sidebar and no page link, so that nothing of a locked workbench shows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from bfai.i18n import N_
+from bfai.model import BfaiError
+from bfai.ui.language import _, language_switch, n_, say
+from bfai.ui.pieces import attempt, calm, told
+from bfai.ui.session import Keeper, start_tour
+from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
+from bfai.workbench import Workbench
+
+_DOOR = "door"
+_HARD = 3  # from here on there is nothing to better
+_STRENGTH_WORDS = (
+    N_("Guessed at once"),
+    N_("Guessed quickly"),
+    N_("Guessed in time"),
+    N_("Hard to guess"),
+    N_("Very hard to guess"),
+)
+
+
+@contextmanager
+def column(width: int = 420) -> Generator[None]:
+    """A narrow column in the middle of the page, the language switch at its end."""
+    with st.container(horizontal_alignment="center"), st.container(width=width), calm():
+        told()
+        yield
+        st.space("small")
+        language_switch("column")
+
+
+def first_start(workbench: Workbench) -> None:
+    """Nothing is here yet: three ways to begin."""
+    match st.session_state.get(_DOOR):
+        case "check":
+            _check_one(workbench)
+        case "vault":
+            with column():
+                _make_vault(workbench)
+        case _:
+            with column():
+                _doors()
+
+
+def _doors() -> None:
+    st.title(_("Is this API key safe for a bot?"), anchor=False)
+    st.write(_("The workbench reads what a key may do, refuses one that can withdraw, and tests that it works."))
+    doors = (
+        (
+            _("Look around with the simulator"),
+            _("Simulated exchanges with sample keys, good ones and bad ones. Nothing is kept."),
+            ":material/explore:",
+            start_tour,
+        ),
+        (
+            _("Check one key, store nothing"),
+            _("Paste a key, see what it may do. It is forgotten afterwards, after ten minutes at the latest."),
+            ":material/fact_check:",
+            _choose_check,
+        ),
+        (
+            _("Open a vault"),
+            _("Keep connections on this computer, sealed with a master password, and test them again and again."),
+            ":material/lock:",
+            _choose_vault,
+        ),
+    )
+    for number, (label, text, icon, act) in enumerate(doors):
+        with st.container(border=True):
+            st.write(text)
+            st.button(
+                label,
+                icon=icon,
+                on_click=act,
+                key=f"door_{number}",
+                width="stretch",
+                type="primary" if number == 0 else "secondary",
+            )
+
+
+def _choose_check() -> None:
+    st.session_state[_DOOR] = "check"
+    open_wizard(Wizard(keeps=False))
+
+
+def _choose_vault() -> None:
+    st.session_state[_DOOR] = "vault"
+
+
+def _back_to_doors() -> None:
+    st.session_state.pop(_DOOR, None)
+    leave_wizard()
+
+
+def _check_one(workbench: Workbench) -> None:
+    with st.container(horizontal_alignment="center"), st.container(width=960), calm():
+        told()
+        draw_wizard(workbench, on_leave=_back_to_doors)
+        language_switch("column")
+
+
+# -- a new vault -------------------------------------------------------------------------------------------------------
+
+
+def _make_vault(workbench: Workbench) -> None:
+    st.title(_("Open a vault"), anchor=False)
+    st.write(_("Your keys are sealed on this computer with one master password."))
+    password = st.text_input(
+        _("Master password"), type="password", key="new_password", live="300ms", help=_("At least 10 characters.")
+    )
+    if password:
+        score, hint = workbench.password_strength(password)
+        word = _(_STRENGTH_WORDS[score])
+        text = _("{strength}. {hint}", strength=word, hint=say(hint)) if score < _HARD else word
+        st.progress((score + 1) / 5, text=text)
+    st.text_input(_("Master password, again"), type="password", key="new_password_again")
+    st.caption(
+        _(
+            "Nobody can open the vault without this password, and nobody can bring it back. Write it on paper and keep"
+            " that away from this computer."
+        )
+    )
+    st.caption(
+        _("On this computer the opened vault stays open across reloads and locks after 15 minutes without a click.")
+    )
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_back_to_doors, key="vault_back")
+        st.button(_("Open the vault"), type="primary", on_click=_create, args=(workbench,), key="create_vault")
+    problem = st.session_state.pop("vault_problem", None)
+    if problem:
+        st.warning(problem)
+
+
+def _create(workbench: Workbench) -> None:
+    password = str(st.session_state.get("new_password") or "")
+    again = str(st.session_state.get("new_password_again") or "")
+    st.session_state["new_password"] = st.session_state["new_password_again"] = ""
+    if password != again:
+        st.session_state["vault_problem"] = _("The two are not the same. Type the master password twice.")
+        return
+    try:
+        workbench.create_vault(password)
+    except BfaiError as error:
+        st.session_state["vault_problem"] = say(error.message)
+        return
+    st.session_state.pop(_DOOR, None)
+
+
+# -- the lock ----------------------------------------------------------------------------------------------------------
+
+
+def lock_screen(keeper: Keeper) -> None:
+    with column():
+        st.title(_("The vault is locked"), anchor=False)
+        if keeper.locked_by_itself:
+            st.caption(_("Locked because nobody clicked for 15 minutes. Nothing is lost."))
+        waits = _seconds_to_wait() > 0
+        with st.form("unlock", border=False):
+            st.text_input(_("Master password"), type="password", key="master_password", autocomplete="current-password")
+            st.form_submit_button(
+                _("Unlock"),
+                type="primary",
+                icon=":material/lock_open:",
+                on_click=_unlock,
+                args=(keeper,),
+                disabled=waits,
+                key="unlock_button",
+                width="stretch",
+            )
+        if waits:
+            _back_off()
+        elif st.session_state.get("unlock_problem"):
+            st.warning(st.session_state["unlock_problem"])
+
+
+def _unlock(keeper: Keeper) -> None:
+    password = str(st.session_state.get("master_password") or "")
+    st.session_state["master_password"] = ""
+    st.session_state.pop("unlock_problem", None)
+    try:
+        keeper.workbench.unlock(password)
+    except BfaiError as error:
+        wait = float(getattr(error, "seconds", 0))
+        st.session_state["next_try"] = time.monotonic() + wait
+        st.session_state["unlock_problem"] = say(error.message) if not wait else None
+        return
+    keeper.locked_by_itself = False
+    st.session_state.pop("next_try", None)
+
+
+def _seconds_to_wait() -> int:
+    left = float(st.session_state.get("next_try") or 0.0) - time.monotonic()
+    return max(0, -int(-left // 1))
+
+
+@st.fragment(run_every=1.0)
+def _back_off() -> None:
+    left = _seconds_to_wait()
+    if left <= 0:
+        st.rerun()
+    st.warning(
+        n_(
+            "That is not the password. Next try in {count} second.",
+            "That is not the password. Next try in {count} seconds.",
+            left,
+        )
+    )
+
+
+def cannot_open(error: BfaiError) -> None:
+    """The database cannot be used: say so and let the trader try again or look around."""
+    with column():
+        st.title(_("The workbench cannot open its database"), anchor=False)
+        st.warning(say(error.message))
+        with st.container(horizontal=True):
+            st.button(_("Try again"), type="primary", key="database_again")
+            st.button(_("Look around with the simulator"), on_click=start_tour, key="database_tour")
+
+
+def lock_now(keeper: Keeper) -> None:
+    attempt(keeper.workbench.lock)

@@ -1,0 +1,145 @@
+"""The frame of every page: language, lock, page links, vault box, banner.
+
+A page may be opened cold, by its address, so the lock is checked here and nowhere else: `open_page` gives a Workbench
+with an open vault, or draws what has to come first and ends the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from bfai.i18n import N_
+from bfai.model import BfaiError
+from bfai.ui.first_start import cannot_open, first_start, lock_now, lock_screen
+from bfai.ui.language import _, choose_language, language_switch, n_
+from bfai.ui.pieces import told
+from bfai.ui.session import Keeper, keeper, leave_tour, on_own_computer, tour, warm_up
+from bfai.workbench import Mode, VaultState, Workbench
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    name: str
+    file: str
+    label: str
+    icon: str
+
+
+PLACES = (
+    Place("overview", "app.py", N_("Overview"), ":material/space_dashboard:"),
+    Place("connections", "pages/connections.py", N_("Connections"), ":material/key:"),
+    Place("history", "pages/history.py", N_("Tests & history"), ":material/monitor_heart:"),
+    Place("guide", "pages/guide.py", N_("Guide"), ":material/menu_book:"),
+)
+
+
+def open_page(name: str) -> Workbench:
+    """Begins a page. Gives the Workbench, its vault open; ends the run where there is none to give."""
+    st.set_option("client.showErrorDetails", "none")
+    choose_language()
+    place = next(place for place in PLACES if place.name == name)
+    st.set_page_config(
+        page_title=_("{page} · BackFuture", page=_(place.label)),
+        page_icon=str(ASSETS / "favicon.png"),
+        layout="wide",
+    )
+    warm_up()
+    st.logo(str(ASSETS / "logo.png"), size="medium", icon_image=str(ASSETS / "logo.png"))
+    if not on_own_computer() or st.session_state.get("tour"):
+        workbench = tour()
+        _sidebar(None)
+        _banner()
+    else:
+        kept = _opened_keeper()
+        workbench = kept.workbench
+        _sidebar(kept)
+        _notice_lock(kept)
+    told()
+    return workbench
+
+
+def _opened_keeper() -> Keeper:
+    try:
+        kept = keeper()
+    except BfaiError as error:
+        cannot_open(error)
+        st.stop()
+    kept.touch()
+    state = kept.workbench.vault_state
+    if state is VaultState.LOCKED:
+        lock_screen(kept)
+    elif state is VaultState.NONE:
+        first_start(kept.workbench)
+    if state is not VaultState.OPEN:
+        st.stop()
+    return kept
+
+
+def _sidebar(kept: Keeper | None) -> None:
+    """The links, the vault box, the language. `kept` is None where the visitor has a throw-away Workbench."""
+    with st.sidebar:
+        with st.container(gap="xxsmall"):
+            for place in PLACES:
+                st.page_link(place.file, label=_(place.label), icon=place.icon, width="stretch")
+        st.space("small")
+        with st.container(border=True, gap="xsmall"):
+            if kept is not None:
+                _vault_box(kept)
+            elif on_own_computer():
+                st.markdown(f"**:material/explore: {_('Tour')}**")
+                st.caption(_("Exchanges are simulated, nothing is kept."))
+                st.button(
+                    _("Leave the tour"),
+                    icon=":material/logout:",
+                    width="stretch",
+                    on_click=leave_tour,
+                    key="leave_tour",
+                )
+            else:
+                st.markdown(f"**:material/home: {_('Run it at home')}**")
+                st.caption(_("With real keys it runs on your own computer only. One command in the project's folder:"))
+                st.code("python3 run.py", language=None)
+        language_switch("sidebar")
+
+
+def _vault_box(kept: Keeper) -> None:
+    st.markdown(f"**:green[:material/lock_open:] {_('Vault open')}**")
+    minutes = round(kept.idle_minutes)
+    st.caption(
+        n_(
+            "Stays open across reloads. Locks after {count} minute without a click.",
+            "Stays open across reloads. Locks after {count} minutes without a click.",
+            minutes,
+        )
+        if minutes
+        else _("Stays open until you lock it or end the program.")
+    )
+    st.button(_("Lock now"), icon=":material/lock:", width="stretch", on_click=lock_now, args=(kept,), key="lock_now")
+
+
+def _banner() -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(_("Simulator"), icon=":material/science:", color="violet")
+        if on_own_computer():
+            st.caption(_("This is the tour. Exchanges are simulated, nothing is kept."), width="stretch")
+        else:
+            st.caption(
+                _("This is the demo. Exchanges are simulated, nothing is kept. Never type a real key here."),
+                width="stretch",
+            )
+
+
+@st.fragment(run_every=15.0)
+def _notice_lock(kept: Keeper) -> None:
+    """Draws the lock on a page that still shows an opened vault after it locked by itself."""
+    if kept.workbench.vault_state is not VaultState.OPEN:
+        st.rerun()
+
+
+def is_simulated(workbench: Workbench) -> bool:
+    return workbench.mode is Mode.DEMO

@@ -1,0 +1,497 @@
+"""The parts that several pages are made of: chip, strip, tables of checks and rights, the box that says what to do."""
+
+from __future__ import annotations
+
+import logging
+import math
+import traceback
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from bfai.i18n import N_
+from bfai.model import (
+    BfaiError,
+    Cause,
+    Check,
+    CheckName,
+    Connection,
+    Environment,
+    GrantState,
+    Market,
+    Message,
+    Outcome,
+    Permission,
+    Status,
+    Target,
+    TestRun,
+    utc_now,
+)
+from bfai.ui.charts import Beat, strip_svg
+from bfai.ui.language import _, ago, duration, moment, moment_with_zone, n_, plain, say, words, zone
+from bfai.workbench import Remedy, RightRow, TestJob, Workbench
+
+HISTORY = "pages/history.py"
+CONNECTIONS = "pages/connections.py"
+_log = logging.getLogger("bfai.ui")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    word: str
+    colour: str
+    icon: str
+
+
+STATUS_LOOKS: dict[Status, Look] = {
+    Status.BLOCKED: Look(N_("Blocked"), "red", "dangerous"),
+    Status.FAILED: Look(N_("Failed"), "orange", "warning"),
+    Status.UNTESTED: Look(N_("Untested"), "gray", "radio_button_unchecked"),
+    Status.CONNECTED: Look(N_("Connected"), "blue", "info"),
+    Status.ONLINE: Look(N_("Online"), "green", "check_circle"),
+}
+TESTING = Look(N_("Testing"), "gray", "sync")
+OWN_NETWORK = Look(N_("Our network"), "gray", "wifi_off")
+_OUTCOMES: dict[Outcome, str] = {
+    Outcome.PASS: ":green[:material/check_circle:]",
+    Outcome.WARN: ":orange[:material/warning:]",
+    Outcome.FAIL: ":orange[:material/warning:]",
+    Outcome.SKIP: ":gray[:material/remove_circle_outline:]",
+}
+CHECK_NAMES: dict[CheckName, str] = {
+    CheckName.REACH: N_("Reach"),
+    CheckName.CLOCK: N_("Clock"),
+    CheckName.KEY: N_("Key"),
+    CheckName.PERMISSIONS: N_("Rights"),
+    CheckName.WITHDRAW_OFF: N_("Withdrawal off"),
+    CheckName.BALANCE: N_("Balance"),
+    CheckName.STATUS: N_("Orders"),
+    CheckName.TRADE: N_("Trade"),
+    CheckName.FUTURES: N_("Futures"),
+    CheckName.IP_RESTRICTION: N_("Addresses"),
+    CheckName.EXPIRY: N_("Expiry"),
+    CheckName.LEAST_PRIVILEGE: N_("No surplus rights"),
+    CheckName.SUB_ACCOUNT: N_("Sub-account"),
+}
+MARKET_NAMES = {Market.SPOT: N_("Spot"), Market.FUTURES: N_("Futures")}
+ENVIRONMENT_NAMES = {
+    Environment.LIVE: N_("Live"),
+    Environment.TESTNET: N_("Testnet"),
+    Environment.DEMO: N_("Demo account"),
+    Environment.SIMULATOR: N_("Simulator"),
+}
+BEAT_NAMES = {
+    Beat.ONLINE: N_("online"),
+    Beat.CONNECTED: N_("connected"),
+    Beat.FAILED: N_("failed"),
+    Beat.BLOCKED: N_("blocked"),
+    Beat.OWN_NETWORK: N_("our network, not counted"),
+    Beat.NO_TEST: N_("no test"),
+}
+
+
+# -- calm --------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def calm() -> Generator[None]:
+    """Whatever goes wrong inside is said in one sentence. Nobody ever sees a traceback, and none holds a message."""
+    try:
+        yield
+    except BfaiError as error:
+        st.warning(say(error.message))
+    except Exception as error:
+        _log.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        st.error(
+            _("This part of the page did not work. Nothing was changed. Reload the page; if it comes again, report it.")
+        )
+
+
+def attempt(act: Callable[[], object]) -> bool:
+    """Does something a trader asked for. A refusal is kept and shown at the top of the next run."""
+    try:
+        act()
+    except BfaiError as error:
+        tell(error.message, refused=True)
+        return False
+    return True
+
+
+def attempting(act: Callable[[], object]) -> Callable[[], None]:
+    """The same as a callback for a button."""
+
+    def call() -> None:
+        attempt(act)
+
+    return call
+
+
+def tell(message: Message, *, refused: bool = False) -> None:
+    """Keeps a sentence for `told()`, over a rerun or a page switch."""
+    st.session_state["told"] = (message, refused)
+
+
+def told() -> None:
+    """Shows what `tell` kept, once."""
+    kept: tuple[Message, bool] | None = st.session_state.pop("told", None)
+    if kept is not None:
+        message, refused = kept
+        (st.warning if refused else st.info)(say(message))
+
+
+# -- chip, facts, strip ------------------------------------------------------------------------------------------------
+
+
+def badge(look: Look) -> None:
+    st.badge(_(look.word), icon=f":material/{look.icon}:", color=look.colour)  # pyright: ignore[reportArgumentType]
+
+
+def chip(status: Status, *, cause: Cause | None = None) -> None:
+    badge(OWN_NETWORK if cause is Cause.LOCAL_NETWORK else STATUS_LOOKS[status])
+
+
+def exposed_badge() -> None:
+    badge(Look(N_("Exposed"), "orange", "visibility"))
+
+
+def head(title: str, caption: str = "") -> Any:
+    """The head that every page has. Gives the container at its right, for the page's actions."""
+    row = st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute")
+    with row, st.container(width="stretch", gap=None):
+        st.title(title, anchor=False)
+        if caption:
+            st.caption(caption)
+    return row.container(horizontal=True, width="content", vertical_alignment="bottom")
+
+
+def zone_note() -> str:
+    return _("times in {zone}", zone=zone())
+
+
+def market_name(market: Market) -> str:
+    return _(MARKET_NAMES[market])
+
+
+def exchange_name(workbench: Workbench, exchange_id: str) -> str:
+    exchange = workbench.exchanges().get(exchange_id)
+    return exchange.name if exchange else exchange_id
+
+
+def target_facts(workbench: Workbench, target: Target, key_hint: str) -> str:
+    """Such as "MEXC · Spot · Live · …B4F2"."""
+    exchange = workbench.exchanges().get(target.exchange)
+    facts = [exchange_name(workbench, target.exchange)]
+    if exchange is not None and target.region != exchange.regions[0].id:
+        facts.append(exchange.region(target.region).name)
+    facts += [market_name(target.market), _(ENVIRONMENT_NAMES[target.environment])]
+    if key_hint:
+        facts.append(f"…{plain(key_hint)}")
+    return " · ".join(facts)
+
+
+def facts(workbench: Workbench, connection: Connection) -> str:
+    return target_facts(workbench, connection.target, connection.key_hint)
+
+
+def age(connection: Connection) -> str:
+    if connection.last_tested_at is None or connection.status is Status.UNTESTED:
+        return _("Not tested yet")
+    return _("Tested {age}", age=ago(connection.last_tested_at))
+
+
+def strip_alt(beats: Sequence[Beat]) -> str:
+    """The strip in words, for who does not see it."""
+    counted = [state for state in Beat if state is not Beat.NO_TEST and state in beats]
+    if not counted:
+        return _("No test yet.")
+    parts = ", ".join(f"{_(BEAT_NAMES[state])} {beats.count(state)}" for state in counted)
+    total = sum(beats.count(state) for state in counted)
+    return n_("{count} test: {parts}", "{count} tests: {parts}", total, parts=parts)
+
+
+def strip(beats: Sequence[Beat]) -> None:
+    st.image(strip_svg(beats), width="stretch", alt=strip_alt(beats))
+
+
+# -- tests that run ----------------------------------------------------------------------------------------------------
+
+
+def progress_text(job: TestJob) -> str:
+    return _("{done} of {all} checks so far", done=len(job.checks), all=len(job.expected))
+
+
+def start(workbench: Workbench, connection_ids: Sequence[str]) -> None:
+    """For a button: starts these tests in the background."""
+    if attempt(lambda: workbench.start_tests(connection_ids)):
+        st.session_state["watching"] = True
+
+
+def rerun_when_done(jobs: Iterable[TestJob]) -> None:
+    """Draws the page anew when the last of these tests is through."""
+    watched = list(jobs)
+    if not watched:
+        return
+
+    @st.fragment(run_every=0.4)
+    def wait() -> None:
+        if all(job.done for job in watched):
+            st.rerun()
+
+    wait()
+
+
+def watch(job: TestJob) -> None:
+    """Every check as it happens. Holds no buttons, because it draws itself anew three times a second."""
+
+    @st.fragment(run_every=0.3)
+    def draw() -> None:
+        with calm():
+            checks = {check.name: check for check in job.checks}
+            st.progress(
+                len(checks) / max(1, len(job.expected)),
+                text=progress_text(job),
+            )
+            checks_table([checks.get(name, name) for name in job.expected])
+            if job.error is not None:
+                st.warning(say(job.error))
+        if job.done:
+            st.rerun()
+
+    draw()
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def table(columns: Mapping[str, Sequence[str]], *, alt: str) -> None:
+    """A quiet table with Markdown cells."""
+    st.table(columns, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
+
+
+def milliseconds(value: float | None) -> str:
+    return "–" if value is None else words().number(round(value))
+
+
+def checks_table(checks: Sequence[Check | CheckName]) -> None:
+    """Outcome, check, what was seen, milliseconds. A bare name is a check that is still being asked."""
+    columns: dict[str, list[str]] = {" ": [], _("Check"): [], _("What was seen"): [], _("ms"): []}
+    icons, names, seen, times = columns.values()
+    for check in checks:
+        waiting = isinstance(check, CheckName)
+        name = _(CHECK_NAMES[check if isinstance(check, CheckName) else check.name])
+        icons.append(":gray[:material/sync:]" if waiting else _outcome_icon(check))
+        names.append(f"**{name}**")
+        seen.append(f":shimmer[{_('asking')}]" if waiting else say(check.detail))
+        times.append("–" if waiting else milliseconds(check.latency_ms))
+    table(columns, alt=_("The checks of this test"))
+
+
+def _outcome_icon(check: Check) -> str:
+    blocked = check.name is CheckName.WITHDRAW_OFF and check.outcome is Outcome.FAIL
+    return ":red[:material/dangerous:]" if blocked else _OUTCOMES[check.outcome]
+
+
+def rights_table(rows: Sequence[RightRow], market: Market) -> None:
+    """What the key may do and how that is known; withdrawal first."""
+    columns: dict[str, list[str]] = {_("Right"): [], " ": [], _("State"): [], _("How we know"): []}
+    rights, icons, states, evidence = columns.values()
+    for index, row in enumerate(rows):
+        withdraw = row.permission is Permission.WITHDRAW
+        strong = "**" if withdraw else ""
+        rights.append(f"{strong}{say(row.label)}{strong}")
+        icons.append(_right_icon(row, first_below_rights=index == len(rows) - 2))
+        states.append(f"{strong}{say(row.shown_state)}{strong}")
+        text = say(row.evidence)
+        if row.state is GrantState.GRANTED and row.boxes and _surplus(row, market):
+            text = _("{evidence}; its box: {boxes}", evidence=text, boxes=", ".join(f"“{box}”" for box in row.boxes))
+        evidence.append(text)
+    table(columns, alt=_("What this key may do"))
+
+
+def _surplus(row: RightRow, market: Market) -> bool:
+    needed = Permission.SPOT_TRADE if market is Market.SPOT else Permission.FUTURES_TRADE
+    return row.permission not in (None, Permission.READ, needed)
+
+
+def _right_icon(row: RightRow, *, first_below_rights: bool) -> str:
+    if row.permission is Permission.WITHDRAW:
+        return {
+            GrantState.DENIED: ":green[:material/shield:]",
+            GrantState.GRANTED: ":red[:material/dangerous:]",
+            GrantState.UNKNOWN: ":orange[:material/help:]",
+        }[row.state]
+    if row.permission is None:
+        if not first_below_rights:
+            return ":material/schedule:"
+        return ":material/lock:" if row.state is GrantState.GRANTED else ":orange[:material/lock_open:]"
+    return {
+        GrantState.GRANTED: ":material/check:",
+        GrantState.DENIED: ":gray[:material/close:]",
+        GrantState.UNKNOWN: ":material/question_mark:",
+    }[row.state]
+
+
+# -- what to do --------------------------------------------------------------------------------------------------------
+
+
+def seconds_left(run: TestRun, remedy: Remedy) -> float:
+    """How long it is still wise to wait before the next test."""
+    if remedy.wait_s is None:
+        return 0.0
+    ended = run.started_at + timedelta(milliseconds=run.duration_ms)
+    return max(0.0, remedy.wait_s - (utc_now() - ended).total_seconds())
+
+
+def countdown(sentence: str, seconds: Callable[[], float]) -> None:
+    """A sentence with `{left}` that counts down, and the page drawn anew at its end. Holds no buttons."""
+
+    @st.fragment(run_every=1.0)
+    def draw() -> None:
+        left = seconds()
+        if left <= 0:
+            st.rerun()
+        st.caption(_(sentence, left=duration(math.ceil(left))))
+
+    draw()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    label: str
+    act: Callable[[], None]
+    key: str
+    icon: str = ""
+    primary: bool = False
+    waits: bool = False
+
+
+def action_button(action: Action, *, disabled: bool = False) -> None:
+    st.button(
+        action.label,
+        key=action.key,
+        icon=action.icon or None,
+        type="primary" if action.primary else "secondary",
+        on_click=action.act,
+        disabled=disabled,
+    )
+
+
+def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) -> None:
+    """Cause, value to copy, steps, the way to the exchange, the exchange's own words."""
+    remedy = workbench.remedy(run)
+    if remedy is None:
+        return
+    name = exchange_name(workbench, run.exchange)
+    blocked = remedy.severity is Status.BLOCKED
+    left = seconds_left(run, remedy)
+    with st.container(border=True):
+        box = st.error if blocked else st.warning
+        look = STATUS_LOOKS[Status.BLOCKED if blocked else Status.FAILED]
+        box(say(remedy.text), title=say(remedy.title), icon=f":material/{look.icon}:")
+        if remedy.value:
+            st.code(remedy.value, language=None)
+        if remedy.steps:
+            if blocked:
+                st.markdown(f"**{_('What to do now')}**")
+            st.markdown("\n".join(f"{number}. {say(step)}" for number, step in enumerate(remedy.steps, start=1)))
+        with st.container(horizontal=True):
+            if remedy.link:
+                st.link_button(
+                    _("Open key list at {exchange}", exchange=name),
+                    remedy.link,
+                    type="primary",
+                    icon=":material/open_in_new:",
+                )
+            for action in actions:
+                action_button(action, disabled=action.waits and left > 0)
+        if left > 0:
+            countdown(N_("Waiting helps here. Test again in {left}."), lambda: seconds_left(run, remedy))
+        if remedy.said:
+            st.caption(_("{exchange} said: {words}", exchange=name, words=f"“{plain(remedy.said)}”"))
+
+
+def advice_list(workbench: Workbench, run: TestRun) -> None:
+    advice = workbench.advice(run)
+    if advice:
+        st.markdown(f"**{_('To make it better')}**")
+        st.markdown("\n".join(f"- {say(message)}" for message in advice))
+
+
+def thief_sentence(workbench: Workbench, run: TestRun) -> None:
+    sentences = " ".join(say(message) for message in workbench.thief_view(run))
+    if sentences:
+        st.markdown(f":material/visibility: **{_('If this key were stolen')}** · {sentences}")
+
+
+def result_tables(workbench: Workbench, run: TestRun) -> None:
+    """Checks and rights side by side; on a phone one below the other."""
+    rights = workbench.rights_table(run)
+    left, right = st.columns(2, gap="medium") if rights else (st.container(), st.container())
+    with left:
+        st.subheader(_("Checks"), anchor=False)
+        done = sum(check.outcome is not Outcome.SKIP for check in run.checks)
+        skipped = len(run.checks) - done
+        st.caption(
+            _("{done} done, {skipped} skipped", done=done, skipped=skipped)
+            if skipped
+            else n_("{count} check done", "All {count} checks done", done)
+        )
+        checks_table(run.checks)
+    with right:
+        st.subheader(_("What this key may do"), anchor=False)
+        if rights:
+            st.caption(_("From the key report of {when}", when=moment(run.started_at)))
+            rights_table(rights, run.market)
+        else:
+            name = exchange_name(workbench, run.exchange)
+            st.caption(_("{exchange} gave no key report in this test, so nothing is known.", exchange=name))
+
+
+def receipt(run: TestRun) -> None:
+    """What was sent, line by line."""
+    dry = sum(sent.dry_run for sent in run.receipt)
+    with st.expander(
+        n_(
+            "Receipt: {count} request, 0 orders, 0 changes",
+            "Receipt: {count} requests, 0 orders, 0 changes",
+            len(run.receipt),
+        ),
+        icon=":material/receipt_long:",
+    ):
+        if not run.receipt:
+            st.caption(_("Nothing was sent."))
+            return
+        table(
+            {
+                _("Sent"): [f"`{sent.method} {sent.host}{sent.path}`" for sent in run.receipt],
+                _("Why"): [_(sent.purpose) for sent in run.receipt],
+                _("Answer"): [str(sent.status) if sent.status is not None else "–" for sent in run.receipt],
+                _("ms"): [milliseconds(sent.latency_ms) for sent in run.receipt],
+            },
+            alt=_("Every request of this test"),
+        )
+        if dry:
+            st.caption(_("A dry-run order asks whether an order would be allowed. The exchange places none."))
+        st.page_link("pages/guide.py", label=_("Every request that this program can make"), icon=":material/list:")
+
+
+def result_head(workbench: Workbench, run: TestRun, title: str, key_hint: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(plain(title), anchor=False, width="content")
+        chip(run.status, cause=run.diagnosis.cause if run.diagnosis else None)
+        if workbench.is_exposed(run):
+            exposed_badge()
+    target = Target(exchange=run.exchange, market=run.market, region=run.region, environment=run.environment)
+    st.caption(
+        " · ".join(
+            (
+                target_facts(workbench, target, key_hint),
+                moment_with_zone(run.started_at),
+                _("{ms} ms", ms=milliseconds(run.duration_ms)),
+            )
+        )
+    )

@@ -1,0 +1,541 @@
+"""The way of a key into the workbench: where, how to make it, paste, test, name.
+
+A pasted key goes from the submit callback straight to the Workbench as a draft, and every box that held a part of it is
+emptied in the same callback. What this module keeps in the session is the draft's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import streamlit as st
+
+from bfai.i18n import N_
+from bfai.model import BfaiError, Cause, Market, Message, Status, Target, TestRun, utc_now
+from bfai.ui.language import _, say
+from bfai.ui.pieces import (
+    ENVIRONMENT_NAMES,
+    Action,
+    action_button,
+    advice_list,
+    attempting,
+    chip,
+    countdown,
+    exchange_name,
+    market_name,
+    receipt,
+    remedy_box,
+    result_head,
+    result_tables,
+    target_facts,
+    tell,
+    thief_sentence,
+    watch,
+)
+from bfai.workbench import Draft, Exchange, Mode, Pasted, Tick, Workbench
+
+_STATE = "wizard"
+_PASTE = "secret_paste"
+_BOXES = {"api_key": "secret_api_key", "secret": "secret_secret", "passphrase": "secret_passphrase"}
+SECRET_KEYS = (_PASTE, *_BOXES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What was found in a paste, without a letter of it but the key's last four characters."""
+
+    found: tuple[str, ...] = ()
+    hint: str = ""
+    problems: tuple[Message, ...] = ()
+    doubts: tuple[Message, ...] = ()
+    other_exchange: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wizard:
+    """Where the trader stands. `keeps`: the key is to be stored. `replaces`: the connection that gets the new key."""
+
+    step: int = 1
+    target: Target = field(default_factory=lambda: Target(exchange=""))
+    keeps: bool = True
+    replaces: str | None = None
+    draft_id: str | None = None
+    job_id: str | None = None
+    echo: Echo | None = None
+    saves_failed: bool = False
+
+
+def open_wizard(wizard: Wizard) -> None:
+    st.session_state[_STATE] = wizard
+
+
+def current_wizard() -> Wizard | None:
+    return st.session_state.get(_STATE)
+
+
+def leave_wizard() -> None:
+    st.session_state.pop(_STATE, None)
+    _empty_boxes()
+
+
+def resume(workbench: Workbench, draft_id: str) -> None:
+    """Goes on with a key that waits, with a new test of it."""
+    draft = workbench.get_draft(draft_id)
+    if draft is not None:
+        open_wizard(Wizard(step=3, target=draft.target, replaces=draft.replaces, draft_id=draft.id))
+        _test(workbench)
+
+
+def _change(**changes: object) -> None:
+    wizard = current_wizard()
+    if wizard is not None:
+        st.session_state[_STATE] = replace(wizard, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def _empty_boxes() -> None:
+    for key in SECRET_KEYS:
+        if key in st.session_state:
+            st.session_state[key] = ""
+
+
+def draw_wizard(workbench: Workbench, *, on_leave: Callable[[], None]) -> None:
+    """The step that is due. `on_leave` is what the first Back and the end of a check without saving do."""
+    wizard = current_wizard() or Wizard()
+    exchange = workbench.exchanges().get(wizard.target.exchange)
+    draft = workbench.get_draft(wizard.draft_id) if wizard.draft_id else None
+    run = draft.run if draft else None
+    job = workbench.job(wizard.job_id) if wizard.job_id else None
+    testing = job is not None and not job.done
+    naming = wizard.step == 3 and run is not None and not testing and wizard.keeps
+    naming = naming and run is not None and (run.status.ok or wizard.saves_failed)
+    step = 4 if naming else wizard.step
+    _head(wizard, step, exchange)
+    if exchange is None or wizard.step == 1:
+        _where(workbench, wizard, on_leave)
+    elif wizard.step == 2:
+        _make_and_paste(workbench, wizard, exchange, on_leave)
+    elif draft is None:
+        st.warning(_("This key is forgotten: it was kept for ten minutes. Paste it again."))
+        action_button(Action(_("Paste it again"), _paste_again, "paste_again", primary=True))
+    elif testing and job is not None:
+        _echo_box(exchange, Echo(found=tuple(spec.name for spec in exchange.fields), hint=draft.key_hint))
+        watch(job)
+    elif run is None:
+        if job is not None and job.error is not None:
+            st.warning(say(job.error))
+        action_button(Action(_("Test this key"), lambda: _test(workbench), "test_draft", primary=True))
+    else:
+        _result(workbench, wizard, run, on_leave)
+
+
+def _head(wizard: Wizard, step: int, exchange: Exchange | None) -> None:
+    name = exchange.name if exchange else ""
+    titles = {
+        1: _("Choose exchange and market"),
+        2: _("Make the key at {exchange}, then paste it", exchange=name),
+        3: _("Test"),
+        4: _("Name and save") if wizard.replaces is None else _("Replace the key"),
+    }
+    if wizard.replaces is not None:
+        title = _("Rotate key")
+    else:
+        title = _("Add a connection") if wizard.keeps else _("Check one key")
+    steps = 4 if wizard.keeps else 3
+    with st.container(gap="xsmall"):
+        st.title(title, anchor=False)
+        st.markdown(
+            _("Step {step} of {steps} · **{title}**", step=step, steps=steps, title=titles[step]),
+        )
+        st.progress(step / steps)
+
+
+# -- 1: where ----------------------------------------------------------------------------------------------------------
+
+
+def _where(workbench: Workbench, wizard: Wizard, on_leave: Callable[[], None]) -> None:
+    exchanges = workbench.exchanges()
+    now = wizard.target
+    chosen = st.pills(
+        _("Exchange"),
+        list(exchanges),
+        default=now.exchange if now.exchange in exchanges else None,
+        format_func=lambda id_: exchanges[id_].name,
+        key="wizard_exchange",
+    )
+    exchange = exchanges.get(chosen or "")
+    target: Target | None = None
+    if exchange is not None:
+        target = _where_there(workbench, exchange, now)
+        st.caption(
+            _("Enable only the market that your bot uses. A second market is a second key and a second connection.")
+        )
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=on_leave, key="wizard_leave")
+        if target is not None:
+            st.button(
+                _("Go on"),
+                type="primary",
+                icon=":material/arrow_forward:",
+                icon_position="right",
+                on_click=_change,
+                kwargs={"target": target, "step": 2, "echo": None},
+                key="wizard_where",
+            )
+
+
+def _where_there(workbench: Workbench, exchange: Exchange, now: Target) -> Target:
+    market = st.segmented_control(
+        _("Market"),
+        list(exchange.markets),
+        default=now.market if now.market in exchange.markets else exchange.markets[0],
+        required=True,
+        format_func=market_name,
+        key=f"wizard_market_{exchange.id}",
+    )
+    region = home = exchange.regions[0].id
+    if len(exchange.regions) > 1:
+        names = {place.id: place.name for place in exchange.regions}
+        region = st.segmented_control(
+            _("Where your account is"),
+            list(names),
+            default=now.region if now.region in names else region,
+            required=True,
+            format_func=lambda id_: names[id_],
+            key=f"wizard_region_{exchange.id}",
+        )
+    first = exchange.environments[0]
+    environment = first
+    if workbench.mode is Mode.LOCAL and len(exchange.environments) > 1:
+        environment = st.segmented_control(
+            _("Environment"),
+            list(exchange.environments),
+            default=now.environment if now.environment in exchange.environments else first,
+            required=True,
+            format_func=lambda value: _(ENVIRONMENT_NAMES[value]),
+            key=f"wizard_environment_{exchange.id}",
+        )
+    return Target(
+        exchange=exchange.id,
+        market=market or exchange.markets[0],
+        region=region or home,
+        environment=environment or first,
+    )
+
+
+# -- 2: make and paste -------------------------------------------------------------------------------------------------
+
+
+def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on_leave: Callable[[], None]) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader(_("1 · Tick these boxes"), anchor=False)
+        key_form(workbench, exchange, wizard.target.market)
+        st.link_button(
+            _("Open the key page at {exchange}", exchange=exchange.name),
+            exchange.guide.key_page,
+            icon=":material/open_in_new:",
+            width="stretch",
+        )
+        with st.expander(_("Step by step at {exchange}", exchange=exchange.name)):
+            guide_steps(exchange)
+    with right:
+        st.subheader(_("2 · Bind the key to your address"), anchor=False)
+        bind_address(workbench, exchange)
+        if exchange.guide.expiry_rule:
+            st.caption(_(exchange.guide.expiry_rule))
+        st.subheader(_("3 · Paste what {exchange} shows", exchange=exchange.name), anchor=False)
+        _paste_form(workbench, exchange)
+        if wizard.echo is not None:
+            _echo_box(exchange, wizard.echo)
+            if wizard.draft_id and wizard.echo.doubts:
+                st.button(
+                    _("Test it as it is"),
+                    icon=":material/play_arrow:",
+                    on_click=_test,
+                    args=(workbench,),
+                    key="test_anyway",
+                )
+    st.button(
+        _("Back"),
+        icon=":material/arrow_back:",
+        type="tertiary",
+        key="wizard_back",
+        on_click=on_leave if wizard.replaces else _to_first_step,
+    )
+
+
+def _to_first_step() -> None:
+    _empty_boxes()
+    _change(step=1, echo=None)
+
+
+_TICKS = {
+    Tick.NEEDED: (":green[:material/check_box:]", N_("tick"), "green"),
+    Tick.EMPTY: (":material/check_box_outline_blank:", N_("leave empty"), "gray"),
+    Tick.NEVER: (":red[:material/disabled_by_default:]", N_("never"), "red"),
+}
+
+
+def key_form(workbench: Workbench, exchange: Exchange, market: Market) -> None:
+    """The boxes of the exchange's key page, as they must be."""
+    with st.container(border=True, gap="xsmall"):
+        for right, tick in workbench.boxes(exchange.id, market):
+            icon, word, colour = _TICKS[tick]
+            strong = "**" if tick is Tick.NEVER else ""
+            with st.container(horizontal=True, wrap=False, vertical_alignment="top"):
+                st.markdown(f"{icon} {strong}{right.box}{strong}", width="stretch")
+                st.markdown(f":{colour}[**{_(word)}**]" if tick is not Tick.EMPTY else _(word), width="content")
+        st.caption(_("A key with the right to withdraw is refused here."))
+
+
+def guide_steps(exchange: Exchange) -> None:
+    """How to make the key there, and what to know about its life."""
+    guide = exchange.guide
+    st.markdown("\n".join(f"{number}. {_(step)}" for number, step in enumerate(guide.steps, start=1)))
+    st.markdown(f":material/visibility_off: {_(guide.shown_once)}")
+    if guide.expiry_rule:
+        st.markdown(f":material/schedule: {_(guide.expiry_rule)}")
+    if guide.sub_accounts:
+        st.markdown(f":material/account_tree: {_(guide.sub_accounts)}")
+
+
+def bind_address(workbench: Workbench, exchange: Exchange) -> None:
+    """This computer's address to copy, and where it goes."""
+    st.write(_(exchange.guide.ip_step))
+    address = workbench.own_address()
+    if address:
+        st.code(address, language=None)
+        st.caption(
+            _("Your address as exchanges see it now. On a home line it can change; a test tells you when it did.")
+        )
+    else:
+        st.caption(
+            _("Your address is not known right now. {exchange} shows it when you make the key.", exchange=exchange.name)
+        )
+
+
+def _paste_form(workbench: Workbench, exchange: Exchange) -> None:
+    labels = ", ".join(spec.label for spec in exchange.fields)
+    with st.form("paste", border=False):
+        st.text_input(
+            _("{fields}, in any order", fields=labels),
+            type="password",
+            key=_PASTE,
+            placeholder=_("Paste here"),
+            autocomplete="off",
+            help=_("Copy all of it from the exchange's page. It is read here, sealed in memory, and tested."),
+        )
+        with st.expander(_("Type the fields one by one")):
+            for spec in exchange.fields:
+                st.text_input(spec.label, type="password", key=_BOXES[spec.name], autocomplete="off")
+        st.form_submit_button(
+            _("Test this key"),
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=_take,
+            args=(workbench,),
+            key="test_key",
+        )
+
+
+def _take(workbench: Workbench) -> None:
+    """Reads the boxes, empties them, and hands the key over. A key that looks right is tested at once."""
+    text = str(st.session_state.get(_PASTE) or "")
+    fields = {name: str(st.session_state.get(key) or "") for name, key in _BOXES.items()}
+    _empty_boxes()
+    wizard = current_wizard()
+    if wizard is None:
+        return
+    if wizard.draft_id:
+        workbench.forget_draft(wizard.draft_id)
+    one_by_one = any(value.strip() for value in fields.values())
+    exchange_id = wizard.target.exchange
+    try:
+        pasted = workbench.check_fields(exchange_id, fields) if one_by_one else workbench.read_paste(exchange_id, text)
+        draft_id = None
+        if pasted.credentials is not None and not pasted.problems:
+            draft_id = workbench.draft(wizard.target, pasted.credentials, replaces=wizard.replaces).id
+    except BfaiError as error:
+        _change(echo=Echo(problems=(error.message,)), draft_id=None, job_id=None)
+        return
+    _change(echo=_echo_of(pasted), draft_id=draft_id, job_id=None, saves_failed=False)
+    if draft_id and not pasted.doubts:
+        _test(workbench)
+
+
+def _echo_of(pasted: Pasted) -> Echo:
+    hint = pasted.credentials.hint if pasted.credentials else ""
+    return Echo(pasted.found, hint, pasted.problems, pasted.doubts, pasted.other_exchange)
+
+
+def _echo_box(exchange: Exchange, echo: Echo) -> None:
+    with st.container(border=True, gap="xsmall"):
+        for spec in exchange.fields:
+            if spec.name not in echo.found:
+                if echo.found:
+                    st.markdown(f":orange[:material/help:] {_('**{field}** not found', field=spec.label)}")
+                continue
+            if spec.name == "api_key" and echo.hint:
+                text = _("**{field}** `…{hint}`", field=spec.label, hint=echo.hint)
+            else:
+                text = _("**{field}** hidden", field=spec.label)
+            st.markdown(f":green[:material/check_circle:] {text}")
+        lacking = {spec.label for spec in exchange.fields if spec.name not in echo.found} if echo.found else set[str]()
+        for problem in echo.problems:
+            if problem.params.get("field") in lacking:
+                continue  # said above
+            st.markdown(f":orange[:material/warning:] {say(problem)}")
+        for doubt in echo.doubts:
+            st.markdown(f":blue[:material/info:] {say(doubt)}")
+        if echo.doubts:
+            st.caption(_("Nothing has been sent yet."))
+
+
+def _test(workbench: Workbench) -> None:
+    wizard = current_wizard()
+    if wizard is None or wizard.draft_id is None:
+        return
+    draft_id = wizard.draft_id
+    try:
+        job = workbench.start_draft_test(draft_id)
+    except BfaiError as error:
+        tell(error.message, refused=True)
+        _change(step=2, draft_id=None, job_id=None, echo=None)
+        return
+    _change(step=3, job_id=job.id, echo=None, saves_failed=False)
+
+
+def _paste_again() -> None:
+    _change(step=2, echo=None, job_id=None, saves_failed=False)
+
+
+# -- 3 and 4: result, name ---------------------------------------------------------------------------------------------
+
+
+def _result(workbench: Workbench, wizard: Wizard, run: TestRun, on_leave: Callable[[], None]) -> None:
+    draft = workbench.get_draft(wizard.draft_id or "")
+    if draft is None:
+        return
+    name = exchange_name(workbench, run.exchange)
+
+    def forget() -> None:
+        workbench.forget_draft(draft.id)
+        tell(
+            Message(
+                text=N_("Forgotten. The key still works at {exchange}: delete it there."), params={"exchange": name}
+            )
+        )
+        on_leave()
+
+    again = Action(_("I changed it, test again"), lambda: _test(workbench), "again", icon=":material/sync:", waits=True)
+    paste = Action(_("Paste a new key"), _paste_again, "paste_new")
+    drop = Action(_("Forget it now"), forget, "forget")
+    if wizard.saves_failed or run.status.ok:
+        if wizard.keeps:
+            _name_form(workbench, wizard, draft.id, run)
+        else:
+            result_head(workbench, run, target_facts(workbench, draft.target, ""), draft.key_hint)
+            thief_sentence(workbench, run)
+            advice_list(workbench, run)
+            with st.container(horizontal=True):
+                action_button(Action(_("Forget the key and end"), forget, "forget_end", primary=True))
+                action_button(Action(_("Test again"), lambda: _test(workbench), "again_ok", icon=":material/sync:"))
+    else:
+        actions = [again, paste, drop]
+        if run.diagnosis is not None and run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN:
+            remedy_box(workbench, run, actions)
+            _confirm(workbench, draft.id, run)
+        else:
+            if wizard.keeps and workbench.can_save(draft) is None:
+                actions.append(Action(_("Save as failed"), lambda: _change(saves_failed=True), "save_failed"))
+            remedy_box(workbench, run, actions)
+        countdown(
+            N_("The key waits in memory for {left}, sealed. Then it is forgotten."),
+            partial(_seconds_to_live, draft),
+        )
+        thief_sentence(workbench, run)
+    result_tables(workbench, run)
+    receipt(run)
+
+
+def _seconds_to_live(draft: Draft) -> float:
+    return (draft.expires_at - utc_now()).total_seconds()
+
+
+def _confirm(workbench: Workbench, draft_id: str, run: TestRun) -> None:
+    """The exchange does not tell; the trader looks."""
+    name = exchange_name(workbench, run.exchange)
+    looked = st.checkbox(
+        _("I looked at this key's page at {exchange}: the box to withdraw is empty.", exchange=name), key="looked"
+    )
+    st.button(
+        _("Confirm that it cannot withdraw"),
+        key="confirm_draft",
+        type="primary" if looked else "secondary",
+        disabled=not looked,
+        on_click=attempting(lambda: workbench.confirm_draft(draft_id)),
+    )
+
+
+def _name_form(workbench: Workbench, wizard: Wizard, draft_id: str, run: TestRun) -> None:
+    old = workbench.connection(wizard.replaces) if wizard.replaces else None
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            chip(run.status)
+            if run.status is Status.ONLINE:
+                st.markdown(_("**The key works, and it cannot withdraw.**"), width="stretch")
+            elif run.status is Status.CONNECTED:
+                st.markdown(_("**The key works. There is something to make better.**"), width="stretch")
+            else:
+                st.markdown(_("**The key does not work yet. It is kept, to be mended later.**"), width="stretch")
+        thief_sentence(workbench, run)
+        advice_list(workbench, run)
+        if old is not None:
+            st.write(_("The new key takes the place of the old one. Name and history stay."))
+            st.caption(
+                _("Delete the old key at {exchange} afterwards.", exchange=exchange_name(workbench, run.exchange))
+            )
+            action_button(
+                Action(_("Replace the key"), lambda: _save(workbench, draft_id, old.name), "replace", primary=True)
+            )
+            return
+        name = st.text_input(
+            _("Name"), value=workbench.suggest_name(wizard.target), max_chars=60, key="connection_name", live="500ms"
+        )
+        problem = workbench.name_problem(name or "")
+        hint = workbench.name_hint(name or "")
+        if problem is not None:
+            st.markdown(f":orange[:material/warning:] {say(problem)}")
+        elif hint is not None:
+            st.caption(say(hint))
+        st.text_input(
+            _("What uses it (you may leave this empty)"),
+            max_chars=120,
+            key="connection_used_by",
+            placeholder=_("Such as: my grid bot, Freqtrade on the server"),
+        )
+        st.text_input(_("Note (you may leave this empty)"), max_chars=300, key="connection_note")
+        action_button(
+            Action(
+                _("Save the connection"),
+                lambda: _save(workbench, draft_id, str(st.session_state.get("connection_name") or "")),
+                "save_connection",
+                primary=True,
+            ),
+            disabled=problem is not None,
+        )
+
+
+def _save(workbench: Workbench, draft_id: str, name: str) -> None:
+    used_by = str(st.session_state.get("connection_used_by") or "")
+    note = str(st.session_state.get("connection_note") or "")
+    try:
+        connection = workbench.save_draft(draft_id, name=name, used_by=used_by, note=note)
+    except BfaiError as error:
+        tell(error.message, refused=True)
+        return
+    leave_wizard()
+    tell(Message(text=N_("{name} is saved. Its secret is never shown again."), params={"name": connection.name}))
+    st.session_state["saved"] = connection.id

@@ -1,0 +1,246 @@
+"""Guide: how to make a safe key, what can go wrong, and everything that this program may ask an exchange."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from bfai.model import Market
+from bfai.ui import _, calm, open_page
+from bfai.ui.pieces import CONNECTIONS, head, market_name, table
+from bfai.ui.wizard import bind_address, guide_steps, key_form
+from bfai.workbench import Exchange, Workbench
+
+READING_WIDTH = 760
+
+
+def draw(workbench: Workbench) -> None:
+    with head(_("Guide")):
+        if st.button(_("Add a connection"), icon=":material/add:", type="primary", key="add"):
+            st.switch_page(CONNECTIONS, query_params={"add": "1"})
+    with st.container(width=READING_WIDTH):
+        nine_steps()
+    st.divider()
+    per_exchange(workbench)
+    st.divider()
+    with st.container(width=READING_WIDTH):
+        permissions()
+        errors()
+        principles()
+        names()
+    st.divider()
+    requests(workbench)
+
+
+def nine_steps() -> None:
+    st.subheader(_("From key to bot in nine steps"), anchor=False)
+    st.write(
+        _(
+            "A connection joins one account at an exchange to a bot through an API key. Your money stays at the"
+            " exchange, and the bot can do only what the key allows."
+        )
+    )
+    steps = (
+        _("Log in at your exchange and open its page for API keys."),
+        _("Make a new key. The exchange asks for a name, and confirms by mail, phone or 2FA code."),
+        _("Leave withdrawals off. This is the one rule without an exception."),
+        _("Allow reading of balance and orders, and trading in the one market that the bot uses."),
+        _("Bind the key to your address where the exchange offers it."),
+        _("Copy the key and the secret. The exchange shows the secret once."),
+        _("Add the connection here: exchange, market, key, and a clear name."),
+        _("Run the test. It checks the key, its rights, the balance and the orders."),
+        _("Online or Connected? Then enable the bot. Not before."),
+    )
+    st.markdown("\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1)))
+
+
+def permissions() -> None:
+    st.subheader(_("What a bot's key may do"), anchor=False)
+    rows = (
+        (_("Read"), ":green[:material/check_box:]", _("yes"), _("balances, orders, positions, status")),
+        (_("Trade"), ":green[:material/check_box:]", _("yes"), _("open, add to and close positions")),
+        (
+            _("Futures"),
+            ":material/indeterminate_check_box:",
+            _("only for futures"),
+            _("for a bot that trades futures, else no"),
+        ),
+        (
+            _("Transfer"),
+            ":material/check_box_outline_blank:",
+            _("no"),
+            _("no bot needs to move money between your accounts"),
+        ),
+        (
+            f"**{_('Withdraw')}**",
+            ":red[:material/disabled_by_default:]",
+            f"**{_('never')}**",
+            _("such a key is refused here"),
+        ),
+        (
+            _("Address list"),
+            ":green[:material/lock:]",
+            _("recommended"),
+            _("a stolen key is useless from anywhere else"),
+        ),
+    )
+    columns = list(zip(*rows, strict=True))
+    table(
+        {_("Right"): columns[0], " ": columns[1], _("Tick it?"): columns[2], _("Why"): columns[3]},
+        alt=_("What a bot's key may do"),
+    )
+
+
+def errors() -> None:
+    st.subheader(_("When a test fails"), anchor=False)
+    rows = (
+        (
+            _("Invalid key"),
+            _("The key or the secret was cut off or mistyped."),
+            _("Copy both again, whole. Is the secret no longer shown? Make a new key."),
+        ),
+        (
+            _("No trading permission"),
+            _("The right to trade is off."),
+            _("Turn trading on at the exchange. Leave withdrawals off."),
+        ),
+        (
+            _("IP not allowed"),
+            _("Your address is not on the key's list."),
+            _("Add the address that the result shows to the list."),
+        ),
+        (_("Exchange unavailable"), _("The exchange does not answer right now."), _("Wait a while, then test again.")),
+    )
+    columns = list(zip(*rows, strict=True))
+    table(
+        {_("What it says"): [f"**{name}**" for name in columns[0]], _("Cause"): columns[1], _("Remedy"): columns[2]},
+        alt=_("When a test fails"),
+    )
+    st.caption(_("There are more causes than these four; every result names its own, with the steps out of it."))
+
+
+def principles() -> None:
+    st.subheader(_("Keeping a key safe"), anchor=False)
+    rules = (
+        _("**Your money stays at the exchange.** No strategy needs it anywhere else."),
+        _("**No right to withdraw, ever.** It is checked at every test, and a key that has it is refused."),
+        _("**As few rights as possible,** and only the market in use."),
+        _("**Bind the key to your address.** Then a stolen key is worthless elsewhere."),
+        _("**One key for one connection.** Then one can be revoked without stopping the others."),
+        _("**Secrets are hidden after saving.** Nobody can read them back, you neither."),
+        _("**Rotate keys on a schedule,** every few months, and at once on any suspicion."),
+        _("**2FA on the exchange and on your mail.** Who reads your mail can make keys."),
+        _("**Never send a key to anyone,** not by mail, not by chat, not to support."),
+        _("**Delete at the exchange what you delete here.** Until then the key still works."),
+        _("**Test before you enable,** and again from time to time."),
+    )
+    st.markdown("\n".join(f"- {rule}" for rule in rules))
+
+
+def names() -> None:
+    st.subheader(_("Names that still help in half a year"), anchor=False)
+    st.write(_("Exchange, market, purpose:"))
+    table(
+        {
+            _("Name"): [
+                "MEXC Spot Main",
+                "KuCoin Futures Conservative",
+                "Recovery PRO Connection",
+                "BTC ETH New Groups",
+            ],
+            _("Says"): [
+                _("the main spot account at MEXC"),
+                _("a futures account with a careful strategy"),
+                _("a connection of its own for recovery"),
+                _("a connection of its own for new groups in two pairs"),
+            ],
+        },
+        alt=_("Names that still help in half a year"),
+    )
+
+
+# -- per exchange ------------------------------------------------------------------------------------------------------
+
+
+def per_exchange(workbench: Workbench) -> None:
+    st.subheader(_("The key, exchange by exchange"), anchor=False)
+    exchanges = workbench.exchanges()
+    asked = st.query_params.get("exchange", "")
+    asked = asked if asked in exchanges else next(iter(exchanges))
+    picked = st.pills(
+        _("Exchange"),
+        list(exchanges),
+        default=asked,
+        required=True,
+        format_func=lambda id_: exchanges[id_].name,
+        key=f"guide_exchange_{asked}",
+        label_visibility="collapsed",
+    )
+    if picked and picked != asked:
+        st.query_params["exchange"] = asked = picked
+    exchange = exchanges[asked]
+    market = exchange.markets[0]
+    if len(exchange.markets) > 1:
+        market = (
+            st.segmented_control(
+                _("Market"),
+                list(exchange.markets),
+                default=exchange.markets[0],
+                required=True,
+                format_func=market_name,
+                key=f"guide_market_{exchange.id}",
+                label_visibility="collapsed",
+            )
+            or market
+        )
+    steps_at(workbench, exchange, market)
+
+
+def steps_at(workbench: Workbench, exchange: Exchange, market: Market) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown(f"**{_('Tick these boxes')}**")
+        key_form(workbench, exchange, market)
+        st.link_button(
+            _("Open the key page at {exchange}", exchange=exchange.name),
+            exchange.guide.key_page,
+            icon=":material/open_in_new:",
+            width="stretch",
+        )
+    with right:
+        st.markdown(f"**{_('Step by step')}**")
+        guide_steps(exchange)
+        st.markdown(f"**{_('Bind the key to your address')}**")
+        bind_address(workbench, exchange)
+        fields = ", ".join(spec.label for spec in exchange.fields)
+        st.caption(_("{exchange} gives you: {fields}.", exchange=exchange.name, fields=fields))
+
+
+# -- the whole list ----------------------------------------------------------------------------------------------------
+
+
+def requests(workbench: Workbench) -> None:
+    st.subheader(_("Every request that this program can make"), anchor=False)
+    st.write(
+        _(
+            "This list is made from the program itself. Anything that is not on it is refused before it leaves this"
+            " computer. Nothing on it moves money, places or cancels an order, or changes a key."
+        )
+    )
+    calls = sorted(workbench.requests_made(), key=lambda pair: pair[0].name.lower())
+    st.dataframe(
+        {
+            _("Exchange"): [exchange.name for exchange, call in calls],
+            _("Market"): [market_name(call.market) if call.market else _("both") for exchange, call in calls],
+            _("Method"): [call.method for exchange, call in calls],
+            _("Path"): [call.path for exchange, call in calls],
+            _("What for"): [_(call.purpose) for exchange, call in calls],
+            _("Signed"): [_("yes") if call.signed else _("no") for exchange, call in calls],
+        },
+        hide_index=True,
+        alt=_("Every request that this program can make"),
+    )
+
+
+workbench = open_page("guide")
+with calm():
+    draw(workbench)

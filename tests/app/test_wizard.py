@@ -1,0 +1,229 @@
+"""The way of a key into the workbench: nothing secret stays in the session, and a refused key cannot be saved."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bfai.simulator import Simulator
+from tests.app.conftest import (
+    captions,
+    choose,
+    go,
+    labels,
+    open_app,
+    opened_vault,
+    press,
+    problems,
+    settle,
+    texts,
+)
+
+Keys = dict[str, str | None]
+BOXES = ("secret_paste", "secret_api_key", "secret_secret", "secret_passphrase")
+
+
+@pytest.fixture
+def at_home(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """The app at home, its exchanges simulated."""
+    monkeypatch.setenv("BFAI_GATEWAY", simulator.gateway)
+    monkeypatch.setenv("BFAI_GATEWAY_CA", str(simulator.ca_file))
+    return simulator
+
+
+def pasted(keys: Keys) -> str:
+    lines = [f"Access Key: {keys['apiKey']}", f"Secret Key: {keys['secret']}"]
+    return "\n".join(lines if keys["password"] is None else [*lines, f"Passphrase: {keys['password']}"])
+
+
+def secrets(keys: Keys) -> list[str]:
+    return [value for value in keys.values() if value]
+
+
+def at_paste_step(at: AppTest, exchange: str = "mexc") -> AppTest:
+    choose(at, "wizard_exchange", exchange)
+    press(at, "wizard_where")
+    assert "Step 2 of" in texts(at)
+    return at
+
+
+def add(at: AppTest, keys: Keys) -> AppTest:
+    """From the paste step to the result of the test."""
+    at.text_input(key="secret_paste").set_value(pasted(keys))
+    press(at, "test_key")
+    assert_no_secret(at, keys)
+    return settle(at)
+
+
+def assert_no_secret(at: AppTest, keys: Keys) -> None:
+    state = repr(at.session_state)
+    for value in secrets(keys):
+        assert value not in state
+        assert value not in texts(at)
+    for box in BOXES:
+        if box in at.session_state:
+            assert at.session_state[box] == ""
+
+
+def wizard_at_home() -> AppTest:
+    return at_paste_step(press(opened_vault(), "add_first"))
+
+
+def test_a_good_key_is_tested_named_and_saved(at_home: Simulator) -> None:
+    keys = at_home.accounts["mexc"]["no_futures"]
+    at = add(wizard_at_home(), keys)
+    assert "Step 4 of 4" in texts(at)
+    assert at.text_input(key="connection_name").value == "MEXC Spot Main"
+    at.text_input(key="connection_used_by").set_value("grid bot")
+    press(at, "save_connection")
+    assert not problems(at)
+    assert_no_secret(at, keys)
+    assert "**MEXC Spot Main**" in texts(at)
+    assert "grid bot" in texts(at)
+
+
+def test_a_key_that_can_withdraw_is_refused(at_home: Simulator) -> None:
+    keys = at_home.accounts["mexc"]["withdraw"]
+    at = add(wizard_at_home(), keys)
+    assert "withdraw" in at.error[0].value
+    assert "nothing was saved" in at.error[0].value
+    assert "save_failed" not in [item.key for item in at.button]
+    assert {"I changed it, test again", "Paste a new key", "Forget it now"} <= set(labels(at))
+    assert any("Then it is forgotten" in text for text in captions(at))
+    assert_no_secret(at, keys)
+    press(at, "forget")
+    go(at, "pages/connections.py")
+    assert not [key for key in (item.key for item in at.button) if key and key.startswith("resume_")]
+
+
+def test_a_refused_key_that_is_left_waits_on_connections(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["withdraw"])
+    press(at, "paste_new")
+    press(at, "wizard_back")
+    press(at, "wizard_leave")
+    waiting = [item.key for item in at.button if item.key and item.key.startswith("resume_")]
+    assert len(waiting) == 1
+    press(at, waiting[0])
+    settle(at)
+    assert "withdraw" in at.error[0].value
+
+
+def test_a_wrong_address_may_be_saved_as_failed(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["ip_blocked"])
+    assert at.warning
+    press(at, "save_failed")
+    press(at, "save_connection")
+    assert "MEXC Spot Main" in texts(at)
+    assert "Failed" in texts(at)
+
+
+def test_a_name_in_use_is_said_before_saving(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
+    press(at, "save_connection")
+    press(at, "add")
+    at_paste_step(at)
+    add(at, at_home.accounts["mexc"]["ip_open"])
+    at.text_input(key="connection_name").set_value("mexc spot main").run()
+    assert "exists already" in texts(at)
+    assert at.button(key="save_connection").disabled
+
+
+def test_rotation_replaces_the_key_and_keeps_the_name(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
+    press(at, "save_connection")
+    press(at, next(item.key for item in at.button if item.key and item.key.startswith("rotate_")))
+    assert at.title[0].value == "Rotate key"
+    fresh = at_home.accounts["mexc"]["sub_account"]
+    at = add(at, fresh)
+    press(at, "replace")
+    assert "**MEXC Spot Main**" in texts(at)
+    assert f"…{str(fresh['apiKey'])[-4:]}" in texts(at)
+
+
+def test_the_separate_boxes_do_the_same(at_home: Simulator) -> None:
+    at, keys = wizard_at_home(), at_home.accounts["mexc"]["no_futures"]
+    at.text_input(key="secret_api_key").set_value(str(keys["apiKey"]))
+    at.text_input(key="secret_secret").set_value(str(keys["secret"]))
+    press(at, "test_key")
+    assert_no_secret(at, keys)
+    assert "Step 4 of 4" in texts(settle(at))
+
+
+def test_half_a_key_is_not_tested_and_not_kept(at_home: Simulator) -> None:
+    at, keys = wizard_at_home(), at_home.accounts["mexc"]["no_futures"]
+    at.text_input(key="secret_paste").set_value(str(keys["apiKey"]))
+    press(at, "test_key")
+    assert "Step 2 of 4" in texts(at)
+    assert "**Secret Key** not found" in texts(at)
+    assert_no_secret(at, keys)
+
+
+def test_an_unusual_key_is_tested_only_after_a_second_look(at_home: Simulator) -> None:
+    at = wizard_at_home()
+    at.text_input(key="secret_paste").set_value("Access Key: mx0short9Ab\nSecret Key: 0123456789abcdef")
+    press(at, "test_key")
+    assert "looks unusual" in texts(at)
+    assert "Nothing has been sent yet." in captions(at)
+    assert "0123456789abcdef" not in repr(at.session_state)
+    press(at, "test_anyway")
+    settle(at)
+    assert at.warning
+
+
+def test_check_one_key_never_offers_to_save(at_home: Simulator) -> None:
+    at = at_paste_step(press(open_app(), "door_1"))
+    keys = at_home.accounts["mexc"]["no_futures"]
+    at = add(at, keys)
+    assert "Step 3 of 3" in texts(at)
+    assert not [item for item in at.button if item.key in ("save_connection", "save_failed", "replace")]
+    press(at, "forget_end")
+    assert at.button(key="door_2")
+    assert_no_secret(at, keys)
+    assert "add_first" in [item.key for item in opened_again(at).button], "something was kept"
+
+
+def opened_again(at: AppTest) -> AppTest:
+    from tests.app.conftest import PASSWORD
+
+    press(at, "door_2")
+    at.text_input(key="new_password").set_value(PASSWORD)
+    at.text_input(key="new_password_again").set_value(PASSWORD)
+    return press(at, "create_vault")
+
+
+def test_deleting_asks_and_names_the_exchange(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
+    press(at, "save_connection")
+    press(at, next(item.key for item in at.button if item.key and item.key.startswith("delete_")))
+    assert "delete it there as well" in texts(at)
+    press(at, "delete_yes")
+    assert not problems(at)
+    assert "Nothing here yet" in texts(at)
+
+
+def test_editing_changes_name_use_and_note(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
+    press(at, "save_connection")
+    press(at, next(item.key for item in at.button if item.key and item.key.startswith("edit_")))
+    name = next(box for box in at.text_input if box.key and box.key.startswith("name_"))
+    name.set_value("MEXC Spot [Grid]")
+    press(at, "save_edit")
+    assert "MEXC Spot \\[Grid\\]" in texts(at)
+
+
+def test_an_untold_withdrawal_right_needs_a_look(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["unknown_right"])
+    assert at.button(key="confirm_draft").disabled
+    assert "save_connection" not in [item.key for item in at.button]
+    at.checkbox(key="looked").check().run()
+    press(at, "confirm_draft")
+    assert "Step 4 of 4" in texts(at)
+    press(at, "save_connection")
+    assert "**MEXC Spot Main**" in texts(at)
+
+
+def test_where_waiting_helps_the_button_waits(at_home: Simulator) -> None:
+    at_home.set_faults([{"exchange": "mexc", "kind": "maintenance"}])
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
+    assert at.button(key="again").disabled
+    assert any("Waiting helps here" in text for text in captions(at))

@@ -1,0 +1,156 @@
+"""Other people's clients talk to the simulator as to the exchange: it is no mirror of ccxt, which signs for us.
+
+Each client runs unchanged in a process of its own, in which the exchanges' hosts lead to the simulator.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bfai.simulator import Simulator
+from tests.redirect import environment
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.slow
+
+
+def ask(simulator: Simulator, client: str, *keys: dict[str, str | None]) -> list[dict[str, Any]]:
+    """What the client gives for each call with each of these keys."""
+    done = subprocess.run(
+        [sys.executable, HERE / "redirect.py", HERE / "clients" / "ask.py", client],
+        input=json.dumps(keys),
+        env=environment(simulator.gateway, simulator.ca_file),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def good_and_wrong(simulator: Simulator, exchange: str) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    good = simulator.accounts[exchange]["good"]
+    secret = good["secret"] or ""
+    return good, {**good, "secret": secret[:-1] + ("0" if secret[-1] != "0" else "1")}
+
+
+def need(module: str) -> None:
+    if find_spec(module) is None and not os.environ.get("CI"):
+        pytest.skip(f"{module} is not installed: pip install -r requirements-dev.txt")
+
+
+def is_now(milliseconds: int) -> bool:
+    return abs(milliseconds - time.time() * 1000) < 60_000
+
+
+def refused(answers: dict[str, Any]) -> dict[str, str]:
+    return {call: given["refused"] for call, given in answers.items() if isinstance(given, dict) and "refused" in given}
+
+
+def paths(simulator: Simulator, status: int) -> set[tuple[object, object, object]]:
+    return {(call["method"], call["host"], call["path"]) for call in simulator.seen if call["status"] == status}
+
+
+def test_kucoins_own_sdk(simulator: Simulator) -> None:
+    need("kucoin_universal_sdk")
+    good, wrong = ask(simulator, "kucoin_universal_sdk", *good_and_wrong(simulator, "kucoin"))
+
+    assert refused(good) == {}
+    assert is_now(good["spot time"]) and is_now(good["futures time"])
+    assert good["spot service"] == "open"
+    key = good["key"]
+    assert key["api_key"] == simulator.accounts["kucoin"]["good"]["apiKey"]
+    assert key["permission"] == "General,Spot,Futures" and key["ip_whitelist"] == "127.0.0.1"
+    assert key["api_version"] == 3 and key["is_master"] is True and key["uid"] > 0 and key["created_at"] > 0
+    assert good["account"]["level"] is not None
+    assert ("USDT", "4210.00") in {(row["currency"], row["available"]) for row in good["spot accounts"]}
+    assert good["futures account"]["currency"] == "USDT" and good["futures account"]["available_balance"] == 1500
+    assert good["spot orders"] == good["futures orders"] == good["futures positions"] == []
+
+    no = refused(wrong)
+    assert no.keys() == good.keys() - {"spot time", "spot service", "futures time"}
+    assert all('"code":"400004"' in words for words in no.values()), no  # the secret also signs the passphrase
+
+    passphrase, unknown = ask(
+        simulator,
+        "kucoin_universal_sdk",
+        {**simulator.accounts["kucoin"]["good"], "password": "not-the-passphrase"},
+        {**simulator.accounts["kucoin"]["good"], "apiKey": "0" * 24},
+    )
+    assert all('"code":"400004"' in words for words in refused(passphrase).values())
+    assert len(refused(unknown)) == 7 and all('"code":"400003"' in words for words in refused(unknown).values())
+
+
+def test_mexc_api_for_spot(simulator: Simulator) -> None:
+    need("mexc_api")
+    good, wrong = ask(simulator, "mexc_api", *good_and_wrong(simulator, "mexc"))
+
+    assert refused(good) == {}
+    assert is_now(good["time"])
+    assert ("USDT", "4210.00") in {(row["asset"], row["free"]) for row in good["account"]["balances"]}
+    assert good["orders"] == good["withdrawals"] == []
+
+    no = refused(wrong)
+    assert no.keys() == good.keys() - {"time"}
+    assert all("Signature for this request is not valid." in words for words in no.values()), no  # it drops the code
+
+
+def test_pymexc_for_spot_and_futures(simulator: Simulator) -> None:
+    need("pymexc")
+    good, wrong = ask(simulator, "pymexc", *good_and_wrong(simulator, "mexc"))
+
+    assert refused(good) == {}
+    assert is_now(good["spot time"]["serverTime"]) and is_now(good["futures time"]["data"])
+    assert ("USDT", "4210.00") in {(row["asset"], row["free"]) for row in good["spot account"]["balances"]}
+    assert [row["availableBalance"] for row in good["futures assets"]["data"] if row["currency"] == "USDT"] == [1500.0]
+    assert good["futures asset"]["data"]["currency"] == "USDT"
+    assert good["futures orders"]["data"] == good["futures positions"]["data"] == good["spot orders"] == []
+
+    spot = refused(wrong)
+    assert spot.keys() == {"spot account", "spot orders"}
+    assert all("code=700002" in words for words in spot.values()), spot
+    futures = {call: wrong[call] for call in wrong if call.startswith("futures") and call != "futures time"}
+    assert len(futures) == 4 and all(not said["success"] and said["code"] == 602 for said in futures.values()), futures
+
+
+@pytest.mark.parametrize(
+    ("client", "exchange", "free", "code"),
+    [
+        ("ccxt_kucoin", "kucoin", 4210.0, '"code":"400004"'),
+        ("ccxt_kucoinfutures", "kucoin", 1500.0, '"code":"400004"'),
+        ("ccxt_mexc", "mexc", 4210.0, '"code":700002'),
+    ],
+)
+def test_plain_synchronous_ccxt(simulator: Simulator, client: str, exchange: str, free: float, code: str) -> None:
+    good, wrong = ask(simulator, client, *good_and_wrong(simulator, exchange))
+
+    assert refused(good) == {}
+    assert is_now(good["time"]) and good["balance"]["USDT"] == free and good["orders"] == []
+
+    no = refused(wrong)
+    assert no.keys() == {"balance", "orders"}
+    assert all("AuthenticationError" in words and code in words for words in no.values()), no
+
+
+def test_no_client_asked_for_more_than_it_was_told_to(simulator: Simulator) -> None:
+    """All of it is reading, and reached the hosts that the clients' authors wrote down."""
+    need("pymexc")
+    ask(simulator, "pymexc", simulator.accounts["mexc"]["good"])
+    assert {method for method, _, _ in paths(simulator, 200)} == {"GET"}
+    assert {host for _, host, _ in paths(simulator, 200)} == {"api.mexc.com", "contract.mexc.com"}
+    assert not simulator.errors
+
+
+def test_the_redirect_lets_nothing_leave(simulator: Simulator) -> None:
+    (answers,) = ask(simulator, "elsewhere", {})
+    assert "certificate" in answers["page"]["refused"].lower(), answers
