@@ -284,3 +284,14 @@ def test_the_simulator_says_where_it_is_and_ends(tmp_path: Path) -> None:
         assert Path(hello["ca"]).is_file()
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_the_readme_example_pastes_and_runs(cli: Cli, simulator: Simulator) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = next(line for line in readme.splitlines() if line.startswith("echo '{"))
+    given, _, called = command.removeprefix("echo ").partition(" | python3 run.py cli ")
+    done = cli(*called.split(), stdin=given.strip("'"), BFAI_GATEWAY="", BFAI_GATEWAY_CA="")
+    shown = readme[readme.index(command) :].split("```")[2].strip().splitlines()
+    assert done.returncode == 1
+    for line in (shown[3], shown[-2], shown[-1]):
+        assert line.strip() in done.stdout, line
