@@ -545,8 +545,7 @@ def history_command(name: str | None, since: str | None, form: str) -> None:
     rows = workbench.runs(connection_id, since=start)
     names = {known.id: known.name for known in workbench.connections()}
     if form == "parquet":
-        frame = cast("Any", workbench.history_frame(connection_id, since=start))
-        frame.to_parquet(click.get_binary_stream("stdout"))
+        workbench.history_frame(connection_id, since=start).to_parquet(sys.stdout.buffer)
         return
     if form == "json":
         runs = [

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from bfai.diagnosis import PERMISSION_NAMES, sentence
 from bfai.exchanges.base import Exchange
-from bfai.i18n import N_
+from bfai.i18n import N_, NN_
 from bfai.model import (
     Advice,
     Cause,
@@ -122,7 +122,7 @@ def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
     label, name = Message(text=N_("Expiry")), exchange.name
     if report.expires_at is not None:
         days = max(0, (report.expires_at - utc_now()).days)
-        state = Message(text=N_("{days} days"), params={"days": days})
+        state = Message(text=NN_("{count} day", "{count} days"), params={"count": days})
         if report.expiry_evidence is ExpiryEvidence.RULE:
             return RightRow(
                 None,
@@ -219,7 +219,10 @@ _ADVICE: Mapping[Advice, str] = {
     Advice.IP_RESTRICTION_UNKNOWN: N_(
         "{exchange} does not tell whether the key is bound to addresses. Look there, and bind it."
     ),
-    Advice.EXPIRES_SOON: N_("The key ends in {days} days. Make the next one, then rotate."),
+    Advice.EXPIRES_SOON: NN_(
+        "The key ends in {count} day. Make the next one, then rotate.",
+        "The key ends in {count} days. Make the next one, then rotate.",
+    ),
     Advice.TRANSFER_ALLOWED: N_(
         "The key may transfer between your accounts. A bot does not need that: untick {boxes}."
     ),
@@ -252,7 +255,7 @@ def advice(run: TestRun, exchange: Exchange) -> list[Message]:
                 continue
             case Advice.EXPIRES_SOON:
                 ends = report.expires_at if report else None
-                params["days"] = max(0, (ends - utc_now()).days) if ends else 0
+                params["count"] = max(0, (ends - utc_now()).days) if ends else 0
             case Advice.CLOCK_CORRECTED:
                 params["seconds"] = f"{abs(run.clock_offset_ms or 0) / 1000:.1f}"
             case _ if item in _SURPLUS:

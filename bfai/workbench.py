@@ -49,7 +49,7 @@ from bfai.vault import Vault, strength
 from bfai.words import RightRow
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
     from bfai.simulator import Simulator
 

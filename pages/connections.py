@@ -109,13 +109,13 @@ def row(workbench: Workbench, connection: Connection) -> None:
             if connection.note:
                 st.caption(plain(connection.note))
         with st.container(horizontal=True, width="content", vertical_alignment="center", gap="xsmall"):
-            if st.button(_("Details"), type="tertiary", key=f"details_{connection.id}"):
-                st.switch_page(HISTORY, query_params={"connection": connection.id})
             if st.button(_("Edit"), key=f"edit_{connection.id}"):
                 edit(workbench, connection)
             st.button(_("Rotate key"), key=f"rotate_{connection.id}", on_click=rotate, args=(connection,))
             if st.button(_("Delete"), key=f"delete_{connection.id}"):
                 delete(workbench, connection)
+            if st.button(_("Details"), type="tertiary", key=f"details_{connection.id}"):
+                st.switch_page(HISTORY, query_params={"connection": connection.id})
 
 
 def edit(workbench: Workbench, connection: Connection) -> None:

@@ -190,8 +190,10 @@ def result(workbench: Workbench, connection: Connection) -> None:
         return
     asked = st.query_params.get("run")
     older = workbench.run(asked) if asked else None
+    if older is not None and older.connection_id != connection.id:
+        older = None
     run = older or workbench.latest_run(connection.id)
-    if run is None or run.connection_id != connection.id:
+    if run is None:
         st.header(plain(connection.name), anchor=False)
         st.write(_("Not tested with its present key. Test it once."))
         st.button(_("Test"), type="primary", key="test_first", on_click=start, args=(workbench, [connection.id]))
@@ -478,7 +480,9 @@ def run_list(
     )
     columns: dict[str, list[str]] = {_("When"): [moment(run.started_at) for run in rows]}
     if connection_id is None:
-        columns[_("Name")] = [connections[run.connection_id].name for run in rows]
+        columns[_("Name")] = [
+            connections[run.connection_id].name if run.connection_id in connections else "" for run in rows
+        ]
     columns[_("Status")] = [_(OWN_NETWORK.word if run.local_network else STATUS_LOOKS[run.status].word) for run in rows]
     columns[_("Cause")] = [_(CAUSE_NAMES[run.cause]) if run.cause else "" for run in rows]
     columns[_("ms")] = [milliseconds(run.duration_ms) for run in rows]

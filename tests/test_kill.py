@@ -196,6 +196,7 @@ def look_at_rows(store: Store, told: Told) -> None:
 def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     random.seed()
     told, said = Told(), 0
+    file, url = tmp_path, ""
     for number in range(KILLS):
         if number % 10 == 0:  # begin anew now and then: the making of the tables is a moment like any other
             told, directory = Told(), tmp_path / str(number)

@@ -341,7 +341,7 @@ params = st.dictionaries(
 messages = st.builds(Message, text=st.text(max_size=8), params=params)
 checks = st.builds(Check, name=st.sampled_from(CheckName), outcome=st.sampled_from(Outcome), latency_ms=milliseconds)
 detailed = st.builds(lambda check, detail: check.model_copy(update={"detail": detail}), checks, messages)
-times = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+times = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as hypothesis wants them
 sent = st.builds(
     Sent,
     method=st.sampled_from(["GET", "POST"]),

@@ -56,7 +56,8 @@ def test_a_key_that_can_withdraw_is_never_stored(workbench: Workbench, simulator
     with pytest.raises(NotSavable):
         workbench.save_draft(draft_id, name="Nope")
     with pytest.raises(NotSavable):
-        workbench.confirm_draft(draft_id) and workbench.save_draft(draft_id, name="Nope")
+        workbench.confirm_draft(draft_id)
+        workbench.save_draft(draft_id, name="Nope")
     assert workbench.connections() == []
     simulator.change_account(
         exchange,

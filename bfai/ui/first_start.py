@@ -15,7 +15,7 @@ from bfai.i18n import N_
 from bfai.model import BfaiError
 from bfai.ui.language import _, language_switch, n_, say
 from bfai.ui.pieces import attempt, calm, told
-from bfai.ui.session import Keeper, start_tour
+from bfai.ui.session import Keeper, leave_tour, start_tour
 from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
 from bfai.workbench import Workbench
 
@@ -154,7 +154,7 @@ def _create(workbench: Workbench) -> None:
     except BfaiError as error:
         st.session_state["vault_problem"] = say(error.message)
         return
-    st.session_state.pop(_DOOR, None)
+    _back_to_doors()
 
 
 # -- the lock ----------------------------------------------------------------------------------------------------------
@@ -226,6 +226,12 @@ def cannot_open(error: BfaiError) -> None:
         with st.container(horizontal=True):
             st.button(_("Try again"), type="primary", key="database_again")
             st.button(_("Look around with the simulator"), on_click=start_tour, key="database_tour")
+
+
+def end_tour() -> None:
+    """Back to the doors; a key that was pasted in the tour goes with it."""
+    leave_wizard()
+    leave_tour()
 
 
 def lock_now(keeper: Keeper) -> None:

@@ -13,10 +13,10 @@ import streamlit as st
 
 from bfai.i18n import N_
 from bfai.model import BfaiError
-from bfai.ui.first_start import cannot_open, first_start, lock_now, lock_screen
+from bfai.ui.first_start import cannot_open, end_tour, first_start, lock_now, lock_screen
 from bfai.ui.language import _, choose_language, language_switch, n_
 from bfai.ui.pieces import told
-from bfai.ui.session import Keeper, keeper, leave_tour, on_own_computer, tour, warm_up
+from bfai.ui.session import Keeper, keeper, on_own_computer, tour, warm_up
 from bfai.workbench import Mode, VaultState, Workbench
 
 ASSETS = Path(__file__).parent / "assets"
@@ -97,7 +97,7 @@ def _sidebar(kept: Keeper | None) -> None:
                     _("Leave the tour"),
                     icon=":material/logout:",
                     width="stretch",
-                    on_click=leave_tour,
+                    on_click=end_tour,
                     key="leave_tour",
                 )
             else:

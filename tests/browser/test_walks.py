@@ -203,7 +203,7 @@ def test_the_tour_is_one_click(serve: Callable[..., object], open_app: Callable[
     expect(page.get_by_text(blocked).first).to_be_visible(timeout=30_000)
     expect(page.get_by_text(simulator).first).to_be_visible()
     for path in ("connections", "history", "guide"):
-        page.get_by_test_id("stPageLink").locator(f"a[href*='{path}']").click()
+        page.get_by_test_id("stSidebar").locator(f"a[href*='{path}']").click()
         settled(page)
         expect(page.get_by_text(simulator).first).to_be_visible()
         expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -227,7 +227,7 @@ def test_nothing_leaves_the_browser_but_to_the_app(serve: Callable[..., object],
     page.reload()
     page.locator(".st-key-door_0 button").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    page.get_by_test_id("stPageLink").locator("a[href*='history']").click()
+    page.get_by_test_id("stSidebar").locator("a[href*='history']").click()
     settled(page)
     outside = [
         url

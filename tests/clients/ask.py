@@ -37,12 +37,12 @@ def kucoin_universal_sdk(keys: Keys) -> Calls:
     currency = GetFuturesAccountReqBuilder().set_currency("USDT").build()
     return {
         "spot time": lambda: spot.get_market_api().get_server_time().data,
-        "spot service": lambda: spot.get_market_api().get_service_status().status.value,
+        "spot service": lambda: spot.get_market_api().get_service_status().status.value,  # pyright: ignore[reportOptionalMemberAccess]
         "futures time": lambda: futures.get_market_api().get_server_time().data,
         "key": lambda: _plain(account.get_apikey_info()),
         "account": lambda: _plain(account.get_account_info()),
         "spot accounts": lambda: [
-            _plain(row) for row in account.get_spot_account_list(GetSpotAccountListReqBuilder().build()).data
+            _plain(row) for row in account.get_spot_account_list(GetSpotAccountListReqBuilder().build()).data or []
         ],
         "spot orders": lambda: (
             spot.get_order_api().get_open_orders(GetOpenOrdersReqBuilder().set_symbol("BTC-USDT").build()).data
