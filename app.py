@@ -32,6 +32,7 @@ from bfai.ui.pieces import (
 from bfai.workbench import CAUSE_NAMES, RunRow, TestJob, Workbench
 
 MOST_CARDS = 24
+TABLE_BEATS = 30
 NEED_NOTHING = (Status.ONLINE, Status.CONNECTED)
 
 
@@ -141,7 +142,9 @@ def testing_head(job: TestJob) -> None:
 
 def figure(workbench: Workbench, connection: Connection, runs: Sequence[RunRow]) -> str:
     """A share of time says something only when there was some time."""
-    if not runs or utc_now() - runs[0].started_at < timedelta(hours=1):
+    if not runs:
+        return _("No test yet")
+    if utc_now() - runs[0].started_at < timedelta(hours=1):
         return n_("{count} test so far", "{count} tests so far", len(runs))
     share = online_share(connection.id, connection.last_run_id, workbench)
     return _("{share} online, 30 days", share=percent(share)) if share is not None else _("No figure yet")
@@ -179,7 +182,7 @@ def table(
         _("Name"),
         _("Exchange"),
         _("Market"),
-        _("Last 40 tests"),
+        _("Last 30 tests"),
         _("Last test"),
         _("Cause"),
     )
@@ -199,11 +202,8 @@ def table(
         rows,
         hide_index=True,
         height="content",
-        row_height=42,
-        column_config={
-            status: st.column_config.TextColumn(pinned=True),
-            beats: st.column_config.ImageColumn(width="large"),
-        },
+        row_height=40,
+        column_config={beats: st.column_config.ImageColumn(width=270)},
         on_select="rerun",
         selection_mode="single-row",
         key="connection_table",
@@ -218,7 +218,9 @@ def table(
 def strip_uri(runs: Sequence[RunRow]) -> str:
     from base64 import b64encode
 
-    return "data:image/svg+xml;base64," + b64encode(strip_svg(last_beats(runs)).encode()).decode()
+    return (
+        "data:image/svg+xml;base64," + b64encode(strip_svg(last_beats(runs, TABLE_BEATS), headroom=7).encode()).decode()
+    )
 
 
 def cause_name(runs: Sequence[RunRow]) -> str:

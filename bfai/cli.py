@@ -545,7 +545,7 @@ def history_command(name: str | None, since: str | None, form: str) -> None:
     rows = workbench.runs(connection_id, since=start)
     names = {known.id: known.name for known in workbench.connections()}
     if form == "parquet":
-        workbench.history_frame(connection_id, since=start).to_parquet(sys.stdout.buffer)
+        workbench.write_parquet(sys.stdout.buffer, connection_id, since=start)
         return
     if form == "json":
         runs = [

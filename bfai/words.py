@@ -204,12 +204,14 @@ def _amount(balances: Mapping[str, str]) -> str | None:
     return None
 
 
-def is_exposed(run: TestRun) -> bool:
+def is_exposed(run: TestRun, exchange: Exchange) -> bool:
     """Usable, but open to any address or able to change its own limits."""
     report = run.key_report
     if report is None or not run.status.ok:
         return False
-    return report.ip_restriction.state is GrantState.DENIED or Advice.ESCALATION in run.advice
+    return report.ip_restriction.state is GrantState.DENIED or any(
+        right.exposes for word in report.words if (right := exchange.right(word)) is not None
+    )
 
 
 # -- advice and the next step ------------------------------------------------------------------------------------------

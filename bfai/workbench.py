@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from bfai import history, paste, words
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
@@ -650,6 +650,10 @@ class Workbench:
         """Every run as a row; `bfai.history.frame` names the columns."""
         return history.frame(self._store.runs(connection_id, since=since))
 
+    def write_parquet(self, file: BinaryIO, connection_id: str | None = None, *, since: datetime | None = None) -> None:
+        """Every run as a row of a Parquet file."""
+        cast("Any", self.history_frame(connection_id, since=since)).to_parquet(file)
+
     def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
         return self._store.audit_entries(limit)
 
@@ -677,7 +681,7 @@ class Workbench:
         return words.advice(run, get_exchange(run.exchange))
 
     def is_exposed(self, run: TestRun) -> bool:
-        return words.is_exposed(run)
+        return words.is_exposed(run, get_exchange(run.exchange))
 
     def next_step(self, connection: Connection, run: TestRun | None) -> Message:
         return words.next_step(connection, run, get_exchange(connection.target.exchange))

@@ -262,6 +262,22 @@ def test_the_thief_is_told_in_one_breath(workbench: Workbench, simulator: Simula
     assert second.text == "They could not withdraw it."
 
 
+def test_exposed_is_said_of_a_key_that_a_thief_could_use_or_widen(workbench: Workbench, simulator: Simulator) -> None:
+    rights = "SPOT_ACCOUNT_READ,SPOT_DEAL_READ,SPOT_DEAL_WRITE"
+    cases = [
+        ("mexc", "ip_open", {}, True),
+        ("mexc", "no_futures", {}, False),
+        ("mexc", "no_futures", {"permissions": f"{rights},SPOT_ACCOUNT_WRITE"}, True),
+        ("kucoin", "no_futures", {}, False),
+    ]
+    for exchange, account, changes, exposed in cases:
+        if changes:
+            simulator.change_account(exchange, account, **changes)
+        run = workbench.check(Target(exchange=exchange), sample(simulator, exchange, account))
+        assert run.status.ok
+        assert workbench.is_exposed(run) is exposed, (exchange, account)
+
+
 def test_the_rights_table_puts_withdrawal_first_and_names_the_boxes(workbench: Workbench, simulator: Simulator) -> None:
     run = workbench.check(Target(exchange="mexc"), sample(simulator, "mexc", "withdraw"))
     rows = workbench.rights_table(run)

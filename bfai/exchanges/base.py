@@ -160,7 +160,7 @@ class Tick(StrEnum):
 class Right:
     """One box of the exchange's key page. `word` is how its key report spells it, `box` how its page words it.
 
-    `grants` is what it allows of the permissions this project tells apart; None for a right of no consequence to a bot.
+    `exposes`: with it a thief could lift the key's own limits. `grants` is what it allows of the permissions this project tells apart; None for a right of no consequence to a bot.
     `escalation` is a message id that says how such a key can reach beyond what the boxes promise.
     """
 
@@ -170,6 +170,7 @@ class Right:
     needed_for: tuple[Market, ...] = ()
     aliases: tuple[str, ...] = ()
     escalation: str | None = None
+    exposes: bool = False
     shown: bool = True
 
     def tick(self, market: Market) -> Tick:

@@ -58,6 +58,7 @@ def _right(
         needed_for=needed_for,
         aliases=(f"{area}_{verb[0]}",),
         escalation=escalation,
+        exposes=escalation is not None,
         shown=shown,
     )
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from bfai.model import Status
 from bfai.workbench import RunRow
@@ -66,14 +65,14 @@ def beats_over_time(runs: Iterable[RunRow], since: datetime, until: datetime, pl
     return found
 
 
-def strip_svg(beats: Sequence[Beat], label: str = "") -> str:
-    """The heartbeat strip. `label` is read out where the picture stands without an alternative text of its own."""
+def strip_svg(beats: Sequence[Beat], *, headroom: float = 0.0) -> str:
+    """The heartbeat strip. `headroom` is empty space above and below, for a table that fills the height of its rows."""
     width = len(beats) * _STEP - (_STEP - _WIDTH) + 2 * _MARGIN
     marks = "".join(_mark(state, _MARGIN + index * _STEP) for index, state in enumerate(beats))
-    aria = f" role='img' aria-label={quoteattr(label)}" if label else ""
+    height = HEIGHT + 2 * headroom
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width:.1f} {HEIGHT:.0f}' "
-        f"width='{width:.1f}' height='{HEIGHT:.0f}'{aria}>{marks}</svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 {-headroom:.0f} {width:.1f} {height:.0f}' "
+        f"width='{width:.1f}' height='{height:.0f}'>{marks}</svg>"
     )
 
 

@@ -17,14 +17,19 @@ PAGES = ("app.py", "pages/connections.py", "pages/history.py", "pages/guide.py")
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No vault, no cached Workbench; by default the app listens on loopback, as at home."""
+def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No vault, no cached Workbench; by default the app listens on loopback, as at home.
+
+    A page that breaks says so in one calm sentence and logs where; here that fails the test.
+    """
     monkeypatch.setenv("BFAI_DATABASE_URL", f"sqlite:///{tmp_path}/bfai.db")
     monkeypatch.setenv("BFAI_ALLOW_NON_LOOPBACK", "1")
     monkeypatch.delenv("BFAI_LANGUAGE", raising=False)
     yield
     st.cache_resource.clear()
     st.cache_data.clear()
+    broken = [record.getMessage() for record in caplog.get_records("call") if record.name == "bfai.ui"]
+    assert not broken, broken
 
 
 @pytest.fixture
@@ -98,6 +103,5 @@ def toured(language: str = "en") -> AppTest:
 
 
 def problems(at: AppTest) -> list[str]:
-    """What a page shows when its own code broke."""
-    broken = [str(item.value) for item in at.exception]
-    return broken + [item.value for item in at.error if "did not work" in item.value or "werkte niet" in item.value]
+    """Tracebacks on the page."""
+    return [str(item.value) for item in at.exception]

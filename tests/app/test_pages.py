@@ -265,3 +265,19 @@ def test_home_is_loopback_only(address: str, home: bool, monkeypatch: pytest.Mon
     monkeypatch.delenv("BFAI_ALLOW_NON_LOOPBACK", raising=False)
     monkeypatch.setattr("streamlit.get_option", lambda name: address)
     assert on_own_computer() is home
+
+
+def test_a_broken_page_says_one_calm_sentence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = opened_vault()
+
+    def break_down(_: Workbench) -> None:
+        raise RuntimeError("top secret detail")
+
+    monkeypatch.setattr(Workbench, "connections", break_down)
+    at.run()
+    assert not at.exception
+    assert "did not work" in at.error[0].value
+    assert "top secret detail" not in texts(at) + caplog.text
+    caplog.clear()
