@@ -246,15 +246,20 @@ def _shares(calls: list[dict[str, Any]]) -> dict[str, float]:
     for exchange in all_exchanges().values():
         window = WINDOW[exchange.id]
         for call in exchange.calls:
+            limit = exchange.limits[call.pool]
+            if not limit.each:
+                continue
             times: dict[object, list[tuple[float, float]]] = defaultdict(list)
             hosts = {region.hosts.get(call.host) for region in exchange.regions}
             for seen in calls:
                 if (seen["method"], seen["path"]) == (call.method, call.path) and seen["host"] in hosts:
-                    owner = seen["account"] if call.limit_by == "account" else "ip"
-                    times[owner].append((seen["time"], 1.0))
+                    owner = seen["account"] if limit.by == "account" else "ip"
+                    times[owner].append((seen["time"], float(call.weight)))
             if times:
                 most = max(_most(rows, window) for rows in times.values())
-                shares[f"{exchange.id} {call.host} {call.path}"] = round(most / (call.per_10s * window / 10), 2)
+                shares[f"{exchange.id} {call.host} {call.path}"] = round(
+                    most / (limit.weight * window / limit.seconds), 2
+                )
     return shares
 
 

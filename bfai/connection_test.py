@@ -171,10 +171,13 @@ class Facts:
     offset_error_ms: float = 0.0
     clock_corrected: bool = False
     own_network_down: bool = False
+    _report: KeyReport | None = None
 
     def take(self, call: Call, answer: Answer) -> None:
         self.answers[call.role] = answer
         self.diagnoses[call.role] = diagnose(answer, self.exchange, secrets=self.credentials.secrets())
+        if call.role is Role.KEY_INFO:
+            self._report = self._read_report(answer)
 
     def latency(self, role: Role) -> float | None:
         answer = self.answers.get(role)
@@ -194,13 +197,16 @@ class Facts:
         return bool(self.answers) and all(answer.status is None for answer in self.answers.values())
 
     def report(self) -> KeyReport | None:
-        """The key's own report, completed by what harmless calls proved. None where the key call gave no success."""
-        answer = self.answers.get(Role.KEY_INFO)
-        if answer is None or self.diagnoses.get(Role.KEY_INFO) is not None or answer.sent is None:
+        """The key's own report, or None where the key call gave none."""
+        return self._report
+
+    def _read_report(self, answer: Answer) -> KeyReport | None:
+        if self.diagnoses.get(Role.KEY_INFO) is not None or answer.sent is None:
             return None
         return self.exchange.read_report(answer.json, received_at=answer.sent.at, api_key=self.credentials.api_key)
 
     def probed_report(self) -> KeyReport:
+        """The key's own report, completed by what harmless calls proved."""
         report = self.report() or KeyReport()
         for call, diagnosis in self.signed():
             if call.right is None or report.state(call.right) is not GrantState.UNKNOWN:

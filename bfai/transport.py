@@ -28,7 +28,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from bfai.exchanges.base import Answer, Call, Exchange, Region
+from bfai.exchanges.base import Answer, Call, Exchange, Limit, Region
 from bfai.i18n import N_
 from bfai.model import BfaiError, Credentials, Message, Sent, Target, utc_now
 
@@ -137,29 +137,30 @@ class _GatewayResolver(AbstractResolver):
 
 
 class Limiter:
-    """Keeps each declared call below its published rate: a token bucket for each call and address or account."""
+    """Keeps calls below the exchanges' published rates: a token bucket for each pool and address or account."""
 
     def __init__(self, *, enabled: bool = True) -> None:
         self.enabled = enabled
         self._buckets: dict[tuple[str, ...], tuple[float, float]] = {}
         self._closed_until: dict[str, float] = {}
 
-    async def wait(self, key: tuple[str, ...], per_10s: float) -> None:
-        """Returns when one more call may go. The bucket holds half a period's worth, so any ten seconds stay in
-        the limit.
+    async def wait(self, key: tuple[str, ...], limit: Limit, weight: int = 1) -> None:
+        """Returns when a call of this weight may go.
+
+        The bucket holds 45 % of the limit and fills at half its rate, so that no window of time holds more than 95 %.
         """
         if not self.enabled:
             return
         while True:
             now = time.monotonic()
-            rate, capacity = per_10s / 20, max(1.0, per_10s / 2)
+            capacity, rate = max(1.0, limit.weight * 0.45), limit.weight * 0.5 / limit.seconds
             tokens, since = self._buckets.get(key, (capacity, now))
             tokens = min(capacity, tokens + (now - since) * rate)
-            if tokens >= 1:
-                self._buckets[key] = (tokens - 1, now)
+            if tokens >= min(weight, capacity):
+                self._buckets[key] = (tokens - weight, now)
                 return
             self._buckets[key] = (tokens, now)
-            await asyncio.sleep((1 - tokens) / rate)
+            await asyncio.sleep((min(weight, capacity) - tokens) / rate)
 
     def close(self, key: str, seconds: float) -> None:
         """The exchange asked for silence."""
@@ -233,8 +234,10 @@ class Client:
         if call not in self.exchange.calls:
             raise UndeclaredRequest(f"{call.method} {call.path} is not declared by {self.exchange.id}")
         host = self.region.hosts[call.host]
-        limit_key = (host, call.path, self._account if call.limit_by == "account" else (self._proxy or "direct"))
-        await self._transport.limiter.wait(limit_key, call.per_10s)
+        limit = self.exchange.limits[call.pool]
+        counted_by = self._account if limit.by == "account" else (self._proxy or "direct")
+        counted = f"{host}{call.path}" if limit.each else call.pool
+        await self._transport.limiter.wait((self.exchange.id, counted, counted_by), limit, call.weight)
         silence_key = f"{self.exchange.id}|{self._proxy or 'direct'}"
         silence = self._transport.limiter.closed_for(silence_key)
         if silence > 0:

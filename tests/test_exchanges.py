@@ -299,7 +299,7 @@ async def test_what_is_not_declared_is_refused() -> None:
 
 async def test_a_declaration_that_ccxt_would_send_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     exchange = get_exchange("mexc")
-    call = Call(Role.ORDERS, "GET", "spot", "/api/v3/openOrders", "spotPrivateDeleteOpenOrders", "read")
+    call = Call(Role.ORDERS, "GET", "spot", "/api/v3/openOrders", "spotPrivateDeleteOpenOrders", "read", pool="spot")
     monkeypatch.setattr(exchange, "calls", (call,), raising=False)
     with pytest.raises(UndeclaredRequest):
         await Client(Transport(), exchange, Target(exchange="mexc"), GOLDEN_KEY).ask(call)

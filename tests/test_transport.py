@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfai.exchanges import get_exchange
-from bfai.exchanges.base import Role
+from bfai.exchanges.base import Limit, Role
 from bfai.model import BfaiError, Market, Target
 from bfai.simulator import Simulator
 from bfai.transport import HIDDEN, Client, Gateway, Limiter, Transport, redact, retry_after_seconds
@@ -114,16 +114,18 @@ async def test_nobody_listens(tmp_path: Path, gateway: Gateway, simulator: Simul
 
 
 async def test_the_limiter_keeps_the_published_rate() -> None:
-    limiter = Limiter()
-    began = time.monotonic()
-    for _ in range(60):
-        await limiter.wait(("host", "path"), 100)
-    assert time.monotonic() - began == pytest.approx(10 / 5, abs=0.6)  # 50 at once, then 5 a second: 100 in ten seconds
+    limiter, limit = Limiter(), Limit(100, 10)
+    moments = []
+    for _ in range(11):
+        await limiter.wait(("pool",), limit, 5)
+        moments.append(time.monotonic())
+    assert moments[8] - moments[0] < 0.2, "45 of 100 may go at once"
+    assert moments[10] - moments[0] == pytest.approx(2.0, abs=0.5), "then 5 a second"
 
 
 async def test_the_limiter_can_be_off() -> None:
     limiter = Limiter(enabled=False)
-    await asyncio.wait_for(asyncio.gather(*(limiter.wait(("h",), 1) for _ in range(1000))), 1)
+    await asyncio.wait_for(asyncio.gather(*(limiter.wait(("h",), Limit(1, 10)) for _ in range(1000))), 1)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation from the simulator tour: `python tools/screenshots.py [FOLDER] [--all]`.
 
-Without `--all` only those that the documentation shows; with it every page, light and dark, at a laptop's and a phone's width.
+Without `--all` only those that the documentation shows; with it every page, light and dark, on a laptop and a phone.
 """
 
 from __future__ import annotations

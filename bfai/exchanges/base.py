@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal, cast
 
 from bfai.i18n import N_
@@ -49,15 +50,26 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A published rate: so much weight in so many seconds, counted by address or by account.
+
+    `each` is True where every endpoint is counted by itself and not all of the pool together.
+    """
+
+    weight: int
+    seconds: float
+    by: Literal["address", "account"] = "address"
+    each: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request that an adapter may make. Anything not declared as a `Call` is refused by the transport.
 
     `host` is a logical name that the region resolves. `implicit` is the ccxt method whose signing rules apply; empty
-    for a
-    public call that ccxt does not know, which is sent as it stands. `in_test` is False for a call that no test makes.
-    `right` is the permission that gates the call and `word` the exchange's own name of it. `per_10s` is the
-    documented number
-    of such calls per ten seconds that the exchange allows one address (`limit_by="ip"`) or one account (`"account"`).
+    for a public call that ccxt does not know, which is sent as it stands. `in_test` is False for a call that no test
+    makes. `right` is the permission that gates the call and `word` the exchange's own name of it. The call costs
+    `weight` of the exchange's `limits[pool]`.
     """
 
     role: Role
@@ -73,8 +85,8 @@ class Call:
     word: str | None = None
     dry_run: bool = False
     in_test: bool = True
-    per_10s: float = 50.0
-    limit_by: Literal["ip", "account"] = "ip"
+    pool: str = ""
+    weight: int = 1
 
     def __post_init__(self) -> None:
         if not self.implicit and (self.signed or self.params):
@@ -160,8 +172,9 @@ class Tick(StrEnum):
 class Right:
     """One box of the exchange's key page. `word` is how its key report spells it, `box` how its page words it.
 
-    `exposes`: with it a thief could lift the key's own limits. `grants` is what it allows of the permissions this project tells apart; None for a right of no consequence to a bot.
-    `escalation` is a message id that says how such a key can reach beyond what the boxes promise.
+    `grants` is what it allows of the permissions this project tells apart; None for a right of no consequence to a bot.
+    `escalation` is a message id that says how such a key can reach beyond what the boxes promise, and `exposes` is True
+    where a thief could lift the key's own limits with it.
     """
 
     word: str
@@ -221,6 +234,7 @@ class Exchange(ABC):
     environments: tuple[Environment, ...] = (Environment.LIVE, Environment.SIMULATOR)
     markets: tuple[Market, ...] = (Market.SPOT, Market.FUTURES)
     calls: tuple[Call, ...]
+    limits: Mapping[str, Limit]
     rights: tuple[Right, ...]
     error_rules: tuple[ErrorRule, ...]
     guide: Guide
@@ -245,12 +259,13 @@ class Exchange(ABC):
         return tuple(call for call in self.calls if call.in_test and call.market in (None, market))
 
     def right(self, word: str) -> Right | None:
-        return self._rights_by_word().get(word.strip().upper())
+        return self._rights_by_word.get(word.strip().upper())
 
     def boxes(self, permission: Permission) -> tuple[str, ...]:
         """The exchange's own names of the boxes that give this permission."""
         return tuple(dict.fromkeys(right.box for right in self.rights if right.grants is permission))
 
+    @cached_property
     def _rights_by_word(self) -> dict[str, Right]:
         return {word.upper(): right for right in self.rights for word in (right.word, *right.aliases)}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, cast
 
 from bfai.exchanges.base import (
@@ -17,6 +18,7 @@ from bfai.exchanges.base import (
     Exchange,
     Field,
     Guide,
+    Limit,
     Region,
     Right,
     Role,
@@ -69,7 +71,8 @@ class Kucoin(Exchange):
             N_("read the exchange's clock"),
             Market.SPOT,
             signed=False,
-            per_10s=222,
+            pool="public",
+            weight=3,
         ),
         Call(
             Role.TIME,
@@ -80,7 +83,8 @@ class Kucoin(Exchange):
             N_("read the exchange's clock"),
             Market.FUTURES,
             signed=False,
-            per_10s=333,
+            pool="public",
+            weight=2,
         ),
         Call(
             Role.SERVICE,
@@ -91,7 +95,8 @@ class Kucoin(Exchange):
             N_("ask whether trading is open"),
             Market.SPOT,
             signed=False,
-            per_10s=222,
+            pool="public",
+            weight=3,
         ),
         Call(
             Role.SERVICE,
@@ -102,7 +107,8 @@ class Kucoin(Exchange):
             N_("ask whether trading is open"),
             Market.FUTURES,
             signed=False,
-            per_10s=166,
+            pool="public",
+            weight=4,
         ),
         Call(
             Role.ADDRESS,
@@ -113,7 +119,8 @@ class Kucoin(Exchange):
             N_("ask which address the exchange sees"),
             signed=False,
             in_test=False,
-            per_10s=33,
+            pool="public",
+            weight=20,
         ),
         Call(
             Role.KEY_INFO,
@@ -124,8 +131,8 @@ class Kucoin(Exchange):
             N_("read what the key may do"),
             right=Permission.READ,
             word="General",
-            per_10s=33,
-            limit_by="account",
+            pool="management",
+            weight=20,
         ),
         Call(
             Role.BALANCE,
@@ -138,8 +145,8 @@ class Kucoin(Exchange):
             params={"type": "trade"},
             right=Permission.READ,
             word="General",
-            per_10s=133,
-            limit_by="account",
+            pool="management",
+            weight=5,
         ),
         Call(
             Role.ORDERS,
@@ -152,8 +159,8 @@ class Kucoin(Exchange):
             params={"symbol": "BTC-USDT"},
             right=Permission.READ,
             word="General",
-            per_10s=666,
-            limit_by="account",
+            pool="spot",
+            weight=2,
         ),
         Call(
             Role.DRY_RUN,
@@ -174,8 +181,7 @@ class Kucoin(Exchange):
             right=Permission.SPOT_TRADE,
             word="Spot",
             dry_run=True,
-            per_10s=1333,
-            limit_by="account",
+            pool="spot",
         ),
         Call(
             Role.BALANCE,
@@ -188,8 +194,8 @@ class Kucoin(Exchange):
             params={"currency": "USDT"},
             right=Permission.FUTURES_TRADE,
             word="Futures",
-            per_10s=133,
-            limit_by="account",
+            pool="futures",
+            weight=5,
         ),
         Call(
             Role.ORDERS,
@@ -202,8 +208,8 @@ class Kucoin(Exchange):
             params={"status": "active"},
             right=Permission.READ,
             word="General",
-            per_10s=333,
-            limit_by="account",
+            pool="futures",
+            weight=2,
         ),
         Call(
             Role.DRY_RUN,
@@ -225,9 +231,17 @@ class Kucoin(Exchange):
             right=Permission.FUTURES_TRADE,
             word="Futures",
             dry_run=True,
-            per_10s=333,
-            limit_by="account",
+            pool="futures",
+            weight=2,
         ),
+    )
+    limits = MappingProxyType(
+        {
+            "public": Limit(2000, 30),
+            "spot": Limit(4000, 30, by="account"),
+            "futures": Limit(2000, 30, by="account"),
+            "management": Limit(2000, 30, by="account"),
+        }
     )
     rights = (
         Right("General", "General", Permission.READ, BOTH),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, cast
 
 from bfai.exchanges.base import (
@@ -18,6 +19,7 @@ from bfai.exchanges.base import (
     Exchange,
     Field,
     Guide,
+    Limit,
     Region,
     Right,
     Role,
@@ -89,7 +91,7 @@ class Mexc(Exchange):
             N_("read the exchange's clock"),
             Market.SPOT,
             signed=False,
-            per_10s=500,
+            pool="spot",
         ),
         Call(
             Role.TIME,
@@ -100,7 +102,7 @@ class Mexc(Exchange):
             N_("read the exchange's clock"),
             Market.FUTURES,
             signed=False,
-            per_10s=100,
+            pool="futures",
         ),
         Call(
             Role.KEY_INFO,
@@ -112,7 +114,7 @@ class Mexc(Exchange):
             params={"accessKey": "{api_key}"},
             right=Permission.READ,
             word="SPOT_ACCOUNT_READ",
-            per_10s=500,
+            pool="spot",
         ),
         Call(
             Role.ACCOUNT,
@@ -123,7 +125,7 @@ class Mexc(Exchange):
             N_("read the account number"),
             right=Permission.READ,
             word="SPOT_ACCOUNT_READ",
-            per_10s=500,
+            pool="spot",
         ),
         Call(
             Role.BALANCE,
@@ -135,7 +137,8 @@ class Mexc(Exchange):
             Market.SPOT,
             right=Permission.READ,
             word="SPOT_ACCOUNT_READ",
-            per_10s=50,
+            pool="spot",
+            weight=10,
         ),
         Call(
             Role.ORDERS,
@@ -148,7 +151,8 @@ class Mexc(Exchange):
             params={"symbol": "BTCUSDT"},
             right=Permission.READ,
             word="SPOT_DEAL_READ",
-            per_10s=166,
+            pool="spot",
+            weight=3,
         ),
         Call(
             Role.DRY_RUN,
@@ -162,7 +166,7 @@ class Mexc(Exchange):
             right=Permission.SPOT_TRADE,
             word="SPOT_DEAL_WRITE",
             dry_run=True,
-            per_10s=500,
+            pool="spot",
         ),
         Call(
             Role.BALANCE,
@@ -174,7 +178,7 @@ class Mexc(Exchange):
             Market.FUTURES,
             right=Permission.READ,
             word="CONTRACT_ACCOUNT_READ",
-            per_10s=100,
+            pool="futures",
         ),
         Call(
             Role.ORDERS,
@@ -187,9 +191,10 @@ class Mexc(Exchange):
             params={"page_num": 1, "page_size": 20},
             right=Permission.READ,
             word="CONTRACT_DEAL_READ",
-            per_10s=100,
+            pool="futures",
         ),
     )
+    limits = MappingProxyType({"spot": Limit(500, 10, each=True), "futures": Limit(20, 2, each=True)})
     rights = (
         _right("SPOT_ACCOUNT", "READ", "Spot: View Account Details", Permission.READ, BOTH),
         _right("SPOT_DEAL", "READ", "Spot: View Order Details", Permission.READ, SPOT),
