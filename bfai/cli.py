@@ -22,10 +22,21 @@ from bfai import report as reporting
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Exchange
 from bfai.i18n import N_, Translator, best_language, translator
-from bfai.model import BfaiError, Connection, Credentials, Environment, Market, Message, Target, TestRun, utc_now
+from bfai.model import (
+    BfaiError,
+    Connection,
+    Credentials,
+    Environment,
+    Market,
+    Message,
+    Status,
+    Target,
+    TestRun,
+    utc_now,
+)
 from bfai.paste import judge_fields
 from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
-from bfai.workbench import VaultIsLocked, VaultState, Workbench
+from bfai.workbench import CHECK_NAMES, STATUS_NAMES, VaultIsLocked, VaultState, Workbench
 
 OK, NOT_OK, USAGE, LOCKED = 0, 1, 2, 3
 
@@ -219,30 +230,6 @@ def _print_run(run: TestRun, workbench: Workbench, name: str | None = None) -> N
         click.echo(words.render(message))
 
 
-STATUS_NAMES = {
-    "online": N_("Online"),
-    "connected": N_("Connected"),
-    "blocked": N_("Blocked"),
-    "failed": N_("Failed"),
-    "untested": N_("Untested"),
-}
-CHECK_NAMES = {
-    "reach": N_("Reach"),
-    "clock": N_("Clock"),
-    "key": N_("Key"),
-    "permissions": N_("Permissions"),
-    "withdraw_off": N_("Withdrawal off"),
-    "balance": N_("Balance"),
-    "status": N_("Orders"),
-    "trade": N_("Trade"),
-    "futures": N_("Futures"),
-    "ip_restriction": N_("Address bound"),
-    "expiry": N_("Expiry"),
-    "least_privilege": N_("Least rights"),
-    "sub_account": N_("Sub-account"),
-}
-
-
 # -- explain -----------------------------------------------------------------------------------------------------------
 
 
@@ -392,7 +379,7 @@ def connections_list(as_json: bool) -> None:
             "market": connection.target.market.value,
             "environment": connection.target.environment.value,
             "key": f"…{connection.key_hint}",
-            "status": connection.status.value,
+            "status": connection.status,
             "last_tested_at": reporting.iso(connection.last_tested_at) if connection.last_tested_at else None,
             "used_by": connection.used_by,
         }
@@ -402,7 +389,7 @@ def connections_list(as_json: bool) -> None:
         _print_json({"format": "bfai.connections/1", "connections": rows})
         return
     for row in rows:
-        status = words.t(STATUS_NAMES[str(row["status"])])
+        status = words.t(STATUS_NAMES[Status(str(row["status"]))])
         tested = row["last_tested_at"] or "–"
         click.echo(f"{status:<12} {row['name']:<32} {row['exchange']} {row['market']} {row['key']} {tested}")
 

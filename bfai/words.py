@@ -15,6 +15,7 @@ from bfai.i18n import N_, NN_
 from bfai.model import (
     Advice,
     Cause,
+    CheckName,
     Connection,
     Evidence,
     ExpiryEvidence,
@@ -27,6 +28,29 @@ from bfai.model import (
     TestRun,
     utc_now,
 )
+
+STATUS_NAMES: Mapping[Status, str] = {
+    Status.ONLINE: N_("Online"),
+    Status.CONNECTED: N_("Connected"),
+    Status.BLOCKED: N_("Blocked"),
+    Status.FAILED: N_("Failed"),
+    Status.UNTESTED: N_("Untested"),
+}
+CHECK_NAMES: Mapping[CheckName, str] = {
+    CheckName.REACH: N_("Reach"),
+    CheckName.CLOCK: N_("Clock"),
+    CheckName.KEY: N_("Key"),
+    CheckName.PERMISSIONS: N_("Rights"),
+    CheckName.WITHDRAW_OFF: N_("Withdrawal off"),
+    CheckName.BALANCE: N_("Balance"),
+    CheckName.STATUS: N_("Orders"),
+    CheckName.TRADE: N_("Trade"),
+    CheckName.FUTURES: N_("Futures"),
+    CheckName.IP_RESTRICTION: N_("Addresses"),
+    CheckName.EXPIRY: N_("Expiry"),
+    CheckName.LEAST_PRIVILEGE: N_("No surplus rights"),
+    CheckName.SUB_ACCOUNT: N_("Sub-account"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from bfai.paste import Pasted
 from bfai.store import RunRow, Sealed, Store, open_store
 from bfai.transport import Gateway
 from bfai.vault import Vault, strength
-from bfai.words import RightRow
+from bfai.words import CHECK_NAMES, STATUS_NAMES, RightRow
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
@@ -55,9 +55,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CAUSE_NAMES",
+    "CHECK_NAMES",
     "CONFIRMATION_HOLDS",
     "DRAFT_LIFE",
     "PERMISSION_NAMES",
+    "STATUS_NAMES",
     "AlreadyConnected",
     "Call",
     "Draft",
@@ -721,6 +723,30 @@ class Workbench:
                 ids.append(connection.id)
         return self.start_tests(ids)
 
+    def sample_keys(self, exchange_id: str) -> list[tuple[Message, str]]:
+        """Keys of simulated accounts to paste, written as an exchange shows them. Empty outside the tour."""
+        exchange = all_exchanges().get(exchange_id)
+        if self.mode is not Mode.DEMO or exchange is None:
+            return []
+        accounts = _shared_simulator().accounts.get(exchange_id, {})
+        names = {"api_key": "apiKey", "secret": "secret", "passphrase": "password"}
+        return [
+            (
+                Message(text=label),
+                "\n".join(f"{spec.label}: {accounts[account][names[spec.name]]}" for spec in exchange.fields),
+            )
+            for account, label in _TO_PASTE
+            if account in accounts
+        ]
+
+
+_TO_PASTE = (
+    ("sub_account", N_("A good key, of a sub-account")),
+    ("ip_open", N_("One that works from any address")),
+    ("read_only", N_("One that may not trade")),
+    ("unknown_right", N_("One whose list of rights has an unknown word")),
+)
+"""None of the keys that `add_samples` has stored already."""
 
 _SAMPLES = (
     ("no_futures", Market.SPOT, "Main"),

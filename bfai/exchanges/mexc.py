@@ -243,9 +243,9 @@ class Mexc(Exchange):
         ErrorRule((Cause.LOCATION_RESTRICTED, Cause.PERMISSION_MISSING, Cause.RATE_LIMITED), ("403",), clear=False),
         ErrorRule(
             (Cause.ACCOUNT_RESTRICTED,),
-            ("730100", "60005", "6001", "10265", "10098", "10099", "140002", "88008"),
+            ("730100", "60005", "6001", "10265", "10098", "10099", "140002"),
         ),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("30018", "30001", "26")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("30018", "30001", "1002", "26")),
     )
     guide = Guide(
         key_page="https://www.mexc.com/user/openapi",

@@ -33,7 +33,7 @@ from bfai.model import (
 )
 from bfai.ui.charts import Beat, strip_svg
 from bfai.ui.language import _, ago, duration, moment, moment_with_zone, n_, plain, say, words, zone
-from bfai.workbench import Remedy, RightRow, TestJob, Workbench
+from bfai.workbench import CHECK_NAMES, STATUS_NAMES, Remedy, RightRow, TestJob, Workbench
 
 HISTORY = "pages/history.py"
 CONNECTIONS = "pages/connections.py"
@@ -48,11 +48,11 @@ class Look:
 
 
 STATUS_LOOKS: dict[Status, Look] = {
-    Status.BLOCKED: Look(N_("Blocked"), "red", "dangerous"),
-    Status.FAILED: Look(N_("Failed"), "orange", "warning"),
-    Status.UNTESTED: Look(N_("Untested"), "gray", "radio_button_unchecked"),
-    Status.CONNECTED: Look(N_("Connected"), "blue", "info"),
-    Status.ONLINE: Look(N_("Online"), "green", "check_circle"),
+    Status.BLOCKED: Look(STATUS_NAMES[Status.BLOCKED], "red", "dangerous"),
+    Status.FAILED: Look(STATUS_NAMES[Status.FAILED], "orange", "warning"),
+    Status.UNTESTED: Look(STATUS_NAMES[Status.UNTESTED], "gray", "radio_button_unchecked"),
+    Status.CONNECTED: Look(STATUS_NAMES[Status.CONNECTED], "blue", "info"),
+    Status.ONLINE: Look(STATUS_NAMES[Status.ONLINE], "green", "check_circle"),
 }
 TESTING = Look(N_("Testing"), "gray", "sync")
 OWN_NETWORK = Look(N_("Our network"), "gray", "wifi_off")
@@ -61,21 +61,6 @@ _OUTCOMES: dict[Outcome, str] = {
     Outcome.WARN: ":orange[:material/warning:]",
     Outcome.FAIL: ":orange[:material/warning:]",
     Outcome.SKIP: ":gray[:material/remove_circle_outline:]",
-}
-CHECK_NAMES: dict[CheckName, str] = {
-    CheckName.REACH: N_("Reach"),
-    CheckName.CLOCK: N_("Clock"),
-    CheckName.KEY: N_("Key"),
-    CheckName.PERMISSIONS: N_("Rights"),
-    CheckName.WITHDRAW_OFF: N_("Withdrawal off"),
-    CheckName.BALANCE: N_("Balance"),
-    CheckName.STATUS: N_("Orders"),
-    CheckName.TRADE: N_("Trade"),
-    CheckName.FUTURES: N_("Futures"),
-    CheckName.IP_RESTRICTION: N_("Addresses"),
-    CheckName.EXPIRY: N_("Expiry"),
-    CheckName.LEAST_PRIVILEGE: N_("No surplus rights"),
-    CheckName.SUB_ACCOUNT: N_("Sub-account"),
 }
 MARKET_NAMES = {Market.SPOT: N_("Spot"), Market.FUTURES: N_("Futures")}
 ENVIRONMENT_NAMES = {

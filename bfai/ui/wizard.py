@@ -246,6 +246,12 @@ def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on
         if exchange.guide.expiry_rule:
             st.caption(_(exchange.guide.expiry_rule))
         st.subheader(_("3 · Paste what {exchange} shows", exchange=exchange.name), anchor=False)
+        samples = workbench.sample_keys(exchange.id)
+        if samples:
+            with st.expander(_("Sample keys to paste"), icon=":material/science:"):
+                for label, text in samples:
+                    st.caption(say(label))
+                    st.code(text, language=None)
         _paste_form(workbench, exchange)
         if wizard.echo is not None:
             _echo_box(exchange, wizard.echo)

@@ -17,6 +17,7 @@ from tests.app.conftest import (
     problems,
     settle,
     texts,
+    toured,
 )
 
 Keys = dict[str, str | None]
@@ -227,3 +228,12 @@ def test_where_waiting_helps_the_button_waits(at_home: Simulator) -> None:
     at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
     assert at.button(key="again").disabled
     assert any("Waiting helps here" in text for text in captions(at))
+
+
+def test_the_tour_has_keys_to_paste() -> None:
+    at = press(toured(), "add")
+    at_paste_step(at)
+    sample = next(item.value for item in at.code if "Secret Key" in item.value)
+    at.text_input(key="secret_paste").set_value(sample)
+    press(at, "test_key")
+    assert "Step 4 of 4" in texts(settle(at))
