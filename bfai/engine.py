@@ -15,7 +15,7 @@ from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Role
 from bfai.i18n import N_
 from bfai.model import BfaiError, Check, CheckName, Credentials, Message, Target, TestRun
-from bfai.transport import Client, Gateway, Transport
+from bfai.transport import CALL_SECONDS, Client, Gateway, Transport, prepare
 
 _T = TypeVar("_T")
 
@@ -69,11 +69,11 @@ class TestJob:
 class Engine:
     """The event loop and the transport of this process, for one gateway or none."""
 
-    def __init__(self, gateway: Gateway | None, *, rate_limit: bool = True) -> None:
+    def __init__(self, gateway: Gateway | None, *, rate_limit: bool = True, call_seconds: float = CALL_SECONDS) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bfai-engine", daemon=True)
         self._thread.start()
-        self._transport = Transport(gateway, rate_limit=rate_limit)
+        self._transport = Transport(gateway, rate_limit=rate_limit, call_seconds=call_seconds)
         self._slots = asyncio.Semaphore(MAX_TESTS_IN_FLIGHT)
         atexit.register(self.close)
 
@@ -100,6 +100,7 @@ class Engine:
         try:
             async with self._slots:
                 exchanges = all_exchanges()
+                await asyncio.to_thread(prepare, exchanges[job.target.exchange].ccxt_id)
                 run = await run_test(
                     exchanges[job.target.exchange],
                     job.target,

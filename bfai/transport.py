@@ -33,8 +33,8 @@ from bfai.i18n import N_
 from bfai.model import BfaiError, Credentials, Message, Sent, Target, utc_now
 
 MAX_BODY = 2 * 1024 * 1024  # bytes; the largest documented answer of a test is some 100 kB
-CONNECT_SECONDS = 5.0
 CALL_SECONDS = 8.0
+CONNECT_SHARE = 0.6  # of the time of a call: connecting and TLS
 MAX_RETRY_AFTER = 3600.0
 
 logging.getLogger("ccxt").setLevel(logging.WARNING)  # at DEBUG it prints headers with the key
@@ -181,6 +181,11 @@ def _prototype(ccxt_id: str) -> Any:
     return getattr(ccxt, ccxt_id)({"enableRateLimit": False})
 
 
+def prepare(ccxt_id: str) -> None:
+    """Loads what signing needs. The first time in a process it takes half a second or more: not for an event loop."""
+    _prototype(ccxt_id)
+
+
 class UndeclaredRequest(Exception):
     """A request that no adapter declares was about to be sent. It was not."""
 
@@ -305,7 +310,7 @@ class Transport:
     ) -> None:
         self.gateway = gateway
         self.limiter = Limiter(enabled=rate_limit)
-        self._timeout = aiohttp.ClientTimeout(total=call_seconds, sock_connect=min(CONNECT_SECONDS, call_seconds))
+        self._timeout = aiohttp.ClientTimeout(total=call_seconds, sock_connect=call_seconds * CONNECT_SHARE)
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._ssl: ssl.SSLContext | None = None
 

@@ -81,6 +81,7 @@ DEFAULT_DATABASE = "sqlite:///data/bfai.db"
 DRAFT_LIFE = timedelta(minutes=10)
 ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
+SIMULATOR_SECONDS = 30.0
 
 
 class Mode(StrEnum):
@@ -148,6 +149,12 @@ def _engine(gateway: Gateway | None) -> Engine:
 
 
 @cache
+def _simulator_engine() -> Engine:
+    """Patient: exchanges, tests and pages share one process here, and its first seconds are busy."""
+    return Engine(simulator_gateway(), call_seconds=SIMULATOR_SECONDS)
+
+
+@cache
 def _shared_simulator() -> Simulator:
     from bfai.simulator import Simulator
 
@@ -194,7 +201,7 @@ class Workbench:
     def tour(cls) -> Workbench:
         """A throw-away workbench with an open vault in memory, on simulated exchanges."""
         store = open_store("sqlite://:memory:")
-        return cls(store, mode=Mode.DEMO, gateway=simulator_gateway(), vault=Vault.throw_away(store))
+        return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store))
 
     def close(self) -> None:
         """Forgets the vault's key and every draft, and closes the store."""
@@ -571,8 +578,9 @@ class Workbench:
         return job
 
     def _engine(self, target: Target | None = None) -> Engine:
-        if self._gateway is None and target is not None and target.environment is Environment.SIMULATOR:
-            return _engine(simulator_gateway())
+        simulated = target is not None and target.environment is Environment.SIMULATOR and self._gateway is None
+        if simulated or self.mode is Mode.DEMO:
+            return _simulator_engine()
         return _engine(self._gateway)
 
     def _here(self, target: Target) -> Target:

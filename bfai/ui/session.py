@@ -19,7 +19,7 @@ from bfai.workbench import VaultState, Workbench
 
 IDLE_MINUTES = 15
 TOUR = "tour"
-_WARM = ("pandas", "ccxt.async_support")
+_WARM = ("ccxt", "pandas")
 
 
 class Keeper:
