@@ -71,9 +71,9 @@ def permissions() -> None:
             _("no bot needs to move money between your accounts"),
         ),
         (
-            f"**{_('Withdraw')}**",
+            "**" + _("Withdraw") + "**",
             ":red[:material/disabled_by_default:]",
-            f"**{_('never')}**",
+            "**" + _("never") + "**",
             _("such a key is refused here"),
         ),
         (
@@ -198,7 +198,7 @@ def per_exchange(workbench: Workbench) -> None:
 def steps_at(workbench: Workbench, exchange: Exchange, market: Market) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(f"**{_('Tick these boxes')}**")
+        st.markdown("**" + _("Tick these boxes") + "**")
         key_form(workbench, exchange, market)
         st.link_button(
             _("Open the key page at {exchange}", exchange=exchange.name),
@@ -207,9 +207,9 @@ def steps_at(workbench: Workbench, exchange: Exchange, market: Market) -> None:
             width="stretch",
         )
     with right:
-        st.markdown(f"**{_('Step by step')}**")
+        st.markdown("**" + _("Step by step") + "**")
         guide_steps(exchange)
-        st.markdown(f"**{_('Bind the key to your address')}**")
+        st.markdown("**" + _("Bind the key to your address") + "**")
         bind_address(workbench, exchange)
         fields = ", ".join(spec.label for spec in exchange.fields)
         st.caption(_("{exchange} gives you: {fields}.", exchange=exchange.name, fields=fields))

@@ -415,7 +415,7 @@ def changes(runs: Sequence[RunRow]) -> None:
     if not changed:
         return
     with st.container(border=True):
-        st.markdown(f"**{_('What changed')}**")
+        st.markdown("**" + _("What changed") + "**")
         table(
             {
                 _("When"): [moment(run.started_at) for run in changed],

@@ -360,3 +360,12 @@ def test_the_tool_says_how_it_is_used() -> None:
         [sys.executable, ROOT / "tools" / "i18n.py", "nonsense"], check=False, capture_output=True, text=True
     )
     assert done.returncode == 2 and "extract | update | check" in done.stdout
+
+
+def test_a_text_inside_an_f_string_is_found(tmp_path: Path) -> None:
+    """Babel does not collect it before Python 3.12, so it would stay English without a word."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "bfai").mkdir()
+    (tmp_path / "app.py").write_text("")
+    (tmp_path / "pages" / "x.py").write_text("st.markdown(f\"**{_('Tour')}**\")\n")
+    assert any("f-string" in problem for problem in tool.bypasses(tmp_path))

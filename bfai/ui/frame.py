@@ -91,7 +91,7 @@ def _sidebar(kept: Keeper | None) -> None:
             if kept is not None:
                 _vault_box(kept)
             elif on_own_computer():
-                st.markdown(f"**:material/explore: {_('Tour')}**")
+                st.markdown("**:material/explore: " + _("Tour") + "**")
                 st.caption(_("Exchanges are simulated, nothing is kept."))
                 st.button(
                     _("Leave the tour"),
@@ -101,14 +101,14 @@ def _sidebar(kept: Keeper | None) -> None:
                     key="leave_tour",
                 )
             else:
-                st.markdown(f"**:material/home: {_('Run it at home')}**")
+                st.markdown("**:material/home: " + _("Run it at home") + "**")
                 st.caption(_("With real keys it runs on your own computer only. One command in the project's folder:"))
                 st.code("python3 run.py", language=None)
         language_switch("sidebar")
 
 
 def _vault_box(kept: Keeper) -> None:
-    st.markdown(f"**:green[:material/lock_open:] {_('Vault open')}**")
+    st.markdown("**:green[:material/lock_open:] " + _("Vault open") + "**")
     minutes = round(kept.idle_minutes)
     st.caption(
         n_(

@@ -270,7 +270,7 @@ def checks_table(checks: Sequence[Check | CheckName]) -> None:
         name = _(CHECK_NAMES[check if isinstance(check, CheckName) else check.name])
         icons.append(":gray[:material/sync:]" if waiting else _outcome_icon(check))
         names.append(f"**{name}**")
-        seen.append(f":shimmer[{_('asking')}]" if waiting else say(check.detail))
+        seen.append(":shimmer[" + _("asking") + "]" if waiting else say(check.detail))
         times.append("–" if waiting else milliseconds(check.latency_ms))
     table(columns, alt=_("The checks of this test"))
 
@@ -381,7 +381,7 @@ def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) ->
             st.code(remedy.value, language=None)
         if remedy.steps:
             if blocked:
-                st.markdown(f"**{_('What to do now')}**")
+                st.markdown("**" + _("What to do now") + "**")
             st.markdown("\n".join(f"{number}. {say(step)}" for number, step in enumerate(remedy.steps, start=1)))
         with st.container(horizontal=True):
             if remedy.link:
@@ -402,14 +402,14 @@ def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) ->
 def advice_list(workbench: Workbench, run: TestRun) -> None:
     advice = workbench.advice(run)
     if advice:
-        st.markdown(f"**{_('To make it better')}**")
+        st.markdown("**" + _("To make it better") + "**")
         st.markdown("\n".join(f"- {say(message)}" for message in advice))
 
 
 def thief_sentence(workbench: Workbench, run: TestRun) -> None:
     sentences = " ".join(say(message) for message in workbench.thief_view(run))
     if sentences:
-        st.markdown(f":material/visibility: **{_('If this key were stolen')}** · {sentences}")
+        st.markdown(":material/visibility: **" + _("If this key were stolen") + f"** · {sentences}")
 
 
 def result_tables(workbench: Workbench, run: TestRun) -> None:

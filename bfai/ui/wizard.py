@@ -381,7 +381,7 @@ def _echo_box(exchange: Exchange, echo: Echo) -> None:
         for spec in exchange.fields:
             if spec.name not in echo.found:
                 if echo.found:
-                    st.markdown(f":orange[:material/help:] {_('**{field}** not found', field=spec.label)}")
+                    st.markdown(":orange[:material/help:] " + _("**{field}** not found", field=spec.label))
                 continue
             if spec.name == "api_key" and echo.hint:
                 text = _("**{field}** `…{hint}`", field=spec.label, hint=echo.hint)
