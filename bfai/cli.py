@@ -118,7 +118,7 @@ def _target(exchange: str, market: str, region: str | None, environment: str) ->
         raise click.BadParameter(f"{adapter.name}: {', '.join(adapter.markets)}", param_hint="--market")
     if Environment(environment) not in adapter.environments:
         raise click.BadParameter(f"{adapter.name}: {', '.join(adapter.environments)}", param_hint="--environment")
-    if not adapter.serves(chosen, Market(market)):
+    if not adapter.serves(chosen, Market(market), Environment(environment)):
         raise click.BadParameter(f"{adapter.name} {chosen}: {market}", param_hint="--market")
     return Target(exchange=exchange, market=Market(market), region=chosen, environment=Environment(environment))
 

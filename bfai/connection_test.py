@@ -1,15 +1,14 @@
 """One connection test: what is asked, what each check concludes from it, and the verdict.
 
-Every call is independent of the others, so all go out at once and a healthy connection takes one round trip. Only a
-wrong
-clock needs a second one. The verdict is a pure function of the answers: `judge` can be run again when the trader
-confirms
-that withdrawal is off, without asking the exchange.
+Calls that do not depend on each other go out at once: a healthy connection takes one round trip, two where a call needs
+a value from another answer. Only a wrong clock needs one more. The verdict is a pure function of the answers: `judge`
+can be run again when the trader confirms that withdrawal is off, without asking the exchange.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +17,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bfai.diagnosis import KEY_CAUSES, diagnose, merge
-from bfai.exchanges.base import Answer, Call, Exchange, Role
+from bfai.exchanges.base import Answer, Call, Exchange, Role, merge_reports
 from bfai.i18n import N_
 from bfai.model import (
     ADVICE_CHECKS,
@@ -94,9 +93,9 @@ async def run_test(
     check
     as soon as its answers are there, in the order of completion. Credentials that cannot be a key are not sent at all.
     """
-    client = Client(
-        transport, exchange, target, credentials
-    )  # the first one of a process imports ccxt: not the test's time
+    credentials = exchange.normalise(credentials)
+    # The first client of a process imports ccxt: not the test's time.
+    client = Client(transport, exchange, target, credentials)
     started_at, began = utc_now(), time.perf_counter()
     facts = Facts(exchange, target, credentials, malformed=exchange.check_credentials(credentials))
     test = _Test(facts, client, confirmation, on_check)
@@ -165,77 +164,142 @@ class Facts:
     target: Target
     credentials: Credentials
     malformed: tuple[Message, ...] = ()
-    answers: dict[Role, Answer] = field(default_factory=dict[Role, Answer])
-    diagnoses: dict[Role, Diagnosis | None] = field(default_factory=dict[Role, Diagnosis | None])
+    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    diagnoses: dict[str, Diagnosis | None] = field(default_factory=dict[str, Diagnosis | None])
+    values: dict[str, str] = field(default_factory=dict[str, str])
     offset_ms: float | None = None
     offset_error_ms: float = 0.0
     clock_corrected: bool = False
     own_network_down: bool = False
-    _report: KeyReport | None = None
+    _reports: dict[str, KeyReport] = field(default_factory=dict[str, KeyReport])
 
     def take(self, call: Call, answer: Answer) -> None:
-        self.answers[call.role] = answer
-        self.diagnoses[call.role] = diagnose(answer, self.exchange, secrets=self.credentials.secrets())
-        if call.role is Role.KEY_INFO:
-            self._report = self._read_report(answer)
-
-    def latency(self, role: Role) -> float | None:
-        answer = self.answers.get(role)
-        return answer.latency_ms if answer else None
+        """Notes the answer to a call, in place of an earlier one to the same call."""
+        diagnosis = diagnose(answer, self.exchange, secrets=self.credentials.secrets())
+        self.answers[call.name], self.diagnoses[call.name] = answer, diagnosis
+        self._reports.pop(call.name, None)
+        if diagnosis is not None:
+            return
+        found = self.exchange.values(answer)
+        self.values.update({name: value for name, value in found.items() if _PLAIN_VALUE.fullmatch(value)})
+        if call.role is Role.KEY_INFO and answer.sent is not None:
+            report = self.exchange.read_report(
+                answer.json, received_at=answer.sent.at, api_key=self.credentials.api_key
+            )
+            if report is not None:
+                self._reports[call.name] = report
 
     def calls(self) -> tuple[Call, ...]:
-        return self.exchange.plan(self.target.market)
+        return self.exchange.plan(self.target.market, self.target.region, self.target.environment)
+
+    def heard(self, role: Role) -> list[tuple[Call, Answer, Diagnosis | None]]:
+        """The answers to the calls of this role, in the order in which the adapter declares them."""
+        return [
+            (call, self.answers[call.name], self._narrowed(call, self.diagnoses[call.name]))
+            for call in self.exchange.calls
+            if call.role is role and call.name in self.answers
+        ]
+
+    def answer(self, role: Role) -> Answer | None:
+        """The answer that counts for this role: the first successful one, else the first that is no other kind's."""
+        heard = self.heard(role)
+        good = [answer for _, answer, diagnosis in heard if diagnosis is None]
+        own = [answer for _, answer, _ in heard if not self.exchange.of_other_kind(answer)]
+        return next(iter((*good, *own, *(answer for _, answer, _ in heard))), None)
+
+    def problem(self, role: Role) -> Diagnosis | None:
+        """Why no call of this role succeeded, or None where one did or none was made."""
+        heard = self.heard(role)
+        if not heard or any(diagnosis is None for _, _, diagnosis in heard):
+            return None
+        own = [problem for _, answer, problem in heard if not self.exchange.of_other_kind(answer)]
+        problems = [problem for problem in own or [problem for _, _, problem in heard] if problem is not None]
+        return merge(problems)
+
+    def complete(self, role: Role) -> bool:
+        """Whether every planned call of this role has its answer."""
+        return all(call.name in self.answers for call in self.calls() if call.role is role)
+
+    def latency(self, role: Role) -> float | None:
+        answer = self.answer(role)
+        return answer.latency_ms if answer else None
 
     def signed(self) -> list[tuple[Call, Diagnosis | None]]:
-        """The judged answers of the signed calls so far."""
+        """The judged answers of the signed calls so far. A call for another kind of account says nothing."""
         return [
-            (call, self.diagnoses[call.role]) for call in self.calls() if call.signed and call.role in self.diagnoses
+            (call, self._narrowed(call, self.diagnoses[call.name]))
+            for call in self.exchange.calls
+            if call.signed and call.name in self.diagnoses and not self.exchange.of_other_kind(self.answers[call.name])
         ]
+
+    def _narrowed(self, call: Call, diagnosis: Diagnosis | None) -> Diagnosis | None:
+        """A refusal without a reason loses the reasons that the other answers rule out.
+
+        Where the exchange told about the key from here, key and address are fine; where clocks agree, it is not time.
+        """
+        if diagnosis is None or diagnosis.cause is not Cause.AMBIGUOUS:
+            return diagnosis
+        ruled_out: set[Cause] = set()
+        if self.offset_ms is not None and abs(self.offset_ms) - self.offset_error_ms < CLOCK_TOLERANCE_MS:
+            ruled_out.add(Cause.CLOCK_SKEW)
+        if self._reports and call.role is not Role.KEY_INFO:
+            ruled_out |= KEY_CAUSES - {Cause.ACCOUNT_RESTRICTED}
+        left = tuple(cause for cause in diagnosis.candidates if cause not in ruled_out)
+        if not left or left == diagnosis.candidates:
+            return diagnosis
+        cause = left[0] if len(left) == 1 else Cause.AMBIGUOUS
+        permission = call.right if cause is Cause.PERMISSION_MISSING and call.right is not Permission.WITHDRAW else None
+        return diagnosis.model_copy(update={"cause": cause, "candidates": left, "permission": permission})
 
     def unreachable(self) -> bool:
         """Whether nothing at all came back, so that it may be our own network."""
         return bool(self.answers) and all(answer.status is None for answer in self.answers.values())
 
     def report(self) -> KeyReport | None:
-        """The key's own report, or None where the key call gave none."""
-        return self._report
-
-    def _read_report(self, answer: Answer) -> KeyReport | None:
-        if self.diagnoses.get(Role.KEY_INFO) is not None or answer.sent is None:
-            return None
-        return self.exchange.read_report(answer.json, received_at=answer.sent.at, api_key=self.credentials.api_key)
+        """The key's own report, or None where no key call gave one."""
+        merged = merge_reports([self._reports[call.name] for call in self.exchange.calls if call.name in self._reports])
+        return self.exchange.with_counted_end(merged) if merged else None
 
     def probed_report(self) -> KeyReport:
-        """The key's own report, completed by what harmless calls proved."""
+        """The key's own report, completed by what harmless calls proved.
+
+        A probe for withdrawal only ever raises the alarm: its refusal is no better evidence than the report.
+        """
         report = self.report() or KeyReport()
+        probed = Grant(state=GrantState.GRANTED, evidence=Evidence.PROBED)
         for call, diagnosis in self.signed():
-            if call.right is None or report.state(call.right) is not GrantState.UNKNOWN:
+            if call.right is Permission.WITHDRAW and diagnosis is None:
+                if report.state(call.right) is not GrantState.GRANTED:
+                    report = report.with_grant(call.right, probed.model_copy(update={"words": (call.path,)}))
+                continue
+            if call.right in (None, Permission.WITHDRAW) or report.state(call.right) is not GrantState.UNKNOWN:
                 continue
             if diagnosis is None or self._proved(call):
-                report = report.with_grant(call.right, Grant(state=GrantState.GRANTED, evidence=Evidence.PROBED))
+                report = report.with_grant(call.right, probed)
             elif diagnosis.cause is Cause.PERMISSION_MISSING and call.role is Role.DRY_RUN:
                 report = report.with_grant(call.right, Grant(state=GrantState.DENIED, evidence=Evidence.PROBED))
-        account = self.answers.get(Role.ACCOUNT)
-        if report.account_id is None and account is not None and self.diagnoses.get(Role.ACCOUNT) is None:
-            uid = account.object.get("uid")
-            if isinstance(uid, (str, int)) and not isinstance(uid, bool):
-                report = report.model_copy(update={"account_id": str(uid)})
+        if report.account_id is None and "uid" in self.values:
+            report = report.model_copy(update={"account_id": self.values["uid"]})
         return report
 
     def _proved(self, call: Call) -> bool:
-        answer = self.answers[call.role]
+        answer = self.answers[call.name]
         return call.dry_run and answer.status is not None and self.exchange.dry_run_proves(answer)
 
     def dry_run_problem(self) -> Diagnosis | None:
-        """Why the dry-run order was refused, or None where it was let through."""
-        call = next((call for call in self.calls() if call.role is Role.DRY_RUN), None)
-        if call is None or self._proved(call):
-            return None
-        return self.diagnoses.get(Role.DRY_RUN)
+        """Why the dry-run order was refused, or None where it was let through or says nothing about the key."""
+        for call, answer, problem in self.heard(Role.DRY_RUN):
+            if problem is not None and not self._proved(call) and not self.exchange.dry_run_says_nothing(answer):
+                return problem
+        return None
+
+    def dry_run_passed(self) -> bool:
+        """Whether a dry-run order was let through."""
+        return any(problem is None or self._proved(call) for call, _, problem in self.heard(Role.DRY_RUN))
 
     def balances(self) -> dict[str, Decimal] | None:
-        answer = self.answers.get(Role.BALANCE)
-        if answer is None or self.diagnoses.get(Role.BALANCE) is not None:
+        answer = self.answer(Role.BALANCE)
+        if answer is None or self.problem(Role.BALANCE) is not None:
             return None
         return self.exchange.read_balances(self.target.market, answer)
 
@@ -268,23 +332,34 @@ class _Test:
         self._planned = {call.role for call in facts.calls()}
 
     async def ask_all(self) -> None:
-        await self._ask(self.facts.calls())
+        """Every planned call: at once what needs nothing, then what needs a value from an answer."""
+        while ready := [call for call in self.facts.calls() if self._is_ready(call)]:
+            await self._ask(ready)
+        problem = self.facts.problem(Role.KEY_INFO)
+        if problem is not None and problem.cause is Cause.AMBIGUOUS:
+            await self._ask(self.facts.exchange.second_opinions(self.facts.target))
+
+    def _is_ready(self, call: Call) -> bool:
+        return call.name not in self.facts.answers and call.needs <= self.facts.values.keys()
 
     async def ask_again_with_exchange_time(self) -> None:
         """Once more, with the exchange's clock instead of ours, whatever was refused for its time."""
         self.client.clock_offset_ms = self.facts.offset_ms or 0.0
         self.facts.clock_corrected = True
-        refused = [
-            call
-            for call in self.facts.calls()
-            if (diagnosis := self.facts.diagnoses.get(call.role)) is not None and diagnosis.cause is Cause.CLOCK_SKEW
-        ]
-        await self._ask(refused)
+        await self._ask([call for call, diagnosis in self.facts.signed() if self._is_about_time(diagnosis)])
+        await self.ask_all()
 
     def clock_is_refused(self) -> bool:
-        """Whether the exchange refused our time and told us its own."""
+        """Whether the exchange refused our time, or may have, and told us its own."""
         return self.facts.offset_ms is not None and any(
-            diagnosis is not None and diagnosis.cause is Cause.CLOCK_SKEW for _, diagnosis in self.facts.signed()
+            self._is_about_time(diagnosis) for _, diagnosis in self.facts.signed()
+        )
+
+    def _is_about_time(self, diagnosis: Diagnosis | None) -> bool:
+        """Also where the time is one of several causes: what agreeing clocks rule out is gone by then."""
+        return diagnosis is not None and (
+            diagnosis.cause is Cause.CLOCK_SKEW
+            or (diagnosis.cause is Cause.AMBIGUOUS and Cause.CLOCK_SKEW in diagnosis.candidates)
         )
 
     async def _ask(self, calls: Iterable[Call]) -> None:
@@ -292,6 +367,7 @@ class _Test:
             began = time.time() * 1000
             answer = await self.client.ask(call)
             self.facts.take(call, answer)
+            self.client.values.update(self.facts.values)
             if call.role is Role.TIME:
                 self._measure_clock(answer, began, time.time() * 1000)
             self._tell(self._concluded())
@@ -299,7 +375,7 @@ class _Test:
         await asyncio.gather(*(one(call) for call in calls))
 
     def _measure_clock(self, answer: Answer, began: float, ended: float) -> None:
-        server = self.facts.exchange.server_time_ms(answer) if self.facts.diagnoses[Role.TIME] is None else None
+        server = self.facts.exchange.server_time_ms(answer) if self.facts.problem(Role.TIME) is None else None
         if server is not None:
             self.facts.offset_ms = server - (began + ended) / 2
             self.facts.offset_error_ms = (ended - began) / 2  # the answer was made at some moment between the two
@@ -308,13 +384,14 @@ class _Test:
         """The checks whose answers are there and good, so that no later answer changes what they say."""
         if self._on_check is None or self.facts.offset_ms is None:
             return []
-        if Role.KEY_INFO not in self.facts.answers or self.facts.diagnoses[Role.KEY_INFO] is not None:
+        if not self.facts.complete(Role.KEY_INFO) or self.facts.report() is None:
             return [CheckName.REACH]
-        arrived = self.facts.answers.keys()
+        arrived = {role for role in self._planned if self.facts.complete(role)}
+        waiting = self._planned & {Role.ACCOUNT, Role.PROBE}
         return [
             name
             for name in expected_checks(self.facts.target.market)
-            if (_NEEDS.get(name, frozenset()) & self._planned) <= arrived
+            if (_NEEDS.get(name, waiting) & self._planned) <= arrived
         ]
 
     def tell_rest(self) -> None:
@@ -336,7 +413,8 @@ async def _anyone_answers(transport: Transport, others: Iterable[Exchange], targ
     """
 
     async def asks(exchange: Exchange) -> bool:
-        client = Client(transport, exchange, Target(exchange=exchange.id, egress_proxy=target.egress_proxy))
+        elsewhere = Target(exchange=exchange.id, region=exchange.regions[0].id, egress_proxy=target.egress_proxy)
+        client = Client(transport, exchange, elsewhere)
         call = next(call for call in exchange.calls if call.role is Role.TIME)
         return (await client.ask(call)).status is not None
 
@@ -444,10 +522,9 @@ class _Judge:
 
     def _reach(self) -> Judged:
         name, latency = CheckName.REACH, self.facts.latency(Role.TIME)
-        diagnosis = self.facts.diagnoses.get(Role.TIME)
-        host = self.exchange.region(self.facts.target.region).hosts.get(
-            "spot" if self.facts.target.market is Market.SPOT else "futures", ""
-        )
+        diagnosis = self.facts.problem(Role.TIME)
+        site = self.exchange.site(self.facts.target.region, self.facts.target.environment)
+        host = next((site.hosts[call.host] for call in self.facts.calls() if call.role is Role.TIME), "")
         if self.facts.malformed:
             return _skipped(name, N_("skipped, nothing was asked"))
         if diagnosis is None and self.facts.offset_ms is not None:
@@ -482,11 +559,11 @@ class _Judge:
             malformed = Diagnosis(cause=Cause.MALFORMED_CREDENTIALS, candidates=(Cause.MALFORMED_CREDENTIALS,))
             problem = self.facts.malformed[0]
             return _failed(name, None, malformed, problem.text, **problem.params)
-        answer = self.facts.answers.get(Role.KEY_INFO)
-        key_info_ok = answer is not None and self.facts.diagnoses.get(Role.KEY_INFO) is None
-        cause = self.exchange.report_cause(answer.json) if answer is not None and key_info_ok else None
-        if cause is not None:
-            return _failed(name, latency, Diagnosis(cause=cause, candidates=(cause,)))
+        for role in (Role.KEY_INFO, Role.ACCOUNT):
+            for _, answer, problem in self.facts.heard(role):
+                cause = self.exchange.state_cause(answer.json) if problem is None else None
+                if cause is not None:
+                    return _failed(name, answer.latency_ms, Diagnosis(cause=cause, candidates=(cause,)))
         judged = self.facts.signed()
         if not judged:
             return _skipped(name, N_("skipped, nothing was asked"))
@@ -504,7 +581,7 @@ class _Judge:
         name, latency = CheckName.PERMISSIONS, self.facts.latency(Role.KEY_INFO)
         if self._key_failed() and self.facts.report() is None:
             return _skipped(name, N_("skipped, needs the key"))
-        diagnosis = self.facts.diagnoses.get(Role.KEY_INFO)
+        diagnosis = self.facts.problem(Role.KEY_INFO)
         if diagnosis is not None and diagnosis.cause in _WAITING:
             return _failed(name, latency, diagnosis)
         report = self.facts.report()
@@ -528,9 +605,10 @@ class _Judge:
             )
         match self.report.state(Permission.WITHDRAW):
             case GrantState.DENIED:
-                return _passed(
-                    name, None, N_("{exchange} does not list the right to withdraw"), exchange=self.exchange.name
-                )
+                text = N_("{exchange} does not list the right to withdraw")
+                if self.report.grant(Permission.WITHDRAW).words:
+                    text = N_("{exchange} says that the key cannot withdraw")
+                return _passed(name, None, text, exchange=self.exchange.name)
             case GrantState.GRANTED:
                 diagnosis = Diagnosis(cause=Cause.WITHDRAW_ENABLED, candidates=(Cause.WITHDRAW_ENABLED,))
                 words = ", ".join(self.report.grant(Permission.WITHDRAW).words)
@@ -554,7 +632,7 @@ class _Judge:
         name, latency = CheckName.BALANCE, self.facts.latency(Role.BALANCE)
         if self._key_failed():
             return _skipped(name, N_("skipped, needs the key"))
-        diagnosis = self.facts.diagnoses.get(Role.BALANCE)
+        diagnosis = self.facts.problem(Role.BALANCE)
         if diagnosis is not None:
             return _failed(name, latency, self._wanted(diagnosis))
         balances = self.facts.balances()
@@ -566,17 +644,17 @@ class _Judge:
 
     def _status(self) -> Judged:
         name, latency = CheckName.STATUS, self.facts.latency(Role.ORDERS)
-        service = self.facts.answers.get(Role.SERVICE)
+        service = self.facts.answer(Role.SERVICE)
         if service is not None and self.exchange.service_open(service) is False:
             closed = Diagnosis(cause=Cause.EXCHANGE_UNAVAILABLE, candidates=(Cause.EXCHANGE_UNAVAILABLE,))
             text = N_("{exchange} says that trading is closed now")
             return _failed(name, self.facts.latency(Role.SERVICE), closed, text, exchange=self.exchange.name)
         if self._key_failed():
             return _skipped(name, N_("skipped, needs the key"))
-        diagnosis = self.facts.diagnoses.get(Role.ORDERS)
+        diagnosis = self.facts.problem(Role.ORDERS)
         if diagnosis is not None:
             return _failed(name, latency, self._wanted(diagnosis))
-        answer = self.facts.answers.get(Role.ORDERS)
+        answer = self.facts.answer(Role.ORDERS)
         count = self.exchange.read_orders(self.facts.target.market, answer) if answer is not None else None
         if count is None:
             return _failed(name, latency, _UNEXPECTED)
@@ -607,7 +685,7 @@ class _Judge:
         if problem is not None:
             self.advice.append(Advice.RIGHT_UNKNOWN)
             return _warned(name, latency, N_("the dry-run order got an answer that no document describes"))
-        if Role.DRY_RUN in self.facts.answers:
+        if self.facts.dry_run_passed():
             return _passed(name, latency, N_("a dry-run order was let through; none was placed"))
         if state is GrantState.GRANTED:
             return _passed(name, None, N_("{exchange} lists the right to trade"), exchange=self.exchange.name)
@@ -667,6 +745,8 @@ class _Judge:
         if self._key_failed():
             return _skipped(name, N_("skipped, needs the key"))
         granted = {right for right in Permission if self.report.state(right) is GrantState.GRANTED}
+        bound = granted & self.exchange.inseparable(self._trade_right(), self.report.words)
+        granted -= bound
         surplus: list[Advice] = []
         if Permission.TRANSFER in granted:
             surplus.append(Advice.TRANSFER_ALLOWED)
@@ -679,6 +759,9 @@ class _Judge:
         self.advice.extend(surplus)
         if surplus:
             return _warned(name, None, N_("rights that are not needed: {count}"), count=len(surplus))
+        if bound:
+            text = N_("{exchange} cannot part the right to trade here from other rights")
+            return _passed(name, None, text, exchange=self.exchange.name)
         return _passed(name, None, N_("no right that is not needed"))
 
     def _sub_account(self) -> Judged:
@@ -696,6 +779,8 @@ _WAITING = frozenset(
 _UNEXPECTED = Diagnosis(
     cause=Cause.UNEXPECTED_RESPONSE, candidates=(Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE)
 )
+
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 _FAILURES: Mapping[Cause, str] = {
     Cause.INVALID_KEY: N_("refused: the key is not known"),

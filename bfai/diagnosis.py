@@ -122,6 +122,7 @@ def diagnose(answer: Answer, exchange: Exchange | None = None, *, secrets: Itera
 
 
 _BELOW_HTTP: Mapping[str, tuple[Cause, ...]] = {
+    "unsigned": (Cause.MALFORMED_CREDENTIALS, Cause.INVALID_SECRET),
     "proxy": (Cause.LOCAL_NETWORK,),
     "tls": (Cause.LOCAL_NETWORK, Cause.EXCHANGE_UNAVAILABLE),
     "truncated": (Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK),
@@ -213,9 +214,17 @@ def merge(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
         cause for cause in most_definite.candidates if all(cause in diagnosis.candidates for diagnosis in about_key)
     )
     if not common or common == most_definite.candidates:
-        return most_definite
+        return _with_address(most_definite, diagnoses)
     cause = most_definite.cause if most_definite.cause in common else common[0]
-    return most_definite.model_copy(update={"cause": cause, "candidates": common})
+    if most_definite.cause is Cause.AMBIGUOUS and len(common) > 1:
+        cause = Cause.AMBIGUOUS
+    return _with_address(most_definite.model_copy(update={"cause": cause, "candidates": common}), diagnoses)
+
+
+def _with_address(chosen: Diagnosis, all_of_them: Sequence[Diagnosis]) -> Diagnosis:
+    """One call may tell the address that the exchange saw while another refuses without a word."""
+    seen = chosen.seen_ip or next((diagnosis.seen_ip for diagnosis in all_of_them if diagnosis.seen_ip), None)
+    return chosen if seen == chosen.seen_ip else chosen.model_copy(update={"seen_ip": seen})
 
 
 # -- pasted text -------------------------------------------------------------------------------------------------------
@@ -236,12 +245,32 @@ _NO_ANSWER = re.compile(
 
 
 def recognise(text: str, exchanges: Iterable[Exchange]) -> Exchange | None:
-    """The exchange that a pasted text speaks of, by its hosts, its ccxt name or its header names."""
-    for exchange in exchanges:
-        hosts = {host for region in exchange.regions for host in region.hosts.values()}
-        if any(host in text for host in hosts) or re.search(exchange.host_pattern, text, re.IGNORECASE):
-            return exchange
+    """The exchange that a pasted text speaks of: by its hosts, its names and headers, or the shape of its JSON.
+
+    Where several are named, the one that is named first.
+    """
+    known = list(exchanges)
+    for find in (_host_in, _name_in, _shape_in):
+        found = [(place, exchange) for exchange in known if (place := find(text, exchange)) is not None]
+        if found:
+            return min(found, key=lambda pair: pair[0])[1]
     return None
+
+
+def _host_in(text: str, exchange: Exchange) -> int | None:
+    sites = (*exchange.regions, *exchange.tests.values())
+    places = [text.find(host) for site in sites for host in site.hosts.values()]
+    return min((place for place in places if place >= 0), default=None)
+
+
+def _name_in(text: str, exchange: Exchange) -> int | None:
+    match = re.search(exchange.host_pattern, text, re.IGNORECASE)
+    return match.start() if match else None
+
+
+def _shape_in(text: str, exchange: Exchange) -> int | None:
+    match = re.search(exchange.body_pattern, text)
+    return match.start() if match else None
 
 
 def answer_from_text(text: str, *, status: int | None = None, role: str = "any") -> Answer:
@@ -569,7 +598,7 @@ def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: Key
         )
     elif diagnosis.permission is Permission.READ:
         boxes = tuple(
-            right.box for right in exchange.rights if right.grants is Permission.READ and market in right.needed_for
+            right.box for right in exchange.rights if Permission.READ in right.grants and market in right.needed_for
         )
     return ", ".join(f"“{box}”" for box in boxes)
 

@@ -18,7 +18,7 @@ def report(run: TestRun, exchange: Exchange, translator: Translator, *, name: st
     """The run as a JSON object. Times are ISO 8601 in UTC, durations milliseconds; `name` is None for an unstored
     key.
     """
-    rule = exchange.guide.expiry_rule
+    rule = exchange.expiry_rule
     key = run.key_report or KeyReport()
     return {
         "format": FORMAT,

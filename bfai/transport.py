@@ -205,7 +205,9 @@ class Client:
         clock_offset_ms: float = 0.0,
     ) -> None:
         self.exchange = exchange
-        self.region: Region = exchange.region(target.region)
+        self.site: Region = exchange.site(target.region, target.environment)
+        self.values: dict[str, str] = {}
+        """What other answers of the same test gave, for calls that need it."""
         self.clock_offset_ms = clock_offset_ms
         self.receipt: list[Sent] = []
         self._transport = transport
@@ -215,13 +217,12 @@ class Client:
         signer = copy.copy(_prototype(exchange.ccxt_id))
         signer.options = dict(signer.options)
         signer.milliseconds = self._milliseconds
+        signer.seconds = lambda: self._milliseconds() // 1000
         if credentials is not None:
-            signer.apiKey, signer.secret, signer.password = (
-                credentials.api_key,
-                credentials.secret,
-                credentials.passphrase or "",
-            )
+            sent = exchange.normalise(credentials)
+            signer.apiKey, signer.secret, signer.password = sent.api_key, sent.secret, sent.passphrase or ""
         signer.request = self._only_sign
+        exchange.prepare_signer(signer, self.site)
         self._signer = signer
 
     def _only_sign(self, path: str, api: Any, method: str, params: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -238,7 +239,7 @@ class Client:
         """Sends one declared call. Never raises for anything that the network or the exchange does."""
         if call not in self.exchange.calls:
             raise UndeclaredRequest(f"{call.method} {call.path} is not declared by {self.exchange.id}")
-        host = self.region.hosts[call.host]
+        host = self.site.hosts[call.host]
         limit = self.exchange.limits[call.pool]
         counted_by = self._account if limit.by == "account" else (self._proxy or "direct")
         counted = f"{host}{call.path}" if limit.each else call.pool
@@ -247,7 +248,12 @@ class Client:
         silence = self._transport.limiter.closed_for(silence_key)
         if silence > 0:
             return Answer(role=call.role, status=429, headers={"Retry-After": f"{silence:.0f}"}, call=call)
-        url, headers, body = self._sign(call, host)
+        try:
+            url, headers, body = self._sign(call, host)
+        except UndeclaredRequest:
+            raise
+        except Exception as error:  # ccxt and cryptography raise many kinds for a secret that is no key
+            return Answer(role=call.role, transport_error="unsigned", error_text=type(error).__name__, call=call)
         at, began = utc_now(), time.perf_counter()
         answer = await self._transport.fetch(call.method, url, headers, body, self._proxy)
         latency = (time.perf_counter() - began) * 1000
@@ -278,25 +284,25 @@ class Client:
 
     def _sign(self, call: Call, host: str) -> tuple[URL, dict[str, str], str | None]:
         if not call.implicit:
-            return URL(f"https://{host}{call.path}"), dict(self.region.headers), None
-        params = {name: self._fill(value) for name, value in call.params.items()}
+            return URL(f"https://{host}{call.path}"), dict(self.site.headers), None
+        path, params = self._fill(call.path), {name: self._fill(value) for name, value in call.params.items()}
         signed: dict[str, Any] = getattr(self._signer, call.implicit)(params)
         parts = urlsplit(str(signed["url"]))
-        if (signed["method"], parts.scheme, parts.path) != (call.method, "https", call.path):
+        if (signed["method"], parts.scheme, parts.path) != (call.method, "https", path):
             raise UndeclaredRequest(f"ccxt would send {signed['method']} {parts.path} for {call.method} {call.path}")
         url = URL(f"https://{host}{parts.path}{'?' + parts.query if parts.query else ''}", encoded=True)
         given: dict[str, Any] = signed.get("headers") or {}
         headers = {name: str(value) for name, value in given.items()}
-        return url, {**headers, **self.region.headers}, signed.get("body")
+        return url, {**headers, **self.site.headers}, signed.get("body")
 
-    def _fill(self, value: str | int) -> str | int:
-        match value:
-            case "{api_key}":
-                return self._credentials.api_key if self._credentials else ""
-            case "{nonce}":
-                return uuid.uuid4().hex
-            case _:
-                return value
+    def _fill(self, value: Any) -> Any:
+        """A declared parameter or path with its placeholders filled in."""
+        if not isinstance(value, str) or "{" not in value:
+            return value
+        key = self._credentials.api_key if self._credentials else ""
+        for name, filling in (*self.values.items(), ("api_key", key), ("nonce", uuid.uuid4().hex)):
+            value = value.replace(f"{{{name}}}", filling)
+        return value
 
 
 # -- the session -------------------------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
     if report.expiry_evidence is ExpiryEvidence.FIELD:
         evidence = Message(text=N_("{exchange} says that the key does not end"), params={"exchange": name})
         return RightRow(None, label, GrantState.DENIED, Message(text=N_("none")), evidence)
-    rule = exchange.guide.expiry_rule
+    rule = exchange.expiry_rule
     open_to_any = report.ip_restriction.state is not GrantState.GRANTED
     evidence = Message(text=rule) if rule and open_to_any else Message(text=N_("no end date told"))
     return RightRow(None, label, GrantState.UNKNOWN, Message(text=N_("not told")), evidence)

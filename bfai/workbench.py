@@ -589,7 +589,7 @@ class Workbench:
         Raises BfaiError for a market that the region does not have.
         """
         exchange = get_exchange(target.exchange)
-        if not exchange.serves(target.region, target.market):
+        if not exchange.serves(target.region, target.market, target.environment):
             text = N_("{region} does not offer this market. Choose another market, or another region.")
             raise BfaiError(Message(text=text, params={"region": exchange.region(target.region).name}))
         return target.model_copy(update={"environment": Environment.SIMULATOR}) if self.mode is Mode.DEMO else target

@@ -166,10 +166,12 @@ def test_mexc_no_end_is_told_apart_from_an_unknown_one() -> None:
 
 def test_mexc_counts_by_its_rule_where_no_days_are_told() -> None:
     """Without a linked address a key ends 90 days after it was made."""
-    by_rule = mexc_report(remainingValidity=..., ipWhiteList="")
+    mexc = get_exchange("mexc")
+    by_rule = mexc.with_counted_end(mexc_report(remainingValidity=..., ipWhiteList=""))
     assert by_rule.expires_at == datetime(2026, 12, 13, 18, 53, 36, tzinfo=UTC)
     assert by_rule.expiry_evidence is ExpiryEvidence.RULE
-    assert mexc_report(remainingValidity=...).expires_at is None, "bound to an address it does not end"
+    bound = mexc.with_counted_end(mexc_report(remainingValidity=..., ipWhiteList="203.0.113.7"))
+    assert bound.expires_at is None, "bound to an address it does not end"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_mexc_counts_by_its_rule_where_no_days_are_told() -> None:
     ],
 )
 def test_mexc_report_names_a_dead_key(fields: dict[str, Any], cause: Cause | None) -> None:
-    assert get_exchange("mexc").report_cause({**MEXC_REPORT, **fields}) is cause
+    assert get_exchange("mexc").state_cause({**MEXC_REPORT, **fields}) is cause
 
 
 def test_a_report_on_another_key_is_none() -> None:

@@ -12,11 +12,12 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from bfai.i18n import N_
@@ -25,6 +26,7 @@ from bfai.model import (
     Credentials,
     Environment,
     Evidence,
+    ExpiryEvidence,
     Grant,
     GrantState,
     IpRestriction,
@@ -33,6 +35,7 @@ from bfai.model import (
     Message,
     Permission,
     Sent,
+    Target,
 )
 
 
@@ -47,6 +50,12 @@ class Role(StrEnum):
     ORDERS = "orders"
     DRY_RUN = "order_test"
     ADDRESS = "own_address"
+    PROBE = "withdraw_probe"
+    SECOND_OPINION = "second_opinion"
+
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_OWN_VALUES = frozenset({"api_key", "nonce"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +75,13 @@ class Limit:
 class Call:
     """One request that an adapter may make. Anything not declared as a `Call` is refused by the transport.
 
-    `host` is a logical name that the region resolves. `implicit` is the ccxt method whose signing rules apply; empty
-    for a public call that ccxt does not know, which is sent as it stands. `in_test` is False for a call that no test
-    makes. `right` is the permission that gates the call and `word` the exchange's own name of it. The call costs
-    `weight` of the exchange's `limits[pool]`.
+    `host` is a logical name that the site resolves; where a site has no such host, the call is not made there.
+    `implicit` is the ccxt method whose signing rules apply; empty for a public call that ccxt does not know, which is
+    sent as it stands. `in_test` is False for a call that no test makes. `right` is the permission that gates the call
+    and `word` the exchange's own name of it. The call costs `weight` of the exchange's `limits[pool]`.
+
+    `{api_key}` and `{nonce}` in a parameter are filled in; any other `{name}`, in `path` or a parameter, is a value
+    that another answer of the same test gives (`Exchange.values`), and the call waits for it.
     """
 
     role: Role
@@ -79,7 +91,7 @@ class Call:
     implicit: str
     purpose: str
     market: Market | None = None
-    params: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     signed: bool = True
     right: Permission | None = None
     word: str | None = None
@@ -93,6 +105,17 @@ class Call:
             raise ValueError(f"{self.method} {self.path}: only a public call without parameters goes without ccxt")
         if self.method != "GET" and not self.dry_run:
             raise ValueError(f"{self.method} {self.path}: only documented dry-run orders may be other than GET")
+
+    @property
+    def name(self) -> str:
+        """Tells the calls of one plan apart."""
+        return f"{self.host} {self.path}"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The values of other answers that must be known before this call can be made."""
+        texts = (self.path, *(value for value in self.params.values() if isinstance(value, str)))
+        return frozenset(name for text in texts for name in _PLACEHOLDER.findall(text)) - _OWN_VALUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +195,15 @@ class Tick(StrEnum):
 class Right:
     """One box of the exchange's key page. `word` is how its key report spells it, `box` how its page words it.
 
-    `grants` is what it allows of the permissions this project tells apart; None for a right of no consequence to a bot.
+    `grants` is what it allows of the permissions this project tells apart: none for a right of no consequence to a bot,
+    several where the exchange cannot part them.
     `escalation` is a message id that says how such a key can reach beyond what the boxes promise, and `exposes` is True
     where a thief could lift the key's own limits with it.
     """
 
     word: str
     box: str
-    grants: Permission | None
+    grants: tuple[Permission, ...] = ()
     needed_for: tuple[Market, ...] = ()
     aliases: tuple[str, ...] = ()
     escalation: str | None = None
@@ -187,39 +211,78 @@ class Right:
     shown: bool = True
 
     def tick(self, market: Market) -> Tick:
-        if self.grants is Permission.WITHDRAW:
+        if Permission.WITHDRAW in self.grants:
             return Tick.NEVER
         return Tick.NEEDED if market in self.needed_for else Tick.EMPTY
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One credential: its name, what the exchange calls it, and the form that it usually has."""
+    """One credential: its name, what the exchange calls it, and the form that it usually has.
+
+    `pem` is True where it may be a private key of several lines.
+    """
 
     name: str
     label: str
     pattern: str
     shape: str
+    pem: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
+    """A legal entity of an exchange with keys of its own: its hosts by logical name, and the markets that it serves."""
+
     id: str
     name: str
     hosts: Mapping[str, str]
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    markets: tuple[Market, ...] = (Market.SPOT, Market.FUTURES)
+
+
+class CountedFrom(StrEnum):
+    CREATION = "creation"
+    LAST_USE = "last_use"
+    PASSWORD_CHANGE = "password_change"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryRule:
+    """How keys end there although nobody ends them: `days` after what it is `counted` from.
+
+    `only_open`: only keys that are bound to no address. `rights`: only keys with one of these; empty for all. `text` is
+    a message id, `source` where the fact is from.
+    """
+
+    days: int
+    counted: CountedFrom
+    text: str
+    source: str
+    only_open: bool = True
+    rights: tuple[Permission, ...] = ()
+
+    def concerns(self, report: KeyReport) -> bool:
+        """Whether a key with this report may end by this rule. What is not told counts as possible."""
+        if self.only_open and report.ip_restriction.state is GrantState.GRANTED:
+            return False
+        return not self.rights or any(report.state(right) is not GrantState.DENIED for right in self.rights)
+
+    def end(self, report: KeyReport, last_use: datetime | None) -> datetime | None:
+        """When the key ends as far as it is known; None where the rule does not concern it or nothing tells."""
+        since = {CountedFrom.CREATION: report.created_at, CountedFrom.LAST_USE: last_use}.get(self.counted)
+        return since + timedelta(days=self.days) if since is not None and self.concerns(report) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """What the trader must know to make a key there. Texts are message ids."""
+    """What the trader must know to make a key there. Texts are message ids. `max_ips` is None where nobody tells."""
 
     key_page: str
     steps: tuple[str, ...]
     ip_step: str
     shown_once: str
-    expiry_rule: str | None
-    max_ips: int
+    max_ips: int | None
     sub_accounts: str
 
 
@@ -231,15 +294,21 @@ class Exchange(ABC):
     ccxt_id: str
     fields: tuple[Field, ...]
     regions: tuple[Region, ...]
-    environments: tuple[Environment, ...] = (Environment.LIVE, Environment.SIMULATOR)
+    tests: Mapping[Environment, Region] = MappingProxyType({})
+    """Testnet and demo: hosts (empty: the live ones) and headers instead of the region's."""
     markets: tuple[Market, ...] = (Market.SPOT, Market.FUTURES)
     calls: tuple[Call, ...]
     limits: Mapping[str, Limit]
     rights: tuple[Right, ...]
     error_rules: tuple[ErrorRule, ...]
     guide: Guide
+    expiry_rules: tuple[ExpiryRule, ...] = ()
     host_pattern: str
-    reports_rights: bool = True
+    """Finds the exchange in a pasted text: its hosts, names and headers."""
+    body_pattern: str = r"(?!)"
+    """Finds it by the shape of its JSON, where that is its own."""
+    confirmed_live: str | None = None
+    """The day on which its key report was last seen live in the documented shape."""
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
@@ -249,21 +318,62 @@ class Exchange(ABC):
                 return region
         raise KeyError(region_id)
 
-    def serves(self, region_id: str, market: Market) -> bool:
-        """Whether this market can be tested in this region: KuCoin EU, for one, has no futures."""
-        hosts = self.region(region_id).hosts
-        return market in self.markets and all(call.host in hosts for call in self.plan(market))
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        return (Environment.LIVE, *self.tests, Environment.SIMULATOR)
 
-    def plan(self, market: Market) -> tuple[Call, ...]:
-        """The calls of one test for this market, all independent of each other."""
-        return tuple(call for call in self.calls if call.in_test and call.market in (None, market))
+    def site(self, region_id: str, environment: Environment = Environment.LIVE) -> Region:
+        """The hosts and headers of a region, or of its testnet or demo. Raises KeyError for what does not exist."""
+        region = self.region(region_id)
+        test = self.tests.get(environment)
+        if test is None:
+            return region
+        return replace(
+            region,
+            hosts=test.hosts or region.hosts,
+            headers={**region.headers, **test.headers},
+            markets=tuple(market for market in region.markets if market in test.markets),
+        )
+
+    def serves(self, region_id: str, market: Market, environment: Environment = Environment.LIVE) -> bool:
+        """Whether this market can be tested there: KuCoin EU, for one, has no futures, and no region but the first has
+        a testnet with hosts of its own.
+        """
+        test = self.tests.get(environment)
+        if test is not None and test.hosts and region_id != self.regions[0].id:
+            return False
+        return market in self.markets and market in self.site(region_id, environment).markets
+
+    def plan(
+        self, market: Market, region_id: str | None = None, environment: Environment = Environment.LIVE
+    ) -> tuple[Call, ...]:
+        """The calls of one test for this market there (in the first region if none is named)."""
+        hosts = self.site(region_id or self.regions[0].id, environment).hosts
+        return tuple(
+            call for call in self.calls if call.in_test and call.market in (None, market) and call.host in hosts
+        )
+
+    def second_opinions(self, target: Target) -> tuple[Call, ...]:
+        """Calls that may tell more where the key call was refused without a reason."""
+        hosts = self.site(target.region, target.environment).hosts
+        return tuple(call for call in self.calls if call.role is Role.SECOND_OPINION and call.host in hosts)
+
+    def inseparable(self, right: Permission, words: Sequence[str]) -> set[Permission]:
+        """What each of these words that gives this right gives as well: nobody can take it away alone."""
+        giving = [set(known.grants) for word in words if (known := self.right(word)) and right in known.grants]
+        return set[Permission]().union(*giving) - {right}
+
+    @property
+    def expiry_rule(self) -> str | None:
+        """The message id of the rule by which most of its keys end, or None where none is documented."""
+        return self.expiry_rules[0].text if self.expiry_rules else None
 
     def right(self, word: str) -> Right | None:
         return self._rights_by_word.get(word.strip().upper())
 
     def boxes(self, permission: Permission) -> tuple[str, ...]:
         """The exchange's own names of the boxes that give this permission."""
-        return tuple(dict.fromkeys(right.box for right in self.rights if right.grants is permission))
+        return tuple(dict.fromkeys(right.box for right in self.rights if permission in right.grants))
 
     @cached_property
     def _rights_by_word(self) -> dict[str, Right]:
@@ -303,6 +413,19 @@ class Exchange(ABC):
         A report that names another key than `api_key` is none.
         """
 
+    def with_counted_end(self, report: KeyReport) -> KeyReport:
+        """The report with the end that a documented rule gives, where the exchange itself tells none.
+
+        Where nobody tells whether the key is bound to addresses, the rule is shown elsewhere and not counted.
+        """
+        told = report.expires_at is not None or report.expiry_evidence is not ExpiryEvidence.NONE
+        if told or report.ip_restriction.state is GrantState.UNKNOWN:
+            return report
+        rules = (rule for rule in self.expiry_rules if rule.counted is CountedFrom.CREATION)
+        end = next((end for rule in rules if (end := rule.end(report, None)) is not None), None)
+        update = {"expires_at": end, "expiry_evidence": ExpiryEvidence.RULE}
+        return report.model_copy(update=update) if end is not None else report
+
     @abstractmethod
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
         """Free balances above zero by asset, or None where the answer is not the documented shape."""
@@ -325,11 +448,42 @@ class Exchange(ABC):
         """
         return False
 
-    def report_cause(self, body: object) -> Cause | None:
-        """A cause that the key report itself names: deleted, frozen, expired."""
+    def dry_run_says_nothing(self, answer: Answer) -> bool:
+        """Whether a refused dry-run order tells nothing about the key: OKX offers it in some account modes only."""
+        return False
+
+    def state_cause(self, body: object) -> Cause | None:
+        """A cause that the answer to the key-info or account call names itself: deleted, frozen, expired."""
         return None
 
+    def values(self, answer: Answer) -> Mapping[str, str]:
+        """Values in a successful answer that other calls of the test need; `uid` is the account's number."""
+        return {}
+
+    def of_other_kind(self, answer: Answer) -> bool:
+        """Whether a refusal says no more than that the call is for another kind of account (Bitget has two).
+
+        Such a call does not count where another of the same role succeeded.
+        """
+        return False
+
+    def prepare_signer(self, signer: Any, site: Region) -> None:
+        """Tells ccxt's instance what it must know before it signs, such as a host that is part of the signed text."""
+        del signer, site
+
     # -- pasted credentials --------------------------------------------------------------------------------------------
+
+    def normalise(self, credentials: Credentials) -> Credentials:
+        """The credentials as they are sent and stored: private keys with real line ends, without quotes."""
+        return Credentials.from_fields(
+            {
+                name: normalise_pem(value) if self._may_be_pem(name) and "-----BEGIN" in value else value
+                for name, value in credentials.fields().items()
+            }
+        )
+
+    def _may_be_pem(self, name: str) -> bool:
+        return any(spec.pem for spec in self.fields if spec.name == name)
 
     def check_credentials(self, credentials: Credentials) -> tuple[Message, ...]:
         """What is visibly wrong with these credentials, before any call."""
@@ -339,6 +493,8 @@ class Exchange(ABC):
             value = values.get(spec.name, "")
             if not value:
                 problems.append(Message(text=N_("{field} is empty."), params={"field": spec.label}))
+            elif spec.pem and "-----BEGIN" in value:
+                problems.extend(pem_problems(spec, value))
             elif not value.isascii() or not value.isprintable() or " " in value:
                 problems.append(
                     Message(
@@ -358,7 +514,9 @@ class Exchange(ABC):
                 params={"field": spec.label, "exchange": self.name, "shape": spec.shape},
             )
             for spec in self.fields
-            if values.get(spec.name) and not re.fullmatch(spec.pattern, values[spec.name])
+            if values.get(spec.name)
+            and not (spec.pem and "-----BEGIN" in values[spec.name])
+            and not re.fullmatch(spec.pattern, values[spec.name])
         )
 
     def _swapped(self, values: Mapping[str, str]) -> Sequence[Message]:
@@ -388,10 +546,10 @@ def grants_from_words(exchange: Exchange, words: Sequence[str], *, whole: bool) 
     known = [(word, exchange.right(word)) for word in words]
     unknown = tuple(word for word, right in known if right is None)
     complete = whole and not unknown and bool(words)
-    offered = {right.grants for right in exchange.rights if right.grants is not None}
+    offered = {permission for right in exchange.rights for permission in right.grants}
     grants: dict[Permission, Grant] = {}
     for permission in Permission:
-        giving = tuple(word for word, right in known if right is not None and right.grants is permission)
+        giving = tuple(word for word, right in known if right is not None and permission in right.grants)
         if giving:
             grants[permission] = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=giving)
         elif complete and permission in offered:
@@ -402,6 +560,70 @@ def grants_from_words(exchange: Exchange, words: Sequence[str], *, whole: bool) 
         dict.fromkeys(right.escalation for _, right in known if right is not None and right.escalation is not None)
     )
     return KeyReport(grants=grants, words=tuple(words), unknown_words=unknown, escalations=escalations)
+
+
+def grants_from_fields(exchange: Exchange, fields: Mapping[str, object]) -> KeyReport:
+    """Grants from a report with a field for each right, each true or false.
+
+    A permission is granted where one of its fields says so, denied where at least one says no and none is unreadable.
+    A missing field says nothing. Fields that no document names count only if they are true: those are unknown words.
+    """
+    yes = [name for name, value in fields.items() if value is True]
+    known = {name: right for name in fields if (right := exchange.right(name)) is not None}
+    unreadable = {name for name in known if not isinstance(fields[name], bool)}
+    unknown = tuple(name for name in yes if name not in known) + tuple(sorted(unreadable))
+    grants: dict[Permission, Grant] = {}
+    for permission in Permission:
+        named = [name for name, right in known.items() if permission in right.grants]
+        giving = tuple(name for name in named if fields[name] is True)
+        if giving:
+            grants[permission] = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=giving)
+        elif named and not unreadable.intersection(named):
+            grants[permission] = Grant(state=GrantState.DENIED, evidence=Evidence.DECLARED, words=tuple(named))
+        else:
+            grants[permission] = Grant()
+    granted = [known[name] for name in yes if name in known]
+    escalations = tuple(dict.fromkeys(right.escalation for right in granted if right.escalation is not None))
+    return KeyReport(grants=grants, words=tuple(yes), unknown_words=unknown, escalations=escalations)
+
+
+def merge_reports(reports: Sequence[KeyReport]) -> KeyReport | None:
+    """One report from several of the same key: what any of them grants is granted.
+
+    A right is denied only if one of them denies it and none of them leaves it open because of something unknown in it.
+    """
+    if len(reports) < 2:
+        return reports[0] if reports else None
+    grants: dict[Permission, Grant] = {}
+    for permission in Permission:
+        states = {state: report.grant(permission) for report in reports for state in [report.state(permission)]}
+        doubt = any(report.unknown_words and report.state(permission) is GrantState.UNKNOWN for report in reports)
+        if GrantState.GRANTED in states:
+            grants[permission] = states[GrantState.GRANTED]
+        elif GrantState.DENIED in states and not doubt:
+            grants[permission] = states[GrantState.DENIED]
+        else:
+            grants[permission] = Grant()
+    known_lists = [report.ip_restriction for report in reports if report.ip_restriction.state is not GrantState.UNKNOWN]
+    bindings = {restriction.state for restriction in known_lists}
+    restriction = max(known_lists, key=lambda one: len(one.addresses) + len(one.masked), default=IpRestriction())
+    if len(bindings) > 1:  # they contradict each other: nobody can rely on a binding
+        restriction = IpRestriction()
+    first = {
+        name: next((value for report in reports if (value := getattr(report, name)) is not None), None)
+        for name in ("account_id", "is_sub", "label", "pairs", "created_at")
+    }
+    ending = next((report for report in reports if report.expiry_evidence is not ExpiryEvidence.NONE), reports[0])
+    return KeyReport(
+        grants=grants,
+        words=tuple(dict.fromkeys(word for report in reports for word in report.words)),
+        unknown_words=tuple(dict.fromkeys(word for report in reports for word in report.unknown_words)),
+        escalations=tuple(dict.fromkeys(text for report in reports for text in report.escalations)),
+        ip_restriction=restriction,
+        expires_at=ending.expires_at,
+        expiry_evidence=ending.expiry_evidence,
+        **first,
+    )
 
 
 def split_words(value: object) -> list[str] | None:
@@ -437,6 +659,17 @@ def addresses(value: object) -> IpRestriction:
     return IpRestriction(state=GrantState.GRANTED, addresses=readable, masked=masked)
 
 
+def address_list(value: object) -> IpRestriction:
+    """The same from a JSON array. `["*"]`, `[""]` and `[]` are no restriction."""
+    if not isinstance(value, list):
+        return IpRestriction()
+    items = cast("list[object]", value)
+    if not all(isinstance(item, str) for item in items):
+        return IpRestriction()
+    texts = [item.strip() for item in items if isinstance(item, str) and item.strip()]
+    return IpRestriction(state=GrantState.DENIED) if not texts or "*" in texts else addresses(",".join(texts))
+
+
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_network(text, strict=False)
@@ -455,6 +688,42 @@ def _is_anywhere(text: str) -> bool:
 def same_key(reported: object, api_key: str | None) -> bool:
     """Whether a report is about this key, as far as it tells."""
     return api_key is None or not isinstance(reported, str) or not reported or "*" in reported or reported == api_key
+
+
+def time_ms(value: object) -> datetime | None:
+    """A time from milliseconds since 1970 as JSON text or number, or None."""
+    milliseconds = positive_int(value)
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds is not None else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def normalise_pem(text: str) -> str:
+    """A private key in PEM with one line end after each line, from whatever copying and JSON made of it."""
+    text = text.strip().strip("\"'").replace("\\r", "").replace("\\n", "\n").replace("\r", "\n").strip()
+    match = re.fullmatch(r"-----BEGIN ([A-Z0-9 ]+)-----(.*)-----END \1-----", text, re.DOTALL)
+    if match is None:
+        return text
+    base64_text = re.sub(r"\s+", "", match[2])
+    lines = [base64_text[at : at + 64] for at in range(0, len(base64_text), 64)]
+    return "\n".join((f"-----BEGIN {match[1]}-----", *lines, f"-----END {match[1]}-----", ""))
+
+
+def pem_problems(spec: Field, text: str) -> list[Message]:
+    """What is wrong with a private key in PEM before any call: it must load, unencrypted."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        load_pem_private_key(normalise_pem(text).encode("ascii", "replace"), None)
+    except Exception:  # the library raises many kinds; what they say may hold parts of the key
+        return [
+            Message(
+                text=N_("{field} is no whole private key. Copy everything, from -----BEGIN to the last line."),
+                params={"field": spec.label},
+            )
+        ]
+    return []
 
 
 def decimal(value: object) -> Decimal | None:

@@ -14,8 +14,10 @@ from typing import Any, cast
 from bfai.exchanges.base import (
     Answer,
     Call,
+    CountedFrom,
     ErrorRule,
     Exchange,
+    ExpiryRule,
     Field,
     Guide,
     Limit,
@@ -30,6 +32,7 @@ from bfai.exchanges.base import (
     same_key,
     split_words,
     text_or_none,
+    time_ms,
 )
 from bfai.i18n import N_
 from bfai.model import Cause, ExpiryEvidence, KeyReport, Market, Permission
@@ -53,7 +56,7 @@ class Kucoin(Exchange):
     )
     regions = (
         Region("global", "KuCoin", {"spot": "api.kucoin.com", "futures": "api-futures.kucoin.com"}),
-        Region("eu", "KuCoin EU", {"spot": "api.kucoin.eu"}),
+        Region("eu", "KuCoin EU", {"spot": "api.kucoin.eu"}, markets=SPOT),
         Region(
             "au",
             "KuCoin Australia",
@@ -244,20 +247,20 @@ class Kucoin(Exchange):
         }
     )
     rights = (
-        Right("General", "General", Permission.READ, BOTH),
+        Right("General", "General", (Permission.READ,), BOTH),
         Right(
             "Spot",
             "Spot Trading",
-            Permission.SPOT_TRADE,
+            (Permission.SPOT_TRADE,),
             SPOT,
             escalation=N_("Older transfer calls let a key with Spot move money between your own accounts."),
         ),
-        Right("Futures", "Futures Trading", Permission.FUTURES_TRADE, FUTURES),
-        Right("Margin", "Margin Trading", Permission.MARGIN),
-        Right("Earn", "Earn", None),
-        Right("InnerTransfer", "Flex Transfers", Permission.TRANSFER, aliases=("FlexTransfers",)),
-        Right("Transfer", "Withdrawal", Permission.WITHDRAW, aliases=("Withdrawal",)),
-        Right("LeadtradeFutures", "Lead trading", None, shown=False),
+        Right("Futures", "Futures Trading", (Permission.FUTURES_TRADE,), FUTURES),
+        Right("Margin", "Margin Trading", (Permission.MARGIN,)),
+        Right("Earn", "Earn"),
+        Right("InnerTransfer", "Flex Transfers", (Permission.TRANSFER,), aliases=("FlexTransfers",)),
+        Right("Transfer", "Withdrawal", (Permission.WITHDRAW,), aliases=("Withdrawal",)),
+        Right("LeadtradeFutures", "Lead trading", shown=False),
     )
     error_rules = (
         ErrorRule((Cause.INVALID_KEY,), pattern=r"KC-API-KEY-VERSION"),
@@ -300,12 +303,20 @@ class Kucoin(Exchange):
         ),
         ip_step=N_("Paste this address into the IP restriction. KuCoin takes up to 20."),
         shown_once=N_("KuCoin shows the API Secret once. Copy it before you close the window."),
-        expiry_rule=N_(
-            "Without an IP restriction a KuCoin key that may trade is removed after 30 days without use. With one it "
-            "stays."
-        ),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot."),
+    )
+    expiry_rules = (
+        ExpiryRule(
+            30,
+            CountedFrom.LAST_USE,
+            N_(
+                "Without an IP restriction a KuCoin key that may trade is removed after 30 days without use. With one "
+                "it stays."
+            ),
+            "KuCoin help centre, article 360015102174",
+            rights=(Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN),
+        ),
     )
 
     # A refusal for one of these judged the order itself (amount, price, balance, mode), so the key was let through.
@@ -359,11 +370,11 @@ class Kucoin(Exchange):
                 "account_id": str(uid) if isinstance(uid, (int, str)) and not isinstance(uid, bool) else None,
                 "is_sub": not master if isinstance(master, bool) else (True if parent else None),
                 "label": text_or_none(fields.get("remark")),
-                "created_at": _time(fields.get("createdAt")),
+                "created_at": time_ms(fields.get("createdAt")),
             }
         )
 
-    def report_cause(self, body: object) -> Cause | None:
+    def state_cause(self, body: object) -> Cause | None:
         report = self.read_report(body)
         expired = report is not None and report.expires_at is not None and report.expires_at <= datetime.now(UTC)
         return Cause.EXPIRED_KEY if expired else None
@@ -390,21 +401,13 @@ class Kucoin(Exchange):
         return self.error_code(answer.object) in self.ORDER_JUDGED
 
 
-def _time(value: object) -> datetime | None:
-    milliseconds = positive_int(value)
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds is not None else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def _expiry(fields: dict[str, Any]) -> tuple[datetime | None, ExpiryEvidence]:
     """A missing field is unknown; `null` says that the key does not end."""
     if "expiredAt" not in fields:
         return None, ExpiryEvidence.NONE
     if fields["expiredAt"] is None:
         return None, ExpiryEvidence.FIELD
-    at = _time(fields["expiredAt"])
+    at = time_ms(fields["expiredAt"])
     return at, ExpiryEvidence.FIELD if at is not None else ExpiryEvidence.NONE
 
 

@@ -15,8 +15,10 @@ from typing import Any, cast
 from bfai.exchanges.base import (
     Answer,
     Call,
+    CountedFrom,
     ErrorRule,
     Exchange,
+    ExpiryRule,
     Field,
     Guide,
     Limit,
@@ -31,12 +33,12 @@ from bfai.exchanges.base import (
     same_key,
     split_words,
     text_or_none,
+    time_ms,
 )
 from bfai.i18n import N_
-from bfai.model import Cause, ExpiryEvidence, GrantState, KeyReport, Market, Permission
+from bfai.model import Cause, ExpiryEvidence, KeyReport, Market, Permission
 
 NO_EXPIRY = -999
-LIFE_WITHOUT_IP = timedelta(days=90)
 
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
@@ -56,7 +58,7 @@ def _right(
     return Right(
         word=f"{area}_{verb}",
         box=box,
-        grants=grants,
+        grants=(grants,) if grants is not None else (),
         needed_for=needed_for,
         aliases=(f"{area}_{verb[0]}",),
         escalation=escalation,
@@ -257,11 +259,16 @@ class Mexc(Exchange):
         ),
         ip_step=N_("Paste this address into “Link IP Address”. MEXC takes up to 20, separated by commas."),
         shown_once=N_("MEXC shows the Secret Key once. Copy it before you close the window."),
-        expiry_rule=N_(
-            "Without a linked IP address a MEXC key ends 90 days after it was made. With one it does not end."
-        ),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account made by API cannot withdraw at all: a good choice for a bot."),
+    )
+    expiry_rules = (
+        ExpiryRule(
+            90,
+            CountedFrom.CREATION,
+            N_("Without a linked IP address a MEXC key ends 90 days after it was made. With one it does not end."),
+            "MEXC documents, API key creation",
+        ),
     )
 
     # A refusal for one of these judged the order itself (amount, price, balance, pair), so the key was let through.
@@ -299,8 +306,6 @@ class Mexc(Exchange):
         created = _created(fields.get("createTime"))
         restriction = addresses(fields.get("ipWhiteList"))
         expires_at, evidence = _expiry(fields.get("remainingValidity"), created, received_at)
-        if "remainingValidity" not in fields and restriction.state is GrantState.DENIED and created is not None:
-            expires_at, evidence = created + LIFE_WITHOUT_IP, ExpiryEvidence.RULE
         return report.model_copy(
             update={
                 "ip_restriction": restriction,
@@ -311,7 +316,7 @@ class Mexc(Exchange):
             }
         )
 
-    def report_cause(self, body: object) -> Cause | None:
+    def state_cause(self, body: object) -> Cause | None:
         fields = _unwrap(body)
         match str(fields.get("status", "")).upper():
             case "FROZEN":
@@ -354,16 +359,13 @@ def _unwrap(body: object) -> dict[str, Any]:
 
 def _created(value: object) -> datetime | None:
     """ISO 8601 text as MEXC sends it, or milliseconds as its document shows."""
-    milliseconds = positive_int(value)
-    try:
-        if milliseconds is not None:
-            return datetime.fromtimestamp(milliseconds / 1000, UTC)
-        if isinstance(value, str):
+    if isinstance(value, str) and positive_int(value) is None:
+        try:
             parsed = datetime.fromisoformat(value)
-            return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None
+        except ValueError:
+            return None
+        return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return time_ms(value)
 
 
 def _expiry(

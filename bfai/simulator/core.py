@@ -47,6 +47,11 @@ class Account:
     seen_address: str | None = None
     """Pretend that calls with this key come from there."""
     site: str = "global"
+    """Where the key was made, in the words of the exchange's file: a region, a testnet, a demo account."""
+    mode: str = ""
+    """The kind of account behind the key where the exchange has several; empty: its usual one."""
+    report: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of the key report that are put over the usual ones as they are."""
     mask_ips: bool = False
     """Show addresses as `203.**.154` in the key report."""
     omit: tuple[str, ...] = ()

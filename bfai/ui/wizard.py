@@ -243,8 +243,8 @@ def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on
     with right:
         st.subheader(_("2 · Bind the key to your address"), anchor=False)
         bind_address(workbench, exchange)
-        if exchange.guide.expiry_rule:
-            st.caption(_(exchange.guide.expiry_rule))
+        if exchange.expiry_rule:
+            st.caption(_(exchange.expiry_rule))
         st.subheader(_("3 · Paste what {exchange} shows", exchange=exchange.name), anchor=False)
         samples = workbench.sample_keys(exchange.id)
         if samples:
@@ -301,8 +301,8 @@ def guide_steps(exchange: Exchange) -> None:
     guide = exchange.guide
     st.markdown("\n".join(f"{number}. {_(step)}" for number, step in enumerate(guide.steps, start=1)))
     st.markdown(f":material/visibility_off: {_(guide.shown_once)}")
-    if guide.expiry_rule:
-        st.markdown(f":material/schedule: {_(guide.expiry_rule)}")
+    if exchange.expiry_rule:
+        st.markdown(f":material/schedule: {_(exchange.expiry_rule)}")
     if guide.sub_accounts:
         st.markdown(f":material/account_tree: {_(guide.sub_accounts)}")
 
