@@ -169,17 +169,13 @@ def check(
     credentials = _read_credentials(adapter)
     answers: list[Answer] = []
     with _throw_away() as workbench:
-        run = workbench.check(target, credentials, on_answer=answers.append)
-        for other in adapter.regions if try_regions else ():
-            if other.id == target.region or not _belongs_elsewhere(run):
-                continue
-            try:
-                elsewhere = workbench.check(_target(exchange, market, other.id, environment), credentials)
-            except click.BadParameter:
-                continue
-            run = elsewhere if not _belongs_elsewhere(elsewhere) else run
+        run = workbench.check(target, credentials, try_regions=try_regions, on_answer=answers.append)
+        owner = run.diagnosis.region if run.diagnosis else None
+        if owner is not None and adapter.serves(owner, target.market, target.environment):
+            click.echo(_words().t(N_("{region} knows this key."), region=adapter.region(owner).name), err=True)
+            run = workbench.check(target.model_copy(update={"region": owner}), credentials)
     if shape:
-        _print_json({answer.role: _shape(answer.json) for answer in answers})
+        _print_json(_shapes(answers))
     elif as_json:
         _print_json(reporting.report(run, adapter, _words()))
     else:
@@ -187,12 +183,18 @@ def check(
     sys.exit(OK if run.status.ok else NOT_OK)
 
 
-def _belongs_elsewhere(run: TestRun) -> bool:
-    return run.diagnosis is not None and "wrong_environment" in run.diagnosis.candidates
-
-
 def _throw_away() -> Workbench:
     return Workbench.local("sqlite://:memory:")
+
+
+def _shapes(answers: list[Answer]) -> dict[str, Any]:
+    """By what was asked; with the path where several calls ask the same."""
+    roles = [answer.role for answer in answers]
+    names = [
+        f"{answer.role} {answer.call.path}" if roles.count(answer.role) > 1 and answer.call else answer.role
+        for answer in answers
+    ]
+    return {name: _shape(answer.json) for name, answer in zip(names, answers, strict=True)}
 
 
 def _shape(value: Any) -> Any:

@@ -83,6 +83,7 @@ async def run_test(
     others: Iterable[Exchange] = (),
     connection_id: str | None = None,
     confirmation: Confirmation | None = None,
+    try_regions: bool = False,
     on_check: OnCheck | None = None,
     on_answer: Callable[[Answer], None] | None = None,
 ) -> TestRun:
@@ -103,6 +104,8 @@ async def run_test(
         await test.ask_all()
         if test.clock_is_refused():
             await test.ask_again_with_exchange_time()
+        if try_regions and facts.key_may_belong_elsewhere():
+            facts.owner = await test.find_owner()
         if facts.unreachable():
             facts.own_network_down = not await _anyone_answers(transport, others, target)
     test.tell_rest()
@@ -171,6 +174,7 @@ class Facts:
     offset_error_ms: float = 0.0
     clock_corrected: bool = False
     own_network_down: bool = False
+    owner: str | None = None
     _reports: dict[str, KeyReport] = field(default_factory=dict[str, KeyReport])
 
     def take(self, call: Call, answer: Answer) -> None:
@@ -250,6 +254,12 @@ class Facts:
         cause = left[0] if len(left) == 1 else Cause.AMBIGUOUS
         permission = call.right if cause is Cause.PERMISSION_MISSING and call.right is not Permission.WITHDRAW else None
         return diagnosis.model_copy(update={"cause": cause, "candidates": left, "permission": permission})
+
+    def key_may_belong_elsewhere(self) -> bool:
+        """Whether this region does not know the key and the exchange has others."""
+        problem = self.problem(Role.KEY_INFO)
+        elsewhere = {Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT}
+        return problem is not None and not elsewhere.isdisjoint(problem.candidates) and len(self.exchange.regions) > 1
 
     def unreachable(self) -> bool:
         """Whether nothing at all came back, so that it may be our own network."""
@@ -348,6 +358,21 @@ class _Test:
         self.facts.clock_corrected = True
         await self._ask([call for call, diagnosis in self.facts.signed() if self._is_about_time(diagnosis)])
         await self.ask_all()
+
+    async def find_owner(self) -> str | None:
+        """The region that knows the key, from the same harmless call to one after the other, no further than needed."""
+        target, exchange = self.facts.target, self.facts.exchange
+        call = next(call for call in exchange.calls if call.role is Role.KEY_INFO)
+        for region in exchange.regions:
+            if region.id == target.region:
+                continue
+            elsewhere = self.client.elsewhere(target.model_copy(update={"region": region.id}))
+            answer = await elsewhere.ask(call)
+            diagnosis = diagnose(answer, exchange, secrets=self.facts.credentials.secrets())
+            known = diagnosis is not None and diagnosis.cause in _KEY_IS_KNOWN
+            if diagnosis is None or (known and Cause.INVALID_KEY not in diagnosis.candidates):
+                return region.id
+        return None
 
     def clock_is_refused(self) -> bool:
         """Whether the exchange refused our time, or may have, and told us its own."""
@@ -568,6 +593,12 @@ class _Judge:
         if not judged:
             return _skipped(name, N_("skipped, nothing was asked"))
         problems = [diagnosis for _, diagnosis in judged if diagnosis is not None]
+        if self.facts.owner is not None:
+            wrong = Diagnosis(
+                cause=Cause.WRONG_ENVIRONMENT, candidates=(Cause.WRONG_ENVIRONMENT,), region=self.facts.owner
+            )
+            text = N_("refused here; {region} knows this key")
+            return _failed(name, latency, wrong, text, region=self.exchange.region(self.facts.owner).name)
         if len(problems) < len(judged) or any(problem.cause is Cause.PERMISSION_MISSING for problem in problems):
             return _passed(name, latency, N_("{exchange} knows the key"), exchange=self.exchange.name)
         if self.facts.unreachable():
@@ -780,6 +811,17 @@ _UNEXPECTED = Diagnosis(
     cause=Cause.UNEXPECTED_RESPONSE, candidates=(Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE)
 )
 
+_KEY_IS_KNOWN = frozenset(
+    {
+        Cause.IP_NOT_ALLOWED,
+        Cause.PERMISSION_MISSING,
+        Cause.INVALID_SECRET,
+        Cause.INVALID_PASSPHRASE,
+        Cause.ACCOUNT_RESTRICTED,
+        Cause.EXPIRED_KEY,
+    }
+)
+"""A refusal for one of these is about a key that the exchange found."""
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 _FAILURES: Mapping[Cause, str] = {

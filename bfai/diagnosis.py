@@ -26,6 +26,7 @@ from bfai.model import (
     Message,
     Permission,
     Status,
+    TestRun,
 )
 from bfai.transport import redact, retry_after_seconds
 
@@ -483,7 +484,21 @@ def sentence(
         if boxes:
             text = N_("Tick {boxes} of this key at {exchange}. Leave withdrawal off. Then test again.")
             return Message(text=text, params={"exchange": name, "boxes": boxes})
+    if diagnosis.region is not None and exchange:
+        text = N_("This key was made at {region}. Choose that region, then test again.")
+        return Message(text=text, params={"region": exchange.region(diagnosis.region).name})
     return Message(text=_SENTENCES[diagnosis.cause], params={"exchange": name})
+
+
+def other_regions(run: TestRun, exchange: Exchange) -> tuple[str, ...]:
+    """The hosts that may be asked for a key that this region does not know. They would see the key."""
+    found = run.diagnosis
+    elsewhere = {Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT}
+    if found is None or found.region is not None or elsewhere.isdisjoint(found.candidates):
+        return ()
+    call = next(call for call in exchange.calls if call.role is Role.KEY_INFO)
+    others = (region for region in exchange.regions if region.id != run.region)
+    return tuple(dict.fromkeys(region.hosts[call.host] for region in others if call.host in region.hosts))
 
 
 def remedy(

@@ -83,17 +83,19 @@ class Engine:
         credentials: Credentials,
         *,
         confirmation: Confirmation | None = None,
+        try_regions: bool = False,
         keep: Callable[[TestRun], TestRun] | None = None,
         on_answer: Callable[[Answer], None] | None = None,
     ) -> None:
         """Starts the job. `keep` stores the finished run, on a thread of its own; what it gives is the job's run."""
-        self._submit(self._work(job, credentials, confirmation, keep, on_answer))
+        self._submit(self._work(job, credentials, confirmation, try_regions, keep, on_answer))
 
     async def _work(
         self,
         job: TestJob,
         credentials: Credentials,
         confirmation: Confirmation | None,
+        try_regions: bool,
         keep: Callable[[TestRun], TestRun] | None,
         on_answer: Callable[[Answer], None] | None,
     ) -> None:
@@ -109,6 +111,7 @@ class Engine:
                     others=[exchange for exchange in exchanges.values() if exchange.id != job.target.exchange],
                     connection_id=job.connection_id,
                     confirmation=confirmation,
+                    try_regions=try_regions,
                     on_check=job.tell,
                     on_answer=on_answer,
                 )

@@ -243,7 +243,8 @@ class Diagnosis(_Frozen):
     """Why a test failed. `candidates` holds every cause that the answer fits, likeliest first.
 
     `exchange_said` is redacted. `permission` is the right that is missing for what the trader wants, never `withdraw`.
-    `retry_after_s` is how long to wait where waiting is the remedy. The remedy is derived (`bfai.diagnosis.remedy`).
+    `retry_after_s` is how long to wait where waiting is the remedy. `region` is the one that knows the key, where the
+    others were asked. The remedy is derived (`bfai.diagnosis.remedy`).
     """
 
     cause: Cause
@@ -252,6 +253,7 @@ class Diagnosis(_Frozen):
     exchange_said: str | None = None
     seen_ip: str | None = None
     retry_after_s: float | None = None
+    region: str | None = None
     check: CheckName | None = None
 
 

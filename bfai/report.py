@@ -63,6 +63,7 @@ def diagnosis(
         "remedy": translator.render(remedy),
         "seen_ip": found.seen_ip,
         "retry_after_s": found.retry_after_s,
+        "region": found.region,
     }
 
 

@@ -225,6 +225,12 @@ class Client:
         exchange.prepare_signer(signer, self.site)
         self._signer = signer
 
+    def elsewhere(self, target: Target) -> Client:
+        """The same key at another region, with the same clock and on the same receipt."""
+        other = Client(self._transport, self.exchange, target, self._credentials, clock_offset_ms=self.clock_offset_ms)
+        other.receipt = self.receipt
+        return other
+
     def _only_sign(self, path: str, api: Any, method: str, params: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Stands where ccxt's own request would be sent: an implicit method then gives what it would send."""
         return {"method": method, **self._signer.sign(path, api, method, params)}

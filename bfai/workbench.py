@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from bfai import history, paste, words
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
-from bfai.diagnosis import CAUSE_NAMES, PERMISSION_NAMES, Remedy, remedy
+from bfai.diagnosis import CAUSE_NAMES, PERMISSION_NAMES, Remedy, other_regions, remedy
 from bfai.engine import Engine, TestJob
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Call, Exchange, Right, Tick
@@ -343,7 +343,8 @@ class Workbench:
         if held is not None:
             held.timer.cancel()
 
-    def start_draft_test(self, draft_id: str) -> TestJob:
+    def start_draft_test(self, draft_id: str, *, try_regions: bool = False) -> TestJob:
+        """Tests a key that waits. `try_regions` only after the trader agreed: it shows the key to the other regions."""
         held = self._held(draft_id)
 
         def keep(run: TestRun) -> TestRun:
@@ -352,7 +353,20 @@ class Workbench:
             return kept
 
         credentials = self._draft_vault.open(draft_id, held.sealed)
-        return self._start(draft_id, TestJob(held.draft.target), credentials, None, keep)
+        return self._start(draft_id, TestJob(held.draft.target), credentials, None, keep, try_regions=try_regions)
+
+    def other_regions(self, run: TestRun) -> tuple[str, ...]:
+        """Hosts of the exchange that may know a key which this region does not. To ask them shows them the key."""
+        return other_regions(run, get_exchange(run.exchange))
+
+    def move_draft(self, draft_id: str, region: str) -> Draft:
+        """The same key for another region of the exchange, untested there."""
+        held = self._held(draft_id)
+        draft = held.draft
+        credentials = self._draft_vault.open(draft_id, held.sealed)
+        moved = self.draft(draft.target.model_copy(update={"region": region}), credentials, replaces=draft.replaces)
+        self.forget_draft(draft_id)
+        return moved
 
     def _still_confirmed(self, draft: Draft, run: TestRun) -> bool:
         """A confirmation holds only while the key report says the same as when it was given."""
@@ -522,11 +536,16 @@ class Workbench:
     # -- tests ---------------------------------------------------------------------------------------------------------
 
     def check(
-        self, target: Target, credentials: Credentials, *, on_answer: Callable[[Answer], None] | None = None
+        self,
+        target: Target,
+        credentials: Credentials,
+        *,
+        try_regions: bool = False,
+        on_answer: Callable[[Answer], None] | None = None,
     ) -> TestRun:
         """Tests a key and stores nothing. Waits for the result. `on_answer` sees the raw answers, for their shape."""
         job = TestJob(self._here(target))
-        self._engine(job.target).start(job, credentials, on_answer=on_answer)
+        self._engine(job.target).start(job, credentials, try_regions=try_regions, on_answer=on_answer)
         return job.wait()
 
     def start_test(self, connection_id: str) -> TestJob:
@@ -568,13 +587,15 @@ class Workbench:
         credentials: Credentials,
         confirmation: Confirmation | None,
         keep: Callable[[TestRun], TestRun],
+        *,
+        try_regions: bool = False,
     ) -> TestJob:
         with self._lock:
             running = self._jobs.get(key)
             if running is not None and not running.done:
                 return running
             self._jobs[key] = job
-        self._engine(job.target).start(job, credentials, confirmation=confirmation, keep=keep)
+        self._engine(job.target).start(job, credentials, confirmation=confirmation, try_regions=try_regions, keep=keep)
         return job
 
     def _engine(self, target: Target | None = None) -> Engine:
