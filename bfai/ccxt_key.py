@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from bfai.connection_test import Facts
@@ -179,7 +179,7 @@ class _Heard:
         self._caught: Answer | None = None
         self._failure: Exception | None = None
         twin.on_rest_response = self._catch
-        twin.fetch = self._guarded(partial(type(twin).fetch, twin))
+        twin.fetch = self._guarded(partial(cast("Any", type(twin)).fetch, twin))
 
     def _guarded(self, fetch: Callable[..., Any]) -> Callable[..., Any]:
         def send(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -29,6 +29,7 @@ from bfai.model import (
     Environment,
     Market,
     Message,
+    Outcome,
     Status,
     Target,
     TestRun,
@@ -36,7 +37,17 @@ from bfai.model import (
 )
 from bfai.paste import judge_fields
 from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
-from bfai.workbench import CHECK_NAMES, STATUS_NAMES, VaultIsLocked, VaultState, Workbench
+from bfai.workbench import (
+    CHECK_NAMES,
+    KEPT_NAMES,
+    STATUS_NAMES,
+    BotKey,
+    Findings,
+    Kept,
+    VaultIsLocked,
+    VaultState,
+    Workbench,
+)
 
 OK, NOT_OK, USAGE, LOCKED = 0, 1, 2, 3
 
@@ -295,6 +306,109 @@ def _report_fields(key: Any) -> dict[str, Any]:
         "ip_restriction": reporting.ip_restriction(key),
         "expires_at": reporting.iso(key.expires_at) if key.expires_at else None,
     }
+
+
+# -- keys in other bots' files -----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("path")
+@click.option("--test", "test_them", is_flag=True, help="Test every key that was found: each is shown to its exchange.")
+@click.option("--import", "import_them", is_flag=True, help="Test them, and store those that pass in the vault.")
+@_as_json
+def audit(path: str, test_them: bool, import_them: bool, as_json: bool) -> None:
+    """Find keys in the files of Freqtrade, OctoBot, Hummingbot and passivbot, and in .env files. Never prints one.
+
+    Without --test nothing is sent. Exit 1 where a tested key is not in order.
+    """
+    with _open_workbench() if import_them else _throw_away() as workbench:
+        found = workbench.find_bot_keys(path)
+        testable = [key for key in found.keys if key.testable]
+        if testable and not (test_them or import_them or as_json) and sys.stdin.isatty():
+            test_them = click.confirm(
+                _words().t(N_("Test them now? Each key is shown to its exchange, and to nobody else.")), err=True
+            )
+        runs = _test_found(workbench, testable, store=import_them) if test_them or import_them else {}
+        if as_json:
+            _print_json(_audit_json(found, runs))
+        else:
+            _print_audit(found, runs, workbench)
+    sys.exit(OK if all(run.status.ok for run in runs.values()) else NOT_OK)
+
+
+def _test_found(workbench: Workbench, keys: list[BotKey], *, store: bool) -> dict[str, TestRun]:
+    """The results by the id of the found key. A key that lies at two places is tested once."""
+    runs: dict[str, TestRun] = {}
+    for key in keys:
+        twin = next((runs[other] for other in key.same_as if other in runs), None)
+        if twin is not None:
+            runs[key.id] = twin
+            continue
+        try:
+            draft = workbench.draft_of(key)
+            runs[key.id] = workbench.start_draft_test(draft.id).wait()
+            if store and workbench.can_save(workbench.get_draft(draft.id) or draft) is None:
+                saved = workbench.save_bot_key(draft.id, key)
+                click.echo(_words().t(N_("{name} is stored in the vault."), name=saved.name), err=True)
+        except BfaiError as error:
+            click.echo(f"{key.file}: {_words().render(error.message)}", err=True)
+    return runs
+
+
+def _audit_json(found: Findings, runs: Mapping[str, TestRun]) -> dict[str, Any]:
+    return {
+        "format": "bfai.audit/1",
+        "files": found.files,
+        "unread": list(found.unread),
+        "keys": [
+            {
+                "id": key.id,
+                "bot": key.bot,
+                "file": key.file,
+                "entry": key.entry,
+                "exchange": key.exchange,
+                "market": key.market.value,
+                "environment": key.environment.value,
+                "kept": key.kept.value,
+                "open_to_others": key.open_to_others,
+                "same_as": list(key.same_as),
+                "report": reporting.report(runs[key.id], all_exchanges()[runs[key.id].exchange], _words())
+                if key.id in runs
+                else None,
+            }
+            for key in found.keys
+        ],
+    }
+
+
+def _print_audit(found: Findings, runs: Mapping[str, TestRun], workbench: Workbench) -> None:
+    words = _words()
+    if not found.keys:
+        click.echo(words.n("No key in {count} file.", "No key in {count} files.", found.files))
+    names = {key.id: f"{key.file} ({key.entry})" for key in found.keys}
+    for key in found.keys:
+        click.echo(f"{key.exchange_name} · {key.bot} · {names[key.id]}")
+        mark = "!" if key.kept is not Kept.PASSWORD else "✓"
+        click.echo(f"  {mark} {words.t(N_('The key lies there {how}.'), how=words.t(KEPT_NAMES[key.kept]))}")
+        if key.open_to_others:
+            click.echo(f"  ! {words.t(N_('Other users of this computer may read the file: chmod 600 mends that.'))}")
+        if key.same_as:
+            places = ", ".join(names[other] for other in key.same_as)
+            click.echo(f"  ! {words.t(N_('The same key lies at another place: {places}.'), places=places)}")
+        if key.exchange is None:
+            click.echo(f"  ? {words.t(N_('This exchange is not supported.'))}")
+        if key.id in runs:
+            run = runs[key.id]
+            click.echo(
+                f"  {_MARKS[Outcome.PASS if run.status.ok else Outcome.FAIL]} {words.t(STATUS_NAMES[run.status])}"
+            )
+            for message in (*workbench.thief_view(run), *workbench.advice(run)):
+                click.echo(f"    {words.render(message)}")
+            remedy = workbench.remedy(run)
+            if remedy is not None:
+                click.echo(f"    {words.render(remedy.title)} {words.render(remedy.text)}")
+    for name in found.unread:
+        click.echo(words.t(N_("{file} could not be read."), file=name), err=True)
 
 
 # -- the vault ---------------------------------------------------------------------------------------------------------

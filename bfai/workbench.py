@@ -18,7 +18,8 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from bfai import history, paste, words
+from bfai import bots, history, paste, words
+from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import CAUSE_NAMES, PERMISSION_NAMES, Remedy, other_regions, remedy
 from bfai.engine import Engine, TestJob
@@ -58,12 +59,16 @@ __all__ = [
     "CHECK_NAMES",
     "CONFIRMATION_HOLDS",
     "DRAFT_LIFE",
+    "KEPT_NAMES",
     "PERMISSION_NAMES",
     "STATUS_NAMES",
     "AlreadyConnected",
+    "BotKey",
     "Call",
     "Draft",
     "Exchange",
+    "Findings",
+    "Kept",
     "Mode",
     "NotSavable",
     "Pasted",
@@ -532,6 +537,28 @@ class Workbench:
         )
         self._store.add_run(confirmed)
         return confirmed
+
+    # -- keys in other bots' files -------------------------------------------------------------------------------------
+
+    def find_bot_keys(self, path: str) -> Findings:
+        """The keys in another bot's file or folder on this computer. Sends nothing. BfaiError where nothing is there."""
+        return bots.find_keys(path)
+
+    def find_uploaded_keys(self, files: Sequence[tuple[str, str]]) -> Findings:
+        """The same for uploaded files, as pairs of name and text."""
+        return bots.find_in_texts(files)
+
+    def draft_of(self, key: BotKey) -> Draft:
+        """A found key as one that waits for its test, once the trader agreed that its exchange sees it."""
+        if not key.testable or key.credentials is None:
+            raise NotSavable(Message(text=N_("This key cannot be read here. Paste it yourself, or make a new one.")))
+        credentials = get_exchange(key.target.exchange).normalise(key.credentials)
+        return self.draft(key.target, credentials)
+
+    def save_bot_key(self, draft_id: str, key: BotKey) -> Connection:
+        """Stores a found key that passed its test, named after its exchange and its bot. Raises what `save_draft` does."""
+        name = self.suggest_name(self._held(draft_id).draft.target, key.bot)
+        return self.save_draft(draft_id, name=name, used_by=key.bot)
 
     # -- tests ---------------------------------------------------------------------------------------------------------
 
