@@ -58,6 +58,7 @@ class BotKey:
     entry: str
     exchange: str | None
     exchange_name: str
+    region: str
     market: Market
     environment: Environment
     kept: Kept
@@ -74,8 +75,9 @@ class BotKey:
     def target(self) -> Target:
         """What a test of this key is about. Only for a key of a supported exchange."""
         assert self.exchange is not None
-        region = all_exchanges()[self.exchange].regions[0].id
-        return Target(exchange=self.exchange, market=self.market, region=region, environment=self.environment)
+        return Target(
+            exchange=self.exchange, market=self.market, region=self.region, environment=self.environment
+        )
 
     @property
     def testable(self) -> bool:
@@ -178,6 +180,7 @@ def _key(raw: _Raw, file: str, open_to_others: bool) -> BotKey | None:
         entry=raw.entry,
         exchange=exchange,
         exchange_name=all_exchanges()[exchange].name if exchange else raw.exchange or "?",
+        region=_region(raw, exchange),
         market=_market(raw, exchange),
         environment=_environment(raw, exchange),
         kept=kept,
@@ -208,6 +211,16 @@ _KINDS = (
     r"(?:spot|perpetual|perp|futures?|swap|usdm|coinm|linear|us|eu|eea|id|global|main|live|test|testnet|demo|paper"
     r"|advancedtrade|advanced|cloud|v\d)*"
 )
+
+
+def _region(raw: _Raw, exchange: str | None) -> str:
+    """The region in the bot's name of an exchange (`binance_us`, `gateeu`, `myokx`); the first one without any."""
+    if exchange is None:
+        return ""
+    plain = re.sub(r"[^a-z]", "", raw.exchange.lower())
+    rest = {"myokx": "eea"}.get(plain, plain.removeprefix(exchange))
+    regions = [region.id for region in all_exchanges()[exchange].regions]
+    return next((region for region in regions if rest.startswith(region)), regions[0])
 
 
 def _market(raw: _Raw, exchange: str | None) -> Market:

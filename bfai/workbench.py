@@ -541,7 +541,7 @@ class Workbench:
     # -- keys in other bots' files -------------------------------------------------------------------------------------
 
     def find_bot_keys(self, path: str) -> Findings:
-        """The keys in another bot's file or folder on this computer. Sends nothing. BfaiError where nothing is there."""
+        """The keys in another bot's file or folder on this computer. Sends nothing. BfaiError where there is none."""
         return bots.find_keys(path)
 
     def find_uploaded_keys(self, files: Sequence[tuple[str, str]]) -> Findings:
@@ -556,7 +556,7 @@ class Workbench:
         return self.draft(key.target, credentials)
 
     def save_bot_key(self, draft_id: str, key: BotKey) -> Connection:
-        """Stores a found key that passed its test, named after its exchange and its bot. Raises what `save_draft` does."""
+        """Stores a found key that passed its test, named after its exchange and its bot. Raises as `save_draft` does."""
         name = self.suggest_name(self._held(draft_id).draft.target, key.bot)
         return self.save_draft(draft_id, name=name, used_by=key.bot)
 

@@ -147,6 +147,14 @@ def test_names_of_exchanges(name: str, exchange: str | None) -> None:
     assert exchange_of(name) == exchange
 
 
+@pytest.mark.parametrize(
+    ("name", "region"), [("binanceus", "us"), ("gateeu", "eu"), ("myokx", "eea"), ("mexc", "global")]
+)
+def test_regions_in_names(name: str, region: str) -> None:
+    key = one("keys.json", {"a": {"exchange": name, "apiKey": KEY, "secret": SECRET}})
+    assert key.target.region == region
+
+
 def test_a_testnet_key_is_tested_there() -> None:
     key = one(".env", "BYBIT_TESTNET_API_KEY=abcdefgh12345678ab\nBYBIT_TESTNET_API_SECRET=" + "s" * 36)
     assert (key.exchange, key.environment) == ("bybit", Environment.TESTNET)
@@ -169,7 +177,7 @@ def folder(root: Path) -> Path:
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
 def test_a_folder_its_doubles_and_its_open_files(tmp_path: Path) -> None:
     found = find_keys(folder(tmp_path))
-    assert [key.file for key in found.keys] == [".env", os.path.join("freqtrade", "config.json")]
+    assert [key.file for key in found.keys] == [".env", str(Path("freqtrade") / "config.json")]
     first, second = found.keys
     assert (first.same_as, second.same_as) == ((second.id,), (first.id,))
     assert (first.open_to_others, second.open_to_others) == (True, False)
