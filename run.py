@@ -369,6 +369,7 @@ LINTERS: Mapping[str, Sequence[str]] = {
         "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_logo=True))",
     ),
     "texts": ("tools/i18n.py", "check"),
+    "exchanges": ("tools/exchanges.py", "check"),
 }
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bfai.diagnosis import PERMISSION_NAMES, sentence
-from bfai.exchanges.base import Exchange
+from bfai.exchanges.base import CountedFrom, Exchange
 from bfai.i18n import N_, NN_
 from bfai.model import (
     Advice,
@@ -28,6 +29,8 @@ from bfai.model import (
     TestRun,
     utc_now,
 )
+
+IDLE_WARNING = timedelta(days=7)
 
 STATUS_NAMES: Mapping[Status, str] = {
     Status.ONLINE: N_("Online"),
@@ -106,6 +109,9 @@ def _evidence(permission: Permission, grant: Grant, run: TestRun, exchange: Exch
         case GrantState.GRANTED, Evidence.DECLARED:
             words = " ".join(f"`{word}`" for word in grant.words)
             return Message(text=N_("{exchange} says {words}"), params={**name, "words": words})
+        case GrantState.DENIED, Evidence.DECLARED if grant.words:
+            words = " ".join(f"`{word}`" for word in grant.words)
+            return Message(text=N_("{exchange} says no to {words}"), params={**name, "words": words})
         case GrantState.DENIED, Evidence.DECLARED:
             return Message(text=N_("not in {exchange}'s list; all its words are known"), params=name)
         case GrantState.GRANTED, _:
@@ -158,6 +164,10 @@ def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
         date = f"{report.expires_at:%Y-%m-%d}"
         evidence = Message(text=N_("{exchange} says {date}"), params={"exchange": name, "date": date})
         return RightRow(None, label, GrantState.GRANTED, state, evidence)
+    unused_until = idle_end(run, exchange)
+    if unused_until is not None:
+        state = Message(text=N_("{date}, if unused"), params={"date": f"{unused_until:%Y-%m-%d}"})
+        return RightRow(None, label, GrantState.UNKNOWN, state, Message(text=exchange.expiry_rule or ""))
     if report.expiry_evidence is ExpiryEvidence.FIELD:
         evidence = Message(text=N_("{exchange} says that the key does not end"), params={"exchange": name})
         return RightRow(None, label, GrantState.DENIED, Message(text=N_("none")), evidence)
@@ -165,6 +175,15 @@ def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
     open_to_any = report.ip_restriction.state is not GrantState.GRANTED
     evidence = Message(text=rule) if rule and open_to_any else Message(text=N_("no end date told"))
     return RightRow(None, label, GrantState.UNKNOWN, Message(text=N_("not told")), evidence)
+
+
+def idle_end(run: TestRun, exchange: Exchange) -> datetime | None:
+    """When the exchange takes an open key away unless something uses it before. The test itself was a use."""
+    report = run.key_report
+    if report is None or report.ip_restriction.state is not GrantState.DENIED:
+        return None
+    ends = (rule.end(report, run.started_at) for rule in exchange.expiry_rules if rule.counted is CountedFrom.LAST_USE)
+    return min((end for end in ends if end is not None), default=None)
 
 
 # -- the thief's view --------------------------------------------------------------------------------------------------
@@ -301,5 +320,9 @@ def next_step(connection: Connection, run: TestRun | None, exchange: Exchange) -
             text = N_("This key can withdraw. Take that right away at {exchange}, then test again.")
             return Message(text=text, params={"exchange": exchange.name})
         return sentence(run.diagnosis, exchange, run.market, run.key_report)
+    unused_until = idle_end(run, exchange)
+    if unused_until is not None and unused_until - utc_now() < IDLE_WARNING:
+        text = N_("{exchange} takes unused keys away. Use or test this one before {date}.")
+        return Message(text=text, params={"exchange": exchange.name, "date": f"{unused_until:%Y-%m-%d}"})
     first = advice(run, exchange)
     return first[0] if first else Message(text=N_("Nothing to do."))

@@ -556,7 +556,7 @@ class Workbench:
         return self.draft(key.target, credentials)
 
     def save_bot_key(self, draft_id: str, key: BotKey) -> Connection:
-        """Stores a found key that passed its test, named after its exchange and its bot. Raises as `save_draft` does."""
+        """Stores a found key that passed its test, named after exchange and bot. Raises as `save_draft` does."""
         name = self.suggest_name(self._held(draft_id).draft.target, key.bot)
         return self.save_draft(draft_id, name=name, used_by=key.bot)
 
@@ -755,15 +755,16 @@ class Workbench:
         if self.mode is not Mode.DEMO:
             raise NotSavable(Message(text=N_("Sample connections are for the tour only.")))
         ids: list[str] = []
-        for exchange_id, accounts in _shared_simulator().accounts.items():
-            exchange = all_exchanges().get(exchange_id)
-            for account, market, purpose in _SAMPLES:
-                if exchange is None or account not in accounts or market not in exchange.markets:
+        for number, exchange in enumerate(all_exchanges().values()):
+            accounts = _shared_simulator().accounts.get(exchange.id, {})
+            main = next((name for name in _MAIN_ACCOUNTS if name in accounts), None)
+            for account, market, purpose in ((main, Market.SPOT, "Main"), _EXTRAS[number % len(_EXTRAS)]):
+                if account not in accounts or market not in exchange.markets:
                     continue
                 sample = accounts[account]
                 credentials = Credentials(sample["apiKey"] or "", sample["secret"] or "", sample["password"])
-                target = self._here(Target(exchange=exchange_id, market=market, region=exchange.regions[0].id))
-                fingerprint = vault.fingerprint(exchange_id, credentials.api_key)
+                target = self._here(Target(exchange=exchange.id, market=market, region=exchange.regions[0].id))
+                fingerprint = vault.fingerprint(exchange.id, credentials.api_key)
                 if self._store.connection_by_fingerprint(fingerprint) is not None:
                     continue
                 now = utc_now()
@@ -804,13 +805,15 @@ _TO_PASTE = (
 )
 """None of the keys that `add_samples` has stored already."""
 
-_SAMPLES = (
-    ("no_futures", Market.SPOT, "Main"),
-    ("good", Market.FUTURES, "Conservative"),
-    ("withdraw", Market.SPOT, "Old Key"),
+_MAIN_ACCOUNTS = ("no_futures", "good")
+_EXTRAS = (
+    ("ip_open", Market.SPOT, "Grid"),
+    ("expiring", Market.SPOT, "DCA"),
     ("ip_blocked", Market.SPOT, "Server"),
+    ("withdraw", Market.SPOT, "Old Key"),
+    ("good", Market.FUTURES, "Conservative"),
 )
-"""A good spot and a good futures key, one that can withdraw, and one that is bound to another address."""
+"""Each exchange shows a good key and one of these, in turn."""
 
 _STRENGTH_HINTS: Mapping[str, str] = {
     "too_short": N_("At least 10 characters. Four or five unrelated words are good."),

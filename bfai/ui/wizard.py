@@ -301,8 +301,8 @@ def guide_steps(exchange: Exchange) -> None:
     guide = exchange.guide
     st.markdown("\n".join(f"{number}. {_(step)}" for number, step in enumerate(guide.steps, start=1)))
     st.markdown(f":material/visibility_off: {_(guide.shown_once)}")
-    if exchange.expiry_rule:
-        st.markdown(f":material/schedule: {_(exchange.expiry_rule)}")
+    for rule in exchange.expiry_rules:
+        st.markdown(f":material/schedule: {_(rule.text)}")
     if guide.sub_accounts:
         st.markdown(f":material/account_tree: {_(guide.sub_accounts)}")
 
