@@ -75,9 +75,7 @@ class BotKey:
     def target(self) -> Target:
         """What a test of this key is about. Only for a key of a supported exchange."""
         assert self.exchange is not None
-        return Target(
-            exchange=self.exchange, market=self.market, region=self.region, environment=self.environment
-        )
+        return Target(exchange=self.exchange, market=self.market, region=self.region, environment=self.environment)
 
     @property
     def testable(self) -> bool:

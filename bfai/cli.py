@@ -40,6 +40,7 @@ from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
 from bfai.workbench import (
     CHECK_NAMES,
     KEPT_NAMES,
+    STATE_NAMES,
     STATUS_NAMES,
     BotKey,
     Findings,
@@ -258,21 +259,28 @@ def explain(exchange: str | None, status: int | None, endpoint: str | None, json
         for line in sys.stdin:
             click.echo(json.dumps(_explain_line(line), ensure_ascii=False))
         return
-    text = sys.stdin.read(1_000_000)
     known = all_exchanges()
-    adapter = known[exchange] if exchange else diagnosing.recognise(text, known.values())
-    key = diagnosing.report_in(endpoint, text, adapter) if adapter and endpoint else None
-    if key is not None:
-        _print_json({"exchange": adapter.id if adapter else None, **_report_fields(key)})
-        return
-    found = diagnosing.explain(diagnosing.answer_from_text(text, status=status), adapter)
+    found = diagnosing.explain_text(
+        sys.stdin.read(1_000_000),
+        known.values(),
+        exchange=known[exchange] if exchange else None,
+        status=status,
+        endpoint=endpoint or "",
+    )
+    words, adapter = _words(), found.exchange
     if as_json:
-        result = reporting.diagnosis(found, adapter, _words())
-        _print_json({"exchange": adapter.id if adapter else None, "diagnosis": result})
-        return
-    words = _words()
-    click.echo(f"{adapter.name if adapter else '?'}: {words.t(diagnosing.CAUSE_NAMES[found.cause])}")
-    click.echo(words.render(diagnosing.sentence(found, adapter)))
+        shown = adapter.id if adapter else None
+        if found.diagnosis is None:
+            _print_json({"exchange": shown, **_report_fields(found.report)})
+        else:
+            _print_json({"exchange": shown, "diagnosis": reporting.diagnosis(found.diagnosis, adapter, words)})
+    elif found.diagnosis is not None:
+        click.echo(f"{adapter.name if adapter else '?'}: {words.t(diagnosing.CAUSE_NAMES[found.diagnosis.cause])}")
+        click.echo(words.render(diagnosing.sentence(found.diagnosis, adapter)))
+    elif found.report is not None and adapter is not None:
+        click.echo(f"{adapter.name}: {words.t(N_('a report on a key'))}")
+        for permission, label in diagnosing.PERMISSION_NAMES.items():
+            click.echo(f"  {words.t(label):<16} {words.t(STATE_NAMES[found.report.state(permission)])}")
 
 
 def _explain_line(line: str) -> dict[str, Any]:

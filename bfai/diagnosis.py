@@ -359,6 +359,34 @@ def answer_from_line(line: Mapping[str, Any]) -> Answer:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a pasted text means: a refusal with its cause, or a key report with its rights. Holds none of the text."""
+
+    exchange: Exchange | None
+    diagnosis: Diagnosis | None
+    report: KeyReport | None = None
+
+
+def explain_text(
+    text: str,
+    exchanges: Iterable[Exchange],
+    *,
+    exchange: Exchange | None = None,
+    status: int | None = None,
+    endpoint: str = "",
+) -> Explanation:
+    """Explains what a bot, ccxt or an exchange printed. Recognises the exchange where none is given. Never raises."""
+    known = list(exchanges)
+    adapter = exchange or recognise(text, known)
+    body = _embedded_json(text) or ""
+    for candidate in (adapter,) if adapter else known:
+        report = report_in(endpoint, body, candidate) if body else None
+        if report is not None:
+            return Explanation(candidate, None, report)
+    return Explanation(adapter, explain(answer_from_text(text, status=status), adapter))
+
+
 # -- the remedy --------------------------------------------------------------------------------------------------------
 
 

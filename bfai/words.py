@@ -68,7 +68,7 @@ class RightRow:
     boxes: tuple[str, ...] = ()
 
 
-_STATES: Mapping[GrantState, str] = {
+STATE_NAMES: Mapping[GrantState, str] = {
     GrantState.GRANTED: N_("on"),
     GrantState.DENIED: N_("off"),
     GrantState.UNKNOWN: N_("not told"),
@@ -90,7 +90,7 @@ def rights_table(run: TestRun, exchange: Exchange) -> list[RightRow]:
             permission=permission,
             label=Message(text=PERMISSION_NAMES[permission]),
             state=report.state(permission),
-            shown_state=Message(text=_STATES[report.state(permission)]),
+            shown_state=Message(text=STATE_NAMES[report.state(permission)]),
             evidence=_evidence(permission, report.grant(permission), run, exchange),
             boxes=exchange.boxes(permission),
         )

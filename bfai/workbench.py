@@ -12,7 +12,7 @@ import threading
 import unicodedata
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from bfai import bots, history, paste, words
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
-from bfai.diagnosis import CAUSE_NAMES, PERMISSION_NAMES, Remedy, other_regions, remedy
+from bfai.diagnosis import (
+    CAUSE_NAMES,
+    PERMISSION_NAMES,
+    Explanation,
+    Remedy,
+    explain_text,
+    other_regions,
+    remedy,
+    sentence,
+)
 from bfai.engine import Engine, TestJob
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Call, Exchange, Right, Tick
@@ -47,7 +56,7 @@ from bfai.paste import Pasted
 from bfai.store import RunRow, Sealed, Store, open_store
 from bfai.transport import Gateway
 from bfai.vault import Vault, strength
-from bfai.words import CHECK_NAMES, STATUS_NAMES, RightRow
+from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
@@ -61,13 +70,16 @@ __all__ = [
     "DRAFT_LIFE",
     "KEPT_NAMES",
     "PERMISSION_NAMES",
+    "STATE_NAMES",
     "STATUS_NAMES",
     "AlreadyConnected",
     "BotKey",
     "Call",
     "Draft",
     "Exchange",
+    "Explanation",
     "Findings",
+    "FoundKey",
     "Kept",
     "Mode",
     "NotSavable",
@@ -138,6 +150,15 @@ class Draft:
     replaces: str | None = None
     run: TestRun | None = None
     confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key from another bot's file without its secrets: they wait sealed, as a draft, or `problem` says why not."""
+
+    key: BotKey
+    draft_id: str | None
+    problem: Message | None
 
 
 @dataclass(slots=True, repr=False)
@@ -360,6 +381,11 @@ class Workbench:
         credentials = self._draft_vault.open(draft_id, held.sealed)
         return self._start(draft_id, TestJob(held.draft.target), credentials, None, keep, try_regions=try_regions)
 
+    def draft_job(self, draft_id: str) -> TestJob | None:
+        """The last test of a key that waits."""
+        with self._lock:
+            return self._jobs.get(draft_id)
+
     def other_regions(self, run: TestRun) -> tuple[str, ...]:
         """Hosts of the exchange that may know a key which this region does not. To ask them shows them the key."""
         return other_regions(run, get_exchange(run.exchange))
@@ -548,6 +574,27 @@ class Workbench:
         """The same for uploaded files, as pairs of name and text."""
         return bots.find_in_texts(files)
 
+    def take_found(self, found: Findings) -> list[FoundKey]:
+        """The found keys, sealed in memory where they can be tested. Nothing is sent. A double is taken once."""
+        taken: list[FoundKey] = []
+        seen: set[str] = set()
+        for key in found.keys:
+            bare, draft, problem = replace(key, credentials=None), None, None
+            if key.exchange is None:
+                problem = Message(text=N_("This exchange is not supported."))
+            elif not seen.isdisjoint(key.same_as):
+                problem = Message(text=N_("The same key as another one on this list."))
+            elif key.target.exchange and not key.testable:
+                problem = Message(text=N_("This key cannot be read here. Paste it yourself, or make a new one."))
+            else:
+                try:
+                    draft = self.draft_of(key)
+                except BfaiError as error:
+                    problem = error.message
+            seen.add(key.id)
+            taken.append(FoundKey(bare, draft.id if draft else None, problem))
+        return taken
+
     def draft_of(self, key: BotKey) -> Draft:
         """A found key as one that waits for its test, once the trader agreed that its exchange sees it."""
         if not key.testable or key.credentials is None:
@@ -731,6 +778,20 @@ class Workbench:
 
     def thief_view(self, run: TestRun) -> tuple[Message, ...]:
         return words.thief_view(run)
+
+    def explain(self, text: str, exchange_id: str | None = None) -> Explanation:
+        """What a pasted answer, exception, log line or page means. Works offline and keeps nothing."""
+        exchange = get_exchange(exchange_id) if exchange_id else None
+        return explain_text(text, all_exchanges().values(), exchange=exchange)
+
+    def remedy_of(self, explanation: Explanation) -> Remedy | None:
+        """Cause, steps and link for an explained refusal."""
+        found, exchange = explanation.diagnosis, explanation.exchange
+        if found is None:
+            return None
+        if exchange is None:
+            return Remedy(title=Message(text=CAUSE_NAMES[found.cause]), text=sentence(found, None), said=None)
+        return remedy(found, exchange, exchange.markets[0], None, stored=False)
 
     def rights_table(self, run: TestRun) -> list[RightRow]:
         return words.rights_table(run, get_exchange(run.exchange))

@@ -7,6 +7,7 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, utc_now
 from bfai.ui import _, calm, duration, moment, n_, open_page, plain, say, zone
+from bfai.ui.importer import current_importer, draw_importer, open_importer
 from bfai.ui.pieces import (
     HISTORY,
     TESTING,
@@ -32,8 +33,12 @@ def draw(workbench: Workbench) -> None:
     if current_wizard() is not None:
         draw_wizard(workbench, on_leave=leave_wizard)
         return
+    if current_importer() is not None:
+        draw_importer(workbench)
+        return
     connections = sorted(workbench.connections(), key=lambda connection: connection.name.casefold())
     with head(_("Connections"), n_("{count} connection", "{count} connections", len(connections))):
+        st.button(_("Import from a bot"), icon=":material/move_to_inbox:", on_click=open_importer, key="import")
         st.button(_("Add a connection"), icon=":material/add:", type="primary", on_click=add, key="add")
     for draft in workbench.drafts():
         waiting(workbench, draft)

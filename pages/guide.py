@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from bfai.model import Market
-from bfai.ui import _, calm, open_page
+from bfai.ui import _, calm, open_page, plain, say
 from bfai.ui.pieces import CONNECTIONS, head, market_name, table
 from bfai.ui.wizard import bind_address, guide_steps, key_form
-from bfai.workbench import Exchange, Workbench
+from bfai.workbench import CAUSE_NAMES, PERMISSION_NAMES, STATE_NAMES, Exchange, Explanation, Workbench
 
 READING_WIDTH = 760
 
@@ -25,6 +25,7 @@ def draw(workbench: Workbench) -> None:
     with st.container(width=READING_WIDTH):
         permissions()
         errors()
+        explain_box(workbench)
         principles()
         names()
     st.divider()
@@ -116,6 +117,87 @@ def errors() -> None:
         alt=_("When a test fails"),
     )
     st.caption(_("There are more causes than these four; every result names its own, with the steps out of it."))
+
+
+_PASTED, _WHERE, _EXPLAINED = "explain_text", "explain_exchange", "explained"
+
+
+def explain_box(workbench: Workbench) -> None:
+    st.subheader(_("Explain an error"), anchor="explain")
+    st.write(
+        _(
+            "Paste what a bot or an exchange printed: an answer, an exception, a line of a log, a page. It is read on"
+            " this computer, and nothing of it is kept."
+        )
+    )
+    exchanges = workbench.exchanges()
+    with st.form("explain", border=False):
+        st.text_area(
+            _("The text"),
+            key=_PASTED,
+            height=110,
+            placeholder='ccxt.base.errors.AuthenticationError: binance {"code":-2015,"msg":"Invalid API-key, IP, …"}',
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.selectbox(
+                _("Exchange"),
+                list(exchanges),
+                index=None,
+                key=_WHERE,
+                format_func=lambda id_: exchanges[id_].name,
+                placeholder=_("from the text"),
+                width=220,
+            )
+            st.form_submit_button(
+                _("Explain"),
+                type="primary",
+                icon=":material/troubleshoot:",
+                key="explain_button",
+                on_click=_explain,
+                args=(workbench,),
+            )
+    explained: Explanation | None = st.session_state.get(_EXPLAINED)
+    if explained is not None:
+        _explanation(workbench, explained)
+
+
+def _explain(workbench: Workbench) -> None:
+    """Takes the text and empties the box: a log may hold a key."""
+    text = str(st.session_state.get(_PASTED) or "")[:200_000]
+    st.session_state[_PASTED] = ""
+    st.session_state[_EXPLAINED] = workbench.explain(text, st.session_state.get(_WHERE)) if text.strip() else None
+
+
+def _explanation(workbench: Workbench, explained: Explanation) -> None:
+    name = explained.exchange.name if explained.exchange else _("an exchange that the text does not name")
+    with st.container(border=True):
+        if explained.report is not None:
+            st.markdown("**" + _("A report on a key of {exchange}", exchange=name) + "**")
+            rights = list(PERMISSION_NAMES)
+            table(
+                {
+                    _("Right"): [_(PERMISSION_NAMES[right]) for right in rights],
+                    _("State"): [_(STATE_NAMES[explained.report.state(right)]) for right in rights],
+                },
+                alt=_("What the key may do"),
+            )
+            return
+        remedy = workbench.remedy_of(explained)
+        if explained.diagnosis is None or remedy is None:
+            return
+        st.markdown(f"**{say(remedy.title)}** · {plain(name)}")
+        st.write(say(remedy.text))
+        if remedy.value:
+            st.code(remedy.value, language=None)
+        if remedy.steps:
+            st.markdown("\n".join(f"{number}. {say(step)}" for number, step in enumerate(remedy.steps, start=1)))
+        others = [_(CAUSE_NAMES[cause]) for cause in explained.diagnosis.candidates[1:]]
+        if others:
+            st.caption(_("Also possible: {causes}.", causes=", ".join(others)))
+        if remedy.said:
+            st.caption(_("It says: {words}", words=f"“{plain(remedy.said)}”"))
+        if remedy.link and explained.exchange is not None:
+            st.link_button(_("Open key list at {exchange}", exchange=name), remedy.link, icon=":material/open_in_new:")
 
 
 def principles() -> None:

@@ -399,13 +399,13 @@ def _echo_box(exchange: Exchange, echo: Echo) -> None:
             st.caption(_("Nothing has been sent yet."))
 
 
-def _test(workbench: Workbench) -> None:
+def _test(workbench: Workbench, *, try_regions: bool = False) -> None:
     wizard = current_wizard()
     if wizard is None or wizard.draft_id is None:
         return
     draft_id = wizard.draft_id
     try:
-        job = workbench.start_draft_test(draft_id)
+        job = workbench.start_draft_test(draft_id, try_regions=try_regions)
     except BfaiError as error:
         tell(error.message, refused=True)
         _change(step=2, draft_id=None, job_id=None, echo=None)
@@ -457,6 +457,7 @@ def _result(workbench: Workbench, wizard: Wizard, run: TestRun, on_leave: Callab
             if wizard.keeps and workbench.can_save(draft) is None:
                 actions.append(Action(_("Save as failed"), lambda: _change(saves_failed=True), "save_failed"))
             remedy_box(workbench, run, actions)
+            _elsewhere(workbench, draft.id, run)
         countdown(
             N_("The key waits in memory for {left}, sealed. Then it is forgotten."),
             partial(_seconds_to_live, draft),
@@ -464,6 +465,43 @@ def _result(workbench: Workbench, wizard: Wizard, run: TestRun, on_leave: Callab
         thief_sentence(workbench, run)
     result_tables(workbench, run)
     receipt(run)
+
+
+def _elsewhere(workbench: Workbench, draft_id: str, run: TestRun) -> None:
+    """A key that this region does not know may be at home in another one."""
+    exchange = workbench.exchanges()[run.exchange]
+    owner = run.diagnosis.region if run.diagnosis else None
+    if owner is not None:
+        name = exchange.region(owner).name
+        if exchange.serves(owner, run.market, run.environment):
+            action_button(
+                Action(_("Use {region}", region=name), lambda: _move(workbench, draft_id, owner), "move", primary=True)
+            )
+        return
+    hosts = workbench.other_regions(run)
+    if hosts:
+        with st.container(border=True, gap="xsmall"):
+            st.markdown("**" + _("Made in another region?") + "**")
+            st.write(
+                _(
+                    "The other regions of {exchange} can be asked, one after the other, with the same harmless call."
+                    " They see the key: {hosts}.",
+                    exchange=exchange.name,
+                    hosts=", ".join(hosts),
+                )
+            )
+            action_button(Action(_("Ask the other regions"), lambda: _test(workbench, try_regions=True), "try_regions"))
+
+
+def _move(workbench: Workbench, draft_id: str, region: str) -> None:
+    """Goes on with the same key in the region that knows it."""
+    try:
+        draft = workbench.move_draft(draft_id, region)
+    except BfaiError as error:
+        tell(error.message, refused=True)
+        return
+    _change(target=draft.target, draft_id=draft.id)
+    _test(workbench)
 
 
 def _seconds_to_live(draft: Draft) -> float:
