@@ -243,8 +243,8 @@ def _collect(simulator: RemoteSimulator, calls: list[dict[str, Any]]) -> None:
 def _shares(calls: list[dict[str, Any]]) -> dict[str, float]:
     """The most calls of a kind in any window, as a share of the published limit, by exchange and call."""
     shares: dict[str, float] = {}
-    for exchange in all_exchanges().values():
-        window = WINDOW[exchange.id]
+    for exchange_id, window in WINDOW.items():
+        exchange = all_exchanges()[exchange_id]
         for call in exchange.calls:
             limit = exchange.limits[call.pool]
             if not limit.each:

@@ -17,7 +17,7 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -245,6 +245,12 @@ class Client:
         """Sends one declared call. Never raises for anything that the network or the exchange does."""
         if call not in self.exchange.calls:
             raise UndeclaredRequest(f"{call.method} {call.path} is not declared by {self.exchange.id}")
+        if not call.share_seconds:
+            return await self._send(call)
+        where = (self.exchange.id, self.site.hosts[call.host], call.path, self._proxy or "direct")
+        return await self._transport.shared(where, call.share_seconds, lambda: self._send(call))
+
+    async def _send(self, call: Call) -> Answer:
         host = self.site.hosts[call.host]
         limit = self.exchange.limits[call.pool]
         counted_by = self._account if limit.by == "account" else (self._proxy or "direct")
@@ -325,6 +331,17 @@ class Transport:
         self._timeout = aiohttp.ClientTimeout(total=call_seconds, sock_connect=call_seconds * CONNECT_SHARE)
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._ssl: ssl.SSLContext | None = None
+        self._shared: dict[tuple[str, ...], tuple[float, asyncio.Task[Answer]]] = {}
+
+    async def shared(
+        self, where: tuple[str, ...], seconds: float, send: Callable[[], Coroutine[Any, Any, Answer]]
+    ) -> Answer:
+        """An answer that several tests may use: the one that is under way, a fresh one, or a new one."""
+        since, task = self._shared.get(where, (0.0, None))
+        if task is None or time.monotonic() - since > seconds or (task.done() and not _is_good(task)):
+            task = asyncio.create_task(send())
+            self._shared[where] = (time.monotonic(), task)
+        return await asyncio.shield(task)
 
     async def aclose(self) -> None:
         sessions, self._sessions = list(self._sessions.values()), {}
@@ -393,6 +410,11 @@ class Transport:
             options["resolver"] = _GatewayResolver(self.gateway)
             options["use_dns_cache"] = False
         return aiohttp.TCPConnector(**options)
+
+
+def _is_good(task: asyncio.Task[Answer]) -> bool:
+    """A failure is asked for again by the next test."""
+    return not task.cancelled() and task.exception() is None and task.result().status == 200
 
 
 async def _as_answer(attempt: Callable[[], Awaitable[Answer]]) -> Answer:

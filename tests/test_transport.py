@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfai.exchanges import get_exchange
-from bfai.exchanges.base import Limit, Role
+from bfai.exchanges.base import Answer, Call, Limit, Role
 from bfai.model import BfaiError, Market, Target
 from bfai.simulator import Simulator
 from bfai.transport import HIDDEN, Client, Gateway, Limiter, Transport, redact, retry_after_seconds
@@ -140,3 +140,31 @@ async def test_the_limiter_can_be_off() -> None:
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers) == seconds
+
+
+async def test_a_public_answer_serves_many_tests_for_a_while() -> None:
+    sent: list[int] = []
+    gate = asyncio.Event()
+
+    async def send() -> Answer:
+        sent.append(len(sent))
+        await gate.wait()
+        return Answer(status=200 if len(sent) != 2 else 503)
+
+    async with Transport() as transport:
+        waiting = [asyncio.create_task(transport.shared(("okx",), 60, send)) for _ in range(5)]
+        await asyncio.sleep(0)
+        waiting.pop().cancel()  # one test that ends early takes nothing from the others
+        gate.set()
+        assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
+        assert (await transport.shared(("okx",), 60, send)).status == 200
+        assert sent == [0], "five at once and one later: one request"
+        assert (await transport.shared(("elsewhere",), 60, send)).status == 503
+        assert (await transport.shared(("elsewhere",), 60, send)).status == 200, "a failure is asked for again"
+        assert (await transport.shared(("okx",), 0, send)).status == 200
+        assert sent == [0, 1, 2, 3], "what is too old is asked for again"
+
+
+def test_only_a_public_answer_may_be_shared() -> None:
+    with pytest.raises(ValueError, match="public"):
+        Call(Role.BALANCE, "GET", "spot", "/x", "privateGetX", "read", share_seconds=5)

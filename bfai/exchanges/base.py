@@ -82,6 +82,8 @@ class Call:
 
     `{api_key}` and `{nonce}` in a parameter are filled in; any other `{name}`, in `path` or a parameter, is a value
     that another answer of the same test gives (`Exchange.values`), and the call waits for it.
+
+    A public answer may serve other tests for `share_seconds`: OKX tells its state once in five seconds.
     """
 
     role: Role
@@ -99,12 +101,15 @@ class Call:
     in_test: bool = True
     pool: str = ""
     weight: int = 1
+    share_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.implicit and (self.signed or self.params):
             raise ValueError(f"{self.method} {self.path}: only a public call without parameters goes without ccxt")
         if self.method != "GET" and not self.dry_run:
             raise ValueError(f"{self.method} {self.path}: only documented dry-run orders may be other than GET")
+        if self.share_seconds and self.signed:
+            raise ValueError(f"{self.method} {self.path}: only a public answer may be shared")
 
     @property
     def name(self) -> str:
