@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,3 +96,28 @@ def test_an_asynchronous_instance_needs_await() -> None:
 
     with pytest.raises(TypeError, match="await"):
         bfai.read_key_sync(ccxt.async_support.mexc())
+
+
+def blocks() -> list[str]:
+    page = (HERE.parent / "docs" / "read-key.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_programs_in_the_document_run(simulator: Simulator, tmp_path: Path, number: int) -> None:
+    keys = simulator.accounts["kucoin"]["good"]
+    program = tmp_path / "program.py"
+    program.write_text(blocks()[number])
+    own = {"KEY": keys["apiKey"] or "", "SECRET": keys["secret"] or "", "PASSPHRASE": keys["password"] or ""}
+    done = subprocess.run(
+        [sys.executable, HERE / "redirect.py", program],
+        env={**environment(simulator.gateway, simulator.ca_file), **own, "PYTHONPATH": str(HERE.parent)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = ("withdraw denied declared", "", "KuCoin ip_not_allowed 203.0.113.9")[number]
+    assert expected in done.stdout
+    assert len(blocks()) == 3
