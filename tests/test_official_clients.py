@@ -129,6 +129,8 @@ def test_pymexc_for_spot_and_futures(simulator: Simulator) -> None:
         ("ccxt_kucoin", "kucoin", 4210.0, '"code":"400004"'),
         ("ccxt_kucoinfutures", "kucoin", 1500.0, '"code":"400004"'),
         ("ccxt_mexc", "mexc", 4210.0, '"code":700002'),
+        ("ccxt_bybit", "bybit", 4210.0, '"retCode":10004'),
+        ("ccxt_bybit_futures", "bybit", 4210.0, '"retCode":10004'),
     ],
 )
 def test_plain_synchronous_ccxt(simulator: Simulator, client: str, exchange: str, free: float, code: str) -> None:
@@ -140,6 +142,64 @@ def test_plain_synchronous_ccxt(simulator: Simulator, client: str, exchange: str
     no = refused(wrong)
     assert no.keys() == {"balance", "orders"}
     assert all("AuthenticationError" in words and code in words for words in no.values()), no
+
+
+def test_bybits_own_pybit(simulator: Simulator) -> None:
+    need("pybit")
+    good, wrong = ask(simulator, "pybit", *good_and_wrong(simulator, "bybit"))
+
+    assert refused(good) == {}
+    assert is_now(good["time"]["time"])
+    key = good["key"]
+    assert key["apiKey"] == simulator.accounts["bybit"]["good"]["apiKey"]
+    assert key["permissions"]["Spot"] == ["SpotTrade"] and key["ips"] == ["127.0.0.1"] and key["readOnly"] == 0
+    assert ("USDT", "4210.00") in {(row["coin"], row["walletBalance"]) for row in good["wallet"]}
+    assert good["spot orders"] == good["futures orders"] == []
+    assert good["order check"]["orderId"] and good["order check"]["postImrE4"] > 0
+
+    no = refused(wrong)
+    assert no.keys() == good.keys() - {"time"}
+    assert all("ErrCode: 10004" in words for words in no.values()), no
+
+    (expired,) = ask(simulator, "pybit", simulator.accounts["bybit"]["expired"])
+    assert "Your api key has expired. (ErrCode: 33004)" in expired["key"]["refused"]
+
+
+@pytest.mark.parametrize("account", ["good", "ip_open"], ids=["ES256", "Ed25519"])
+def test_coinbases_own_sdk(simulator: Simulator, account: str) -> None:
+    need("coinbase")
+    keys, blocked = simulator.accounts["coinbase"][account], simulator.accounts["coinbase"]["ip_blocked"]
+    strange = {**keys, "apiKey": simulator.accounts["coinbase"]["withdraw"]["apiKey"]}
+    good, *wrong = ask(simulator, "coinbase_advanced_py", keys, strange, blocked)
+
+    assert refused(good) == {}
+    assert is_now(int(good["time"]["epoch_millis"]))
+    assert good["key"]["can_trade"] is True and good["key"]["can_transfer"] is False
+    assert good["key"]["portfolio_type"] == "DEFAULT"
+    assert {row["currency"]: row["available_balance"]["value"] for row in good["accounts"]}["USDT"] == "4210.00"
+    assert good["orders"] == [] and good["futures"]["available_margin"]["value"] == "0"
+    assert good["preview"]["errs"] == [] and good["preview"]["order_total"].startswith("60.36")
+
+    for no in map(refused, wrong):
+        assert no.keys() == good.keys() - {"time"}
+        assert all("401 Client Error" in words and "Unauthorized" in words for words in no.values()), no
+
+    (reader,) = ask(simulator, "coinbase_advanced_py", simulator.accounts["coinbase"]["read_only"])
+    assert refused(reader).keys() == {"preview"} and "Missing Required Scopes" in reader["preview"]["refused"]
+
+
+@pytest.mark.parametrize("account", ["good", "ip_open"], ids=["ES256", "Ed25519"])
+def test_plain_synchronous_ccxt_on_coinbase(simulator: Simulator, account: str) -> None:
+    """Both kinds of key, each with a secret that is well-formed and not its own."""
+    keys, other = simulator.accounts["coinbase"][account], simulator.accounts["coinbase"]["withdraw"]
+    good, wrong = ask(simulator, "ccxt_coinbase", keys, {**keys, "apiKey": other["apiKey"]})
+
+    assert refused(good) == {}
+    assert is_now(good["time"]) and good["balance"]["USDT"] == 4210.0 and good["orders"] == []
+
+    no = refused(wrong)
+    assert no.keys() == {"balance", "orders"}
+    assert all("AuthenticationError" in words and "401 Unauthorized" in words for words in no.values()), no
 
 
 def test_no_client_asked_for_more_than_it_was_told_to(simulator: Simulator) -> None:

@@ -112,6 +112,47 @@ def _ccxt(exchange: str, keys: Keys, symbol: str) -> Calls:
     }
 
 
+def pybit(keys: Keys) -> Calls:
+    from pybit.unified_trading import HTTP
+
+    bybit: Any = HTTP(api_key=keys["apiKey"], api_secret=keys["secret"])
+    order = {"side": "Buy", "orderType": "Limit", "qty": "0.01", "price": "28000"}
+    return {
+        "time": bybit.get_server_time,
+        "key": lambda: bybit.get_api_key_information()["result"],
+        "wallet": lambda: bybit.get_wallet_balance(accountType="UNIFIED")["result"]["list"][0]["coin"],
+        "spot orders": lambda: bybit.get_open_orders(category="spot")["result"]["list"],
+        "futures orders": lambda: bybit.get_open_orders(category="linear", settleCoin="USDT")["result"]["list"],
+        "order check": lambda: bybit.pre_check_order(category="linear", symbol="BTCUSDT", **order)["result"],
+    }
+
+
+def coinbase_advanced_py(keys: Keys) -> Calls:
+    from coinbase.rest import RESTClient
+
+    rest = RESTClient(api_key=keys["apiKey"], api_secret=keys["secret"])
+    return {
+        "time": lambda: rest.get_unix_time().to_dict(),
+        "key": lambda: rest.get_api_key_permissions().to_dict(),
+        "accounts": lambda: rest.get_accounts().to_dict()["accounts"],
+        "orders": lambda: rest.list_orders(order_status=["OPEN"]).to_dict()["orders"],
+        "futures": lambda: rest.get_futures_balance_summary().to_dict()["balance_summary"],
+        "preview": lambda: rest.preview_limit_order_gtc_buy("BTC-USDT", "0.001", "60000").to_dict(),
+    }
+
+
+def ccxt_bybit(keys: Keys) -> Calls:
+    return _ccxt("bybit", keys, "BTC/USDT")
+
+
+def ccxt_bybit_futures(keys: Keys) -> Calls:
+    return _ccxt("bybit", keys, "BTC/USDT:USDT")
+
+
+def ccxt_coinbase(keys: Keys) -> Calls:
+    return _ccxt("coinbase", keys, "BTC/USDT")
+
+
 def elsewhere(_: Keys) -> Calls:
     """A host that is not simulated: nothing may reach it."""
     from urllib.request import urlopen
