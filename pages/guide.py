@@ -11,6 +11,9 @@ from bfai.ui.wizard import bind_address, guide_steps, key_form
 from bfai.workbench import CAUSE_NAMES, PERMISSION_NAMES, STATE_NAMES, Exchange, Explanation, Workbench
 
 READING_WIDTH = 760
+_PASTED = "explain_text"
+_WHERE = "explain_exchange"
+_EXPLAINED = "explained"
 
 
 def draw(workbench: Workbench) -> None:
@@ -117,9 +120,6 @@ def errors() -> None:
         alt=_("When a test fails"),
     )
     st.caption(_("There are more causes than these four; every result names its own, with the steps out of it."))
-
-
-_PASTED, _WHERE, _EXPLAINED = "explain_text", "explain_exchange", "explained"
 
 
 def explain_box(workbench: Workbench) -> None:
