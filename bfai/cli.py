@@ -278,7 +278,7 @@ def explain(exchange: str | None, status: int | None, endpoint: str | None, json
         click.echo(f"{adapter.name if adapter else '?'}: {words.t(diagnosing.CAUSE_NAMES[found.diagnosis.cause])}")
         click.echo(words.render(diagnosing.sentence(found.diagnosis, adapter)))
     elif found.report is not None and adapter is not None:
-        click.echo(f"{adapter.name}: {words.t(N_('a report on a key'))}")
+        click.echo(words.t(N_("A report on a key of {exchange}"), exchange=adapter.name))
         for permission, label in diagnosing.PERMISSION_NAMES.items():
             click.echo(f"  {words.t(label):<16} {words.t(STATE_NAMES[found.report.state(permission)])}")
 
@@ -396,15 +396,18 @@ def _print_audit(found: Findings, runs: Mapping[str, TestRun], workbench: Workbe
     names = {key.id: f"{key.file} ({key.entry})" for key in found.keys}
     for key in found.keys:
         click.echo(f"{key.exchange_name} · {key.bot} · {names[key.id]}")
-        mark = "!" if key.kept is not Kept.PASSWORD else "✓"
-        click.echo(f"  {mark} {words.t(N_('The key lies there {how}.'), how=words.t(KEPT_NAMES[key.kept]))}")
+        good = key.kept is Kept.PASSWORD
+        lines = [("✓" if good else "!", words.t(N_("The key lies there {how}."), how=words.t(KEPT_NAMES[key.kept])))]
         if key.open_to_others:
-            click.echo(f"  ! {words.t(N_('Other users of this computer may read the file: chmod 600 mends that.'))}")
+            text = N_("Other users of this computer may read the file: chmod 600 mends that.")
+            lines.append(("!", words.t(text)))
         if key.same_as:
             places = ", ".join(names[other] for other in key.same_as)
-            click.echo(f"  ! {words.t(N_('The same key lies at another place: {places}.'), places=places)}")
+            lines.append(("!", words.t(N_("The same key lies at another place: {places}."), places=places)))
         if key.exchange is None:
-            click.echo(f"  ? {words.t(N_('This exchange is not supported.'))}")
+            lines.append(("?", words.t(N_("This exchange is not supported."))))
+        for mark, line in lines:
+            click.echo(f"  {mark} {line}")
         if key.id in runs:
             run = runs[key.id]
             click.echo(

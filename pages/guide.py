@@ -14,6 +14,7 @@ READING_WIDTH = 760
 _PASTED = "explain_text"
 _WHERE = "explain_exchange"
 _EXPLAINED = "explained"
+_EXAMPLE = 'ccxt.base.errors.AuthenticationError: binance {"code":-2015,"msg":"Invalid API-key, IP, …"}'
 
 
 def draw(workbench: Workbench) -> None:
@@ -136,7 +137,7 @@ def explain_box(workbench: Workbench) -> None:
             _("The text"),
             key=_PASTED,
             height=110,
-            placeholder='ccxt.base.errors.AuthenticationError: binance {"code":-2015,"msg":"Invalid API-key, IP, …"}',
+            placeholder=_EXAMPLE,
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.selectbox(

@@ -17,6 +17,7 @@ from bfai.workbench import KEPT_NAMES, Findings, FoundKey, Kept, Mode, TestJob, 
 _STATE = "importer"
 _PATH = "import_path"
 _FILES = "import_files"
+_EXAMPLE = "~/freqtrade/user_data/config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,7 @@ def _look(workbench: Workbench) -> None:
     )
     if workbench.mode is Mode.LOCAL:
         with st.form("import_folder", border=True):
-            st.text_input(
-                _("A file or folder on this computer"), key=_PATH, placeholder="~/freqtrade/user_data/config.json"
-            )
+            st.text_input(_("A file or folder on this computer"), key=_PATH, placeholder=_EXAMPLE)
             st.form_submit_button(
                 _("Look for keys"),
                 type="primary",
