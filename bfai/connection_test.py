@@ -196,11 +196,15 @@ class Facts:
     def calls(self) -> tuple[Call, ...]:
         return self.exchange.plan(self.target.market, self.target.region, self.target.environment)
 
+    def asked(self) -> tuple[Call, ...]:
+        """The calls that a test of this target may have made, second opinions included."""
+        return (*self.calls(), *self.exchange.second_opinions(self.target))
+
     def heard(self, role: Role) -> list[tuple[Call, Answer, Diagnosis | None]]:
         """The answers to the calls of this role, in the order in which the adapter declares them."""
         return [
             (call, self.answers[call.name], self._narrowed(call, self.diagnoses[call.name]))
-            for call in self.exchange.calls
+            for call in self.asked()
             if call.role is role and call.name in self.answers
         ]
 
@@ -232,7 +236,7 @@ class Facts:
         """The judged answers of the signed calls so far. A call for another kind of account says nothing."""
         return [
             (call, self._narrowed(call, self.diagnoses[call.name]))
-            for call in self.exchange.calls
+            for call in self.asked()
             if call.signed and call.name in self.diagnoses and not self.exchange.of_other_kind(self.answers[call.name])
         ]
 
@@ -267,7 +271,7 @@ class Facts:
 
     def report(self) -> KeyReport | None:
         """The key's own report, or None where no key call gave one."""
-        merged = merge_reports([self._reports[call.name] for call in self.exchange.calls if call.name in self._reports])
+        merged = merge_reports([self._reports[call.name] for call in self.asked() if call.name in self._reports])
         return self.exchange.with_counted_end(merged) if merged else None
 
     def probed_report(self) -> KeyReport:
@@ -586,7 +590,7 @@ class _Judge:
             return _failed(name, None, malformed, problem.text, **problem.params)
         for role in (Role.KEY_INFO, Role.ACCOUNT):
             for _, answer, problem in self.facts.heard(role):
-                cause = self.exchange.state_cause(answer.json) if problem is None else None
+                cause = self.exchange.state_cause(answer.json, self.facts.target.market) if problem is None else None
                 if cause is not None:
                     return _failed(name, answer.latency_ms, Diagnosis(cause=cause, candidates=(cause,)))
         judged = self.facts.signed()
@@ -776,7 +780,11 @@ class _Judge:
         if self._key_failed():
             return _skipped(name, N_("skipped, needs the key"))
         granted = {right for right in Permission if self.report.state(right) is GrantState.GRANTED}
-        bound = granted & self.exchange.inseparable(self._trade_right(), self.report.words)
+        needed = (self._trade_right(), Permission.READ)
+        bound = granted & set[Permission]().union(
+            *(self.exchange.inseparable(right, self.report.words) for right in needed)
+        )
+        bound -= {*needed}
         granted -= bound
         surplus: list[Advice] = []
         if Permission.TRANSFER in granted:

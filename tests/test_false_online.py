@@ -160,7 +160,7 @@ def verdict(exchange: str, market: str, credentials: Credentials, heard: Heard) 
         exchange=exchange, market=Market(market), region=adapter.regions[0].id, environment=Environment.LIVE
     )
     facts = Facts(adapter, target, adapter.normalise(credentials))
-    for call in adapter.calls:
+    for call in facts.asked():
         if call.name in heard:
             facts.take(call, heard[call.name])
     facts.offset_ms = 0.0

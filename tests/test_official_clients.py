@@ -131,6 +131,10 @@ def test_pymexc_for_spot_and_futures(simulator: Simulator) -> None:
         ("ccxt_mexc", "mexc", 4210.0, '"code":700002'),
         ("ccxt_bybit", "bybit", 4210.0, '"retCode":10004'),
         ("ccxt_bybit_futures", "bybit", 4210.0, '"retCode":10004'),
+        ("ccxt_okx", "okx", 4210.0, '"code":"50113"'),
+        ("ccxt_okx_futures", "okx", 4210.0, '"code":"50113"'),
+        ("ccxt_bitget", "bitget", 4210.0, '"code":"40009"'),
+        ("ccxt_bitget_futures", "bitget", 4210.0, '"code":"40009"'),
     ],
 )
 def test_plain_synchronous_ccxt(simulator: Simulator, client: str, exchange: str, free: float, code: str) -> None:
@@ -200,6 +204,55 @@ def test_plain_synchronous_ccxt_on_coinbase(simulator: Simulator, account: str) 
     no = refused(wrong)
     assert no.keys() == {"balance", "orders"}
     assert all("AuthenticationError" in words and "401 Unauthorized" in words for words in no.values()), no
+
+
+def test_okxs_own_sdk(simulator: Simulator) -> None:
+    need("okx")
+    right, wrong = good_and_wrong(simulator, "okx")
+    blocked, phrase = simulator.accounts["okx"]["ip_blocked"], {**right, "password": "Not.The1Passphrase"}
+    good, *others = ask(simulator, "python_okx", right, wrong, phrase, blocked)
+
+    assert {call: given["code"] for call, given in good.items()} == dict.fromkeys(good, "0")
+    assert is_now(int(good["time"]["data"][0]["ts"])) and good["status"]["data"] == []
+    key = good["key"]["data"][0]
+    assert key["perm"] == "read_only,trade" and key["ip"] == "127.0.0.1" and key["uid"] == key["mainUid"]
+    assert {row["ccy"]: row["availBal"] for row in good["balance"]["data"][0]["details"]}["USDT"] == "4210.00"
+    assert good["orders"]["data"] == good["positions"]["data"] == good["withdrawals"]["data"] == []
+
+    for answers, code in zip(others, ("50113", "50105", "50110"), strict=True):
+        assert {call: given["code"] for call, given in answers.items() if given["code"] != "0"} == dict.fromkeys(
+            good.keys() - {"time", "status"}, code
+        )
+
+
+def test_a_client_for_both_kinds_of_bitget_accounts(simulator: Simulator) -> None:
+    """Bitget has no client of its own on PyPI. This one drops the words of a refusal."""
+    need("bitget_api_client")
+    keys = good_and_wrong(simulator, "bitget")
+    good, wrong = ask(simulator, "bitget_api_client", *keys)
+
+    assert refused(good) == {}
+    assert is_now(int(good["time"]["serverTime"]))
+    assert good["key"]["authorities"] == ["stor", "stow", "coor", "coow", "cpor", "cpow"]
+    assert good["key"]["ips"] == "127.0.0.1"
+    assert {row["coin"]: row["available"] for row in good["spot"]}["USDT"] == "4210.00"
+    assert [(row["marginCoin"], row["available"]) for row in good["futures"]] == [("USDT", "1500.00")]
+    assert good["spot orders"] == good["positions"] == []
+    assert good["futures orders"] == {"entrustedList": None, "endId": None}
+    no = refused(wrong)
+    assert no.keys() == good.keys() - {"time"} and all("400" in words for words in no.values()), no
+    (classic,) = ask(simulator, "bitget_api_client_unified", keys[0])
+    assert refused(classic).keys() == classic.keys()
+
+    simulator.change_account("bitget", "good", mode="unified", permissions="uta_mgt,uta_trade")
+    unified, wrong = ask(simulator, "bitget_api_client_unified", *keys)
+    assert refused(unified) == {}
+    assert unified["settings"]["accountMode"] == "unified"
+    assert {row["coin"]: row["available"] for row in unified["wallet"]["assets"]}["USDT"] == "4210.00"
+    assert unified["orders"] == {"list": [], "cursor": None}
+    assert refused(wrong).keys() == unified.keys()
+    (asked,) = ask(simulator, "bitget_api_client", keys[0])
+    assert refused(asked).keys() == asked.keys() - {"time"}
 
 
 def test_no_client_asked_for_more_than_it_was_told_to(simulator: Simulator) -> None:

@@ -457,8 +457,10 @@ class Exchange(ABC):
         """Whether a refused dry-run order tells nothing about the key: OKX offers it in some account modes only."""
         return False
 
-    def state_cause(self, body: object) -> Cause | None:
-        """A cause that the answer to the key-info or account call names itself: deleted, frozen, expired."""
+    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+        """A cause that the answer to the key-info or account call names itself: deleted, frozen, expired, or an account
+        that cannot trade this market whatever its key may do.
+        """
         return None
 
     def values(self, answer: Answer) -> Mapping[str, str]:

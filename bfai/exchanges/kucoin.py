@@ -374,7 +374,7 @@ class Kucoin(Exchange):
             }
         )
 
-    def state_cause(self, body: object) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
         report = self.read_report(body)
         expired = report is not None and report.expires_at is not None and report.expires_at <= datetime.now(UTC)
         return Cause.EXPIRED_KEY if expired else None

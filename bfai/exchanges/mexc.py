@@ -316,7 +316,7 @@ class Mexc(Exchange):
             }
         )
 
-    def state_cause(self, body: object) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
         fields = _unwrap(body)
         match str(fields.get("status", "")).upper():
             case "FROZEN":

@@ -153,6 +153,84 @@ def ccxt_coinbase(keys: Keys) -> Calls:
     return _ccxt("coinbase", keys, "BTC/USDT")
 
 
+def python_okx(keys: Keys) -> Calls:
+    from okx.Account import AccountAPI
+    from okx.Funding import FundingAPI
+    from okx.PublicData import PublicAPI
+    from okx.Status import StatusAPI
+    from okx.Trade import TradeAPI
+
+    words = {"api_key": keys["apiKey"], "api_secret_key": keys["secret"], "passphrase": keys["password"]}
+    named: dict[str, Any] = {**words, "flag": "0"}  # without it, demo trading
+    account, trade, funding = AccountAPI(**named), TradeAPI(**named), FundingAPI(**named)
+    return {
+        "time": PublicAPI(flag="0").get_system_time,
+        "status": StatusAPI(flag="0").status,
+        "key": account.get_account_config,
+        "balance": lambda: account.get_account_balance(ccy="BTC,USDT"),
+        "positions": account.get_positions,
+        "orders": lambda: trade.get_order_list(instType="SWAP"),
+        "withdrawals": funding.get_withdrawal_history,
+    }
+
+
+def bitget_api_client(keys: Keys) -> Calls:
+    return _bitget(
+        keys,
+        {
+            "time": lambda client: client.spot.get_server_time(),
+            "key": lambda client: client.spot.get_account_information(),
+            "spot": lambda client: client.spot.get_account_assets(),
+            "futures": lambda client: client.contract.get_account_list("USDT-FUTURES"),
+            "spot orders": lambda client: client.spot.get_current_orders(),
+            "futures orders": lambda client: client.contract.get_pending_orders("USDT-FUTURES"),
+            "positions": lambda client: client.contract.get_all_positions("USDT-FUTURES", "USDT"),
+        },
+    )
+
+
+def bitget_api_client_unified(keys: Keys) -> Calls:
+    return _bitget(
+        keys,
+        {
+            "settings": lambda client: client.uta.get_account_info(),
+            "wallet": lambda client: client.uta.get_account_assets(),
+            "orders": lambda client: client.uta.get_open_orders(category="USDT-FUTURES"),
+        },
+    )
+
+
+def _bitget(keys: Keys, calls: Mapping[str, Callable[[Any], Any]]) -> Calls:
+    import asyncio
+
+    from bitget_api_client.client import BitgetApiClient
+
+    async def given(call: Callable[[Any], Any]) -> Any:
+        client = BitgetApiClient(keys["apiKey"], keys["secret"], keys["password"])
+        try:
+            return (await call(client))["data"]
+        finally:
+            await client.close()
+
+    return {name: lambda call=call: asyncio.run(given(call)) for name, call in calls.items()}
+
+
+def ccxt_okx(keys: Keys) -> Calls:
+    return _ccxt("okx", keys, "BTC/USDT")
+
+
+def ccxt_okx_futures(keys: Keys) -> Calls:
+    return _ccxt("okx", keys, "BTC/USDT:USDT")
+
+
+def ccxt_bitget(keys: Keys) -> Calls:
+    return _ccxt("bitget", keys, "BTC/USDT")
+
+
+def ccxt_bitget_futures(keys: Keys) -> Calls:
+    return _ccxt("bitget", keys, "BTC/USDT:USDT")
+
+
 def elsewhere(_: Keys) -> Calls:
     """A host that is not simulated: nothing may reach it."""
     from urllib.request import urlopen

@@ -1,0 +1,358 @@
+"""Bitget. Sources: the official classic (v2) and unified (v3) documents, their lists of error codes, ccxt 4.5.90.
+
+Two kinds of account share one host: each refuses the other's calls with 40084 or 40085, which is no missing right. A
+test asks both at once and takes those that answer. Classic accounts list rights in short words of which only a table in
+the documents tells the meaning: `wwow` withdraws, `wtow` transfers inside the account. No report tells when a key ends.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, cast
+
+from bfai.exchanges.base import (
+    Answer,
+    Call,
+    ErrorRule,
+    Exchange,
+    Field,
+    Guide,
+    Limit,
+    Region,
+    Right,
+    Role,
+    addresses,
+    free_balances,
+    grants_from_words,
+    positive_int,
+    split_words,
+)
+from bfai.i18n import N_
+from bfai.model import (
+    Cause,
+    Environment,
+    Evidence,
+    Grant,
+    GrantState,
+    IpRestriction,
+    KeyReport,
+    Market,
+    Permission,
+)
+
+SUCCESS = "00000"
+OTHER_KIND = ("40084", "40085")
+PRODUCTS = {"productType": "USDT-FUTURES"}
+SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
+BOTH = (Market.SPOT, Market.FUTURES)
+READ = (Permission.READ,)
+
+
+def _read(
+    role: Role, path: str, implicit: str, purpose: str, market: Market | None, word: str, pool: str, **params: str
+) -> Call:
+    return Call(
+        role, "GET", "api", path, implicit, purpose, market, params=params, right=Permission.READ, word=word, pool=pool
+    )
+
+
+class Bitget(Exchange):
+    id = "bitget"
+    name = "Bitget"
+    ccxt_id = "bitget"
+    host_pattern = r"\bbitget\b|\bcapi\.bitget|PAPTRADING"
+    body_pattern = (
+        r'"code"\s*:\s*"00000"|"code"\s*:\s*"4\d{4}".*"requestTime"\s*:|"requestTime"\s*:.*"code"\s*:\s*"4\d{4}"'
+    )
+    fields = (
+        Field("api_key", "API Key", r"bg_[0-9a-f]{32}", N_("bg_ and 32 characters, 0-9 and a-f")),
+        Field("secret", "Secret Key", r"[0-9a-f]{64}", N_("64 characters, 0-9 and a-f"), pem=True),
+        Field("passphrase", "Passphrase", r"\S{8,32}", N_("8 to 32 letters and digits that you chose yourself")),
+    )
+    regions = (Region("global", "Bitget", {"api": "api.bitget.com"}),)
+    tests = MappingProxyType({Environment.DEMO: Region("demo", "Bitget demo trading", {}, headers={"PAPTRADING": "1"})})
+    calls = (
+        Call(
+            Role.TIME,
+            "GET",
+            "api",
+            "/api/v2/public/time",
+            "publicCommonGetV2PublicTime",
+            N_("read the exchange's clock"),
+            signed=False,
+            pool="public",
+        ),
+        _read(
+            Role.KEY_INFO,
+            "/api/v2/spot/account/info",
+            "privateSpotGetV2SpotAccountInfo",
+            N_("read what the key may do (classic account)"),
+            None,
+            "stor",
+            "report",
+        ),
+        _read(
+            Role.KEY_INFO,
+            "/api/v3/account/info",
+            "privateUtaGetV3AccountInfo",
+            N_("read what the key may do (unified account)"),
+            None,
+            "uta_mgt",
+            "five",
+        ),
+        _read(
+            Role.BALANCE,
+            "/api/v2/spot/account/assets",
+            "privateSpotGetV2SpotAccountAssets",
+            N_("read the spot balance"),
+            Market.SPOT,
+            "stor",
+            "ten",
+        ),
+        _read(
+            Role.BALANCE,
+            "/api/v2/mix/account/accounts",
+            "privateMixGetV2MixAccountAccounts",
+            N_("read the futures balance"),
+            Market.FUTURES,
+            "coor",
+            "ten",
+            **PRODUCTS,
+        ),
+        _read(
+            Role.BALANCE,
+            "/api/v3/account/assets",
+            "privateUtaGetV3AccountAssets",
+            N_("read the balance of a unified account"),
+            None,
+            "uta_mgt",
+            "twenty",
+        ),
+        _read(
+            Role.ORDERS,
+            "/api/v2/spot/trade/unfilled-orders",
+            "privateSpotGetV2SpotTradeUnfilledOrders",
+            N_("read the open spot orders"),
+            Market.SPOT,
+            "stor",
+            "twenty",
+        ),
+        _read(
+            Role.ORDERS,
+            "/api/v2/mix/order/orders-pending",
+            "privateMixGetV2MixOrderOrdersPending",
+            N_("read the open futures orders"),
+            Market.FUTURES,
+            "coor",
+            "ten",
+            **PRODUCTS,
+        ),
+        _read(
+            Role.ORDERS,
+            "/api/v3/trade/unfilled-orders",
+            "privateUtaGetV3TradeUnfilledOrders",
+            N_("read the open orders of a unified account"),
+            None,
+            "uta_trade",
+            "twenty",
+        ),
+    )
+    limits = MappingProxyType(
+        {
+            "public": Limit(20, 1),
+            "report": Limit(1, 1, by="account", each=True),
+            "five": Limit(5, 1, by="account", each=True),
+            "ten": Limit(10, 1, by="account", each=True),
+            "twenty": Limit(20, 1, by="account", each=True),
+        }
+    )
+    rights = (
+        Right("stow", "Spot", (Permission.SPOT_TRADE,), SPOT),
+        Right("coow", "Futures orders", (Permission.FUTURES_TRADE,), FUTURES),
+        Right("cpow", "Futures holdings", (), FUTURES),
+        Right(
+            "uta_trade",
+            "Trade (unified account)",
+            (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN),
+            BOTH,
+        ),
+        Right("uta_mgt", "Management (unified account)", (Permission.READ, Permission.TRANSFER), BOTH),
+        Right("smow", "Margin", (Permission.MARGIN,)),
+        Right("ttow", "Copy trading"),
+        Right("wtow", "Transfer", (Permission.TRANSFER,)),
+        Right(
+            "chow",
+            "Sub-accounts",
+            escalation=N_("The key may make sub-accounts and keys for them (chow)."),
+            exposes=True,
+        ),
+        Right("p2p", "P2P"),
+        Right("taxw", "Tax"),
+        Right("pllw", "Pledge loan"),
+        Right("wwow", "Withdraw", (Permission.WITHDRAW,)),
+        Right("withdraw", "Withdraw", (Permission.WITHDRAW,), shown=False),
+        Right("stor", "Spot", READ, shown=False),
+        Right("coor", "Futures orders", READ, shown=False),
+        Right("cpor", "Futures holdings", READ, shown=False),
+        Right("smor", "Margin", READ, shown=False),
+        Right("ttor", "Copy trading", READ, shown=False),
+        Right("wtor", "Transfer", READ, shown=False),
+        Right("chor", "Sub-accounts", READ, shown=False),
+        Right("p2pr", "P2P", READ, shown=False),
+        Right("taxr", "Tax", READ, shown=False),
+        Right("pllr", "Pledge loan", READ, shown=False),
+        Right("copy_futures_position", "Copy trading", shown=False),
+        Right("copy_futures_order", "Copy trading", shown=False),
+    )
+    error_rules = (
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.PERMISSION_MISSING), OTHER_KIND),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), ("40006", "40037", "30006", "30012")),
+        ErrorRule((Cause.INVALID_KEY,), ("40001", "30001", "40300")),
+        ErrorRule((Cause.INVALID_SECRET,), ("40009", "40010", "40002", "30002", "30013")),
+        ErrorRule((Cause.INVALID_SECRET,), ("40003",), r"signature|sign\b"),
+        ErrorRule((Cause.CLOCK_SKEW,), ("40003", "40004", "40005", "40008", "30003", "30005", "30008")),
+        ErrorRule((Cause.INVALID_PASSPHRASE, Cause.INVALID_KEY), ("40012", "30015")),
+        ErrorRule((Cause.INVALID_PASSPHRASE,), ("40011", "40036", "30004")),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), ("40018", "40038", "30010", "30017")),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("40014",), r"\bread\b", permission=Permission.READ),
+        ErrorRule(
+            (Cause.PERMISSION_MISSING,), ("40014",), r"contract|futures|\bmix\b", permission=Permission.FUTURES_TRADE
+        ),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("40014",), r"\bspot\b", permission=Permission.SPOT_TRADE),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("40014", "40029", "30016")),
+        ErrorRule((Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED), ("40301", "40068", "40701", "40702")),
+        ErrorRule((Cause.WRONG_ENVIRONMENT,), ("40099",)),
+        ErrorRule((Cause.LOCATION_RESTRICTED,), ("40024", "40079")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("40013", "40016", "40031", "40710", "50010", "40032", "40033")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("50006", "50007", "40757", "30011")),
+        ErrorRule((Cause.RATE_LIMITED,), ("429", "50009", "30014")),
+        ErrorRule((Cause.RATE_LIMITED,), ("30007", "40910"), r"over limit|too many|frequen"),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("40015", "40200", "40308", "40725", "45001", "50008", "30009")),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("system exception", "40808", "500", "503", "40404")),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), pattern=r"system exception|system upgrade|server upgrade|maintained"),
+    )
+    guide = Guide(
+        key_page="https://www.bitget.com/account/newapi",
+        steps=(
+            N_("Log in at Bitget, open API keys and create a system-generated key."),
+            N_("Give it a note and a passphrase. You need the passphrase here again: Bitget cannot show it later."),
+            N_("Choose Read & write, then tick the boxes shown here and no others."),
+            N_("Enter your IP address and confirm with your 2FA code."),
+            N_("Copy the API Key and the Secret Key."),
+        ),
+        ip_step=N_("Paste this address into the IP whitelist of the key. Bitget takes about 30."),
+        shown_once=N_("Bitget shows the Secret Key once. Copy it before you close the window."),
+        max_ips=30,
+        sub_accounts=N_("A key of a sub-account reaches that account only: a good choice for a bot."),
+    )
+
+    def prepare_signer(self, signer: Any, site: Region) -> None:
+        """ccxt would find out the kind of account by a call of its own, and take every error of it for "classic"."""
+        del site
+        signer.options = {**signer.options, "uta": False}
+
+    def error_code(self, body: Any) -> str | None:
+        return super().error_code(body) or _text(body.get("err_code"))
+
+    def error_words(self, body: Any) -> str:
+        return super().error_words(body) or _text(body.get("err_msg")) or ""
+
+    def of_other_kind(self, answer: Answer) -> bool:
+        return self.error_code(answer.object) in OTHER_KIND
+
+    def succeeded(self, answer: Answer) -> bool:
+        body = answer.object
+        if answer.status is None or not 200 <= answer.status < 300 or body.get("code") != SUCCESS:
+            return False
+        data = body.get("data")
+        match answer.role:
+            case Role.KEY_INFO:
+                return isinstance(data, dict) and ("authorities" in data or "permissions" in data)
+            case Role.BALANCE | Role.ORDERS:
+                return isinstance(data, (dict, list))
+            case _:
+                return "data" in body
+
+    def server_time_ms(self, answer: Answer) -> int | None:
+        return positive_int(_fields(answer.object.get("data")).get("serverTime"))
+
+    def read_report(
+        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
+    ) -> KeyReport | None:
+        outer = _fields(body)
+        data = _fields(outer.get("data"))
+        if outer.get("code") != SUCCESS:
+            return None
+        unified = "permType" in data or ("permissions" in data and "authorities" not in data)
+        listed = data.get("permissions") if unified else data.get("authorities")
+        if listed is None:
+            return None
+        words = split_words(listed)
+        report = grants_from_words(self, words or (), whole=words is not None)
+        if words:  # a right to trade comes with the right to look, and the call itself was answered
+            reading = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=tuple(words))
+            if report.state(Permission.READ) is not GrantState.GRANTED:
+                report = report.with_grant(Permission.READ, reading)
+        if unified:
+            report = _as_far_as_allowed(report, data.get("permType"))
+        number, parent = data.get("userId"), data.get("parentId")
+        restriction = addresses(data.get("ips"))
+        if restriction.state is GrantState.DENIED and not restriction.addresses:
+            restriction = IpRestriction()  # how an unbound key reads is not documented
+        return report.model_copy(
+            update={
+                "ip_restriction": restriction,
+                "account_id": _text(number),
+                "is_sub": _is_sub(number, parent, unified),
+            }
+        )
+
+    def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
+        data = answer.object.get("data")
+        if isinstance(data, dict):
+            return free_balances(cast("dict[str, Any]", data).get("assets"), "coin", "available")
+        return free_balances(data, "coin" if market is Market.SPOT else "marginCoin", "available")
+
+    def read_orders(self, market: Market, answer: Answer) -> int | None:
+        data = answer.object.get("data")
+        if isinstance(data, list):
+            return len(cast("list[object]", data))
+        fields = _fields(data)
+        for name in ("entrustedList", "list"):
+            if name in fields:
+                rows = fields[name]
+                return 0 if rows is None else len(cast("list[object]", rows)) if isinstance(rows, list) else None
+        return None
+
+
+def _fields(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) and value != "" else None
+
+
+def _as_far_as_allowed(report: KeyReport, kind: object) -> KeyReport:
+    """A unified key that is read-only may not trade whatever it lists. Withdrawal is believed all the same."""
+    if kind == "read-and-write":
+        return report
+    if kind != "read-only":
+        doubtful = {right: Grant() for right in Permission if report.state(right) is GrantState.DENIED}
+        words = (*report.unknown_words, f"permType {kind}"[:40])
+        return report.model_copy(update={"grants": {**report.grants, **doubtful}, "unknown_words": words})
+    off = Grant(state=GrantState.DENIED, evidence=Evidence.DECLARED, words=("read-only",))
+    writing = (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN, Permission.TRANSFER)
+    return report.model_copy(update={"grants": {**report.grants, **dict.fromkeys(writing, off)}})
+
+
+def _is_sub(number: object, parent: object, unified: bool) -> bool | None:
+    """A classic main account names itself as its parent, a unified one names nobody."""
+    if parent in (None, "", 0, "0"):
+        return False if unified and parent == "" else None
+    return str(parent) != str(number)
+
+
+EXCHANGE = Bitget()
