@@ -198,10 +198,7 @@ class Okx(Exchange):
         steps=(
             N_("Log in at OKX, open API and create a V5 API key for API trading."),
             N_("Give it a name and a passphrase. You need the passphrase here again: OKX cannot show it to you later."),
-            N_(
-                "Tick the boxes shown here and no others. Trade covers spot, futures and transfers: OKX has one box for "
-                "all."
-            ),
+            N_("Tick the boxes shown here and no others. Trade covers spot, futures and transfers: one box for all."),
             N_("Enter your IP address and confirm with your 2FA code."),
             N_("Copy the API key and the secret key."),
         ),

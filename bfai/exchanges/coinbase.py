@@ -1,0 +1,294 @@
+"""Coinbase (Advanced Trade with CDP keys). Sources: docs.cdp.coinbase.com, the official Python SDK, ccxt 4.5.90.
+
+Keys are private keys: EC in PEM, or Ed25519 in Base64, and copying mangles their line ends. `can_transfer` sends funds
+off the platform, so it is the right to withdraw. Neither an address list nor an end is told. A wrong key, a wrong
+secret, a wrong clock and a refused address all give the same plain text *Unauthorized*. The sandbox knows no key report
+and no signature, so it is not offered here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, cast
+
+from bfai.exchanges.base import (
+    Answer,
+    Call,
+    ErrorRule,
+    Exchange,
+    Field,
+    Guide,
+    Limit,
+    Region,
+    Right,
+    Role,
+    decimal,
+    grants_from_fields,
+    normalise_pem,
+    positive_int,
+    text_or_none,
+)
+from bfai.i18n import N_
+from bfai.model import Cause, Credentials, Evidence, Grant, GrantState, KeyReport, Market, Message, Permission
+
+SPOT = (Market.SPOT,)
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_ANYTHING_WRONG = (
+    Cause.INVALID_KEY,
+    Cause.INVALID_SECRET,
+    Cause.IP_NOT_ALLOWED,
+    Cause.CLOCK_SKEW,
+    Cause.EXPIRED_KEY,
+    Cause.PERMISSION_MISSING,
+)
+
+
+class Coinbase(Exchange):
+    id = "coinbase"
+    name = "Coinbase"
+    ccxt_id = "coinbase"
+    host_pattern = r"\bcoinbase\b|/api/v3/brokerage|CB-ACCESS-"
+    body_pattern = r'"can_(?:view|trade|transfer)"\s*:|"error_details"\s*:'
+    fields = (
+        Field(
+            "api_key",
+            "API key name",
+            rf"organizations/{_UUID}/apiKeys/{_UUID}|{_UUID}",
+            N_("a text that starts with organizations/, or 36 characters with four dashes"),
+        ),
+        Field(
+            "secret",
+            "Private key",
+            r"[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{43}=",
+            N_("several lines from -----BEGIN to -----END, or 88 characters that end with =="),
+            pem=True,
+        ),
+    )
+    regions = (Region("global", "Coinbase", {"api": "api.coinbase.com"}, markets=SPOT),)
+    markets = SPOT
+    calls = (
+        Call(
+            Role.TIME,
+            "GET",
+            "api",
+            "/api/v3/brokerage/time",
+            "v3PublicGetBrokerageTime",
+            N_("read the exchange's clock"),
+            signed=False,
+            pool="public",
+        ),
+        Call(
+            Role.KEY_INFO,
+            "GET",
+            "api",
+            "/api/v3/brokerage/key_permissions",
+            "v3PrivateGetBrokerageKeyPermissions",
+            N_("read what the key may do"),
+            pool="private",
+        ),
+        Call(
+            Role.BALANCE,
+            "GET",
+            "api",
+            "/api/v3/brokerage/accounts",
+            "v3PrivateGetBrokerageAccounts",
+            N_("read the spot balance"),
+            params={"limit": 250},
+            right=Permission.READ,
+            word="can_view",
+            pool="private",
+        ),
+        Call(
+            Role.ORDERS,
+            "GET",
+            "api",
+            "/api/v3/brokerage/orders/historical/batch",
+            "v3PrivateGetBrokerageOrdersHistoricalBatch",
+            N_("read the open spot orders"),
+            params={"order_status": "OPEN"},
+            right=Permission.READ,
+            word="can_view",
+            pool="private",
+        ),
+        Call(  # whether it needs the right to trade is not documented, so it proves nothing
+            Role.DRY_RUN,
+            "POST",
+            "api",
+            "/api/v3/brokerage/orders/preview",
+            "v3PrivatePostBrokerageOrdersPreview",
+            N_("ask for the preview of an order, without placing one"),
+            params={
+                "product_id": "BTC-USD",
+                "side": "BUY",
+                "order_configuration": {"limit_limit_gtc": {"base_size": "0.001", "limit_price": "20000"}},
+            },
+            dry_run=True,
+            pool="private",
+        ),
+    )
+    limits = MappingProxyType({"public": Limit(10, 1), "private": Limit(30, 1, by="account")})
+    rights = (
+        Right("can_view", "View", (Permission.READ,), SPOT),
+        Right("can_trade", "Trade", (Permission.SPOT_TRADE, Permission.FUTURES_TRADE), SPOT),
+        Right("can_transfer", "Transfer", (Permission.WITHDRAW, Permission.TRANSFER)),
+    )
+    error_rules = (
+        ErrorRule((Cause.CLOCK_SKEW,), pattern=r"request timestamp expired|timestamp (?:is )?invalid"),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), pattern=r"ip (?:address )?(?:blocked|not allowed|not whitelisted)"),
+        ErrorRule((Cause.INVALID_SECRET,), pattern=r"invalid signature"),
+        ErrorRule((Cause.EXPIRED_KEY,), ("expired_token",)),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), pattern=r"invalid api key|api key (?:not found|is disabled)"),
+        ErrorRule((Cause.INVALID_KEY,), ("revoked_token", "invalid_token")),
+        ErrorRule((Cause.PERMISSION_MISSING,), pattern=r"missing required scopes?|insufficient scope|invalid_scope"),
+        ErrorRule((Cause.RATE_LIMITED,), ("rate_limit_exceeded", "RESOURCE_EXHAUSTED", "8")),
+        ErrorRule(
+            (Cause.ACCOUNT_RESTRICTED,), pattern=r"user is not allowed|verification_required|account (?:is )?frozen"
+        ),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("personal_details_required", "identity_verification_required")),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE, Cause.ACCOUNT_RESTRICTED), pattern=r"account is not available"),
+        ErrorRule((Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED), pattern=r"target is not enabled for trading"),
+        ErrorRule((Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED), ("PERMISSION_DENIED", "7")),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("internal_server_error", "INTERNAL", "UNAVAILABLE", "13", "14")),
+        ErrorRule(_ANYTHING_WRONG, ("authentication_error", "UNAUTHENTICATED", "16"), clear=False),
+        ErrorRule(_ANYTHING_WRONG, statuses=(401,), clear=False),
+        ErrorRule(_ANYTHING_WRONG, pattern=r"^\s*unauthorized\s*$", clear=False),
+    )
+    guide = Guide(
+        key_page="https://portal.cdp.coinbase.com/projects/api-keys",
+        steps=(
+            N_("Log in at the Coinbase Developer Platform, open API keys and create a secret API key."),
+            N_("Give it a name and choose the portfolio that the bot may use."),
+            N_("Tick View and Trade. Leave Transfer empty: it sends funds off the platform."),
+            N_("Enter your IP address in the allowlist."),
+            N_("Create the key and download its file. You can paste the whole text of the file here."),
+        ),
+        ip_step=N_("Paste this address into the IP allowlist. Coinbase does not tell us later whether one is set."),
+        shown_once=N_("Coinbase shows the private key once. Download it before you close the window."),
+        max_ips=None,
+        sub_accounts=N_("A key is tied to one portfolio. A portfolio of its own is a good choice for a bot."),
+    )
+
+    # -- answers
+
+    def error_code(self, body: Mapping[str, Any]) -> str | None:
+        return text_or_none(body.get("error")) or text_or_none(_error(body).get("id")) or super().error_code(body)
+
+    def error_words(self, body: Mapping[str, Any]) -> str:
+        for found in (body.get("message"), body.get("error_details"), _error(body).get("message")):
+            if isinstance(found, str) and found:
+                return found
+        return ""
+
+    def succeeded(self, answer: Answer) -> bool:
+        body = answer.object
+        if answer.status is None or not 200 <= answer.status < 300 or not body or "errors" in body or "error" in body:
+            return False
+        match answer.role:
+            case Role.TIME:
+                return "epochMillis" in body
+            case Role.KEY_INFO:
+                return "can_view" in body
+            case Role.BALANCE:
+                return isinstance(body.get("accounts"), list)
+            case Role.ORDERS:
+                return isinstance(body.get("orders"), list)
+            case Role.DRY_RUN:
+                return "errs" in body or "order_total" in body
+            case _:
+                return True
+
+    def server_time_ms(self, answer: Answer) -> int | None:
+        return positive_int(answer.object.get("epochMillis"))
+
+    def read_report(
+        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
+    ) -> KeyReport | None:
+        del received_at, api_key
+        fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+        if "can_view" not in fields:
+            return None
+        report = grants_from_fields(self, {name: value for name, value in fields.items() if name.startswith("can_")})
+        if fields.get("can_withdraw") is True:  # a spelling in the SDK's tests: believed when it says yes
+            granted = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=("can_withdraw",))
+            report = report.with_grant(Permission.WITHDRAW, granted)
+        return report.model_copy(update={"account_id": text_or_none(fields.get("portfolio_uuid"))})
+
+    def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
+        del market
+        rows = answer.object.get("accounts")
+        if not isinstance(rows, list):
+            return None
+        free: dict[str, Decimal] = {}
+        for row in cast("list[object]", rows):
+            item = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+            available = item.get("available_balance")
+            asset = item.get("currency")
+            amount = decimal(cast("dict[str, Any]", available).get("value")) if isinstance(available, dict) else None
+            if not isinstance(asset, str) or not asset or amount is None:
+                return None
+            if amount > 0:
+                free[asset] = free.get(asset, Decimal(0)) + amount
+        return free
+
+    def read_orders(self, market: Market, answer: Answer) -> int | None:
+        del market
+        rows = answer.object.get("orders")
+        return len(cast("list[object]", rows)) if isinstance(rows, list) else None
+
+    # -- credentials
+
+    def normalise(self, credentials: Credentials) -> Credentials:
+        """An Ed25519 key in PEM becomes the Base64 form that Coinbase gives, because ccxt signs with no other."""
+        return Credentials(credentials.api_key.strip().strip("\"'"), _as_coinbase_gives(credentials.secret))
+
+    def check_credentials(self, credentials: Credentials) -> tuple[Message, ...]:
+        problems = super().check_credentials(self.normalise(credentials))
+        secret = _as_coinbase_gives(credentials.secret)
+        if not problems and "-----BEGIN" not in secret and not _is_ed25519(secret):
+            text = N_("{field} is no whole private key. Copy everything, from the first character to the last.")
+            return (Message(text=text, params={"field": self.fields[1].label}),)
+        return problems
+
+
+def _error(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The first item of the older `errors` list."""
+    errors = body.get("errors")
+    first = cast("list[object]", errors)[0] if isinstance(errors, list) and errors else None
+    return cast("dict[str, Any]", first) if isinstance(first, dict) else {}
+
+
+def _as_coinbase_gives(secret: str) -> str:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if "-----BEGIN" not in secret:
+        return "".join(secret.strip().strip("\"'").replace("\\n", "").split())
+    text = normalise_pem(secret)
+    try:
+        key = load_pem_private_key(text.encode("ascii", "replace"), None)
+    except Exception:  # it is told by `check_credentials`, in words
+        return text
+    if not isinstance(key, Ed25519PrivateKey):
+        return text
+    return base64.b64encode(key.private_bytes_raw() + key.public_key().public_bytes_raw()).decode()
+
+
+def _is_ed25519(secret: str) -> bool:
+    """32 bytes of seed, or 64 with the public key behind it, which must fit: a damaged end would go unnoticed."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        raw = base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    if len(raw) == 32:
+        return True
+    return len(raw) == 64 and Ed25519PrivateKey.from_private_bytes(raw[:32]).public_key().public_bytes_raw() == raw[32:]
+
+
+EXCHANGE = Coinbase()
