@@ -233,12 +233,17 @@ class Facts:
         return answer.latency_ms if answer else None
 
     def signed(self) -> list[tuple[Call, Diagnosis | None]]:
-        """The judged answers of the signed calls so far. A call for another kind of account says nothing."""
-        return [
+        """The judged answers of the signed calls so far.
+
+        A call for another kind of account says nothing, unless every call was refused as that.
+        """
+        judged = [
             (call, self._narrowed(call, self.diagnoses[call.name]))
             for call in self.asked()
-            if call.signed and call.name in self.diagnoses and not self.exchange.of_other_kind(self.answers[call.name])
+            if call.signed and call.name in self.diagnoses
         ]
+        own = [one for one in judged if not self.exchange.of_other_kind(self.answers[one[0].name])]
+        return own or judged
 
     def _narrowed(self, call: Call, diagnosis: Diagnosis | None) -> Diagnosis | None:
         """A refusal without a reason loses the reasons that the other answers rule out.
@@ -588,14 +593,12 @@ class _Judge:
             malformed = Diagnosis(cause=Cause.MALFORMED_CREDENTIALS, candidates=(Cause.MALFORMED_CREDENTIALS,))
             problem = self.facts.malformed[0]
             return _failed(name, None, malformed, problem.text, **problem.params)
-        for role in (Role.KEY_INFO, Role.ACCOUNT):
-            for _, answer, problem in self.facts.heard(role):
-                cause = self.exchange.state_cause(answer.json, self.facts.target.market) if problem is None else None
-                if cause is not None:
-                    return _failed(name, answer.latency_ms, Diagnosis(cause=cause, candidates=(cause,)))
+        ailing = self._ailing(self.facts.target.market, Market.SPOT)
+        if ailing is not None:
+            return _failed(name, latency, ailing)
         judged = self.facts.signed()
         if not judged:
-            return _skipped(name, N_("skipped, nothing was asked"))
+            return _failed(name, latency, _UNEXPECTED, N_("skipped, nothing was asked"))
         problems = [diagnosis for _, diagnosis in judged if diagnosis is not None]
         if self.facts.owner is not None:
             wrong = Diagnosis(
@@ -608,6 +611,15 @@ class _Judge:
         if self.facts.unreachable():
             return _skipped(name, N_("skipped, the exchange does not answer"))
         return _failed(name, latency, merge(problems))
+
+    def _ailing(self, *markets: Market) -> Diagnosis | None:
+        """What an answer about the key or the account names itself as a hindrance in all of these markets."""
+        for role in (Role.KEY_INFO, Role.ACCOUNT):
+            for _, answer, problem in self.facts.heard(role):
+                causes = [self.exchange.state_cause(answer.json, market) for market in markets]
+                if problem is None and causes[0] is not None and None not in causes:
+                    return Diagnosis(cause=causes[0], candidates=(causes[0],))
+        return None
 
     def _key_failed(self) -> bool:
         return self._key[0].outcome is not Outcome.PASS
@@ -733,6 +745,9 @@ class _Judge:
         name = CheckName.FUTURES
         if self._key_failed():
             return _skipped(name, N_("skipped, needs the key"))
+        ailing = self._ailing(Market.FUTURES)
+        if ailing is not None:
+            return _failed(name, None, ailing, N_("the account is set to a mode without futures"))
         match self.report.state(Permission.FUTURES_TRADE):
             case GrantState.GRANTED:
                 return _passed(name, None, N_("the right to trade futures is on"))

@@ -17,6 +17,7 @@ from bfai.exchanges.base import Answer, ErrorRule, Exchange, Role
 from bfai.i18n import N_
 from bfai.model import (
     Cause,
+    CheckName,
     Diagnosis,
     Evidence,
     Grant,
@@ -512,10 +513,20 @@ def sentence(
         if boxes:
             text = N_("Tick {boxes} of this key at {exchange}. Leave withdrawal off. Then test again.")
             return Message(text=text, params={"exchange": name, "boxes": boxes})
+    if _is_about_mode(diagnosis):
+        text = N_(
+            "This {exchange} account is set to a mode without futures. Choose another mode there, then test again."
+        )
+        return Message(text=text, params={"exchange": name})
     if diagnosis.region is not None and exchange:
         text = N_("This key was made at {region}. Choose that region, then test again.")
         return Message(text=text, params={"region": exchange.region(diagnosis.region).name})
     return Message(text=_SENTENCES[diagnosis.cause], params={"exchange": name})
+
+
+def _is_about_mode(diagnosis: Diagnosis) -> bool:
+    """Whether the key is fine and the account as a whole trades no futures."""
+    return diagnosis.cause is Cause.ACCOUNT_RESTRICTED and diagnosis.check is CheckName.FUTURES
 
 
 def other_regions(run: TestRun, exchange: Exchange) -> tuple[str, ...]:
@@ -607,6 +618,13 @@ def remedy(
             steps = (
                 N_("Copy the key and the secret again from {exchange}."),
                 N_("Is the secret no longer shown? Delete the key there and make a new one."),
+                N_("Test again."),
+            )
+        case Cause.ACCOUNT_RESTRICTED if _is_about_mode(diagnosis):
+            title = N_("This account trades no futures")
+            steps = (
+                N_("Log in at {exchange} and open the settings of its trading page."),
+                N_("Choose an account mode that has futures. Your key may stay as it is."),
                 N_("Test again."),
             )
         case Cause.AMBIGUOUS:

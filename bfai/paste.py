@@ -26,8 +26,12 @@ _LABELS = re.compile(
 )
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), None) | {0xA0: " ", 0x202F: " "}
 _QUOTES = "\"'`“”‘’,;<>()[]{}"
-_FILLERS = frozenset("key keys api access id copy note your my and is the mexc kucoin - –".split())
+_FILLERS = frozenset(
+    "key keys api access id copy note your my and is the name of for - – mexc kucoin binance okx bitget bybit coinbase"
+    " gate gate.io htx bingx".split()
+)
 _SHORTENED = re.compile(r"…|\.\.\.|\*{3,}|•{2,}")
+_PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
 _JSON_NAMES = {
     "apikey": "api_key",
     "accesskey": "api_key",
@@ -64,7 +68,7 @@ def read_paste(exchange: Exchange, text: str, others: Iterable[Exchange] = ()) -
     clean = text.translate(_INVISIBLE).strip()
     if not clean:
         return _stop(N_("Nothing was pasted yet."))
-    return judge_fields(exchange, _from_json(clean) or _from_text(exchange, clean), others)
+    return judge_fields(exchange, _from_json(exchange, clean) or _from_text(exchange, clean), others)
 
 
 def judge_fields(exchange: Exchange, values: Mapping[str, str], others: Iterable[Exchange] = ()) -> Pasted:
@@ -77,7 +81,8 @@ def judge_fields(exchange: Exchange, values: Mapping[str, str], others: Iterable
     }
     found = tuple(name for name in wanted if name in trimmed)
     missing = tuple(name for name in wanted if name not in trimmed)
-    credentials = Credentials(trimmed.get("api_key", ""), trimmed.get("secret", ""), trimmed.get("passphrase"))
+    given = Credentials(trimmed.get("api_key", ""), trimmed.get("secret", ""), trimmed.get("passphrase"))
+    credentials = exchange.normalise(given)
     problems = tuple(exchange.check_credentials(credentials)) + _shortened(exchange, trimmed)
     other = _other_exchange(exchange, trimmed.get("api_key", ""), others)
     return Pasted(
@@ -117,7 +122,7 @@ def _other_exchange(exchange: Exchange, api_key: str, others: Iterable[Exchange]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _from_json(text: str) -> dict[str, str]:
+def _from_json(exchange: Exchange, text: str) -> dict[str, str]:
     if not text.startswith("{"):
         return {}
     try:
@@ -127,16 +132,21 @@ def _from_json(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in cast("dict[str, Any]", parsed).items() if isinstance(parsed, dict) else ():
         field = _JSON_NAMES.get(re.sub(r"[^a-z]", "", name.lower()))
+        if field is None and name in ("name", "id") and isinstance(value, str):  # Coinbase's file of a key
+            field = "api_key" if re.fullmatch(exchange.fields[0].pattern, value) else None
         if field and isinstance(value, str):
             found.setdefault(field, value)
     return found
 
 
 def _from_text(exchange: Exchange, text: str) -> dict[str, str]:
-    """Values behind labels first, then loose words by their form, then one loose word as the passphrase."""
+    """A private key in PEM first, then values behind labels, then loose words by their form, then what is left."""
+    pem = _PEM.search(text) if any(spec.pem for spec in exchange.fields) else None
+    if pem is not None:
+        text = f"{text[: pem.start()].rstrip().removesuffix(':')} {text[pem.end() :]}"
+    found: dict[str, str] = {"secret": pem[0]} if pem is not None else {}
     labels = list(_LABELS.finditer(text))
     loose: list[str] = _words(text[: labels[0].start()] if labels else text)
-    found: dict[str, str] = {}
     ends = [label.start() for label in labels[1:]] + [len(text)]
     for label, end in zip(labels, ends, strict=False):
         value = _words(text[label.end() : end])
@@ -158,5 +168,5 @@ def _from_text(exchange: Exchange, text: str) -> dict[str, str]:
 
 
 def _words(text: str) -> list[str]:
-    words = (raw.strip(_QUOTES).strip(":=") for raw in text.split())
+    words = (raw.strip(_QUOTES).lstrip(":=").rstrip(":") for raw in text.split())
     return [word for word in words if word and word.lower() not in _FILLERS]

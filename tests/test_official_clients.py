@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bfai.simulator import Simulator
+from bfai.simulator.htx import Htx
 from tests.redirect import environment
 
 HERE = Path(__file__).parent
@@ -135,6 +136,9 @@ def test_pymexc_for_spot_and_futures(simulator: Simulator) -> None:
         ("ccxt_okx_futures", "okx", 4210.0, '"code":"50113"'),
         ("ccxt_bitget", "bitget", 4210.0, '"code":"40009"'),
         ("ccxt_bitget_futures", "bitget", 4210.0, '"code":"40009"'),
+        ("ccxt_htx", "htx", 4210.0, '"err-code":"api-signature-not-valid"'),
+        ("ccxt_bingx", "bingx", 4210.0, '"code":100001'),
+        ("ccxt_bingx_futures", "bingx", 1500.0, '"code":100001'),
     ],
 )
 def test_plain_synchronous_ccxt(simulator: Simulator, client: str, exchange: str, free: float, code: str) -> None:
@@ -253,6 +257,54 @@ def test_a_client_for_both_kinds_of_bitget_accounts(simulator: Simulator) -> Non
     assert refused(wrong).keys() == unified.keys()
     (asked,) = ask(simulator, "bitget_api_client", keys[0])
     assert refused(asked).keys() == asked.keys() - {"time"}
+
+
+def test_huobis_own_sdk(simulator: Simulator) -> None:
+    need("huobi")
+    pair = good_and_wrong(simulator, "htx")
+    good, wrong = ask(simulator, "huobi_sdk", *({**keys, "uid": str(Htx(0).accounts["good"].uid)} for keys in pair))
+
+    assert refused(good) == {}
+    assert is_now(good["time"])
+    (key,) = good["key"]
+    assert key["accessKey"] == pair[0]["apiKey"]
+    assert key["permission"] == "readOnly,trade" and key["ipAddresses"] == "127.0.0.1" and key["validDays"] == -1
+    assert good["accounts"] == ["point", "spot"] and good["orders"] == []
+    assert {"currency": "usdt", "type": "trade", "balance": "4210.00"} in good["balance"]
+
+    no = refused(wrong)
+    assert no.keys() == good.keys() - {"time"}
+    assert all("Verification failure [校验失败]" in words for words in no.values()), no
+
+
+def test_ccxt_takes_a_refusal_of_htx_contracts_for_an_empty_account(simulator: Simulator) -> None:
+    """Status 200 and a number that ccxt does not know: why an adapter has to look at `code` itself."""
+    good, wrong = ask(simulator, "ccxt_htx_futures", *good_and_wrong(simulator, "htx"))
+    assert refused(good) == {} and good["balance"] == {"USDT": 1500.0} and good["orders"] == []
+    assert "balance" not in refused(wrong) and wrong["balance"] == {}
+
+
+def test_bingx_py(simulator: Simulator) -> None:
+    need("bingx_py")
+    pair = good_and_wrong(simulator, "bingx")
+    good, wrong, demo = ask(simulator, "bingx_py", *pair, {**pair[0], "demo": "yes"})
+
+    assert refused(good) == {}
+    told = good["restrictions"]
+    assert told["enable_reading"] and told["enable_futures"] and told["enable_spot_and_margin_trading"]
+    assert told["ip_restrict"] is True and told["permits_universal_transfer"] is False
+    for key in (good["permissions"], good["key"][0]):
+        assert key["api_key"] == pair[0]["apiKey"]
+        assert key["permissions"] == [1, 2, 3] and key["ip_addresses"] == ["127.0.0.1"]
+    assert ("USDT", "4210.00") in {(row["asset"], row["free"]) for row in good["spot"]}
+    assert ("USDT", "1500.00") in {(row["asset"], row["available_margin"]) for row in good["futures"]}
+    assert good["spot orders"] == good["futures orders"] == []
+
+    assert refused(demo) == {} and demo["futures"][0]["asset"] == "VST"
+
+    no = refused(wrong)
+    assert no.keys() == good.keys()
+    assert all("API Error 100001: Signature verification failed" in words for words in no.values()), no
 
 
 def test_no_client_asked_for_more_than_it_was_told_to(simulator: Simulator) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,3 +91,62 @@ def test_junk_never_breaks_anything_and_never_shows(text: str) -> None:
         assert pasted.credentials is not None or pasted.problems
         if len(text.strip()) > 20:
             assert text.strip() not in repr(pasted)
+
+
+# -- private keys of several lines -------------------------------------------------------------------------------------
+
+
+def _pem() -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = ec.derive_private_key(7, ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+NAME = "organizations/00000000-1111-4222-8333-444444444444/apiKeys/55555555-6666-4777-8888-999999999999"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{NAME}\n{_pem()}",
+        f"API key name: {NAME}\nPrivate key:\n{_pem()}",
+        json.dumps({"name": NAME, "privateKey": _pem()}),
+        json.dumps({"name": NAME, "privateKey": _pem()}, indent=1),
+        f"{NAME} " + _pem().replace("\n", "\\n"),
+        f'"{NAME}", "' + _pem().replace("\n", "\\n") + '"',
+        f"{NAME} " + _pem().replace("\n", "\r\n"),
+        f"{NAME} " + _pem().replace("\n", ""),
+        f"{NAME} " + _pem().replace("\n", " "),
+    ],
+    ids=["lines", "labels", "file", "pretty file", "escapes", "quoted", "windows", "one line", "blanks"],
+)
+def test_a_private_key_survives_every_way_of_copying(text: str) -> None:
+    coinbase = get_exchange("coinbase")
+    pasted = read_paste(coinbase, text)
+    assert pasted.problems == ()
+    assert pasted.credentials is not None
+    sent = coinbase.normalise(pasted.credentials)
+    assert (sent.api_key, sent.secret) == (NAME, _pem())
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda pem: pem[:80], lambda pem: pem.replace("MHcC", "MHcD"), lambda pem: pem[30:]]
+)
+def test_half_a_private_key_is_told_before_any_call(damage: Callable[[str], str]) -> None:
+    pasted = read_paste(get_exchange("coinbase"), json.dumps({"name": NAME, "privateKey": damage(_pem())}))
+    assert pasted.credentials is None
+    assert any("private key" in problem.text for problem in pasted.problems)
+
+
+def test_an_ed25519_key_whose_end_is_damaged_is_told() -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    raw = key.private_bytes_raw() + key.public_key().public_bytes_raw()
+    good = base64.b64encode(raw).decode()
+    bad = base64.b64encode(raw[:-1] + bytes([raw[-1] ^ 1])).decode()
+    uuid = "55555555-6666-4777-8888-999999999999"
+    assert read_paste(get_exchange("coinbase"), f"{uuid}\n{good}").credentials is not None
+    assert read_paste(get_exchange("coinbase"), f"{uuid}\n{bad}").credentials is None

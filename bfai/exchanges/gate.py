@@ -236,7 +236,8 @@ class Gate(Exchange):
             N_("Log in at Gate.io, open API Key Management and create an API v4 key."),
             N_("Set Account to Read Only. Only then can the workbench read what the key may do."),
             N_(
-                "Set the boxes shown here and no others. Leave Withdraw empty: Gate.io does not tell us later whether it is."
+                "Set the boxes shown here and no others. Leave Withdraw empty: Gate.io does not tell us later whether "
+                "it is."
             ),
             N_("Enter your IP address, and confirm with your 2FA code."),
             N_("Copy the API Key and the API Secret."),
@@ -254,16 +255,14 @@ class Gate(Exchange):
         return text_or_none(body.get("message")) or text_or_none(body.get("detail")) or ""
 
     def succeeded(self, answer: Answer) -> bool:
-        body = answer.json
-        if answer.status is None or not 200 <= answer.status < 300:
-            return False
-        if isinstance(body, dict) and "label" in body:
+        body: object = answer.json
+        if answer.status is None or not 200 <= answer.status < 300 or "label" in answer.object:
             return False
         match answer.role:
             case Role.TIME:
                 return "server_time" in answer.object
             case Role.KEY_INFO:
-                return self.read_report(body) is not None or (isinstance(body, list) and bool(body))
+                return self.read_report(body) is not None or (isinstance(body, list) and body != [])
             case _:
                 return isinstance(body, (dict, list))
 
@@ -324,8 +323,7 @@ class Gate(Exchange):
 
     def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
         del market
-        rows = [_own(body, None)] if isinstance(body, dict) else []
-        return Cause.ACCOUNT_RESTRICTED if any(row.get("state") in (LOCKED, FROZEN) for row in rows) else None
+        return Cause.ACCOUNT_RESTRICTED if _own(body, None).get("state") in (LOCKED, FROZEN) else None
 
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
         if market is Market.SPOT:

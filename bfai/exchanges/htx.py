@@ -287,7 +287,7 @@ class Htx(Exchange):
         fields = _fields(answer.object.get("data"))
         if "marketStatus" in fields:
             return {1: True, 2: False, 3: False}.get(fields["marketStatus"])
-        return {1: True, 0: False}.get(fields.get("linear_swap_heartbeat", None))
+        return {1: True, 0: False}.get(fields.get("linear_swap_heartbeat", -1))
 
     def values(self, answer: Answer) -> Mapping[str, str]:
         """The account number, and the number of the spot account."""

@@ -2,11 +2,13 @@
 
 One right, `trade`, gives spot, futures, margin and transfers inside the account: OKX cannot part them. Keys belong to
 one of its entities (global, EEA, US) and are unknown (50119) at the others. 50119 and 50120 are missing in ccxt's
-tables, so it calls both a mere exchange error. The dry-run order exists in some account modes only.
+tables, so it calls both a mere exchange error. The dry-run order exists in some account modes only, and an account in
+spot mode trades no derivatives whatever its keys may do. No report tells when a key ends.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -40,6 +42,8 @@ SPOT = (Market.SPOT,)
 BOTH = (Market.SPOT, Market.FUTURES)
 SPOT_MODE = "1"
 TRADING_SERVICE = "5"
+SUB_ACCOUNTS = ("1", "2", "5", "9", "12")
+KEY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 TRADING = (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN, Permission.TRANSFER)
 PRECHECK = {"side": "buy", "ordType": "limit", "px": "20000"}
 
@@ -86,7 +90,7 @@ class Okx(Exchange):
     host_pattern = (
         r"\bokx\b|\bmyokx\b|\bokxus\b|\bokex\b|OK-ACCESS-|x-simulated-trading|/api/v5/(?:account|trade|public)/"
     )
-    body_pattern = r'"code"\s*:\s*"5[01]\d{3}"|"sCode"\s*:'
+    body_pattern = r'"code"\s*:\s*"5[01]\d{3}"(?![^{}]*"requestTime")|"sCode"\s*:|"acctLv"\s*:'
     fields = (
         Field(
             "api_key",
@@ -166,31 +170,39 @@ class Okx(Exchange):
         Right("withdraw", "Withdraw", (Permission.WITHDRAW,)),
     )
     error_rules = (
-        ErrorRule((Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT, Cause.EXPIRED_KEY), ("50119",)),
-        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), ("50111",)),
-        ErrorRule((Cause.INVALID_KEY,), ("50103",)),
-        ErrorRule((Cause.INVALID_SECRET,), ("50113", "50106")),
-        ErrorRule((Cause.INVALID_PASSPHRASE,), ("50105", "50104")),
+        ErrorRule((Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT, Cause.EXPIRED_KEY), ("50119", "60032")),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), ("50111", "60005")),
+        ErrorRule((Cause.INVALID_KEY,), ("50103", "60001")),
+        ErrorRule((Cause.INVALID_SECRET,), ("50113", "50106", "60007", "60002")),
+        ErrorRule((Cause.INVALID_PASSPHRASE,), ("50105", "50104", "60024", "60003")),
         ErrorRule((Cause.IP_NOT_ALLOWED,), ("50110",)),
         ErrorRule((Cause.IP_NOT_ALLOWED, Cause.PERMISSION_MISSING), ("50035",)),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("50120", "50030", "50114", "50032", "50033")),
-        ErrorRule((Cause.WRONG_ENVIRONMENT,), ("50101", "50038")),
-        ErrorRule((Cause.CLOCK_SKEW,), ("50102", "50112", "50107")),
+        ErrorRule((Cause.IP_NOT_ALLOWED, Cause.LOCATION_RESTRICTED), ("50118",)),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("50120", "50030")),
+        ErrorRule((Cause.PERMISSION_MISSING, Cause.INVALID_KEY, Cause.INVALID_PASSPHRASE), ("50114",)),
+        ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.INVALID_PASSPHRASE), ("60009",), clear=False),
+        ErrorRule((Cause.WRONG_ENVIRONMENT,), ("50101", "50038", "50053", "50108", "50109")),
+        ErrorRule((Cause.CLOCK_SKEW,), ("50102", "50112", "50107", "50036", "60004", "60006")),
+        ErrorRule((Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED), ("51024",), r"country|region|reside"),
+        ErrorRule((Cause.LOCATION_RESTRICTED,), ("50121", "50051", "50052", "51155", "51734", "51773")),
+        ErrorRule((Cause.LOCATION_RESTRICTED, Cause.WRONG_ENVIRONMENT), ("50067",)),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.LOCATION_RESTRICTED), ("50059", "50060", "4088")),
         ErrorRule(
-            (Cause.LOCATION_RESTRICTED,),
-            ("50121", "50051", "50052", "50059", "50060", "50067", "50118", "51155", "50122", "50044"),
+            (Cause.ACCOUNT_RESTRICTED,), ("50007", "50008", "50009", "50012", "50027", "50028", "50029", "50100")
         ),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("50017", "50018", "50019", "50020", "50021", "50022", "50023")),
         ErrorRule(
-            (Cause.ACCOUNT_RESTRICTED,),
-            ("50007", "50008", "50009", "50012", "50023", "50027", "50029", "50039", "50100", "4088", "51720", "58207"),
+            (Cause.ACCOUNT_RESTRICTED,), ("51009", "51024", "51037", "51732", "51733", "58004", "59113", "59508")
         ),
-        ErrorRule((Cause.RATE_LIMITED,), ("50011", "50061", "50040", "51297")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.PERMISSION_MISSING), ("50032", "50033", "50041", "51010", "51070")),
+        ErrorRule((Cause.RATE_LIMITED,), ("50011", "50040", "50061", "51113", "51115", "58102", "60014")),
         ErrorRule(
             (Cause.EXCHANGE_UNAVAILABLE,),
-            ("50001", "50004", "50005", "50013", "50026", "500", "50058", "50050", "50062", "50063"),
+            ("50001", "50004", "50005", "50013", "50026", "50046", "50062", "51054", "51149", "51767", "63999", "500"),
         ),
         ErrorRule(
-            (Cause.EXCHANGE_UNAVAILABLE,), pattern=r"service temporarily unavailable|system is busy|server error"
+            (Cause.EXCHANGE_UNAVAILABLE,),
+            pattern=r"service temporarily unavailable|systems? (?:is|are) busy|server error|being upgraded",
         ),
     )
     guide = Guide(
@@ -201,6 +213,9 @@ class Okx(Exchange):
             N_("Tick the boxes shown here and no others. Trade covers spot, futures and transfers: one box for all."),
             N_("Enter your IP address and confirm with your 2FA code."),
             N_("Copy the API key and the secret key."),
+            N_(
+                "For futures the account must be in futures mode or higher. OKX shows its mode in the trading settings."
+            ),
         ),
         ip_step=N_("Paste this address into the IP address field. OKX takes up to 20, separated by commas."),
         shown_once=N_("Copy the secret key before you close the window, and keep it to yourself."),
@@ -220,30 +235,39 @@ class Okx(Exchange):
         ),
     )
 
-    NO_VERDICT = frozenset({"51010", "51070", "51000", "50014", "50015", "50002", "50024"})
-    """Precheck: this account mode has none, or a parameter was refused before anybody looked at the key."""
+    NO_VERDICT = frozenset("50000 50002 50014 50015 50016 50024 50025 50038 50046 50062 51000 51010 51070".split())
+    """Precheck: this account mode or demo trading has none, or a parameter was refused before the key was looked at."""
+    NO_ORDER = frozenset("51009 51024 51037 51054 51113 51115 51149 51155 51732 51733 51734 51767 51773".split())
+    """These codes of the range that judges orders are about the account or the service."""
 
     def error_code(self, body: Mapping[str, Any]) -> str | None:
-        """Codes 1 and 2 say that the answer is in the items."""
+        """Codes 1 and 2 say that the answer is in the items; a sub-code after `_` tells a case of the same error."""
         code = super().error_code(body)
-        items = body.get("data")
-        if code in ("1", "2") and isinstance(items, list) and items and isinstance(items[0], dict):
-            return super().error_code({"code": cast("dict[str, Any]", items[0]).get("sCode")}) or code
-        return code
+        if code in ("1", "2"):
+            code = super().error_code({"code": _first(body).get("sCode")}) or code
+        return code.partition("_")[0] if code is not None else None
 
     def error_words(self, body: Mapping[str, Any]) -> str:
-        item = _first(body)
-        return super().error_words(body) or super().error_words({"msg": item.get("sMsg")})
+        """An item tells more than "All operations failed". A refused address is told with the key's id: left out."""
+        words = super().error_words({"msg": _first(body).get("sMsg")}) or super().error_words(body)
+        return KEY_ID.sub("…", words)
 
     def succeeded(self, answer: Answer) -> bool:
         body = answer.object
-        return (
-            answer.status is not None
-            and 200 <= answer.status < 300
-            and body.get("code") == "0"
-            and isinstance(body.get("data"), list)
-            and (answer.role != Role.KEY_INFO or "perm" in _first(body))
-        )
+        if answer.status is None or not 200 <= answer.status < 300 or body.get("code") != "0":
+            return False
+        first = _first(body)
+        match answer.role:
+            case Role.KEY_INFO:
+                return "perm" in first
+            case Role.TIME:
+                return "ts" in first
+            case Role.BALANCE:
+                return isinstance(first.get("details"), list)
+            case Role.DRY_RUN:
+                return bool(first) and first.get("sCode", "0") == "0"
+            case _:
+                return isinstance(body.get("data"), list)
 
     def server_time_ms(self, answer: Answer) -> int | None:
         return positive_int(_first(answer.object).get("ts"))
@@ -270,12 +294,14 @@ class Okx(Exchange):
         words = split_words(fields["perm"])
         report = grants_from_words(self, words or (), whole=words is not None)
         uid, main = fields.get("uid"), fields.get("mainUid")
+        kind = fields.get("type")
         known = isinstance(uid, str) and isinstance(main, str) and bool(uid and main)
+        by_kind = True if kind in SUB_ACCOUNTS else (False if kind == "0" else None)
         return report.model_copy(
             update={
                 "ip_restriction": addresses(fields.get("ip")),
                 "account_id": text_or_none(uid),
-                "is_sub": uid != main if known else None,
+                "is_sub": uid != main if known else by_kind,
                 "label": text_or_none(fields.get("label")),
             }
         )
@@ -301,7 +327,7 @@ class Okx(Exchange):
     def dry_run_proves(self, answer: Answer) -> bool:
         """Codes from 51001 on judge the order: its amount, price, balance or mode."""
         code = self.error_code(answer.object) or ""
-        if code in self.NO_VERDICT or code in ("51155", "51720") or not code.isdigit():
+        if code in self.NO_VERDICT or code in self.NO_ORDER or not code.isdecimal():
             return False
         return 51001 <= int(code) <= 51999
 

@@ -84,14 +84,14 @@ def texts(query: str, body: str, fields: Mapping[str, Any] | None) -> Iterable[s
         form = [unquote_plus(piece) for piece in sent]
     else:
         sent = form = [f"{name}={_plain(value)}" for name, value in fields.items() if name != "signature"]
-    for one in (asked, form):
-        if one:
-            yield "&".join(one)
-            yield "&".join(sorted(one))
-    if form:
-        yield "&".join(sent)
+    if asked and form:
         yield "&".join(asked) + "&".join(form)
         yield "&".join(sorted((*asked, *form)))
+        return
+    yield "&".join(asked or form)
+    yield "&".join(sorted(asked or form))
+    if form:
+        yield "&".join(sent)
 
 
 def _pieces(text: str) -> list[str]:

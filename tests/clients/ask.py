@@ -231,6 +231,66 @@ def ccxt_bitget_futures(keys: Keys) -> Calls:
     return _ccxt("bitget", keys, "BTC/USDT:USDT")
 
 
+def huobi_sdk(keys: Keys) -> Calls:
+    from huobi.client.account import AccountClient
+    from huobi.client.generic import GenericClient
+    from huobi.client.subuser import SubuserClient
+    from huobi.client.trade import TradeClient
+
+    own = {"api_key": keys["apiKey"], "secret_key": keys["secret"]}
+    account: Any = AccountClient(**own)
+
+    def spot() -> str:
+        return next(row.id for row in account.get_accounts() if row.type == "spot")
+
+    return {
+        "time": GenericClient().get_exchange_timestamp,
+        "key": lambda: [vars(row) for row in SubuserClient(**own).get_user_apikey_info(keys["uid"], keys["apiKey"])],
+        "accounts": lambda: [row.type for row in account.get_accounts()],
+        "balance": lambda: [vars(row) for row in account.get_balance(spot())],
+        "orders": lambda: TradeClient(**own).get_open_orders("btcusdt", spot()),
+    }
+
+
+def bingx_py(keys: Keys) -> Calls:
+    from bingx_py import BingXClient
+
+    bingx: Any = BingXClient(keys["apiKey"], keys["secret"], demo_trading="demo" in keys)
+    bingx.connect()
+
+    def key() -> Any:
+        uid = bingx.sub_account.query_account_uid().data.uid
+        return bingx.sub_account.query_sub_account_api_key(uid, keys["apiKey"]).model_dump()["data"]["api_infos"]
+
+    return {
+        "restrictions": lambda: bingx.query_api_key_restrictions().model_dump(),
+        "permissions": lambda: bingx.query_api_key_permissions().model_dump(),
+        "key": key,
+        "spot": lambda: bingx.spot.query_assets().model_dump()["data"]["balances"],
+        "spot orders": lambda: bingx.spot.current_open_orders().data.orders,
+        "futures": lambda: bingx.swap.query_account_data().model_dump()["data"],
+        "futures orders": lambda: bingx.swap.get_current_all_open_orders().data.orders,
+    }
+
+
+def ccxt_htx(keys: Keys) -> Calls:
+    return _ccxt("htx", keys, "BTC/USDT")
+
+
+def ccxt_htx_futures(keys: Keys) -> Calls:
+    swap: Any = {**keys, "options": {"defaultType": "swap"}}
+    return _ccxt("htx", swap, "BTC/USDT:USDT")
+
+
+def ccxt_bingx(keys: Keys) -> Calls:
+    return _ccxt("bingx", keys, "BTC/USDT")
+
+
+def ccxt_bingx_futures(keys: Keys) -> Calls:
+    swap: Any = {**keys, "options": {"defaultType": "swap"}}
+    return _ccxt("bingx", swap, "BTC/USDT:USDT")
+
+
 def elsewhere(_: Keys) -> Calls:
     """A host that is not simulated: nothing may reach it."""
     from urllib.request import urlopen
