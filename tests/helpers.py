@@ -26,6 +26,8 @@ def run_once(
     *,
     market: str = "spot",
     environment: Environment = Environment.LIVE,
+    region: str | None = None,
+    try_regions: bool = False,
     confirmation: Confirmation | None = None,
     on_check: Callable[[Check], None] | None = None,
     on_answer: Callable[[Answer], None] | None = None,
@@ -35,14 +37,16 @@ def run_once(
     """One test on a fresh transport, over real sockets."""
 
     async def run() -> TestRun:
+        home = region or all_exchanges()[exchange].regions[0].id
         async with Transport(gateway, call_seconds=call_seconds, **options) as transport:
             return await run_test(
                 all_exchanges()[exchange],
-                Target(exchange=exchange, market=Market(market), environment=environment),
+                Target(exchange=exchange, market=Market(market), region=home, environment=environment),
                 credentials,
                 transport,
                 others=[other for other in all_exchanges().values() if other.id != exchange],
                 confirmation=confirmation,
+                try_regions=try_regions,
                 on_check=on_check,
                 on_answer=on_answer,
             )

@@ -281,10 +281,40 @@ def test_an_ip_refusal_names_the_address_that_was_seen(body: str, ip: str | None
 # -- what may be sent --------------------------------------------------------------------------------------------------
 
 
+DRY_RUNS = {
+    "/api/v3/order/test",
+    "/fapi/v1/order/test",
+    "/api/v1/hf/orders/test",
+    "/api/v1/orders/test",
+    "/api/v5/trade/order-precheck",
+    "/v5/order/pre-check",
+    "/openApi/swap/v2/trade/order/test",
+    "/api/v3/brokerage/orders/preview",
+}
+"""Every dry-run order that an exchange documents. Nothing else may be other than a GET."""
+
+
 def test_no_declared_call_can_change_anything() -> None:
     for exchange in all_exchanges().values():
         for call in exchange.calls:
-            assert call.method == "GET" or (call.dry_run and call.path.endswith("/test")), call
+            assert call.method == "GET" or (call.method == "POST" and call.dry_run and call.path in DRY_RUNS), call
+
+
+def test_what_each_exchange_must_say_is_there() -> None:
+    for exchange in all_exchanges().values():
+        for market in exchange.markets:
+            roles = {call.role for call in exchange.plan(market)}
+            assert {Role.TIME, Role.KEY_INFO, Role.BALANCE, Role.ORDERS} <= roles, (exchange.id, market)
+            assert any(market in right.needed_for for right in exchange.rights), (exchange.id, market)
+        assert exchange.boxes(Permission.WITHDRAW), exchange.id
+        assert exchange.guide.key_page.startswith("https://") and len(exchange.guide.steps) >= 3
+        assert all(call.pool in exchange.limits for call in exchange.calls), exchange.id
+        names = [call.name for market in exchange.markets for call in exchange.plan(market)]
+        for market in exchange.markets:
+            planned = [call.name for call in exchange.plan(market)]
+            assert len(set(planned)) == len(planned), (exchange.id, names)
+        for rule in exchange.expiry_rules:
+            assert rule.days > 0 and rule.text and rule.source
 
 
 def test_a_call_that_is_no_dry_run_cannot_even_be_declared() -> None:

@@ -3,10 +3,12 @@
 Two kinds of account share one host: each refuses the other's calls with 40084 or 40085, which is no missing right. A
 test asks both at once and takes those that answer. Classic accounts list rights in short words of which only a table in
 the documents tells the meaning: `wwow` withdraws, `wtow` transfers inside the account. No report tells when a key ends.
+Some codes were given a second meaning over the years, and `300xx` a third in the websocket: there the text decides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -43,11 +45,14 @@ from bfai.model import (
 )
 
 SUCCESS = "00000"
-OTHER_KIND = ("40084", "40085")
+OTHER_KIND = ("40084", "40085", "25245")
+OLD = tuple(str(code) for code in range(30001, 30040))
+WITHDRAWING = ("wwow", "withdraw")
 PRODUCTS = {"productType": "USDT-FUTURES"}
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
 READ = (Permission.READ,)
+WRITING = (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN, Permission.TRANSFER)
 
 
 def _read(
@@ -62,9 +67,13 @@ class Bitget(Exchange):
     id = "bitget"
     name = "Bitget"
     ccxt_id = "bitget"
-    host_pattern = r"\bbitget\b|\bcapi\.bitget|PAPTRADING"
+    host_pattern = (
+        r"\bbitget\b|PAPTRADING|(?<![\w-])ACCESS-(?:KEY|SIGN|TIMESTAMP|PASSPHRASE)\b|/api/v2/(?:spot|mix)/"
+        r"|/api/v3/account/(?:info|assets|settings)\b"
+    )
     body_pattern = (
-        r'"code"\s*:\s*"00000"|"code"\s*:\s*"4\d{4}".*"requestTime"\s*:|"requestTime"\s*:.*"code"\s*:\s*"4\d{4}"'
+        r'"code"\s*:\s*"00000"|"code"\s*:\s*"\d{3,6}"[^{}]*"requestTime"\s*:'
+        r'|"requestTime"\s*:[^{}]*"code"\s*:\s*"\d{3,6}"'
     )
     fields = (
         Field("api_key", "API Key", r"bg_[0-9a-f]{32}", N_("bg_ and 32 characters, 0-9 and a-f")),
@@ -174,11 +183,11 @@ class Bitget(Exchange):
         Right("cpow", "Futures holdings", (), FUTURES),
         Right(
             "uta_trade",
-            "Trade (unified account)",
+            "UTA trade (unified account)",
             (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN),
             BOTH,
         ),
-        Right("uta_mgt", "Management (unified account)", (Permission.READ, Permission.TRANSFER), BOTH),
+        Right("uta_mgt", "UTA management (unified account)", (Permission.READ, Permission.TRANSFER), BOTH),
         Right("smow", "Margin", (Permission.MARGIN,)),
         Right("ttow", "Copy trading"),
         Right("wtow", "Transfer", (Permission.TRANSFER,)),
@@ -208,30 +217,90 @@ class Bitget(Exchange):
     )
     error_rules = (
         ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.PERMISSION_MISSING), OTHER_KIND),
-        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), ("40006", "40037", "30006", "30012")),
-        ErrorRule((Cause.INVALID_KEY,), ("40001", "30001", "40300")),
-        ErrorRule((Cause.INVALID_SECRET,), ("40009", "40010", "40002", "30002", "30013")),
-        ErrorRule((Cause.INVALID_SECRET,), ("40003",), r"signature|sign\b"),
-        ErrorRule((Cause.CLOCK_SKEW,), ("40003", "40004", "40005", "40008", "30003", "30005", "30008")),
-        ErrorRule((Cause.INVALID_PASSPHRASE, Cause.INVALID_KEY), ("40012", "30015")),
-        ErrorRule((Cause.INVALID_PASSPHRASE,), ("40011", "40036", "30004")),
-        ErrorRule((Cause.IP_NOT_ALLOWED,), ("40018", "40038", "30010", "30017")),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), ("40006", "40037")),
+        ErrorRule((Cause.INVALID_KEY,), ("40001", "40041", "40065", "49000")),
+        ErrorRule((Cause.CLOCK_SKEW,), ("40003",), r"timestamp"),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("40010",), r"timed? ?out"),
+        ErrorRule((Cause.INVALID_SECRET,), ("40009", "40010", "40002", "40003", "40506", "40507")),
+        ErrorRule((Cause.CLOCK_SKEW,), ("40004", "40005", "40008", "40078", "40079")),
+        ErrorRule((Cause.INVALID_PASSPHRASE, Cause.INVALID_KEY, Cause.INVALID_SECRET), ("40012",)),
+        ErrorRule((Cause.INVALID_PASSPHRASE,), ("40011", "40036")),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), ("40018", "40038", "22010", "49003")),
         ErrorRule((Cause.PERMISSION_MISSING,), ("40014",), r"\bread\b", permission=Permission.READ),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("40014",), r"\btransfer\b", permission=Permission.TRANSFER),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("40014",), r"\bmargin\b", permission=Permission.MARGIN),
         ErrorRule(
-            (Cause.PERMISSION_MISSING,), ("40014",), r"contract|futures|\bmix\b", permission=Permission.FUTURES_TRADE
+            (Cause.PERMISSION_MISSING,), ("40014",), r"contract|future|\bmix\b", permission=Permission.FUTURES_TRADE
         ),
         ErrorRule((Cause.PERMISSION_MISSING,), ("40014",), r"\bspot\b", permission=Permission.SPOT_TRADE),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("40014", "40029", "30016")),
-        ErrorRule((Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED), ("40301", "40068", "40701", "40702")),
-        ErrorRule((Cause.WRONG_ENVIRONMENT,), ("40099",)),
-        ErrorRule((Cause.LOCATION_RESTRICTED,), ("40024", "40079")),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("40013", "40016", "40031", "40710", "50010", "40032", "40033")),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("50006", "50007", "40757", "30011")),
-        ErrorRule((Cause.RATE_LIMITED,), ("429", "50009", "30014")),
-        ErrorRule((Cause.RATE_LIMITED,), ("30007", "40910"), r"over limit|too many|frequen"),
-        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("40015", "40200", "40308", "40725", "45001", "50008", "30009")),
-        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("system exception", "40808", "500", "503", "40404")),
-        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), pattern=r"system exception|system upgrade|server upgrade|maintained"),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("40014", "40040", "25620")),
+        ErrorRule(
+            (Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED),
+            ("40025", "40029", "40048", "40051", "40061", "40068", "40301", "40701", "40702", "49022"),
+        ),
+        ErrorRule((Cause.WRONG_ENVIRONMENT,), ("40099", "40081", "40110", "40841", "22030", "30017", "30018")),
+        ErrorRule((Cause.WRONG_ENVIRONMENT,), pattern=r"exchange environment is incorrect"),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("40024",), r"frozen"),
+        ErrorRule((Cause.LOCATION_RESTRICTED,), ("40000", "40024", "40100", "32022", "59006")),
+        ErrorRule(
+            (Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED),
+            ("40103", "40104", "40111"),
+            r"located|country|region|地区",
+        ),
+        ErrorRule(
+            (Cause.ACCOUNT_RESTRICTED,),
+            ("40013", "40016", "40022", "40023", "40026", "40031", "40035", "40101", "40199", "40202", "40300"),
+        ),
+        ErrorRule(
+            (Cause.ACCOUNT_RESTRICTED,),
+            ("40710", "40752", "40753", "40760", "40807", "40916", "45009", "45019", "45107", "45108", "43136"),
+        ),
+        ErrorRule(
+            (Cause.ACCOUNT_RESTRICTED,),
+            (
+                "50006",
+                "50007",
+                "50010",
+                "50012",
+                "50013",
+                "50019",
+                "50022",
+                "50023",
+                "50064",
+                "59005",
+                "70209",
+                "70227",
+            ),
+        ),
+        ErrorRule(
+            (Cause.ACCOUNT_RESTRICTED,), ("25005", "25006", "25007", "25008", "25012", "32001", "32026", "32028")
+        ),
+        ErrorRule((Cause.RATE_LIMITED,), ("429", "50009", "25004", "40047", "59044", "70228")),
+        ErrorRule(
+            (Cause.EXCHANGE_UNAVAILABLE,), ("40015", "40200", "40308", "40604", "40725", "40844", "45001", "45043")
+        ),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("40910", "25000", "25001", "50008", "50031", "80002", "500", "503")),
+        ErrorRule((Cause.RATE_LIMITED,), OLD, r"over limit|too many|frequen"),
+        ErrorRule((Cause.INVALID_PASSPHRASE,), OLD, r"passphrase"),
+        ErrorRule((Cause.CLOCK_SKEW,), OLD, r"timestamp"),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), OLD, r"\bip\b"),
+        ErrorRule((Cause.INVALID_SECRET,), OLD, r"sign\b|signature"),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), OLD, r"access_key"),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), OLD, r"frozen|suspended"),
+        ErrorRule((Cause.PERMISSION_MISSING, Cause.INVALID_KEY), OLD, r"unauthorized|authorization"),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), OLD, r"upgraded|offline|unavailable|system error"),
+        ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.INVALID_PASSPHRASE), OLD, r"log ?in", clear=False),
+        ErrorRule((Cause.INVALID_KEY,), pattern=r"(?:illegal accesskey|accesskey not n\w+)"),
+        ErrorRule((Cause.INVALID_SECRET,), pattern=r"illegal sign|sign not null|api signature not valid"),
+        ErrorRule((Cause.CLOCK_SKEW,), pattern=r"req_time is too much difference"),
+        ErrorRule((Cause.PERMISSION_MISSING,), pattern=r"permissions not right"),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), pattern=r"\buser (?:locked|forbid)|need to bind email or mobile"),
+        ErrorRule((Cause.RATE_LIMITED,), pattern=r"request frequency is too high"),
+        ErrorRule(
+            (Cause.EXCHANGE_UNAVAILABLE,),
+            pattern=r"system (?:exception|error|upgrade)|server (?:upgrade|is busy)|under maintenance|系统异常"
+            r"|gateway internal error|ring-balancer|contract is being temporarily maintained",
+        ),
     )
     guide = Guide(
         key_page="https://www.bitget.com/account/newapi",
@@ -249,14 +318,23 @@ class Bitget(Exchange):
     )
 
     def prepare_signer(self, signer: Any, site: Region) -> None:
-        """ccxt would find out the kind of account by a call of its own, and take every error of it for "classic"."""
+        """ccxt would find out the kind of account by a call of its own, and take every error of it for "classic".
+
+        It knows HMAC only: a key that the trader made has an RSA key for a secret (SHA-256, PKCS #1 v1.5).
+        """
         del site
         signer.options = {**signer.options, "uta": False}
+        if "-----BEGIN" in (signer.secret or ""):
 
-    def error_code(self, body: Any) -> str | None:
+            def rsa(request: bytes, secret: bytes, *_: object) -> str:
+                return signer.rsa(request.decode(), secret.decode())
+
+            signer.hmac = rsa
+
+    def error_code(self, body: Mapping[str, Any]) -> str | None:
         return super().error_code(body) or _text(body.get("err_code"))
 
-    def error_words(self, body: Any) -> str:
+    def error_words(self, body: Mapping[str, Any]) -> str:
         return super().error_words(body) or _text(body.get("err_msg")) or ""
 
     def of_other_kind(self, answer: Answer) -> bool:
@@ -266,12 +344,19 @@ class Bitget(Exchange):
         body = answer.object
         if answer.status is None or not 200 <= answer.status < 300 or body.get("code") != SUCCESS:
             return False
-        data = body.get("data")
+        if body.get("msg", "success") != "success":
+            return False
+        data, fields = body.get("data"), _fields(body.get("data"))
+        unified = answer.call is not None and answer.call.path.startswith("/api/v3/")
         match answer.role:
             case Role.KEY_INFO:
-                return isinstance(data, dict) and ("authorities" in data or "permissions" in data)
-            case Role.BALANCE | Role.ORDERS:
-                return isinstance(data, (dict, list))
+                return "authorities" in fields or "permissions" in fields
+            case Role.TIME:
+                return "serverTime" in fields
+            case Role.BALANCE:
+                return isinstance(fields.get("assets"), list) or (isinstance(data, list) and not unified)
+            case Role.ORDERS:
+                return not {"entrustedList", "list"}.isdisjoint(fields) or (isinstance(data, list) and not unified)
             case _:
                 return "data" in body
 
@@ -291,10 +376,11 @@ class Bitget(Exchange):
             return None
         words = split_words(listed)
         report = grants_from_words(self, words or (), whole=words is not None)
-        if words:  # a right to trade comes with the right to look, and the call itself was answered
-            reading = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=tuple(words))
-            if report.state(Permission.READ) is not GrantState.GRANTED:
-                report = report.with_grant(Permission.READ, reading)
+        looking = tuple(word for word in words or () if word.lower() not in WITHDRAWING)
+        if looking and report.state(Permission.READ) is not GrantState.GRANTED:
+            # a right to change something comes with the right to look at it
+            reading = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=looking)
+            report = report.with_grant(Permission.READ, reading)
         if unified:
             report = _as_far_as_allowed(report, data.get("permType"))
         number, parent = data.get("userId"), data.get("parentId")
@@ -336,16 +422,19 @@ def _text(value: object) -> str | None:
 
 
 def _as_far_as_allowed(report: KeyReport, kind: object) -> KeyReport:
-    """A unified key that is read-only may not trade whatever it lists. Withdrawal is believed all the same."""
+    """A unified key that is read-only may not trade whatever it lists. Withdrawal is believed all the same.
+
+    Where the kind cannot be read, nothing is known but that.
+    """
     if kind == "read-and-write":
         return report
-    if kind != "read-only":
-        doubtful = {right: Grant() for right in Permission if report.state(right) is GrantState.DENIED}
-        words = (*report.unknown_words, f"permType {kind}"[:40])
-        return report.model_copy(update={"grants": {**report.grants, **doubtful}, "unknown_words": words})
-    off = Grant(state=GrantState.DENIED, evidence=Evidence.DECLARED, words=("read-only",))
-    writing = (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN, Permission.TRANSFER)
-    return report.model_copy(update={"grants": {**report.grants, **dict.fromkeys(writing, off)}})
+    if kind == "read-only":
+        off = Grant(state=GrantState.DENIED, evidence=Evidence.DECLARED, words=("read-only",))
+        return report.model_copy(update={"grants": {**report.grants, **dict.fromkeys(WRITING, off)}})
+    kept = {right: report.grant(right) for right in (Permission.READ, Permission.WITHDRAW)}
+    sure = {right: grant for right, grant in kept.items() if grant.state is GrantState.GRANTED}
+    words = (*report.unknown_words, f"permType {kind}"[:40])
+    return report.model_copy(update={"grants": sure, "unknown_words": words})
 
 
 def _is_sub(number: object, parent: object, unified: bool) -> bool | None:

@@ -47,6 +47,7 @@ class Kucoin(Exchange):
     name = "KuCoin"
     ccxt_id = "kucoin"
     host_pattern = r"\bkucoin\b|KC-API-|\bkucoinfutures\b"
+    body_pattern = r'"code"\s*:\s*"(?:200000|4\d{5}|900001)"'
     fields = (
         Field("api_key", "API Key", r"[0-9a-f]{24}", N_("24 characters, 0-9 and a-f")),
         Field(

@@ -72,6 +72,10 @@ class Mexc(Exchange):
     name = "MEXC"
     ccxt_id = "mexc"
     host_pattern = r"\bmexc\b|contract\.mexc\.com|X-MEXC-APIKEY"
+    body_pattern = (
+        r'"code"\s*:\s*(?:7000\d\d|70011|10072|7307\d\d|60\d|406)\b'
+        r'|"mx0[A-Za-z0-9]{10}|_(?:DEAL|ACCOUNT)_(?:READ|WRITE)'
+    )
     fields = (
         Field("api_key", "Access Key", r"mx0[A-Za-z0-9]{10,40}", N_("a text that starts with mx0")),
         Field("secret", "Secret Key", r"[0-9a-f]{32}", N_("32 characters, 0-9 and a-f")),

@@ -267,10 +267,10 @@ class BingX(Exchange):
     # -- what is refused or out of order
 
     def not_found(self, call: Call) -> Reply:
-        """With status 200, as nearly everything."""
-        return _say(
-            call, 100400, "this api is not exist, please refer to the API docs https://bingx-api.github.io/docs"
-        )
+        """With status 200, as nearly everything; outside of the API the status was chosen."""
+        status = 200 if call.path.startswith("/openApi/") else 404
+        words = "this api is not exist, please refer to the API docs https://bingx-api.github.io/docs"
+        return _say(call, 100400, words, status)
 
     def refuse_write(self, call: Call) -> Reply:
         """A write is refused as if the key lacked the right."""

@@ -239,13 +239,14 @@ def huobi_sdk(keys: Keys) -> Calls:
 
     own = {"api_key": keys["apiKey"], "secret_key": keys["secret"]}
     account: Any = AccountClient(**own)
+    users: Any = SubuserClient(**own)
 
-    def spot() -> str:
+    def spot() -> Any:
         return next(row.id for row in account.get_accounts() if row.type == "spot")
 
     return {
         "time": GenericClient().get_exchange_timestamp,
-        "key": lambda: [vars(row) for row in SubuserClient(**own).get_user_apikey_info(keys["uid"], keys["apiKey"])],
+        "key": lambda: [vars(row) for row in users.get_user_apikey_info(keys["uid"], keys["apiKey"])],
         "accounts": lambda: [row.type for row in account.get_accounts()],
         "balance": lambda: [vars(row) for row in account.get_balance(spot())],
         "orders": lambda: TradeClient(**own).get_open_orders("btcusdt", spot()),

@@ -7,7 +7,7 @@ import hmac
 import json
 import time
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 import pytest
 from simulator_client import Answer, Client, Keys
@@ -104,6 +104,7 @@ def test_public(client: Client) -> None:
     assert {"x-ratelimit-requests-remain", "x-ratelimit-requests-expire"} <= set(notices.headers)
     nothing = client.call("GET", LIVE, "/openApi/nothing")
     assert (nothing.status, nothing.code) == (200, 100400)
+    assert client.call("GET", LIVE, "/nothing").status == 404
 
 
 RIGHTS = {
@@ -261,7 +262,7 @@ def test_bodies_are_signed_too(client: Client) -> None:
     assert with_body(client, keys, ORDER, stamp + ORDER, stamp).code == 0, "no separator between query and body"
     for half in (stamp, ORDER):
         assert with_body(client, keys, ORDER, half, stamp).code == 100001, "nothing stays unsigned"
-    fields = {**dict(part.split("=") for part in ORDER.split("&")), "timestamp": now(), "reduceOnly": False}
+    fields: dict[str, Any] = {**dict(parse_qsl(ORDER)), "timestamp": now(), "reduceOnly": False}
     plain = "&".join(sorted(f"{name}={str(value).replace('False', 'false')}" for name, value in fields.items()))
     assert with_body(client, keys, json.dumps(fields), plain, as_json=True).code == 0
     assert with_body(client, keys, json.dumps(fields), plain + "0", as_json=True).code == 100001
