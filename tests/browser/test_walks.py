@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from bfai.exchanges import all_exchanges
 from bfai.simulator import Simulator
 
 pytestmark = pytest.mark.browser
@@ -66,7 +67,7 @@ def add(
     page: Page, simulator: Simulator, exchange: str, account: str, market: str = "Spot", **changes: str
 ) -> list[str]:
     page.get_by_role("button", name="Add a connection").first.click()
-    to_paste(page, {"mexc": "MEXC", "kucoin": "KuCoin"}[exchange], market)
+    to_paste(page, all_exchanges()[exchange].name, market)
     return paste(page, simulator, exchange, account, **changes)
 
 
@@ -235,3 +236,33 @@ def test_nothing_leaves_the_browser_but_to_the_app(serve: Callable[..., object],
         if not url.startswith((server.address, "data:", "blob:", server.address.replace("http", "ws")))
     ]  # type: ignore[attr-defined]
     assert outside == []
+
+
+def test_one_connection_on_each_of_the_ten(
+    serve: Callable[..., object], open_app: Callable[..., Page], simulator: Simulator
+) -> None:
+    """From the wizard to a saved connection with its status, exchange by exchange."""
+    page = open_app(serve())
+    make_vault(page)
+    names = {exchange.id: exchange.name for exchange in all_exchanges().values()}
+    assert len(names) == 10
+    for exchange, name in names.items():
+        page.get_by_role("button", name="Add a connection").first.click()
+        to_paste(page, name)
+        expect(page.get_by_text("never", exact=True).first).to_be_visible()  # beside the box to withdraw
+        secrets = paste(page, simulator, exchange, "good")
+        if exchange == "gate":  # nobody can tell whether its keys can withdraw: the trader looks
+            expect(page.get_by_text("Gate.io does not tell whether this key can withdraw.")).to_be_visible()
+            page.get_by_text("the box to withdraw is empty", exact=False).click()
+            settled(page)
+            click(page, "Confirm that it cannot withdraw")
+        expect(page.get_by_label("Name", exact=True)).to_have_value(f"{name} Spot Main")
+        shows_no_secret(page, secrets)
+        click(page, "Save the connection")
+        expect(page.get_by_text(f"{name} Spot Main is saved.")).to_be_visible()
+        settled(page)
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_text("10 connections", exact=False).first).to_be_visible()
+    for name in names.values():
+        expect(page.get_by_text(f"{name} Spot Main", exact=True).first).to_be_visible()
+    assert not simulator.violations
