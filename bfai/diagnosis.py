@@ -653,10 +653,10 @@ def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: Key
         return ""
     boxes = exchange.boxes(diagnosis.permission)
     if report is not None and report.words:
-        there = {exchange.right(word) for word in report.words}
-        boxes = (
-            tuple(right.box for right in exchange.rights if market in right.needed_for and right not in there) or boxes
-        )
+        there = {right for word in report.words if (right := exchange.right(word)) is not None}
+        kinds = {right.kind for right in there} or {right.kind for right in exchange.rights}
+        wanted = [right for right in exchange.rights if market in right.needed_for and right.kind in {*kinds, ""}]
+        boxes = tuple(right.box for right in wanted if right not in there) or boxes
     elif diagnosis.permission is Permission.READ:
         boxes = tuple(
             right.box for right in exchange.rights if Permission.READ in right.grants and market in right.needed_for

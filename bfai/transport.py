@@ -18,7 +18,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -248,7 +248,8 @@ class Client:
         if not call.share_seconds:
             return await self._send(call)
         where = (self.exchange.id, self.site.hosts[call.host], call.path, self._proxy or "direct")
-        return await self._transport.shared(where, call.share_seconds, lambda: self._send(call))
+        answer = await self._transport.shared(where, call.share_seconds, lambda: self._send(call))
+        return replace(answer, call=call)  # it may have been asked for in another market
 
     async def _send(self, call: Call) -> Answer:
         host = self.site.hosts[call.host]

@@ -201,7 +201,8 @@ class Right:
     """One box of the exchange's key page. `word` is how its key report spells it, `box` how its page words it.
 
     `grants` is what it allows of the permissions this project tells apart: none for a right of no consequence to a bot,
-    several where the exchange cannot part them.
+    several where the exchange cannot part them. `kind` is the kind of account that has this box, where there is more
+    than one.
     `escalation` is a message id that says how such a key can reach beyond what the boxes promise, and `exposes` is True
     where a thief could lift the key's own limits with it.
     """
@@ -214,6 +215,7 @@ class Right:
     escalation: str | None = None
     exposes: bool = False
     shown: bool = True
+    kind: str = ""
 
     def tick(self, market: Market) -> Tick:
         if Permission.WITHDRAW in self.grants:

@@ -47,6 +47,7 @@ from bfai.model import (
 SUCCESS = "00000"
 OTHER_KIND = ("40084", "40085", "25245")
 OLD = tuple(str(code) for code in range(30001, 30040))
+CLASSIC, UNIFIED = "classic", "unified"
 WITHDRAWING = ("wwow", "withdraw")
 PRODUCTS = {"productType": "USDT-FUTURES"}
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
@@ -178,42 +179,51 @@ class Bitget(Exchange):
         }
     )
     rights = (
-        Right("stow", "Spot", (Permission.SPOT_TRADE,), SPOT),
-        Right("coow", "Futures orders", (Permission.FUTURES_TRADE,), FUTURES),
-        Right("cpow", "Futures holdings", (), FUTURES),
+        Right("stow", "Spot", (Permission.SPOT_TRADE,), SPOT, kind=CLASSIC),
+        Right("coow", "Futures orders", (Permission.FUTURES_TRADE,), FUTURES, kind=CLASSIC),
+        Right("cpow", "Futures holdings", (), FUTURES, kind=CLASSIC),
         Right(
             "uta_trade",
             "UTA trade (unified account)",
             (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN),
             BOTH,
+            kind=UNIFIED,
         ),
-        Right("uta_mgt", "UTA management (unified account)", (Permission.READ, Permission.TRANSFER), BOTH),
-        Right("smow", "Margin", (Permission.MARGIN,)),
-        Right("ttow", "Copy trading"),
-        Right("wtow", "Transfer", (Permission.TRANSFER,)),
+        Right(
+            "uta_mgt", "UTA management (unified account)", (Permission.READ, Permission.TRANSFER), BOTH, kind=UNIFIED
+        ),
+        Right("smow", "Margin", (Permission.MARGIN,), kind=CLASSIC),
+        Right("ttow", "Copy trading", kind=CLASSIC),
+        Right("wtow", "Transfer", (Permission.TRANSFER,), kind=CLASSIC),
         Right(
             "chow",
             "Sub-accounts",
             escalation=N_("The key may make sub-accounts and keys for them (chow)."),
             exposes=True,
+            kind=CLASSIC,
         ),
-        Right("p2p", "P2P"),
-        Right("taxw", "Tax"),
-        Right("pllw", "Pledge loan"),
-        Right("wwow", "Withdraw", (Permission.WITHDRAW,)),
-        Right("withdraw", "Withdraw", (Permission.WITHDRAW,), shown=False),
-        Right("stor", "Spot", READ, shown=False),
-        Right("coor", "Futures orders", READ, shown=False),
-        Right("cpor", "Futures holdings", READ, shown=False),
-        Right("smor", "Margin", READ, shown=False),
-        Right("ttor", "Copy trading", READ, shown=False),
-        Right("wtor", "Transfer", READ, shown=False),
-        Right("chor", "Sub-accounts", READ, shown=False),
-        Right("p2pr", "P2P", READ, shown=False),
-        Right("taxr", "Tax", READ, shown=False),
-        Right("pllr", "Pledge loan", READ, shown=False),
-        Right("copy_futures_position", "Copy trading", shown=False),
-        Right("copy_futures_order", "Copy trading", shown=False),
+        Right("p2p", "P2P", kind=CLASSIC),
+        Right("taxw", "Tax", kind=CLASSIC),
+        Right("pllw", "Pledge loan", kind=CLASSIC),
+        Right("wwow", "Withdraw", (Permission.WITHDRAW,), kind=CLASSIC),
+        Right("withdraw", "Withdraw", (Permission.WITHDRAW,), shown=False, kind=UNIFIED),
+        *(
+            Right(word, box, READ, shown=False, kind=CLASSIC)
+            for word, box in (
+                ("stor", "Spot"),
+                ("coor", "Futures orders"),
+                ("cpor", "Futures holdings"),
+                ("smor", "Margin"),
+                ("ttor", "Copy trading"),
+                ("wtor", "Transfer"),
+                ("chor", "Sub-accounts"),
+                ("p2pr", "P2P"),
+                ("taxr", "Tax"),
+                ("pllr", "Pledge loan"),
+            )
+        ),
+        Right("copy_futures_position", "Copy trading", shown=False, kind=UNIFIED),
+        Right("copy_futures_order", "Copy trading", shown=False, kind=UNIFIED),
     )
     error_rules = (
         ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.PERMISSION_MISSING), OTHER_KIND),

@@ -3,12 +3,12 @@
 `readOnly: 1` outweighs every right that is listed beside it, and `1970-01-01` means that the key does not end. A key
 with a right to transfer may edit itself. One read, `query-address`, needs the right to withdraw, so its success proves
 that right. A page of CloudFront with status 403 and code 10009 both mean the country, which ccxt takes for a rate limit
-and for a wrong key.
+and for a wrong key. Bybit's own library prints refusals as `(ErrCode: 10003)`, without the JSON.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -28,11 +28,12 @@ from bfai.exchanges.base import (
     Right,
     Role,
     address_list,
-    free_balances,
+    decimal,
     grants_from_words,
     positive_int,
     same_key,
     text_or_none,
+    time_ms,
 )
 from bfai.i18n import N_
 from bfai.model import (
@@ -49,15 +50,69 @@ from bfai.model import (
 
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
-NO_END = "1970-01-01T00:00:00Z"
+GROUPS = frozenset(
+    "ContractTrade Spot Wallet Options Derivatives Exchange Earn FiatP2P FiatBitPay FiatConvertBroker FiatGlobalPay "
+    "BitCard ByXPost Affiliate BlockTrade NFT CopyTrading".split()
+)
+PRODUCTION, DEMO = 1, 2  # `env` of the system status
+TRADING_SERVICES = frozenset({1, 2})  # of its `serviceTypes`: all of trading, trading by HTTP
+FUTURES_PRODUCT, SPOT_PRODUCT = 1, 2  # of its `product`
 SELF_EDITING = N_("With a right to transfer the key may change its own rights, and those of sub-account keys.")
 SELF_UNBINDING = N_("With a right to transfer a sub-account key may change its own rights and its list of addresses.")
 LEAVING = N_("By peer-to-peer trade, card or payment value can leave the account without a withdrawal.")
 
 
 def _site(id_: str, name: str, host: str, markets: tuple[Market, ...] = BOTH) -> Region:
-    """Everywhere one host serves trading ("api") and what only real accounts have ("user")."""
+    """Everywhere one host serves trading ("api") and what demo accounts lack ("user")."""
     return Region(id_, name, {"api": host, "user": host}, markets=markets)
+
+
+def _coded(causes: tuple[Cause, ...], codes: str, pattern: str | None = None, *, clear: bool = True) -> ErrorRule:
+    return ErrorRule(causes, tuple(codes.split()), pattern, clear=clear)
+
+
+_CODES = (
+    _coded((Cause.RATE_LIMITED,), "10003", r"too many sessions"),
+    _coded((Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT), "10003"),
+    _coded((Cause.INVALID_SECRET,), "10004 790001 -1022"),
+    _coded((Cause.INVALID_KEY, Cause.INVALID_SECRET), "10007"),
+    _coded((Cause.INVALID_KEY, Cause.INVALID_SECRET), "10001", r"openapi sign|empty value|api_?key"),
+    _coded((Cause.ACCOUNT_RESTRICTED,), "10001", r"accountType only support|unified"),
+    _coded((Cause.IP_NOT_ALLOWED,), "10010"),
+    _coded((Cause.PERMISSION_MISSING,), "10005 10029"),
+    _coded(
+        (Cause.INVALID_KEY, Cause.IP_NOT_ALLOWED, Cause.PERMISSION_MISSING, Cause.EXPIRED_KEY),
+        "-2015",
+        r"ip, or permissions",
+        clear=False,
+    ),
+    _coded((Cause.EXPIRED_KEY,), "33004 -2015"),
+    _coded((Cause.CLOCK_SKEW,), "10002 -1021"),
+    _coded((Cause.CLOCK_SKEW,), "-1", r"expired|timestamp|recv"),
+    _coded((Cause.RATE_LIMITED,), "10006 10018 10429 20003 30035 170005 170222 -1003"),
+    _coded((Cause.RATE_LIMITED, Cause.EXCHANGE_UNAVAILABLE), "429"),
+    _coded((Cause.RATE_LIMITED,), "403", r"frequen|too many|rate limit"),
+    _coded((Cause.LOCATION_RESTRICTED, Cause.RATE_LIMITED), "403"),
+    _coded((Cause.LOCATION_RESTRICTED, Cause.RATE_LIMITED), "10009", r"banned"),
+    _coded((Cause.LOCATION_RESTRICTED,), "10009 110132 170209 170358 170359 180004"),
+    _coded((Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED), "10024"),
+    _coded((Cause.WRONG_ENVIRONMENT,), "10032 170348"),
+    _coded((Cause.ACCOUNT_RESTRICTED,), "10008 10020 10027 10028 100028 110067 110088 110097 181014 182200 500011"),
+    _coded((Cause.ACCOUNT_RESTRICTED,), "20096 131004 131065 180022"),  # who they are is not confirmed
+    _coded((Cause.ACCOUNT_RESTRICTED,), "110068 110069 110123 110124 110125 131090 131091 131092 131226 141004"),
+    _coded((Cause.ACCOUNT_RESTRICTED,), "170219 176134 176201 180003 180010 3100197"),
+    _coded((Cause.ACCOUNT_RESTRICTED,), "170201", r"restricted"),
+    _coded((Cause.EXCHANGE_UNAVAILABLE, Cause.ACCOUNT_RESTRICTED), "110066"),
+    _coded((Cause.EXCHANGE_UNAVAILABLE,), "5004 10000 10016 10019 131001 131003 131200 131201 131230 340099 3400214"),
+    _coded((Cause.EXCHANGE_UNAVAILABLE,), "170001 170007 170031 170032 170234 177002 180018 180023 500000 790000"),
+)
+"""Bybit documents, error codes; ccxt for those that the documents no longer list."""
+
+
+def _in_text(rule: ErrorRule) -> ErrorRule:
+    """The same for text that is no JSON: `(ErrCode: 10003)`, `retCode=10003`, `{'retCode': 10003}`."""
+    named = rf"\b(?:ErrCode|ret_?code)\b[^\w-]{{1,4}}(?:{'|'.join(rule.codes)})\b"
+    return ErrorRule(rule.causes, pattern=named, clear=rule.clear)
 
 
 def _leaving(word: str, box: str, *aliases: str) -> Right:
@@ -68,8 +123,8 @@ class Bybit(Exchange):
     id = "bybit"
     name = "Bybit"
     ccxt_id = "bybit"
-    host_pattern = r"\bbybit(?:eu|id)?\b|\bbytick\b|X-BAPI-|/v5/(?:user|account|order|market|asset)/"
-    body_pattern = r'"retCode"\s*:'
+    host_pattern = r"bybit|bytick|byhkbit|\bmanepa\b|X-BAPI-|(?<!/api)/v5/(?:user|account|order|market|asset|position)/"
+    body_pattern = r'"ret(?:Code|_code)"\s*:|\bErrCode: \d'
     fields = (
         Field("api_key", "API Key", r"[A-Za-z0-9]{18}", N_("18 letters and digits")),
         Field("secret", "API Secret", r"[A-Za-z0-9]{36}", N_("36 letters and digits"), pem=True),
@@ -88,7 +143,7 @@ class Bybit(Exchange):
     tests = MappingProxyType(
         {
             Environment.TESTNET: _site("testnet", "Bybit testnet", "api-testnet.bybit.com"),
-            # Demo accounts have no report on a key and no withdrawals.
+            # Demo accounts have no report on a key, no withdrawals and no dry-run order.
             Environment.DEMO: Region("demo", "Bybit demo trading", {"api": "api-demo.bybit.com"}),
         }
     )
@@ -110,6 +165,19 @@ class Bybit(Exchange):
             "/v5/system/status",
             "publicGetV5SystemStatus",
             N_("ask whether trading is open"),
+            Market.SPOT,
+            signed=False,
+            pool="address",
+            share_seconds=10.0,
+        ),
+        Call(
+            Role.SERVICE,
+            "GET",
+            "api",
+            "/v5/system/status",
+            "publicGetV5SystemStatus",
+            N_("ask whether trading is open"),
+            Market.FUTURES,
             signed=False,
             pool="address",
             share_seconds=10.0,
@@ -175,7 +243,7 @@ class Bybit(Exchange):
         Call(
             Role.DRY_RUN,
             "POST",
-            "api",
+            "user",
             "/v5/order/pre-check",
             "privatePostV5OrderPreCheck",
             N_("ask whether an order would be allowed, without placing one"),
@@ -228,24 +296,7 @@ class Bybit(Exchange):
         Right("CopyTrading", "Copy trading", shown=False),
         Right("NFTQueryProductList", "NFT", shown=False),
     )
-    error_rules = (
-        ErrorRule((Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT), ("10003",)),
-        ErrorRule((Cause.INVALID_SECRET,), ("10004",)),
-        ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET), ("10007",)),
-        ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET), ("10001",), r"openapi sign|api_?key"),
-        ErrorRule((Cause.IP_NOT_ALLOWED,), ("10010",)),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("10005", "10029", "3100116", "3500402")),
-        ErrorRule((Cause.EXPIRED_KEY,), ("33004", "-2015")),
-        ErrorRule((Cause.CLOCK_SKEW,), ("10002",)),
-        ErrorRule((Cause.CLOCK_SKEW,), ("-1",), r"expired|timestamp|recv"),
-        ErrorRule((Cause.RATE_LIMITED,), ("10006", "10018", "10429", "20003", "3400214")),
-        ErrorRule((Cause.RATE_LIMITED,), ("429", "170005", "170222")),
-        ErrorRule((Cause.RATE_LIMITED,), statuses=(403,), pattern=r"access too frequent"),
-        ErrorRule((Cause.LOCATION_RESTRICTED,), ("10009", "10024", "100028", "170360", "170361")),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("10008", "10027", "10028", "131004", "20096", "131084", "181017")),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("110023", "110026", "110066", "170124", "131085", "10020", "10021")),
-        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("10000", "10016", "10019", "170001", "170007", "170032")),
-    )
+    error_rules = (*_CODES, *(_in_text(rule) for rule in _CODES if rule.pattern is None))
     guide = Guide(
         key_page="https://www.bybit.com/app/user/api-management",
         steps=(
@@ -282,25 +333,36 @@ class Bybit(Exchange):
 
     def succeeded(self, answer: Answer) -> bool:
         body = answer.object
-        result = body.get("result")
         if answer.status is None or not 200 <= answer.status < 300 or self.error_code(body) != "0":
             return False
-        return isinstance(result, dict) and (answer.role != Role.KEY_INFO or "permissions" in result)
+        if not isinstance(body.get("result"), dict):
+            return False
+        result = _result(body)
+        match answer.role:
+            case Role.TIME:
+                return "timeNano" in result or "timeSecond" in result
+            case Role.KEY_INFO:
+                return "permissions" in result
+            case Role.SERVICE | Role.BALANCE | Role.ORDERS:
+                return isinstance(result.get("list"), list)
+            case Role.DRY_RUN:
+                return "orderId" in result
+            case _:  # a probe that is not refused is an alarm whatever it holds
+                return True
 
     def server_time_ms(self, answer: Answer) -> int | None:
         nanoseconds = positive_int(_result(answer.object).get("timeNano"))
         return nanoseconds // 1_000_000 if nanoseconds is not None else positive_int(answer.object.get("time"))
 
     def service_open(self, answer: Answer) -> bool | None:
-        """Closed only while maintenance of the real exchange is under way for everybody."""
+        """Closed only while trading is under maintenance for everybody, here and in the market that is asked for."""
         items = _result(answer.object).get("list")
         if self.error_code(answer.object) != "0" or not isinstance(items, list):
             return None
+        demo = self.tests[Environment.DEMO].hosts["api"]
+        here = DEMO if answer.sent is not None and answer.sent.host == demo else PRODUCTION
         known = [cast("dict[str, Any]", item) for item in cast("list[object]", items) if isinstance(item, dict)]
-        return not any(
-            item.get("state") == "ongoing" and item.get("env") in (None, 1) and not item.get("uidSuffix")
-            for item in known
-        )
+        return not any(_closes(item, here, answer.call.market if answer.call else None) for item in known)
 
     def read_report(
         self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
@@ -310,7 +372,7 @@ class Bybit(Exchange):
         fields = _result(outer)
         if self.error_code(outer) != "0" or "permissions" not in fields or not same_key(fields.get("apiKey"), api_key):
             return None
-        words, whole = _words(fields["permissions"])
+        words, whole = _words(self, fields["permissions"])
         report = grants_from_words(self, words, whole=whole)
         report = report.with_grant(  # any key may ask for its own report
             Permission.READ, Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=("readOnly",))
@@ -334,14 +396,34 @@ class Bybit(Exchange):
             }
         )
 
+    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+        """A key whose end has come, by the exchange's own clock."""
+        del market
+        report = self.read_report(body)
+        now = time_ms(cast("dict[str, Any]", body).get("time")) if report is not None else None
+        ended = report is not None and report.expires_at is not None and now is not None and report.expires_at <= now
+        return Cause.EXPIRED_KEY if ended else None
+
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
+        """What no open spot order holds. An account that never held a coin may have none listed."""
         del market
         accounts = _result(answer.object).get("list")
-        if not isinstance(accounts, list) or not accounts:
+        if not isinstance(accounts, list):
             return None
-        account = cast("list[object]", accounts)[0]
-        coins = cast("dict[str, Any]", account).get("coin") if isinstance(account, dict) else None
-        return free_balances(coins, "coin", "walletBalance")
+        free: dict[str, Decimal] = {}
+        for account in cast("list[object]", accounts):
+            coins = cast("dict[str, Any]", account).get("coin") if isinstance(account, dict) else None
+            if not isinstance(coins, list):
+                return None
+            for row in cast("list[object]", coins):
+                item = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+                name, held = item.get("coin"), decimal(item.get("walletBalance"))
+                if not isinstance(name, str) or not name or held is None:
+                    return None
+                left = held - (decimal(item.get("locked")) or Decimal(0))
+                if left > 0:
+                    free[name] = free.get(name, Decimal(0)) + left
+        return free
 
     def read_orders(self, market: Market, answer: Answer) -> int | None:
         del market
@@ -349,14 +431,15 @@ class Bybit(Exchange):
         return len(cast("list[object]", rows)) if isinstance(rows, list) else None
 
     def dry_run_says_nothing(self, answer: Answer) -> bool:
-        """It exists for unified accounts in cross margin only."""
-        return self.error_code(answer.object) in ("10001", "10028", "10017", "110079")
+        """It exists for unified accounts in cross or portfolio margin only, and has no document on its refusals."""
+        return self.error_code(answer.object) in ("10001", "10017", "10028", "110077", "110079", "3200403")
 
     def dry_run_proves(self, answer: Answer) -> bool:
-        """Codes of this range judge the order: price, amount, balance, position."""
+        """Codes of this range judge the order: price, amount, balance, position. Some judge the account."""
         code = self.error_code(answer.object) or ""
-        account = {"110023", "110026", "110066"}
-        return code.isdigit() and 110001 <= int(code) <= 110199 and code not in account
+        if any(rule.fits(code, answer) for rule in _CODES) or self.dry_run_says_nothing(answer):
+            return False
+        return code in ("30208", "30209", "30228", "30256") or (code.isdigit() and 110001 <= int(code) <= 110199)
 
 
 def _result(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -364,19 +447,43 @@ def _result(body: Mapping[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", result) if isinstance(result, dict) else {}
 
 
-def _words(groups: object) -> tuple[list[str], bool]:
-    """The words of all groups, and whether every group is a list of texts."""
+def _closes(item: Mapping[str, Any], here: int, market: Market | None) -> bool:
+    """Whether this maintenance stops trading by HTTP in this market, as far as its fields tell."""
+    product = {Market.SPOT: SPOT_PRODUCT, Market.FUTURES: FUTURES_PRODUCT}.get(market) if market else None
+    return (
+        item.get("state") == "ongoing"
+        and positive_int(item.get("env")) in (None, here)
+        and not item.get("uidSuffix")
+        and not TRADING_SERVICES.isdisjoint(_numbers(item.get("serviceTypes"), TRADING_SERVICES))
+        and (product is None or product in _numbers(item.get("product"), {product}))
+    )
+
+
+def _numbers(value: object, otherwise: Collection[int]) -> set[int]:
+    """Whole numbers from a JSON array; `otherwise` where it has none."""
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return {number for item in items if (number := positive_int(item)) is not None} or set(otherwise)
+
+
+def _words(exchange: Exchange, groups: object) -> tuple[list[str], bool]:
+    """The words of all groups, and whether every group is a list of texts and the one with withdrawal is there.
+
+    What a word of this page means in a group that no document names is not known: then the group counts as a word.
+    """
     if not isinstance(groups, dict):
         return [], False
+    found = cast("dict[str, object]", groups)
     words: list[str] = []
-    for group, items in cast("dict[str, object]", groups).items():
+    for group, items in found.items():
         if not isinstance(items, list):
             return words, False
         for item in cast("list[object]", items):
             if not isinstance(item, str) or not item.strip():
-                return [*words, str(group)], False
+                return [*words, group], False
             words.append(item.strip())
-    return list(dict.fromkeys(words)), True
+            if group not in GROUPS and exchange.right(item) is not None:
+                words.append(f"{group}: {item.strip()}")
+    return list(dict.fromkeys(words)), "Wallet" in found
 
 
 def _as_far_as_allowed(report: KeyReport, read_only: object) -> KeyReport:
@@ -404,10 +511,11 @@ def _time(value: object) -> datetime | None:
 
 
 def _expiry(value: object) -> tuple[datetime | None, ExpiryEvidence]:
-    if value == NO_END:
-        return None, ExpiryEvidence.FIELD
+    """The beginning of time, of Unix or of the language Go, stands for a key that does not end."""
     at = _time(value)
-    return at, ExpiryEvidence.FIELD if at is not None else ExpiryEvidence.NONE
+    if at is None:
+        return None, ExpiryEvidence.NONE
+    return at if at.year > 1970 else None, ExpiryEvidence.FIELD
 
 
 EXCHANGE = Bybit()

@@ -416,11 +416,10 @@ def test_the_missing_right_is_named(words: str, permission: Permission | None) -
 )
 def test_the_oldest_answers(words: str, cause: Cause) -> None:
     body = {"status": "error", "ts": 1595684716042, "err_code": "invalid-parameter", "err_msg": words}
-    for text in (json.dumps(body), json.dumps(body, ensure_ascii=False)):
-        found = diagnosis.diagnose(Answer(status=200, body=json.dumps(json.loads(text), ensure_ascii=False)), BITGET)
-        assert found is not None
-        assert found.cause is cause
-        assert words in (found.exchange_said or "")
+    found = diagnosis.diagnose(Answer(status=200, body=json.dumps(body, ensure_ascii=False)), BITGET)
+    assert found is not None
+    assert found.cause is cause
+    assert words in (found.exchange_said or "")
 
 
 def test_the_wrong_kind_of_account_is_no_missing_right() -> None:
@@ -534,6 +533,22 @@ def test_the_key_page_is_told_as_it_is() -> None:
     needed = {right.word for right in BITGET.rights if right.tick(Market.SPOT) is Tick.NEEDED}
     assert needed == {"stow", "uta_trade", "uta_mgt"}
     assert BITGET.expiry_rules == (), "no end without an address is documented"
+
+
+@pytest.mark.parametrize(
+    ("words", "boxes"),
+    [
+        (["stor"], "“Spot”"),
+        (["uta_mgt"], "“UTA trade (unified account)”"),
+        (["uta_trade"], "“UTA management (unified account)”"),
+    ],
+)
+def test_only_the_boxes_of_this_kind_of_account_are_named(words: list[str], boxes: str) -> None:
+    missing = diagnosis.Diagnosis(
+        cause=Cause.PERMISSION_MISSING, candidates=(Cause.PERMISSION_MISSING,), permission=Permission.SPOT_TRADE
+    )
+    report = unified(words) if words[0].startswith("uta") else classic(words)
+    assert diagnosis.sentence(missing, BITGET, Market.SPOT, report).params["boxes"] == boxes
 
 
 # -- whole tests -------------------------------------------------------------------------------------------------------
