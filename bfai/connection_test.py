@@ -313,8 +313,11 @@ class Facts:
         return None
 
     def dry_run_passed(self) -> bool:
-        """Whether a dry-run order was let through."""
-        return any(problem is None or self._proved(call) for call, _, problem in self.heard(Role.DRY_RUN))
+        """Whether a dry-run order was let through that is known to need the right to trade."""
+        return any(
+            call.right is not None and (problem is None or self._proved(call))
+            for call, _, problem in self.heard(Role.DRY_RUN)
+        )
 
     def balances(self) -> dict[str, Decimal] | None:
         answer = self.answer(Role.BALANCE)

@@ -95,7 +95,7 @@ def test_key_reports_give_the_right_grants(line: dict[str, Any]) -> None:
     restricted = word[report.ip_restriction.state]
     assert restricted is expected["ip_restricted"] or restricted in accepted.get("ip_restricted", [])
     assert [*report.ip_restriction.addresses, *report.ip_restriction.masked] == expected["ips"]
-    assert report.expires_at is None
+    assert (f"{report.expires_at:%Y-%m-%dT%H:%M:%SZ}" if report.expires_at else None) == expected["expires_at"]
 
 
 # -- MEXC --------------------------------------------------------------------------------------------------------------

@@ -145,6 +145,7 @@ class Coinbase(Exchange):
         Right("can_transfer", "Transfer", (Permission.WITHDRAW, Permission.TRANSFER)),
     )
     error_rules = (
+        ErrorRule((Cause.EXPIRED_KEY, Cause.INVALID_KEY), ("expired_token",)),
         ErrorRule(
             (Cause.CLOCK_SKEW,),
             pattern=r"request timestamp expired|timestamp (?:is )?(?:invalid|expired)|invalid timestamp"
@@ -152,12 +153,11 @@ class Coinbase(Exchange):
         ),
         ErrorRule(
             (Cause.IP_NOT_ALLOWED,),
-            pattern=r"\bip\b[^.\"]{0,30}(?:blocked|not (?:allowed|authorized|(?:white|allow) ?-?listed|in)|allow ?-?list)",
+            pattern=r"\bip\b[^.\"]{0,30}(?:blocked|not (?:allowed|authorized|in)|(?:white|allow)[ -]?list)",
         ),
         ErrorRule(
             (Cause.INVALID_SECRET,), pattern=r"invalid signature|signature[^.\"]{0,20}(?:invalid|mismatch|verif)"
         ),
-        ErrorRule((Cause.EXPIRED_KEY, Cause.INVALID_KEY), ("expired_token",)),
         ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("invalid_authentication_method",)),
         ErrorRule(
             (Cause.INVALID_KEY,), pattern=r"invalid api key|api key[^.\"]{0,20}(?:not found|disabled|revoked|deleted)"
@@ -167,11 +167,13 @@ class Coinbase(Exchange):
         ErrorRule((Cause.RATE_LIMITED,), ("rate_limit_exceeded", "RESOURCE_EXHAUSTED", "resource_exhausted", "8")),
         ErrorRule(
             (Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED),
-            pattern=r"target is not enabled for trading|not (?:available|supported)[^.\"]{0,20} (?:region|country|state|locat)",
+            pattern=r"target is not enabled for trading"
+            r"|not (?:available|supported)[^.\"]{0,20} (?:region|country|state|location)",
         ),
         ErrorRule(
             (Cause.ACCOUNT_RESTRICTED,),
-            pattern=r"user is not allowed|account (?:is |has been )?(?:frozen|locked|closed|suspended|disabled|restricted)",
+            pattern=r"user is not allowed"
+            r"|account (?:is |has been )?(?:frozen|locked|closed|suspended|disabled|restricted)",
         ),
         ErrorRule((Cause.ACCOUNT_RESTRICTED,), pattern=r"verification_required|verify your (?:identity|account)"),
         ErrorRule((Cause.ACCOUNT_RESTRICTED,), (*_VERIFYING, "unverified_email", "two_factor_required")),
@@ -267,10 +269,8 @@ class Coinbase(Exchange):
         return len(cast("list[object]", rows)) if isinstance(rows, list) else None
 
     def dry_run_says_nothing(self, answer: Answer) -> bool:
-        """The pair of the preview is not sold everywhere: a complaint about it is none about the key."""
-        body = answer.object
-        code = self.error_code(body)
-        return answer.status == 404 or code in ("INVALID_ARGUMENT", "NOT_FOUND", "not_found", "FAILED_PRECONDITION")
+        """The pair of the preview is not sold everywhere: a complaint about the order is none about the key."""
+        return answer.status in (400, 404, 422) or self.error_code(answer.object) == "INVALID_ARGUMENT"
 
     def prepare_signer(self, signer: Any, site: Region) -> None:
         del site
@@ -290,9 +290,10 @@ class Coinbase(Exchange):
         problems = super().check_credentials(given)
         if problems or _is_signing_key(given.secret):
             return problems
-        text = N_("{field} is no whole private key. Copy everything, from the first character to the last.")
         if re.fullmatch(_OLD_KEY, given.api_key):
             text = N_("This is a key of an older Coinbase product. Make one at the Coinbase Developer Platform.")
+            return (Message(text=text),)
+        text = N_("{field} is no whole private key. Copy everything, from the first character to the last.")
         return (Message(text=text, params={"field": self.fields[1].label}),)
 
 
