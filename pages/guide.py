@@ -186,7 +186,8 @@ def _explanation(workbench: Workbench, explained: Explanation) -> None:
         remedy = workbench.remedy_of(explained)
         if explained.diagnosis is None or remedy is None:
             return
-        st.markdown(f"**{say(remedy.title)}** · {plain(name)}")
+        title = say(remedy.title)
+        st.markdown(f"**{title}**" + ("" if name in title else f" · {plain(name)}"))
         st.write(say(remedy.text))
         if remedy.value:
             st.code(remedy.value, language=None)

@@ -310,7 +310,7 @@ def test_the_true_answers_are_judged_as_they_stand(answers: Answers) -> None:
         ("okx", ",withdraw", ""),
         ("htx", ",withdraw", ""),
         ("bitget", ',"wwow"', ""),
-        ("bybit", ',"Withdraw"', ""),
+        ("bybit", '"Withdraw"', ""),
         ("binance", '"enableWithdrawals":true', '"enableWithdrawals":false'),
         ("coinbase", '"can_transfer":true', '"can_transfer":false'),
     ],
@@ -333,7 +333,7 @@ def test_taking_the_withdrawing_word_away_is_a_whole_report_that_denies(
 def test_a_probe_that_works_outweighs_a_report_that_denies(answers: Answers) -> None:
     credentials, true_answers = answers["bybit", "spot", "withdraw"]
     (report,) = names("bybit", Role.KEY_INFO, true_answers)
-    body = true_answers[report].body.replace(',"Withdraw"', "")
+    body = true_answers[report].body.replace('"Withdraw"', "")
     heard = {**true_answers, report: changed(true_answers[report], body=body)}
     assert verdict("bybit", "spot", credentials, heard) is Status.BLOCKED
 

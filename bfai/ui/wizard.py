@@ -197,14 +197,25 @@ def _where_there(workbench: Workbench, exchange: Exchange, now: Target) -> Targe
     region = home = exchange.regions[0].id
     if len(exchange.regions) > 1:
         names = {place.id: place.name for place in exchange.regions}
-        region = st.segmented_control(
-            _("Where your account is"),
-            list(names),
-            default=now.region if now.region in names else region,
-            required=True,
-            format_func=lambda id_: names[id_],
-            key=f"wizard_region_{exchange.id}",
-        )
+        chosen = now.region if now.region in names else region
+        if len(names) > MANY_REGIONS:
+            region = st.selectbox(
+                _("Where your account is"),
+                list(names),
+                index=list(names).index(chosen),
+                format_func=lambda id_: names[id_],
+                key=f"wizard_region_{exchange.id}",
+                width=320,
+            )
+        else:
+            region = st.segmented_control(
+                _("Where your account is"),
+                list(names),
+                default=chosen,
+                required=True,
+                format_func=lambda id_: names[id_],
+                key=f"wizard_region_{exchange.id}",
+            )
     first = exchange.environments[0]
     environment = first
     if workbench.mode is Mode.LOCAL and len(exchange.environments) > 1:
@@ -277,6 +288,7 @@ def _to_first_step() -> None:
     _change(step=1, echo=None)
 
 
+MANY_REGIONS = 4  # more than these stand in a list, not side by side
 _TICKS = {
     Tick.NEEDED: (":green[:material/check_box:]", N_("tick"), "green"),
     Tick.EMPTY: (":material/check_box_outline_blank:", N_("leave empty"), "gray"),
