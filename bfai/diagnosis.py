@@ -296,7 +296,7 @@ def _embedded_json(text: str) -> str | None:
             value, end = decoder.raw_decode(text, match.start())
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict) or (isinstance(value, list) and match.start() == 0):
+        if (isinstance(value, dict) and value) or (isinstance(value, list) and match.start() == 0):
             return text[match.start() : end]
     return None
 
@@ -385,7 +385,11 @@ def explain_text(
         report = report_in(endpoint, body, candidate) if body else None
         if report is not None:
             return Explanation(candidate, None, report)
-    return Explanation(adapter, explain(answer_from_text(text, status=status), adapter))
+    found = explain(answer_from_text(text, status=status), adapter)
+    if found.cause is Cause.UNEXPECTED_RESPONSE:  # the JSON in it may be what was asked, not what was answered
+        whole = explain(Answer(status=status or _status_in(text), body=text), adapter)
+        found = found if whole.cause is Cause.UNEXPECTED_RESPONSE else whole
+    return Explanation(adapter, found)
 
 
 # -- the remedy --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -166,12 +166,16 @@ def test_mexc_no_end_is_told_apart_from_an_unknown_one() -> None:
 
 def test_mexc_counts_by_its_rule_where_no_days_are_told() -> None:
     """Without a linked address a key ends 90 days after it was made."""
-    mexc = get_exchange("mexc")
-    by_rule = mexc.with_counted_end(mexc_report(remainingValidity=..., ipWhiteList=""))
-    assert by_rule.expires_at == datetime(2026, 12, 13, 18, 53, 36, tzinfo=UTC)
+    mexc, created = get_exchange("mexc"), datetime.now(UTC).replace(microsecond=0) - timedelta(days=10)
+    unbound = mexc_report(remainingValidity=..., ipWhiteList="", createTime=created.isoformat())
+    by_rule = mexc.with_counted_end(unbound)
+    assert by_rule.expires_at == created + timedelta(days=90)
     assert by_rule.expiry_evidence is ExpiryEvidence.RULE
     bound = mexc.with_counted_end(mexc_report(remainingValidity=..., ipWhiteList="203.0.113.7"))
     assert bound.expires_at is None, "bound to an address it does not end"
+    old = (created - timedelta(days=200)).isoformat()
+    outlived = mexc.with_counted_end(mexc_report(remainingValidity=..., ipWhiteList="", createTime=old))
+    assert outlived.expires_at is None, "a key that works after the end of its rule is not under that rule"
 
 
 @pytest.mark.parametrize(

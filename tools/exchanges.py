@@ -170,9 +170,11 @@ def _facts(exchange: Exchange, runs: Runs) -> list[str]:
     end = "told" if ExpiryEvidence.FIELD in ends else "by rule" if exchange.expiry_rules else "not told"
     account = "told" if any(report.account_id for report in reports) else "not told"
     sub = "told" if any(report.is_sub is not None for report in reports) else "not told"
-    dry = [call.market.value for call in exchange.calls if call.role is Role.DRY_RUN and call.market]
+    dry = [
+        market.value for market in exchange.markets if any(call.role is Role.DRY_RUN for call in exchange.plan(market))
+    ]
     proof = "yes" if any(call.role is Role.PROBE for call in exchange.calls) else "none"
-    return [addresses, end, account, sub, ", ".join(dict.fromkeys(dry)) or "none", proof]
+    return [addresses, end, account, sub, ", ".join(dry) or "none", proof]
 
 
 _SINCE = {

@@ -429,7 +429,9 @@ class Exchange(ABC):
         if told or report.ip_restriction.state is GrantState.UNKNOWN:
             return report
         rules = (rule for rule in self.expiry_rules if rule.counted is CountedFrom.CREATION)
-        end = next((end for rule in rules if (end := rule.end(report, None)) is not None), None)
+        ends = (rule.end(report, None) for rule in rules)
+        # A key that still works after the end that its rule gives is not under that rule.
+        end = next((end for end in ends if end is not None and end > datetime.now(UTC)), None)
         update = {"expires_at": end, "expiry_evidence": ExpiryEvidence.RULE}
         return report.model_copy(update=update) if end is not None else report
 

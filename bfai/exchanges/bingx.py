@@ -294,8 +294,8 @@ class Bingx(Exchange):
 
     def read_orders(self, market: Market, answer: Answer) -> int | None:
         del market
-        data = answer.object.get("data")
-        rows = data if isinstance(data, list) else _fields(data).get("orders")
+        data: object = answer.object.get("data")
+        rows: object = _fields(data).get("orders", data)
         return len(cast("list[object]", rows)) if isinstance(rows, list) else None
 
     def dry_run_proves(self, answer: Answer) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Final
@@ -51,6 +52,11 @@ def _error(status: int, label: str, message: str) -> Reply:
 
 def _whole(text: str | None) -> int | None:
     return int(text[:15]) if text and text.isascii() and text.isdigit() else None
+
+
+def _seconds(text: str) -> float | None:
+    """Gate docs ask for whole seconds; the official SDK sends a fraction too."""
+    return float(text) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,9})?", text) else None
 
 
 def _account(name: str, permissions: tuple[str, ...] = TRADES, **more: object) -> Account:
@@ -113,7 +119,7 @@ class Gate(Exchange):
         sent = {name: call.headers.get(name, "") for name in ("KEY", "Timestamp", "SIGN")}
         if missing := [name for name, value in sent.items() if not value]:
             return _error(401, "MISSING_REQUIRED_HEADER", f"Missing required header: {missing[0]}")
-        account, time = call.account, _whole(sent["Timestamp"])
+        account, time = call.account, _seconds(sent["Timestamp"])
         if (
             account is None
             or account.status == "deleted"
@@ -438,7 +444,8 @@ def _spot_market(pair: Pair) -> dict[str, object]:
 def _contract(pair: Pair, call: Call) -> dict[str, object]:
     price = str(price_at(pair, call.now_ms))
     return {
-        "name": pair.join("_"), "type": "direct", "quanto_multiplier": str(pair.contract_size), "ref_discount_rate": "0",
+        "name": pair.join("_"), "type": "direct", "quanto_multiplier": str(pair.contract_size),
+        "ref_discount_rate": "0",
         "order_price_deviate": "0.5", "maintenance_rate": "0.005", "mark_type": "index", "last_price": price,
         "mark_price": price, "index_price": price, "funding_rate_indicative": "0.0001", "funding_rate": "0.0001",
         "mark_price_round": str(pair.price_step), "funding_offset": 0, "in_delisting": False, "status": "trading",
