@@ -287,7 +287,8 @@ class Binance(Exchange):
             pattern=r"this account may not place or cancel orders|action (?:is )?disabled (?:is )?on this account"
             r"|api keys are locked|account'?s trading is banned|banned for this account"
             r"|(?:enable|bind) 2fa first|2fa is not opened|identity verification"
-            r"|agreement (?:is )?not (?:confirmed|signed)|account is inactive|user can not place order currently|can only place reduce ?only order"
+            r"|agreement (?:is )?not (?:confirmed|signed)|account is inactive"
+            r"|user can not place order currently|can only place reduce ?only order"
             r"|reduceonly order is allowed|only available for invited users",
         ),
         ErrorRule(

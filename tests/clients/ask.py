@@ -292,6 +292,36 @@ def ccxt_bingx_futures(keys: Keys) -> Calls:
     return _ccxt("bingx", swap, "BTC/USDT:USDT")
 
 
+def gate_api(keys: Keys) -> Calls:
+    import gate_api as gate
+
+    client: Any = gate.ApiClient(gate.Configuration(key=keys["apiKey"], secret=keys["secret"]))
+    account, spot = gate.AccountApi(client), gate.SpotApi(client)
+    futures, wallet = gate.FuturesApi(client), gate.WalletApi(client)
+    return {
+        "time": lambda: spot.get_system_time().server_time,
+        "detail": lambda: account.get_account_detail().to_dict(),
+        "key": lambda: account.get_account_main_keys().to_dict(),
+        "mode": lambda: gate.UnifiedApi(client).get_unified_mode().mode,
+        "spot": lambda: [row.to_dict() for row in spot.list_spot_accounts()],
+        "spot orders": lambda: spot.list_all_open_orders(limit=1),
+        "futures": lambda: futures.list_futures_accounts("usdt").to_dict(),
+        "futures orders": lambda: futures.list_futures_orders("usdt", "open", contract="BTC_USDT"),
+        "positions": lambda: futures.list_positions("usdt"),
+        "total": lambda: wallet.get_total_balance().total.to_dict(),
+        "withdrawals": wallet.list_withdrawals,
+    }
+
+
+def ccxt_gate(keys: Keys) -> Calls:
+    return _ccxt("gate", keys, "BTC/USDT")
+
+
+def ccxt_gate_futures(keys: Keys) -> Calls:
+    swap: Any = {**keys, "options": {"defaultType": "swap"}}
+    return _ccxt("gate", swap, "BTC/USDT:USDT")
+
+
 def elsewhere(_: Keys) -> Calls:
     """A host that is not simulated: nothing may reach it."""
     from urllib.request import urlopen
