@@ -139,6 +139,8 @@ def test_pymexc_for_spot_and_futures(simulator: Simulator) -> None:
         ("ccxt_htx", "htx", 4210.0, '"err-code":"api-signature-not-valid"'),
         ("ccxt_bingx", "bingx", 4210.0, '"code":100001'),
         ("ccxt_bingx_futures", "bingx", 1500.0, '"code":100001'),
+        ("ccxt_gate", "gate", 4210.0, '"label":"INVALID_SIGNATURE"'),
+        ("ccxt_gate_futures", "gate", 1500.0, '"label":"INVALID_SIGNATURE"'),
     ],
 )
 def test_plain_synchronous_ccxt(simulator: Simulator, client: str, exchange: str, free: float, code: str) -> None:
@@ -305,6 +307,33 @@ def test_bingx_py(simulator: Simulator) -> None:
     no = refused(wrong)
     assert no.keys() == good.keys()
     assert all("API Error 100001: Signature verification failed" in words for words in no.values()), no
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["object", "list"])
+def test_gates_own_sdk(simulator: Simulator, whole: bool) -> None:
+    """It knows the key report as one object only, and makes nothing of the list that the documents show."""
+    need("gate_api")
+    if whole:
+        simulator.change_account("gate", "good", mode="object")
+    good, wrong = ask(simulator, "gate_api", *good_and_wrong(simulator, "gate"))
+
+    assert refused(good) == {}
+    assert is_now(good["time"]) and good["mode"] == "classic"
+    assert good["detail"]["ip_whitelist"] == ["127.0.0.1"] and good["detail"]["user_id"] > 0
+    if whole:
+        assert good["key"]["state"] == 1 and good["key"]["ip_whitelist"] == ["127.0.0.1"]
+        assert {"name": "futures", "read_only": False} in good["key"]["perms"]
+        assert {"name": "wallet", "read_only": True} in good["key"]["perms"]
+    else:
+        assert set(good["key"].values()) == {None}
+    assert ("USDT", "4210.00") in {(row["currency"], row["available"]) for row in good["spot"]}
+    assert good["futures"]["currency"] == "USDT" and good["futures"]["available"] == "1500.00"
+    assert float(good["total"]["amount"]) > 5710
+    assert good["spot orders"] == good["futures orders"] == good["positions"] == good["withdrawals"] == []
+
+    no = refused(wrong)
+    assert no.keys() == good.keys() - {"time"}
+    assert all('"label":"INVALID_SIGNATURE"' in words for words in no.values()), no
 
 
 def test_no_client_asked_for_more_than_it_was_told_to(simulator: Simulator) -> None:

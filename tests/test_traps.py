@@ -443,6 +443,16 @@ def test_gate_eu_never_sends_a_key_to_the_global_company() -> None:
     assert hosts == {"api.gateeu.com"}
 
 
+def test_gate_eu_tells_its_time_to_signed_calls_only(simulator: Simulator, gateway: Gateway) -> None:
+    simulator.change_account("gate", "good", site="eu")
+    run = run_once(gateway, "gate", sample(simulator, "gate", "good"), region="eu")
+    assert run.diagnosis is not None and run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN, "all else is well"
+    assert run.clock_offset_ms is not None and abs(run.clock_offset_ms) < 2000
+    assert {sent.host for sent in run.receipt} == {"api.gateeu.com"}
+    body = '{"label":"INVALID_KEY","message":"Missing required header: Timestamp"}'
+    assert refusal("gate", body, status=401, role="public_time").cause is Cause.INVALID_KEY, "as a pasted text"
+
+
 # -- HTX ---------------------------------------------------------------------------------------------------------------
 
 

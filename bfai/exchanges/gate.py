@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -260,14 +261,14 @@ class Gate(Exchange):
             return False
         match answer.role:
             case Role.TIME:
-                return "server_time" in answer.object
+                return "server_time" in answer.object or _date_of_eu(answer) is not None
             case Role.KEY_INFO:
                 return self.read_report(body) is not None or (isinstance(body, list) and body != [])
             case _:
                 return isinstance(body, (dict, list))
 
     def server_time_ms(self, answer: Answer) -> int | None:
-        return positive_int(answer.object.get("server_time"))
+        return positive_int(answer.object.get("server_time")) or _date_of_eu(answer)
 
     def read_report(
         self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
@@ -342,6 +343,18 @@ class Gate(Exchange):
             for item in items
         ]
         return sum(total or 0 for total in totals)
+
+
+def _date_of_eu(answer: Answer) -> int | None:
+    """Gate EU tells its time to signed calls only. Its refusal has the date of the web server, to the second (ms)."""
+    refused = answer.status == 401 and "missing required header" in answer.body.lower()
+    if answer.call is None or answer.call.role is not Role.TIME or not refused:
+        return None
+    date = next((value for name, value in answer.headers.items() if name.lower() == "date"), "")
+    try:
+        return int(parsedate_to_datetime(date).timestamp() * 1000) + 500
+    except ValueError:
+        return None
 
 
 def _own(body: object, api_key: str | None) -> dict[str, Any]:

@@ -205,7 +205,8 @@ class Gate(Exchange):
         alone = account.mode == "object"
         own = _entry(account)
         if alone:
-            own |= {"key": {"mode": 1}, "updated_at": own.pop("update_at")}
+            times = {"created_at": CREATED_S, "updated_at": own.pop("update_at"), "last_access": CREATED_S}
+            own |= {"key": {"mode": 1}, **{name: str(at) for name, at in times.items()}}  # the SDK has them as text
         own |= {name: value for name, value in account.report.items() if not name.startswith("detail.")}
         own = {name: value for name, value in own.items() if name not in account.omit}
         if alone:

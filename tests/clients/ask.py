@@ -308,7 +308,7 @@ def gate_api(keys: Keys) -> Calls:
         "futures": lambda: futures.list_futures_accounts("usdt").to_dict(),
         "futures orders": lambda: futures.list_futures_orders("usdt", "open", contract="BTC_USDT"),
         "positions": lambda: futures.list_positions("usdt"),
-        "total": lambda: wallet.get_total_balance().total.to_dict(),
+        "total": lambda: wallet.get_total_balance().to_dict()["total"],
         "withdrawals": wallet.list_withdrawals,
     }
 
@@ -320,6 +320,10 @@ def ccxt_gate(keys: Keys) -> Calls:
 def ccxt_gate_futures(keys: Keys) -> Calls:
     swap: Any = {**keys, "options": {"defaultType": "swap"}}
     return _ccxt("gate", swap, "BTC/USDT:USDT")
+
+
+def _total(wallet: Any) -> Any:
+    return wallet.get_total_balance().total.to_dict()
 
 
 def elsewhere(_: Keys) -> Calls:
