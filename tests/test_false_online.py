@@ -126,7 +126,8 @@ def _listed(exchange: str, parsed: dict[str, Any]) -> tuple[Any, Any, Any]:
 def _bingx_denies(parsed: dict[str, Any]) -> bool:
     if parsed.get("code", 0) != 0:
         return False
-    fields = parsed.get("data") if isinstance(parsed.get("data"), dict) else parsed
+    data = parsed.get("data")
+    fields: dict[str, Any] = data if isinstance(data, dict) else parsed
     if fields.get("enableWithdrawals") is False:
         return True
     rows = fields.get("apiInfos", fields.get("apiKeyList", [fields]))

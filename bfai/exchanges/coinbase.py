@@ -329,10 +329,11 @@ def _as_coinbase_gives(secret: str) -> str:
         load, data = load_pem_private_key, text.encode("ascii", "replace")
     else:
         text = "".join(secret.strip().strip("\"'").replace("\\r", "").replace("\\n", "").split())
-        if re.fullmatch(r"[A-Za-z0-9_/+-]+={0,2}", text):
-            text = text.rstrip("=").translate(str.maketrans("-_", "+/"))
-            text += "=" * (-len(text) % 4)
-        load, data = load_der_private_key, _bytes(text)
+        usual = text.rstrip("=").translate(str.maketrans("-_", "+/"))
+        usual += "=" * (-len(usual) % 4)
+        load, data = load_der_private_key, _bytes(usual)
+        if len(data) in (32, 64):
+            return usual
     try:
         key = load(data, None)
     except Exception:  # it is told by `check_credentials`, in words

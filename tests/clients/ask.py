@@ -296,13 +296,16 @@ def gate_api(keys: Keys) -> Calls:
     import gate_api as gate
 
     client: Any = gate.ApiClient(gate.Configuration(key=keys["apiKey"], secret=keys["secret"]))
-    account, spot = gate.AccountApi(client), gate.SpotApi(client)
-    futures, wallet = gate.FuturesApi(client), gate.WalletApi(client)
+    account: Any = gate.AccountApi(client)
+    spot: Any = gate.SpotApi(client)
+    futures: Any = gate.FuturesApi(client)
+    wallet: Any = gate.WalletApi(client)
+    unified: Any = gate.UnifiedApi(client)
     return {
         "time": lambda: spot.get_system_time().server_time,
         "detail": lambda: account.get_account_detail().to_dict(),
         "key": lambda: account.get_account_main_keys().to_dict(),
-        "mode": lambda: gate.UnifiedApi(client).get_unified_mode().mode,
+        "mode": lambda: unified.get_unified_mode().mode,
         "spot": lambda: [row.to_dict() for row in spot.list_spot_accounts()],
         "spot orders": lambda: spot.list_all_open_orders(limit=1),
         "futures": lambda: futures.list_futures_accounts("usdt").to_dict(),
@@ -320,10 +323,6 @@ def ccxt_gate(keys: Keys) -> Calls:
 def ccxt_gate_futures(keys: Keys) -> Calls:
     swap: Any = {**keys, "options": {"defaultType": "swap"}}
     return _ccxt("gate", swap, "BTC/USDT:USDT")
-
-
-def _total(wallet: Any) -> Any:
-    return wallet.get_total_balance().total.to_dict()
 
 
 def elsewhere(_: Keys) -> Calls:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -121,7 +121,7 @@ def test_the_kind_of_account_is_never_left_to_ccxt(monkeypatch: pytest.MonkeyPat
     assert client._signer.options["uta"] is False
     import ccxt
 
-    assert ccxt.bitget().options["uta"] is None, "other instances stay as they were"
+    assert cast("Any", ccxt.bitget()).options["uta"] is None, "other instances stay as they were"
 
 
 def test_demo_trading_is_a_header_on_the_same_host() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -253,7 +253,7 @@ def test_what_a_word_gives(groups: dict[str, Any], right: Permission, state: Gra
     [
         [],
         "Spot",
-        None if False else 7,
+        7,
         {name: [] for name in GROUPS},
         {"Wallet": ...},
         {"Wallet": None},
@@ -362,11 +362,13 @@ def test_end(value: Any, end: datetime | None, evidence: ExpiryEvidence) -> None
 
 
 def test_the_rule_is_counted_only_where_no_end_is_told() -> None:
-    unbound = BYBIT.with_counted_end(report(expiredAt=..., ips=["*"]))
-    assert unbound.expires_at == datetime(2026, 1, 11, 3, 20, 45, tzinfo=UTC)
+    made = utc_now().replace(microsecond=0) - timedelta(days=80)
+    young = {"createdAt": made.isoformat()}
+    unbound = BYBIT.with_counted_end(report(expiredAt=..., ips=["*"], **young))
+    assert unbound.expires_at == made + timedelta(days=90)
     assert unbound.expiry_evidence is ExpiryEvidence.RULE
-    assert BYBIT.with_counted_end(report(expiredAt=...)).expires_at is None, "bound keys stay"
-    assert BYBIT.with_counted_end(report(ips=["*"])).expires_at is None, "the field outweighs the rule"
+    assert BYBIT.with_counted_end(report(expiredAt=..., **young)).expires_at is None, "bound keys stay"
+    assert BYBIT.with_counted_end(report(ips=["*"], **young)).expires_at is None, "the field outweighs the rule"
 
 
 def test_a_key_past_its_end_by_the_exchanges_clock() -> None:

@@ -148,7 +148,8 @@ def test_a_frozen_account(client: Client) -> None:
 def test_the_dry_run_judges_an_order(client: Client, order: str, code: int | None, place: str) -> None:
     keys = client.keys("binance", "good")
     for host, path in (("api.binance.com", "/api/v3/order/test"), ("fapi.binance.com", "/fapi/v1/order/test")):
-        answer = binance(client, keys, "POST", path, host=host, **{place: order})
+        query, body = (order, "") if place == "query" else ("", order)
+        answer = binance(client, keys, "POST", path, query, body, host=host)
         assert (answer.status, answer.json.get("code")) == ((200, None) if code is None else (400, code))
     assert client.sim.violations == []
 
