@@ -9,6 +9,7 @@ host.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import ipaddress
 import logging
@@ -17,7 +18,8 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -36,6 +38,7 @@ MAX_BODY = 2 * 1024 * 1024  # bytes; the largest documented answer of a test is 
 CALL_SECONDS = 8.0
 CONNECT_SHARE = 0.6  # of the time of a call: connecting and TLS
 MAX_RETRY_AFTER = 3600.0
+SHARE_OF_LIMIT = 0.95  # of a published rate that is used
 
 logging.getLogger("ccxt").setLevel(logging.WARNING)  # at DEBUG it prints headers with the key
 
@@ -136,31 +139,65 @@ class _GatewayResolver(AbstractResolver):
 # -- the limiter -------------------------------------------------------------------------------------------------------
 
 
+class _Window:
+    """The calls of one pool by one address or account that may lie in the exchange's present window of time.
+
+    A call reaches the exchange at some moment between its start and its end, so it counts until a window has passed
+    since its end: however late a busy computer sends or hears, no window at the exchange holds more than the limit.
+    """
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()  # first come, first served
+        self._changed = asyncio.Event()
+        self._ended: deque[tuple[float, int]] = deque()
+        self._under_way = 0
+        self._counted = 0
+
+    async def enter(self, limit: Limit, weight: int) -> None:
+        room = max(weight, int(limit.weight * SHARE_OF_LIMIT))
+        async with self._turn:
+            while (wait := self._until_room(limit, room - weight)) != 0:
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), wait)
+            self._under_way += weight
+
+    def _until_room(self, limit: Limit, left: int) -> float | None:
+        """0 where there is room, else seconds until the oldest call leaves the window; None: when one ends."""
+        now = time.monotonic()
+        while self._ended and self._ended[0][0] <= now - limit.seconds:
+            self._counted -= self._ended.popleft()[1]
+        if self._under_way + self._counted <= left:
+            return 0
+        return max(0.001, self._ended[0][0] + limit.seconds - now) if self._ended else None
+
+    def leave(self, weight: int) -> None:
+        self._under_way -= weight
+        self._counted += weight
+        self._ended.append((time.monotonic(), weight))
+        self._changed.set()
+
+
 class Limiter:
-    """Keeps calls below the exchanges' published rates: a token bucket for each pool and address or account."""
+    """Keeps calls below the exchanges' published rates, by pool and by address or account."""
 
     def __init__(self, *, enabled: bool = True) -> None:
         self.enabled = enabled
-        self._buckets: dict[tuple[str, ...], tuple[float, float]] = {}
+        self._windows: dict[tuple[str, ...], _Window] = {}
         self._closed_until: dict[str, float] = {}
 
-    async def wait(self, key: tuple[str, ...], limit: Limit, weight: int = 1) -> None:
-        """Returns when a call of this weight may go.
-
-        The bucket holds 45 % of the limit and fills at half its rate, so that no window of time holds more than 95 %.
-        """
+    @contextlib.asynccontextmanager
+    async def slot(self, key: tuple[str, ...], limit: Limit, weight: int = 1) -> AsyncGenerator[None]:
+        """Waits until a call of this weight may go; the call is made inside."""
         if not self.enabled:
+            yield
             return
-        while True:
-            now = time.monotonic()
-            capacity, rate = max(1.0, limit.weight * 0.45), limit.weight * 0.5 / limit.seconds
-            tokens, since = self._buckets.get(key, (capacity, now))
-            tokens = min(capacity, tokens + (now - since) * rate)
-            if tokens >= min(weight, capacity):
-                self._buckets[key] = (tokens - weight, now)
-                return
-            self._buckets[key] = (tokens, now)
-            await asyncio.sleep((min(weight, capacity) - tokens) / rate)
+        window = self._windows.setdefault(key, _Window())
+        await window.enter(limit, weight)
+        try:
+            yield
+        finally:
+            window.leave(weight)
 
     def close(self, key: str, seconds: float) -> None:
         """The exchange asked for silence."""
@@ -256,7 +293,10 @@ class Client:
         limit = self.exchange.limits[call.pool]
         counted_by = self._account if limit.by == "account" else (self._proxy or "direct")
         counted = f"{host}{call.path}" if limit.each else call.pool
-        await self._transport.limiter.wait((self.exchange.id, counted, counted_by), limit, call.weight)
+        async with self._transport.limiter.slot((self.exchange.id, counted, counted_by), limit, call.weight):
+            return await self._send_now(call, host)
+
+    async def _send_now(self, call: Call, host: str) -> Answer:
         silence_key = f"{self.exchange.id}|{self._proxy or 'direct'}"
         silence = self._transport.limiter.closed_for(silence_key)
         if silence > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from pathlib import Path
 
@@ -113,19 +114,62 @@ async def test_nobody_listens(tmp_path: Path, gateway: Gateway, simulator: Simul
         assert await ask(transport, simulator) == "refused"
 
 
+async def arrivals(limit: Limit, weights: list[int], seconds: float) -> list[tuple[float, int]]:
+    """When calls that take this long end, all wanted at once: the latest moment at which they reached the exchange."""
+    limiter = Limiter()
+    ended: list[tuple[float, int]] = []
+
+    async def call(weight: int) -> None:
+        async with limiter.slot(("pool",), limit, weight):
+            await asyncio.sleep(seconds)
+            ended.append((time.monotonic(), weight))
+
+    await asyncio.gather(*(call(weight) for weight in weights))
+    return ended
+
+
 async def test_the_limiter_keeps_the_published_rate() -> None:
-    limiter, limit = Limiter(), Limit(100, 10)
-    moments = []
-    for _ in range(11):
-        await limiter.wait(("pool",), limit, 5)
-        moments.append(time.monotonic())
-    assert moments[8] - moments[0] < 0.2, "45 of 100 may go at once"
-    assert moments[10] - moments[0] == pytest.approx(2.0, abs=0.5), "then 5 a second"
+    limit = Limit(20, 0.5)
+    ended = await arrivals(limit, [5] * 9, 0.05)
+    began = ended[0][0]
+    assert [weight for at, weight in ended if at < began + 0.3] == [5, 5, 5], "19 of 20 may go at once"
+    assert max(at for at, _ in ended) - began == pytest.approx(1.1, abs=0.3), "three windows, each after the last call"
+
+
+async def test_a_slow_call_counts_until_it_has_ended() -> None:
+    """It may reach the exchange at its very end: two within a second would be one too many."""
+    ended = await arrivals(Limit(1, 0.2), [1, 1, 1], 0.4)
+    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(ended)]
+    assert all(gap >= 0.59 for gap in gaps), gaps
+
+
+async def test_a_call_heavier_than_its_limit_goes_alone() -> None:
+    ended = await arrivals(Limit(4, 0.2), [9, 1], 0.01)
+    assert [weight for _, weight in ended] == [9, 1]
+
+
+async def test_who_gives_up_waiting_holds_nobody_up() -> None:
+    limiter, limit = Limiter(), Limit(1, 0.2)
+
+    async def call() -> None:
+        async with limiter.slot(("pool",), limit):
+            pass
+
+    await call()
+    waiting = asyncio.create_task(call())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait_for(call(), 2)
 
 
 async def test_the_limiter_can_be_off() -> None:
     limiter = Limiter(enabled=False)
-    await asyncio.wait_for(asyncio.gather(*(limiter.wait(("h",), Limit(1, 10)) for _ in range(1000))), 1)
+
+    async def call() -> None:
+        async with limiter.slot(("h",), Limit(1, 10)):
+            pass
+
+    await asyncio.wait_for(asyncio.gather(*(call() for _ in range(1000))), 1)
 
 
 @pytest.mark.parametrize(
