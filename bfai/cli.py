@@ -19,6 +19,7 @@ import click
 
 from bfai import diagnosis as diagnosing
 from bfai import report as reporting
+from bfai.bots import exchange_of
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Exchange
 from bfai.i18n import N_, Translator, best_language, translator
@@ -296,7 +297,7 @@ def _explain_line(line: str) -> dict[str, Any]:
     name, endpoint = fields.get("exchange"), fields.get("endpoint")
     known = all_exchanges()
     answer = diagnosing.answer_from_line(fields)
-    adapter = known.get(name) if isinstance(name, str) else None
+    adapter = known.get(exchange_of(name) or "") if isinstance(name, str) else None
     if adapter is None and name in (None, "any"):
         adapter = diagnosing.recognise(f"{answer.body} {answer.error_text}", known.values())
     shown = adapter.id if adapter else (name if isinstance(name, str) else None)

@@ -158,6 +158,19 @@ def test_explain_many_keeps_order_and_count(cli: Cli) -> None:
     assert [result["diagnosis"]["cause"] for result in results[-2:]] == ["unexpected_response"] * 2
 
 
+def test_explain_knows_every_ccxt_name_of_an_exchange(cli: Cli) -> None:
+    """ccxt has classes of their own for regions and markets."""
+    lines = [
+        {"exchange": "myokx", "http_status": 401, "body": '{"code":"50119","msg":"…"}'},
+        {"exchange": "kucoinfutures", "http_status": 403, "body": '{"code":"400006","msg":"…"}'},
+        {"exchange": "gateeu", "http_status": 401, "body": '{"label":"INVALID_SIGNATURE","message":"…"}'},
+        {"exchange": "bybiteu", "http_status": 200, "body": '{"retCode":33004,"retMsg":"…"}'},
+    ]
+    done = cli("explain", "--jsonl", stdin="\n".join(json.dumps(line) for line in lines))
+    causes = [json.loads(line)["diagnosis"]["cause"] for line in done.stdout.splitlines()]
+    assert causes == ["invalid_key", "ip_not_allowed", "invalid_secret", "expired_key"]
+
+
 def test_explain_reads_key_reports(cli: Cli) -> None:
     lines = (DATA / "key_reports.jsonl").read_text(encoding="utf-8")
     for line, result in zip(
