@@ -12,6 +12,7 @@ from bfai.ui import _, calm, n_, open_page, percent, plain, say
 from bfai.ui.charts import last_beats, strip_svg
 from bfai.ui.pieces import (
     CONNECTIONS,
+    FEW_TESTS,
     HISTORY,
     STATUS_LOOKS,
     TESTING,
@@ -67,7 +68,8 @@ def draw(workbench: Workbench) -> None:
     else:
         with st.grid(min_column_width=300):
             for connection in shown:
-                card(workbench, connection, recent.get(connection.id, []), running.get(connection.id))
+                job = running.get(connection.id)
+                card(workbench, connection, recent.get(connection.id, []), job, follow=len(running) <= FEW_TESTS)
     rerun_when_done(running.values())
 
 
@@ -100,13 +102,15 @@ def filtered(connections: Sequence[Connection], running: dict[str, TestJob]) -> 
     return [connection for kind in (wanted or options) for connection in kinds[kind]] if wanted else list(connections)
 
 
-def card(workbench: Workbench, connection: Connection, runs: Sequence[RunRow], job: TestJob | None) -> None:
+def card(
+    workbench: Workbench, connection: Connection, runs: Sequence[RunRow], job: TestJob | None, *, follow: bool
+) -> None:
     last = workbench.latest_run(connection.id)
     exposed = last if last is not None and workbench.is_exposed(last) else None
     with st.container(border=True, height="stretch", vertical_alignment="distribute", key=f"card_{connection.id}"):
         with st.container(gap="xsmall"):
             if job is not None:
-                testing_head(job)
+                testing_head(job, follow=follow)
             else:
                 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
                     with st.container(horizontal=True, gap="xsmall", width="content"):
@@ -130,8 +134,10 @@ def card(workbench: Workbench, connection: Connection, runs: Sequence[RunRow], j
                 st.switch_page(HISTORY, query_params={"connection": connection.id})
 
 
-def testing_head(job: TestJob) -> None:
-    @st.fragment(run_every=0.4)
+def testing_head(job: TestJob, *, follow: bool) -> None:
+    """That it is being tested; how far, where few are."""
+
+    @st.fragment(run_every=0.4 if follow else None)
     def draw_head() -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             badge(TESTING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -215,15 +216,21 @@ def start(workbench: Workbench, connection_ids: Sequence[str]) -> None:
         st.session_state["watching"] = True
 
 
+FEW_TESTS = 4
+"""Up to so many tests show their progress each by itself. More would cost more drawing than testing."""
+
+
 def rerun_when_done(jobs: Iterable[TestJob]) -> None:
-    """Draws the page anew when the last of these tests is through."""
+    """Draws the page anew when the last of these tests is through; of many, also for those that are through earlier."""
     watched = list(jobs)
     if not watched:
         return
+    drawn = time.monotonic()
 
     @st.fragment(run_every=0.4)
     def wait() -> None:
-        if all(job.done for job in watched):
+        done = sum(job.done for job in watched)
+        if done == len(watched) or (done and len(watched) > FEW_TESTS and time.monotonic() - drawn > 1.5):
             st.rerun()
 
     wait()
