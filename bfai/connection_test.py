@@ -772,6 +772,9 @@ class _Judge:
         match restriction.state:
             case GrantState.GRANTED:
                 count = len(restriction.addresses) + len(restriction.masked)
+                if count == 0:
+                    text = N_("bound; {exchange} does not tell to which addresses")
+                    return _passed(name, None, text, exchange=self.exchange.name)
                 return _passed(name, None, N_("bound; addresses on its list: {count}"), count=count)
             case GrantState.DENIED:
                 self.advice.append(Advice.NO_IP_RESTRICTION)

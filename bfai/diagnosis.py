@@ -65,8 +65,8 @@ _PHRASES: tuple[ErrorRule, ...] = (
     ErrorRule((Cause.INVALID_PASSPHRASE, Cause.INVALID_SECRET), pattern=r"passphrase"),
     ErrorRule(
         (Cause.CLOCK_SKEW,),
-        pattern=r"recv_?window|timestamp[^.]{0,60}(?:outside|expired|ahead|invalid|window)"
-        r"|invalid[^.]{0,20}timestamp|invalid nonce",
+        pattern=r'recv_?window|timestamp(?:[^."]|\\"){0,60}(?:outside|expired|ahead|invalid|window)'
+        r'|invalid(?:[^."]|\\"){0,20}timestamp|invalid nonce',
     ),
     ErrorRule((Cause.EXPIRED_KEY,), pattern=r"(?:api ?-?key|key|token)[^.]{0,30}expired|expired (?:api )?key"),
     ErrorRule((Cause.INVALID_SECRET, Cause.INVALID_KEY), pattern=r"signature|\bsign\b[^.]{0,20}(?:error|invalid)"),

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bfai.simulator import Simulator
 from bfai.simulator.htx import Htx
@@ -139,6 +142,8 @@ def test_pymexc_for_spot_and_futures(simulator: Simulator) -> None:
         ("ccxt_htx", "htx", 4210.0, '"err-code":"api-signature-not-valid"'),
         ("ccxt_bingx", "bingx", 4210.0, '"code":100001'),
         ("ccxt_bingx_futures", "bingx", 1500.0, '"code":100001'),
+        ("ccxt_binance", "binance", 4210.0, '"code":-1022'),
+        ("ccxt_binance_futures", "binance", 1500.0, '"code":-1022'),
         ("ccxt_gate", "gate", 4210.0, '"label":"INVALID_SIGNATURE"'),
         ("ccxt_gate_futures", "gate", 1500.0, '"label":"INVALID_SIGNATURE"'),
     ],
@@ -334,6 +339,55 @@ def test_gates_own_sdk(simulator: Simulator, whole: bool) -> None:
     no = refused(wrong)
     assert no.keys() == good.keys() - {"time"}
     assert all('"label":"INVALID_SIGNATURE"' in words for words in no.values()), no
+
+
+def test_binances_own_sdks(simulator: Simulator) -> None:
+    need("binance_sdk_wallet")
+    accounts = simulator.accounts["binance"]
+    names = ("ip_blocked", "read_only", "frozen")
+    good, wrong, blocked, reader, frozen = ask(
+        simulator, "binance_sdk", *good_and_wrong(simulator, "binance"), *(accounts[name] for name in names)
+    )
+
+    assert refused(good) == {}
+    assert is_now(good["spot time"]["serverTime"]) and is_now(good["futures time"]["serverTime"])
+    assert good["system status"] == {"status": 0, "msg": "normal"} and good["status"] == {"data": "Normal"}
+    on = {name for name, value in good["key"].items() if value is True}
+    assert on == {"ipRestrict", "enableReading", "enableSpotAndMarginTrading", "enableFutures"}
+    assert good["key"]["enableWithdrawals"] is False and good["trading status"]["data"]["isLocked"] is False
+    assert {row["asset"]: row["free"] for row in good["spot"]["balances"]} == {"USDT": "4210.00", "BTC": "0.0125"}
+    assert [(row["asset"], row["balance"]) for row in good["futures"]] == [("USDT", "1500.00")]
+    assert good["futures account"]["totalWalletBalance"] == "1500.00"
+    assert good["withdrawals"] == good["spot orders"] == good["futures orders"] == []
+    assert good["spot order test"] == {} and good["futures order test"]["orderId"] == 0
+
+    private = good.keys() - {"spot time", "futures time", "system status"}
+    for no, code in ((refused(wrong), "-1022"), (refused(blocked), "-2015")):
+        assert no.keys() == private and all(f"({code}, " in words for words in no.values()), no
+    told = {call for call, words in refused(blocked).items() if "request ip: 127.0.0.1" in words}
+    futures = {"futures", "futures account", "futures orders", "futures order test"}
+    assert told == futures
+    assert refused(reader).keys() == futures | {"spot order test"}
+    assert frozen["trading status"]["data"]["isLocked"] is True
+    assert refused(frozen).keys() == {"spot order test", "futures order test"}
+    assert all("This action is disabled on this account." in words for words in refused(frozen).values())
+
+
+@pytest.mark.parametrize("kind", ["RSA", "Ed25519"])
+def test_binances_own_sdks_with_a_self_made_key(simulator: Simulator, kind: str) -> None:
+    need("binance_sdk_wallet")
+    mine, other = (self_made(kind) for _ in range(2))
+    simulator.change_account("binance", "good", secret=mine)
+    keys = simulator.accounts["binance"]["good"]
+    good, wrong = ask(simulator, "binance_sdk", keys, {**keys, "secret": other})
+    assert refused(good) == {} and good["key"]["enableReading"] is True
+    no = refused(wrong)
+    assert no.keys() >= {"key", "spot order test", "futures"} and all("(-1022, " in words for words in no.values())
+
+
+def self_made(kind: str) -> str:
+    key = rsa.generate_private_key(65537, 2048) if kind == "RSA" else Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def test_no_client_asked_for_more_than_it_was_told_to(simulator: Simulator) -> None:

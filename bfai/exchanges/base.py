@@ -55,6 +55,7 @@ class Role(StrEnum):
 
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _OWN_VALUES = frozenset({"api_key", "nonce"})
 
 
@@ -149,6 +150,11 @@ class Answer:
             return None
 
     @property
+    def readable(self) -> str:
+        """The body with what JSON wrote as `\\u6821` in its own script, so that words of any language are found."""
+        return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), self.body) if "\\u" in self.body else self.body
+
+    @property
     def object(self) -> dict[str, Any]:
         """The parsed body if it is a JSON object, else an empty dict."""
         parsed = self.json
@@ -187,7 +193,7 @@ class ErrorRule:
             return False
         if self.hosts and (answer.call is None or answer.call.host not in self.hosts):
             return False
-        return self.pattern is None or re.search(self.pattern, answer.body, re.IGNORECASE) is not None
+        return self.pattern is None or re.search(self.pattern, answer.readable, re.IGNORECASE) is not None
 
 
 class Tick(StrEnum):

@@ -64,7 +64,7 @@ FUTURES_CONFIG = "/fapi/v1/accountConfig"
 # Fields of the key report that are no rights.
 NO_RIGHTS = frozenset({"ipRestrict", "createTime", "tradingAuthorityExpirationTime", "apiKey", "apiName"})
 DEAD_ACCOUNT = re.compile(
-    r"lock|froz|freez|suspend|disabl|bann|restrict|abnormal|forbid|clos|inactive|terminat", re.IGNORECASE
+    r"\b(?:lock|froz|freez|suspend|disabl|bann|restrict|abnormal|forbid|clos|inactive|terminat)", re.IGNORECASE
 )
 # A far price: were such an order ever placed, it would lie deep below the market.
 TRIAL_ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
@@ -371,7 +371,7 @@ class Binance(Exchange):
         ),
         ErrorRule(
             (Cause.PERMISSION_MISSING,),
-            pattern=r"you don't have permission|no operation privilege|rest api trading is not enabled",
+            pattern=r'"msg"\s*:\s*"you don\'t have permission|no operation privilege|rest api trading is not enabled',
         ),
         ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), pattern=r"server is (?:busy|currently overloaded)"),
     )

@@ -8,6 +8,7 @@ rate's code 100410 for a failed operation.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -30,8 +31,8 @@ from bfai.exchanges.base import (
     free_balances,
     grants_from_fields,
     grants_from_words,
+    merge_reports,
     positive_int,
-    same_key,
     text_or_none,
     time_ms,
 )
@@ -40,6 +41,9 @@ from bfai.model import Cause, Environment, GrantState, IpRestriction, KeyReport,
 
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
+_ABOUT_TIME = r'timestamp(?!"\s*:)|recv_?window(?!"\s*:)'  # and not the field that every refusal has
+_ABOUT_ACCOUNT = (Role.KEY_INFO, Role.ACCOUNT, Role.BALANCE, Role.ORDERS, Role.DRY_RUN)
+_REGION = r"\bregion|countr|jurisdiction"
 
 
 def _read(
@@ -67,7 +71,10 @@ class Bingx(Exchange):
     name = "BingX"
     ccxt_id = "bingx"
     host_pattern = r"\bbingx\b|X-BX-APIKEY|/openApi/"
-    body_pattern = r'"code"\s*:\s*1004\d\d\b|"debugMsg"\s*:|"apiInfos"\s*:'
+    body_pattern = (
+        r'"code"\s*:\s*(?:100001|100004|1004\d\d|1005\d\d|1012\d\d|109[45]\d\d|110[45]\d\d|800[12]\d)\b'
+        r'|"debugMsg"\s*:|"api(?:Infos|KeyList)"\s*:'
+    )
     fields = (
         Field("api_key", "API Key", r"[A-Za-z0-9]{50,100}", N_("a long text of letters and digits")),
         Field("secret", "Secret Key", r"[A-Za-z0-9]{50,100}", N_("a long text of letters and digits")),
@@ -155,13 +162,14 @@ class Bingx(Exchange):
             right=Permission.FUTURES_TRADE,
             word="3",
             dry_run=True,
-            pool="five",
+            pool="order",
         ),
     )
     limits = MappingProxyType(
         {
             "public": Limit(100, 10, each=True),
             "two": Limit(2, 1, by="account", each=True),
+            "order": Limit(2, 1),
             "five": Limit(5, 1, by="account", each=True),
             "ten": Limit(10, 1, by="account", each=True),
         }
@@ -182,22 +190,37 @@ class Bingx(Exchange):
         Right("enableVanillaOptions", "Options", shown=False),
     )
     error_rules = (
-        ErrorRule((Cause.INVALID_KEY,), ("100413", "-2014", "-2008")),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), ("100413", "-2014", "-2008", "401")),
         ErrorRule((Cause.INVALID_SECRET,), ("100001", "100412", "-1022")),
         ErrorRule((Cause.IP_NOT_ALLOWED,), ("100419",)),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("100004",), r"futures|perpetual", permission=Permission.FUTURES_TRADE),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("100004",), r"spot", permission=Permission.SPOT_TRADE),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("100004",), r"\bread\b", permission=Permission.READ),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("100004", "100403", "80012")),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), pattern=r"does not match ip white ?list"),
         ErrorRule(
-            (Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED), ("100421",), r"pair|symbol|restricted|api trading"
+            (Cause.PERMISSION_MISSING,), ("100004",), r"futures|perpetual|合约", permission=Permission.FUTURES_TRADE
+        ),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("100004",), r"\bspot\b|现货", permission=Permission.SPOT_TRADE),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("100004",), r"\btransfer\b|划转", permission=Permission.TRANSFER),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("100004",), r"\bread(?:ing)?\b|读取", permission=Permission.READ),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("100004",)),
+        ErrorRule((Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED), ("100403",)),
+        ErrorRule((Cause.CLOCK_SKEW,), ("100421", "109400", "109414", "80014", "100400"), _ABOUT_TIME),
+        ErrorRule((Cause.INVALID_SECRET,), ("80014", "109400", "100400"), r"signature(?!\"\s*:)"),
+        ErrorRule(
+            (Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED),
+            ("100421",),
+            r"pair|symbol|restricted|api (?:trad|ord)",
         ),
         ErrorRule((Cause.CLOCK_SKEW,), ("100421", "-1021")),
-        ErrorRule((Cause.CLOCK_SKEW,), ("109400", "80014", "109414"), r"timestamp|recv_?window"),
-        ErrorRule((Cause.RATE_LIMITED,), ("100410", "109429", "429", "-1003")),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("100414", "109403", "100441", "101210", "80049")),
-        ErrorRule((Cause.LOCATION_RESTRICTED,), ("101484",)),
-        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("100500", "109500", "110500", "100503", "80020", "109419")),
+        ErrorRule((Cause.RATE_LIMITED,), ("100410", "109429", "429", "418", "-1003")),
+        ErrorRule((Cause.RATE_LIMITED, Cause.ACCOUNT_RESTRICTED), ("109403",), r"frequen|too (?:many|high)|\brate\b"),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.RATE_LIMITED), ("109403",)),
+        ErrorRule((Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED), ("101484", "101210", "100441"), _REGION),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.LOCATION_RESTRICTED), ("101484",), r"kyc|identity|verif"),
+        ErrorRule((Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED), ("101484",)),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.LOCATION_RESTRICTED), ("101210", "100441", "101483")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("100414", "101402", "104414")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE), ("80020",), roles=_ABOUT_ACCOUNT),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE, Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED), ("80020",)),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("100500", "109500", "110500", "100503", "109701", "500", "504")),
         ErrorRule(
             (Cause.IP_NOT_ALLOWED, Cause.PERMISSION_MISSING, Cause.INVALID_KEY, Cause.EXPIRED_KEY),
             ("-2015",),
@@ -235,8 +258,23 @@ class Bingx(Exchange):
         if answer.status is None or not 200 <= answer.status < 300 or not body:
             return False
         if answer.role == Role.KEY_INFO:  # a flat report has no code, and neither has any other JSON
-            return self.read_report(body) is not None
-        return body.get("code") == 0 and "data" in body
+            return _is_fine(body, 0) and any({"permissions", "enableReading"} & row.keys() for row in _rows(body))
+        data: object = body.get("data")
+        if not _is_fine(body, None):
+            return False
+        match answer.role:
+            case Role.TIME:
+                return self.server_time_ms(answer) is not None
+            case Role.ACCOUNT:
+                return positive_int(_fields(data).get("uid")) is not None
+            case Role.BALANCE:
+                return isinstance(_fields(data).get("balances", data), list)
+            case Role.ORDERS:
+                return self.read_orders(Market.SPOT, answer) is not None
+            case Role.DRY_RUN:
+                return bool({"order", "symbol"} & _fields(data).keys())
+            case _:
+                return "data" in body
 
     def server_time_ms(self, answer: Answer) -> int | None:
         return positive_int(_fields(answer.object.get("data")).get("serverTime"))
@@ -250,17 +288,18 @@ class Bingx(Exchange):
     ) -> KeyReport | None:
         del received_at
         outer = _fields(body)
-        if outer.get("code", 0) not in (0, "0"):
+        rows = _rows(outer) if _is_fine(outer, 0) else []
+        if _list_of_keys(outer) is not None and api_key is not None:
+            rows = [row for row in rows if text_or_none(row.get("apiKey"))]  # there must be no doubt whose it is
+        own = [row for row in rows if _may_be(row.get("apiKey"), api_key)]
+        if len(own) != 1:
             return None
-        fields = _fields(outer.get("data")) or outer
-        rows = fields.get("apiInfos", fields.get("apiKeyList"))
-        if isinstance(rows, list):
-            fields = _own_row(cast("list[object]", rows), api_key)
-        if "permissions" in fields:
-            return self._from_numbers(fields, api_key)
-        if "enableReading" in fields:
-            return self._from_fields(fields)
-        return None
+        fields = own[0]
+        if {"canTrade", "canWithdraw", "balances"} & fields.keys():  # flags of an account are no rights of a key
+            return None
+        reports = [self._from_numbers(fields)] if "permissions" in fields else []
+        reports += [self._from_fields(fields)] if "enableReading" in fields else []
+        return merge_reports(reports)
 
     def _from_fields(self, fields: dict[str, Any]) -> KeyReport:
         named = {name: value for name, value in fields.items() if name.startswith(("enable", "permits"))}
@@ -271,9 +310,7 @@ class Bingx(Exchange):
             update={"ip_restriction": IpRestriction(state=state), "created_at": time_ms(fields.get("createTime"))}
         )
 
-    def _from_numbers(self, fields: dict[str, Any], api_key: str | None) -> KeyReport | None:
-        if not same_key(fields.get("apiKey"), api_key):
-            return None
+    def _from_numbers(self, fields: dict[str, Any]) -> KeyReport:
         numbers = fields["permissions"]
         items = cast("list[object]", numbers) if isinstance(numbers, list) else []
         whole = bool(items) and all(isinstance(item, (int, str)) and not isinstance(item, bool) for item in items)
@@ -298,30 +335,57 @@ class Bingx(Exchange):
         rows: object = _fields(data).get("orders", data)
         return len(cast("list[object]", rows)) if isinstance(rows, list) else None
 
+    def of_other_kind(self, answer: Answer) -> bool:
+        """The list of keys is for main accounts only."""
+        code = self.error_code(answer.object)
+        return code == "100403" and answer.call is not None and answer.call.path.endswith("/apiKey/query")
+
     def dry_run_proves(self, answer: Answer) -> bool:
-        """These judge the order: balance, price, amount, mode of the position."""
-        return self.error_code(answer.object) in self.ORDER_JUDGED
+        """These judge the order, by balance, price, amount or mode; rights are judged before, at the gateway."""
+        code = self.error_code(answer.object)
+        return code in self.ORDER_JUDGED or (
+            code in self.UNFIT and re.search(self.JUDGED_WORDS, answer.body, re.IGNORECASE) is not None
+        )
+
+    def dry_run_says_nothing(self, answer: Answer) -> bool:
+        """Whether the order itself was found unfit, for whatever it lacks."""
+        about_key = re.search(rf"{_ABOUT_TIME}|signature", answer.body, re.IGNORECASE)
+        return self.error_code(answer.object) in self.UNFIT and about_key is None
 
     ORDER_JUDGED = frozenset(
-        "80001 80016 101204 101205 101209 101211 101400 101414 101415 101460 110400 110424".split()
+        "80013 80016 80017 101201 101202 101204 101205 101206 101209 101211 101212 101215 101222 101253 101290 "
+        "101400 101412 101413 101414 101415 101419 101429 101434 101460 101461 101479 101481 101485 102201 104103 "
+        "104108 104424 109201 110203 110206 110280 110287 110400 110402 110422 110424 110425 110426 112414".split()
     )
+    UNFIT = frozenset("80012 80014 100400 100404 109400 109414 109415 109417 109418 109425".split())
+    JUDGED_WORDS = r"one-?way|hedge|position ?side|margin is not enough|insufficient"
 
 
 def _fields(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _own_row(rows: list[object], api_key: str | None) -> dict[str, Any]:
-    """The row of the calling key in a list that shows keys in part; empty where it is not clear which it is."""
-    items = [_fields(row) for row in rows]
-    if api_key is not None:
-        items = [item for item in items if _may_be(item.get("apiKey"), api_key)]
-    return items[0] if len(items) == 1 else {}
+def _is_fine(body: dict[str, Any], absent: object) -> bool:
+    """`absent` is what a body without a code counts as."""
+    return str(body.get("code", absent)) == "0"
 
 
-def _may_be(shown: object, api_key: str) -> bool:
-    if not isinstance(shown, str) or not shown:
-        return False
+def _list_of_keys(outer: dict[str, Any]) -> list[object] | None:
+    inner = _fields(outer.get("data")) or outer
+    rows = inner.get("apiInfos", inner.get("apiKeyList"))
+    return cast("list[object]", rows) if isinstance(rows, list) else None
+
+
+def _rows(outer: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a body tells about keys: one object, wrapped or flat, or those of a list of keys."""
+    listed = _list_of_keys(outer)
+    return [_fields(row) for row in listed] if listed is not None else [_fields(outer.get("data")) or outer]
+
+
+def _may_be(shown: object, api_key: str | None) -> bool:
+    """Whether a key that is shown in whole, in part or not at all may be this one."""
+    if api_key is None or not isinstance(shown, str) or not shown:
+        return True
     first, _, last = shown.partition("*")
     return shown == api_key if "*" not in shown else api_key.startswith(first) and api_key.endswith(last.lstrip("*"))
 

@@ -3,6 +3,7 @@
 No documented word stands for the right to withdraw, so nobody can know it of a key: always unknown, unless a word that
 names it appears. Two calls tell about a key: one its addresses and pairs, the other its rights, in two shapes that
 contradict each other. A refused address and a missing right share the label FORBIDDEN; only the sentence tells.
+Gate EU tells its time to signed calls only.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Any, cast
 from bfai.exchanges.base import (
     Answer,
     Call,
+    CountedFrom,
     ErrorRule,
     Exchange,
+    ExpiryRule,
     Field,
     Guide,
     Limit,
@@ -38,7 +41,12 @@ SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
 NORMAL, LOCKED, FROZEN = 1, 2, 3
 _PROBED = Grant(state=GrantState.GRANTED, evidence=Evidence.PROBED)
-_NO_RIGHT = r"does not have \S+(?: \S+){0,2} permission|no permission|permission denied"
+_NO_RIGHT = r"does not have (?:\S+ ){0,4}permission|no permission|permission denied"
+DETAIL, MAIN_KEYS = "/api/v4/account/detail", "/api/v4/account/main_keys"
+
+
+def _lacks(group: str) -> str:
+    return rf"does not have \W{{0,3}}(?:{group})\b.{{0,20}} permission"
 
 
 def _read(
@@ -128,7 +136,7 @@ class Gate(Exchange):
         _read(
             Role.KEY_INFO,
             "api",
-            "/api/v4/account/detail",
+            DETAIL,
             "privateAccountGetDetail",
             N_("read the addresses and pairs of the key"),
             None,
@@ -137,7 +145,7 @@ class Gate(Exchange):
         _read(
             Role.KEY_INFO,
             "api",
-            "/api/v4/account/main_keys",
+            MAIN_KEYS,
             "privateAccountGetMainKeys",
             N_("read what the key may do"),
             None,
@@ -191,7 +199,8 @@ class Gate(Exchange):
         }
     )
     rights = (
-        _group("spot", _GROUPS["spot"], (Permission.SPOT_TRADE,), SPOT),
+        # Gate parts spot and margin trading by no group: `margin` is the older isolated margin alone.
+        _group("spot", _GROUPS["spot"], (Permission.SPOT_TRADE, Permission.MARGIN), SPOT),
         _group("futures", _GROUPS["futures"], (Permission.FUTURES_TRADE,), FUTURES),
         Right("account (read only)", "Account: Read Only", (Permission.READ,), BOTH),
         _group("wallet", _GROUPS["wallet"], (Permission.TRANSFER,)),
@@ -206,30 +215,66 @@ class Gate(Exchange):
         Right("withdrawal", "Withdraw", (Permission.WITHDRAW,), aliases=("withdraw", "withdrawals")),
         *(_reading(word, box) for word, box in _GROUPS.items() if word != "account"),
         Right("sub_accounts (read only)", "Sub-Account", (Permission.READ,), shown=False),
-        Right("withdrawal (read only)", "Withdraw", aliases=("withdraw (read only)",), shown=False),
+        Right(
+            "withdrawal (read only)",
+            "Withdraw",
+            aliases=("withdraw (read only)", "withdrawals (read only)"),
+            shown=False,
+        ),
     )
     error_rules = (
-        ErrorRule((Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT, Cause.EXPIRED_KEY), ("INVALID_KEY",), r"invalid key"),
-        ErrorRule((Cause.INVALID_KEY,), ("INVALID_KEY", "MISSING_REQUIRED_HEADER")),
-        ErrorRule((Cause.INVALID_SECRET,), ("INVALID_SIGNATURE",)),
-        ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET), ("INVALID_CREDENTIALS", "AUTHENTICATION_FAILED")),
         ErrorRule((Cause.IP_NOT_ALLOWED,), ("IP_FORBIDDEN",)),
-        ErrorRule((Cause.IP_NOT_ALLOWED,), ("FORBIDDEN",), r"\bip\b.{0,40}white ?-?list|request ip"),
         ErrorRule(
-            (Cause.LOCATION_RESTRICTED,),
-            pattern=r"not (?:available|supported) in your (?:country|region)|restricted (?:country|region|area)",
+            (Cause.IP_NOT_ALLOWED,), ("FORBIDDEN", "INVALID_KEY"), r"\bip\b.{0,40}(?:white ?-?list|bound)|request ip"
         ),
         ErrorRule((Cause.PERMISSION_MISSING,), ("READ_ONLY",)),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("FORBIDDEN",), _NO_RIGHT),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("FORBIDDEN",), _lacks("spot"), permission=Permission.SPOT_TRADE),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("FORBIDDEN",), _lacks("margin"), permission=Permission.MARGIN),
+        ErrorRule(
+            (Cause.PERMISSION_MISSING,),
+            ("FORBIDDEN",),
+            _lacks("futures|delivery|perpetual"),
+            permission=Permission.FUTURES_TRADE,
+        ),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("FORBIDDEN",), _lacks("account"), permission=Permission.READ),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("FORBIDDEN", "UNAUTHORIZED"), rf"{_NO_RIGHT}|read[ -]?only"),
+        ErrorRule(
+            (Cause.LOCATION_RESTRICTED,),
+            pattern=r"(?:not|un)[ ]?(?:available|supported|allowed) in your (?:country|region|area|jurisdiction)"
+            r"|restricted (?:country|region|area|jurisdiction|location)",
+        ),
+        ErrorRule(
+            (Cause.ACCOUNT_RESTRICTED,),
+            ("FORBIDDEN", "INVALID_PARAM_VALUE", "BAD_REQUEST"),
+            r"(?:account|user|key)\b.{0,30}\b(?:locked|frozen|banned|disabled|suspended|restricted|abnormal)"
+            r"|\bkyc\b|identity verification|risk control",
+        ),
         ErrorRule(
             (Cause.PERMISSION_MISSING, Cause.IP_NOT_ALLOWED, Cause.ACCOUNT_RESTRICTED), ("FORBIDDEN",), clear=False
         ),
+        ErrorRule((Cause.EXPIRED_KEY, Cause.INVALID_KEY), ("INVALID_KEY", "FORBIDDEN"), r"\bkey\b.{0,20}expired"),
+        ErrorRule((Cause.INVALID_KEY, Cause.MALFORMED_CREDENTIALS), ("INVALID_KEY",), r"missing required header"),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY, Cause.WRONG_ENVIRONMENT), ("INVALID_KEY",)),
         ErrorRule((Cause.CLOCK_SKEW,), ("REQUEST_EXPIRED",)),
+        ErrorRule((Cause.INVALID_KEY, Cause.MALFORMED_CREDENTIALS), ("MISSING_REQUIRED_HEADER",)),
+        ErrorRule((Cause.INVALID_SECRET,), ("INVALID_SIGNATURE",)),
+        ErrorRule(
+            (Cause.INVALID_KEY, Cause.INVALID_SECRET), ("INVALID_CREDENTIALS", "AUTHENTICATION_FAILED", "UNAUTHORIZED")
+        ),
         ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("ACCOUNT_LOCKED", "SUB_ACCOUNT_LOCKED", "ACCOUNT_EXCEPTION")),
         ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("USER_NOT_FOUND", "TRADE_RESTRICTED", "API_WITHDRAW_DISABLED")),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("CROSS_ACCOUNT_NOT_FOUND", "SUB_ACCOUNT_NOT_FOUND", "KYC_REQUIRED")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("CROSS_ACCOUNT_NOT_FOUND", "SUB_ACCOUNT_NOT_FOUND")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("KYC_REQUIRED", "RISK_CONTROL", "INELIGIBLE")),
         ErrorRule((Cause.RATE_LIMITED,), ("TOO_MANY_REQUESTS", "TOO_FAST")),
         ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("INTERNAL", "SERVER_ERROR", "TOO_BUSY", "MAINTENANCE")),
+        # the same sentences without their label, as bots show them
+        ErrorRule((Cause.IP_NOT_ALLOWED,), pattern=r"request ip not in white ?-?list"),
+        ErrorRule(
+            (Cause.PERMISSION_MISSING,), pattern=r"api key does not have (?:\S+ ){0,3}permission|api key is read-only"
+        ),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY, Cause.WRONG_ENVIRONMENT), pattern=r"invalid key provided"),
+        ErrorRule((Cause.INVALID_SECRET,), pattern=r"signature mismatch"),
+        ErrorRule((Cause.CLOCK_SKEW,), pattern=r"gap between request timestamp and server time"),
     )
     guide = Guide(
         key_page="https://www.gate.io/myaccount/apiv4keys",
@@ -248,6 +293,14 @@ class Gate(Exchange):
         max_ips=20,
         sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot."),
     )
+    expiry_rules = (
+        ExpiryRule(
+            90,
+            CountedFrom.CREATION,
+            N_("Without an IP address a Gate.io key ends 90 days after it was made. With one it does not end."),
+            "Gate help centre, article 17521; the API documents name no end",
+        ),
+    )
 
     def error_code(self, body: Mapping[str, Any]) -> str | None:
         return text_or_none(body.get("label"))
@@ -261,13 +314,15 @@ class Gate(Exchange):
             return True
         if answer.status is None or not 200 <= answer.status < 300 or "label" in answer.object:
             return False
-        match answer.role:
-            case Role.TIME:
-                return "server_time" in answer.object
-            case Role.KEY_INFO:
-                return self.read_report(body) is not None or (isinstance(body, list) and body != [])
-            case _:
-                return isinstance(body, (dict, list))
+        path, rows, fields = answer.call.path if answer.call else "", _rows(body), answer.object
+        all_keys = bool(rows) and path != DETAIL and all("perms" in row for row in rows or ())
+        shapes: Mapping[str, bool] = {
+            Role.TIME: positive_int(fields.get("server_time")) is not None,
+            Role.KEY_INFO: all_keys or self.read_report(body) is not None,
+            Role.BALANCE: "available" in fields or (rows is not None and all("currency" in row for row in rows)),
+            Role.ORDERS: rows is not None,
+        }
+        return shapes.get(answer.role, bool(fields) or rows is not None)
 
     def server_time_ms(self, answer: Answer) -> int | None:
         return positive_int(answer.object.get("server_time")) or _date_of_eu(answer)
@@ -281,7 +336,7 @@ class Gate(Exchange):
             return None
         if "perms" in fields:
             report = self._from_groups(fields["perms"])
-        elif "user_id" in fields and "ip_whitelist" in fields and "key" in fields:
+        elif "user_id" in fields and isinstance(fields.get("key"), dict):
             report = KeyReport(grants={Permission.READ: _PROBED})
         else:
             return None
@@ -306,27 +361,29 @@ class Gate(Exchange):
             name, read_only = entry.get("name"), entry.get("read_only")
             if not isinstance(name, str) or not name.strip() or not isinstance(read_only, bool):
                 whole = False
-                words.append(str(name)[:40] if name else "?")
+                words.append(f"{str(name)[:40] if name else ''} (?)".strip())
                 continue
             word = name.strip().lower()
             words.append(f"{word} (read only)" if read_only else word)
         report = grants_from_words(self, words, whole=whole)
-        unnamed = "withdraw" in " ".join(word for word in report.unknown_words if "(read only)" not in word)
-        state = GrantState.GRANTED if unnamed else report.state(Permission.WITHDRAW)
-        if state is not GrantState.GRANTED:  # no documented word stands for it, so its absence says nothing
-            report = report.with_grant(Permission.WITHDRAW, Grant())
-        elif unnamed:
-            named = tuple(word for word in report.unknown_words if "withdraw" in word)
+        named = tuple(word for word in report.unknown_words if "withdraw" in word.lower() and "(" not in word)
+        if named:
             granted = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=named)
             report = report.with_grant(Permission.WITHDRAW, granted)
-        if words and report.state(Permission.READ) is not GrantState.GRANTED:
-            reading = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=tuple(words))
-            report = report.with_grant(Permission.READ, reading)
+        elif (
+            report.state(Permission.WITHDRAW) is not GrantState.GRANTED
+        ):  # no documented word: its absence says nothing
+            report = report.with_grant(Permission.WITHDRAW, Grant())
+        if report.state(Permission.READ) is not GrantState.GRANTED:  # every group reads, and this call was a read
+            readable = tuple(word for word in words if "(?)" not in word)
+            declared = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=readable)
+            report = report.with_grant(Permission.READ, declared if readable else _PROBED)
         return report
 
     def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
         del market
-        return Cause.ACCOUNT_RESTRICTED if _own(body, None).get("state") in (LOCKED, FROZEN) else None
+        state = positive_int(_own(body, None).get("state"))
+        return Cause.ACCOUNT_RESTRICTED if state in (LOCKED, FROZEN) else None
 
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
         if market is Market.SPOT:
@@ -362,13 +419,20 @@ def _date_of_eu(answer: Answer) -> int | None:
 def _own(body: object, api_key: str | None) -> dict[str, Any]:
     """The object about the calling key. In a list of all keys of the account, the one that shows its beginning."""
     if isinstance(body, dict):
-        return cast("dict[str, Any]", body)
-    if not isinstance(body, list):
-        return {}
-    items = [cast("dict[str, Any]", item) for item in cast("list[object]", body) if isinstance(item, dict)]
+        fields = cast("dict[str, Any]", body)
+        anothers = isinstance(fields.get("key"), str) and api_key is not None and not _begins(fields["key"], api_key)
+        return {} if anothers else fields
+    items = _rows(body) or []
     if api_key is not None:
         items = [item for item in items if _begins(item.get("key"), api_key)]
     return items[0] if len(items) == 1 else {}
+
+
+def _rows(body: object) -> list[dict[str, Any]] | None:
+    """A list of JSON objects, or None where it is anything else."""
+    items = cast("list[object]", body) if isinstance(body, list) else [None]
+    rows = [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
+    return rows if len(rows) == len(items) else None
 
 
 def _begins(shown: object, api_key: str) -> bool:

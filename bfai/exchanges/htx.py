@@ -30,6 +30,7 @@ from bfai.exchanges.base import (
     decimal,
     grants_from_words,
     positive_int,
+    same_key,
     split_words,
     text_or_none,
     time_ms,
@@ -48,6 +49,14 @@ _ANY_CREDENTIAL = (
     Cause.CLOCK_SKEW,
     Cause.PERMISSION_MISSING,
 )
+
+_UNTOLD = ("api-signature-not-valid", "api-signature-check-failed", "401", "403")
+_CONTRACT = r'"err_code"\s*:'  # the numbers of the contract documents, some of which mean something else in v2
+_SETTLING = tuple("1056 1057 1058 1059 1060 1077 1078 1079 1080 1106 1411".split())
+_NO_CONTRACTS = tuple(
+    "1010 1011 1012 1021 1089 1097 1100 1101 1104 1105 1220 1221 1222 1223 1225 1227 1228 1230 1231".split()
+)
+_SUB_USER = tuple("1018 1019 1109 1110 1113 1115 1254".split())
 
 
 def _read(
@@ -77,8 +86,11 @@ class Htx(Exchange):
     id = "htx"
     name = "HTX"
     ccxt_id = "htx"
-    host_pattern = r"\bhtx\b|\bhuobi\b|\bhbdm\b|AccessKeyId="
-    body_pattern = r'"err[-_]code"\s*:|\[Access key错误\]|\[校验失败\]|\[IP地址错误\]'
+    host_pattern = r"\bhtx\b|\bhuobi(?:pro)?\b|\bhbdm\b|AccessKeyId=|api-signature-not-valid"
+    body_pattern = (
+        r'"err-code"\s*:|"err_code"\s*:\s*\d|"validDays"\s*:|"linear_swap_heartbeat"\s*:'
+        r"|\[(?:Access key错误|校验失败|IP地址错误|API Key已经过期|API Key没有权限|无效的提交时间)"
+    )
     fields = (
         Field("api_key", "Access Key", _KEY, N_("three or four groups with dashes between them")),
         Field("secret", "Secret Key", _KEY, N_("three or four groups with dashes between them")),
@@ -188,35 +200,64 @@ class Htx(Exchange):
         Right("withdraw", "Withdraw", (Permission.WITHDRAW,)),
     )
     error_rules = (
-        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("system-maintenance", "gateway-internal-error", "500", "1017")),
-        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), pattern=r"maintain|maintenance|系统维护"),
-        ErrorRule((Cause.RATE_LIMITED,), ("rate-too-many-requests", "429", "1032", "2004")),
         ErrorRule(
-            (Cause.RATE_LIMITED,), pattern=r"request limit|too many requests|exceeded rate limit|access frequency"
+            (Cause.EXCHANGE_UNAVAILABLE,),
+            ("system-maintenance", "gateway-internal-error", "base-system-error", "timeout", "500", "1431"),
+        ),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), ("1000", "1001", "1002", "1003", "1004", "1046", "1108"), _CONTRACT),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), _SETTLING, _CONTRACT),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), pattern=r"\bmaintain(?:ed|ing)?\b|\bmaintenance\b|系统维护|系统升级"),
+        ErrorRule(
+            (Cause.RATE_LIMITED,),
+            ("rate-too-many-requests", "too-many-requests", "base-request-exceed-frequency-limit", "429", "1032"),
+        ),
+        ErrorRule((Cause.RATE_LIMITED,), ("510", "1006", "40403")),
+        ErrorRule(
+            (Cause.RATE_LIMITED,),
+            pattern=r"request limit|too[ .]many[ .](?:request|connection)|exceeded rate limit|access frequency"
+            r"|frequency of requests|number of access exceeded|请求(?:过于)?频繁|超出.{0,6}限频",
         ),
         ErrorRule((Cause.IP_NOT_ALLOWED,), ("12005",)),
-        ErrorRule((Cause.IP_NOT_ALLOWED,), pattern=r"incorrect ip address|IP地址错误|ip (?:is )?not (?:allowed|in)"),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), ("2000",), r'"code"\s*:'),
+        ErrorRule((Cause.IP_NOT_ALLOWED,), pattern=r"incorrect ip|ip地址错误|\bip\b (?:is )?not (?:allowed|in)"),
         ErrorRule((Cause.EXPIRED_KEY,), ("12004",)),
-        ErrorRule((Cause.EXPIRED_KEY,), pattern=r"api ?key has expired|api key expired|已经?过期"),
-        ErrorRule((Cause.PERMISSION_MISSING,), pattern=r"api ?key has no permission|没有权限"),
+        ErrorRule((Cause.EXPIRED_KEY,), pattern=r"api ?key (?:has |is )?expired|api ?key已?经?过期|已经?过期"),
+        ErrorRule((Cause.PERMISSION_MISSING,), pattern=r"api ?key has no permission|api ?key没有权限"),
         ErrorRule((Cause.CLOCK_SKEW,), ("12001", "12006")),
         ErrorRule(
             (Cause.CLOCK_SKEW,),
-            pattern=r"invalid submission time|incorrect time format|无效的提交时间|时间格式错误|invalid timestamp",
+            pattern=r"invalid submission time|incorrect time format|submission time is required|invalid timestamp"
+            r"|无效的提交时间|时间格式错误|提交时间不能为空",
         ),
         ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), ("12007",)),
-        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), pattern=r"incorrect access key|access key错误"),
+        ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), pattern=r"incorrect access ?key|access ?key错误"),
         ErrorRule((Cause.INVALID_SECRET,), ("12008", "12002", "12003")),
-        ErrorRule((Cause.INVALID_SECRET,), pattern=r"verification failure|校验失败"),
-        ErrorRule((Cause.INVALID_SECRET, Cause.INVALID_KEY), ("12010", "12011", "1003")),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("12009", "account-api-trading-banned-error", "1084", "1220", "1010")),
         ErrorRule(
-            (Cause.ACCOUNT_RESTRICTED,), ("account-frozen-balance-insufficient-error", "forbidden-trade-for-open")
+            (Cause.INVALID_SECRET,),
+            pattern=r"verification failure|校验失败|incorrect signature (?:version|method)|签名(?:版本|方法)",
         ),
-        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.LOCATION_RESTRICTED), ("1221", "1222", "1223", "1224", "1231")),
-        ErrorRule((Cause.INVALID_KEY,), ("login-required",)),
-        ErrorRule((Cause.PERMISSION_MISSING,), ("base-user-request-not-allowed", "1002", "4002")),
-        ErrorRule(_ANY_CREDENTIAL, ("api-signature-not-valid", "401", "403"), clear=False),
+        ErrorRule((Cause.INVALID_SECRET, Cause.INVALID_KEY), ("12010", "1003", "1253")),
+        ErrorRule((Cause.INVALID_SECRET, Cause.INVALID_KEY), pattern=r"incorrect private key|private key签名错误"),
+        ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET), ("12011",)),
+        ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET), pattern=r"incorrect public key|public key错误"),
+        ErrorRule((Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED), ("1224",)),
+        ErrorRule((Cause.LOCATION_RESTRICTED, Cause.ACCOUNT_RESTRICTED), pattern=r"your country/region can.?t meet"),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), ("12009", "account-api-trading-banned-error")),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.RATE_LIMITED), ("1084",)),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED,), _NO_CONTRACTS),
+        ErrorRule((Cause.ACCOUNT_RESTRICTED, Cause.PERMISSION_MISSING), _SUB_USER),
+        ErrorRule(
+            (Cause.ACCOUNT_RESTRICTED,),
+            pattern=r"abnormal user status|用户状态(?:不正常|异常)|api trading (?:is )?banned|尚未开通合约"
+            r"|have not (?:opened|activated) contracts? trading",
+        ),
+        ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET), ("login-required", "1200")),
+        ErrorRule((Cause.PERMISSION_MISSING,), ("base-user-request-not-allowed", "base-operation-forbidden", "1002")),
+        ErrorRule((Cause.EXCHANGE_UNAVAILABLE,), pattern=r"service error|(?:request|service) timeout|abnormal service"),
+        # Money that is bound in orders, and no frozen account.
+        ErrorRule((Cause.UNEXPECTED_RESPONSE,), ("account-frozen-balance-insufficient-error",)),
+        ErrorRule(_ANY_CREDENTIAL, _UNTOLD, clear=False),
+        ErrorRule(_ANY_CREDENTIAL, pattern=r"signature not valid|签名无效|auth\.fail", clear=False),
     )
     guide = Guide(
         key_page="https://www.htx.com/en-us/apikey",
@@ -273,21 +314,39 @@ class Htx(Exchange):
         body = answer.object
         if answer.status is None or not 200 <= answer.status < 300 or not body:
             return False
-        if "err-code" in body or "err_code" in body:
+        if "err-code" in body or "err_code" in body or not _is_fine(body):
             return False
-        fine = body.get("status") == "ok" if "status" in body else body.get("code") == 200
-        if answer.role == Role.TIME:
-            return fine and ("data" in body or "ts" in body)
-        return fine and "data" in body
+        data: object = body.get("data")
+        match answer.role:
+            case Role.TIME:
+                return self.server_time_ms(answer) is not None
+            case Role.SERVICE:
+                return isinstance(data, dict)
+            case Role.KEY_INFO:
+                return any("permission" in row for row in _rows(data))
+            case Role.ACCOUNT if answer.call is not None and answer.call.path.endswith("/uid"):
+                return positive_int(data) is not None
+            case Role.ACCOUNT:
+                return positive_int(data) is not None or isinstance(data, list)
+            case Role.BALANCE:
+                return any(isinstance(_fields(data).get(name), list) for name in ("list", "details"))
+            case Role.ORDERS:
+                return self.read_orders(Market.SPOT, answer) is not None
+            case _:
+                return "data" in body or "ts" in body
 
     def server_time_ms(self, answer: Answer) -> int | None:
         return positive_int(answer.object.get("data")) or positive_int(answer.object.get("ts"))
 
     def service_open(self, answer: Answer) -> bool | None:
+        """A halt of some pairs is none of the exchange."""
         fields = _fields(answer.object.get("data"))
-        if "marketStatus" in fields:
-            return {1: True, 2: False, 3: False}.get(fields["marketStatus"])
-        return {1: True, 0: False}.get(fields.get("linear_swap_heartbeat", -1))
+        status, beat = fields.get("marketStatus"), fields.get("linear_swap_heartbeat")
+        if isinstance(status, int):
+            some = fields.get("affectedSymbols")
+            partly = isinstance(some, str) and some not in ("", "all")
+            return {1: True, 2: partly, 3: partly}.get(status)
+        return {1: True, 0: False}.get(beat) if isinstance(beat, int) else None
 
     def values(self, answer: Answer) -> Mapping[str, str]:
         """The account number, and the number of the spot account."""
@@ -295,8 +354,7 @@ class Htx(Exchange):
         uid = positive_int(data)
         if uid is not None and answer.call is not None and answer.call.path.endswith("/uid"):
             return {"uid": str(uid)}
-        rows = cast("list[object]", data) if isinstance(data, list) else []
-        spot = [item for row in rows if (item := _fields(row)).get("type") == "spot"]
+        spot = [row for row in _rows(data) if row.get("type") == "spot"]
         number = positive_int(spot[0].get("id")) if spot else None
         return {"account_id": str(number)} if number is not None else {}
 
@@ -321,11 +379,11 @@ class Htx(Exchange):
 
     def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
         row = _row(body, None)
-        if row.get("status") == "expired" or ("permission" in row and decimal(row.get("validDays")) == 0):
+        status = row.get("status")
+        if status == "expired" or (row and status != "normal" and decimal(row.get("validDays")) == 0):
             return Cause.EXPIRED_KEY
-        rows = _fields(body).get("data")
-        states = [_fields(item) for item in cast("list[object]", rows)] if isinstance(rows, list) else []
-        locked = any(item.get("type") == "spot" and item.get("state") == "lock" for item in states)
+        rows = _rows(_fields(body).get("data"))
+        locked = any(item.get("type") == "spot" and item.get("state") == "lock" for item in rows)
         return Cause.ACCOUNT_RESTRICTED if locked and market is Market.SPOT else None
 
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
@@ -356,25 +414,34 @@ def _fields(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
+def _rows(value: object) -> list[dict[str, Any]]:
+    return [_fields(row) for row in cast("list[object]", value)] if isinstance(value, list) else []
+
+
+def _is_fine(body: Mapping[str, Any]) -> bool:
+    """v1 and contracts say `status`, v2 and v5 `code`. An answer that says both must mean success with both."""
+    code = body.get("code", 200 if "status" in body else None)
+    return body.get("status", "ok") == "ok" and str(code) == "200"
+
+
 def _row(body: object, api_key: str | None) -> dict[str, Any]:
     """The one row of the key report that is about this key; empty where there is none or it is not clear which."""
     outer = _fields(body)
-    rows = outer.get("data")
-    if outer.get("code") != 200 or not isinstance(rows, list):
+    rows = _rows(outer.get("data"))
+    if outer.get("code") != 200 or not all("permission" in row for row in rows):
         return {}
-    known = [item for row in cast("list[object]", rows) if "permission" in (item := _fields(row))]
-    own = [item for item in known if api_key is None or item.get("accessKey") == api_key]
-    return own[0] if len(own) == 1 and len(known) == len(cast("list[object]", rows)) else {}
+    own = [row for row in rows if same_key(row.get("accessKey"), api_key)]
+    return own[0] if len(own) == 1 else {}
 
 
 def _expiry(days_left: object, received_at: datetime | None) -> tuple[datetime | None, ExpiryEvidence]:
-    """Whole days left, as a date that stays the same for a day."""
+    """Whole days left, as a date that stays the same for a day. A key that answers has not ended yet."""
     days = decimal(days_left)
     if days == NO_EXPIRY:
         return None, ExpiryEvidence.FIELD
     if days is None or days < 0 or days > 100_000 or received_at is None:
         return None, ExpiryEvidence.NONE
-    end = received_at + timedelta(days=int(days))
+    end = received_at + timedelta(days=max(1, int(days)))
     return end.replace(hour=0, minute=0, second=0, microsecond=0), ExpiryEvidence.FIELD
 
 

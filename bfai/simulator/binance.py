@@ -5,7 +5,7 @@
 self-made key (RSA or Ed25519); the others are HMAC. `Account.report` may add or change fields of the key report.
 
 Sources are the spot documents, the official connectors and error tables; where they are silent, the comment says what
-was chosen. Testnet and demo mode serve `/api` and `/fapi` only.
+was chosen. Testnet and demo mode serve `/api` and `/fapi` only; COIN-M (`dapi.binance.com`) says it has no markets.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ CREATED_MS: Final = 1_698_645_219_000
 WINDOW_MS: Final = 5_000
 MAX_WINDOW_MS: Final = 60_000
 AHEAD_MS: Final = 1_000
+MICROSECONDS: Final = 10**15
+"""A time at least this large is in µs, which Binance takes, too."""
 READ: Final = "enableReading"
 SPOT: Final = "enableSpotAndMarginTrading"
 FUTURES: Final = "enableFutures"
@@ -153,6 +155,7 @@ class Binance(Exchange):
         "demo-api.binance.com": "tests",
         "data-api.binance.vision": "data",
         "fapi.binance.com": "futures",
+        "dapi.binance.com": "coin",
         "demo-fapi.binance.com": "futures",
         "testnet.binancefuture.com": "futures",
     }
@@ -205,6 +208,8 @@ class Binance(Exchange):
         sent, window = _number(params.get("timestamp")), _number(params.get("recvWindow") or WINDOW_MS)
         if sent is None:
             return _error(400, -1102, "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed.")
+        if sent >= MICROSECONDS:
+            sent /= 1000
         if window is None or not 0 < window <= MAX_WINDOW_MS:
             return _error(400, -1131, "recvWindow must be less than 60000.")
         if sent >= call.now_ms + AHEAD_MS:
@@ -260,12 +265,14 @@ class Binance(Exchange):
 
     @route("GET", "/api/v3/ping", groups=("spot", "tests", "data"))
     @route("GET", "/fapi/v1/ping", groups=("futures",))
+    @route("GET", "/dapi/v1/ping", groups=("coin",))
     def ping(self, _call: Call) -> Reply:
         """Nothing."""
         return as_json({})
 
     @route("GET", "/api/v3/time", groups=("spot", "tests", "data"))
     @route("GET", "/fapi/v1/time", groups=("futures",))
+    @route("GET", "/dapi/v1/time", groups=("coin",))
     def time(self, call: Call) -> Reply:
         """Server time in ms."""
         return as_json({"serverTime": call.now_ms})
@@ -291,8 +298,10 @@ class Binance(Exchange):
         )
 
     @route("GET", "/fapi/v1/exchangeInfo", groups=("futures",))
+    @route("GET", "/dapi/v1/exchangeInfo", groups=("coin",))
     def futures_info(self, call: Call) -> Reply:
-        """Perpetual contracts."""
+        """Perpetual contracts; COIN-M is there for clients that load all markets, and has none."""
+        pairs = SYMBOLS if call.group == "futures" else {}
         return as_json(
             {
                 "timezone": "UTC",
@@ -302,7 +311,7 @@ class Binance(Exchange):
                 ],
                 "exchangeFilters": [],
                 "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
-                "symbols": [_contract(name, pair) for name, pair in SYMBOLS.items()],
+                "symbols": [_contract(name, pair) for name, pair in pairs.items()],
             }
         )
 

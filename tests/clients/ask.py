@@ -325,6 +325,53 @@ def ccxt_gate_futures(keys: Keys) -> Calls:
     return _ccxt("gate", swap, "BTC/USDT:USDT")
 
 
+def binance_sdk(keys: Keys) -> Calls:
+    from binance_common.configuration import ConfigurationRestAPI
+    from binance_sdk_derivatives_trading_usds_futures import DerivativesTradingUsdsFutures
+    from binance_sdk_spot import Spot
+    from binance_sdk_wallet import Wallet
+
+    proof = "private_key" if "PRIVATE KEY" in keys["secret"] else "api_secret"
+
+    def own() -> Any:
+        more: dict[str, Any] = {proof: keys["secret"]}
+        return ConfigurationRestAPI(api_key=keys["apiKey"], **more)
+
+    spot: Any = Spot(own()).rest_api
+    wallet: Any = Wallet(own()).rest_api
+    futures: Any = DerivativesTradingUsdsFutures(own()).rest_api
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC", "quantity": 0.001}
+    calls = {
+        "spot time": spot.time,
+        "system status": wallet.system_status,
+        "futures time": futures.check_server_time,
+        "key": wallet.get_api_key_permission,
+        "status": wallet.account_status,
+        "trading status": wallet.account_api_trading_status,
+        "withdrawals": wallet.withdraw_history,
+        "spot": lambda: spot.get_account(omit_zero_balances=True),
+        "spot orders": lambda: spot.get_open_orders("BTCUSDT"),
+        "spot order test": lambda: spot.order_test(**order, price=10000.0),
+        "futures": futures.futures_account_balance_v3,
+        "futures account": futures.account_information_v3,
+        "futures orders": futures.current_all_open_orders,
+        "futures order test": lambda: futures.test_order(**order, price=10000.0),
+    }
+    return {name: lambda call=call: _data(call().data()) for name, call in calls.items()}
+
+
+def _data(answer: Any) -> Any:
+    return [_data(row) for row in answer] if isinstance(answer, list) else answer.to_dict()
+
+
+def ccxt_binance(keys: Keys) -> Calls:
+    return _ccxt("binance", keys, "BTC/USDT")
+
+
+def ccxt_binance_futures(keys: Keys) -> Calls:
+    return _ccxt("binanceusdm", keys, "BTC/USDT:USDT")
+
+
 def elsewhere(_: Keys) -> Calls:
     """A host that is not simulated: nothing may reach it."""
     from urllib.request import urlopen

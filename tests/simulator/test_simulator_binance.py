@@ -94,6 +94,46 @@ def test_a_second_ahead_is_refused_and_five_behind_are_not(client: Client) -> No
     assert binance(client, keys, "GET", REPORT, time_ms=now - 3000).status == 200
 
 
+def test_the_time_may_be_in_microseconds(client: Client) -> None:
+    keys, now = client.keys("binance", "good"), int(time.time() * 1_000_000)
+    assert binance(client, keys, "GET", REPORT, time_ms=now).status == 200
+    for wrong in (now - 6_000_000, now + 3_000_000):
+        assert said(binance(client, keys, "GET", REPORT, time_ms=wrong)) == (400, -1021)
+
+
+@pytest.mark.parametrize("missing", ["timestamp", "signature"])
+def test_parameters_that_every_signed_call_has(client: Client, missing: str) -> None:
+    keys = client.keys("binance", "good")
+    query = f"timestamp={int(time.time() * 1000)}" if missing == "signature" else "recvWindow=5000"
+    mac = hmac.new(str(keys["secret"]).encode(), query.encode(), hashlib.sha256).hexdigest()
+    target = f"{REPORT}?{query}" + (f"&signature={mac}" if missing == "timestamp" else "")
+    answer = client.call("GET", "api.binance.com", target, {"X-MBX-APIKEY": str(keys["apiKey"])})
+    assert said(answer) == (400, -1102) and f"'{missing}'" in answer.json["msg"]
+
+
+def test_the_order_of_refusals(client: Client) -> None:
+    """Each call has all the faults of the calls after it."""
+    client.sim.change_account("binance", "frozen", ip_whitelist="198.51.100.7", permissions="enableReading")
+    keys, path = client.keys("binance", "frozen"), "/api/v3/order/test"
+
+    def order(**changes: Any) -> tuple[int, int]:
+        return said(binance(client, keys, "POST", path, body="symbol=NOSUCH", **changes))
+
+    assert order(key="short", time_ms=1, sign="0") == (401, -2014)
+    assert order(key="0" * 64, time_ms=1, sign="0") == (401, -2008)
+    assert order(time_ms=1, sign="0") == (400, -1021)
+    assert order(sign="0") == (400, -1022)
+    assert order() == (401, -2015)
+    client.sim.change_account("binance", "frozen", ip_whitelist="")
+    assert order() == (401, -2015)
+    client.sim.change_account("binance", "frozen", permissions="enableSpotAndMarginTrading")
+    assert order() == (400, -2010)
+    client.sim.change_account("binance", "frozen", status="active")
+    assert order() == (400, -1121)
+    client.sim.change_account("binance", "frozen", status="deleted")
+    assert order(time_ms=1, sign="0") == (401, -2015)
+
+
 def test_one_code_for_address_and_right_and_only_futures_tells_the_address(client: Client) -> None:
     blocked = client.keys("binance", "ip_blocked")
     assert said(binance(client, blocked, "GET", REPORT)) == (400, -2015)
@@ -119,6 +159,52 @@ def test_reports(client: Client, account: str, true: set[str]) -> None:
     assert {name for name, value in report.items() if value is True and name != "ipRestrict"} == true
     assert report["ipRestrict"] is True
     assert "tradingAuthorityExpirationTime" not in report
+
+
+@pytest.mark.parametrize(
+    ("account", "bound"), [("good", True), ("ip_open", False), ("sub_account", True), ("frozen", True)]
+)
+def test_the_report_tells_whether_addresses_are_bound_and_not_which(client: Client, account: str, bound: bool) -> None:
+    answer = binance(client, client.keys("binance", account), "GET", REPORT)
+    assert answer.json["ipRestrict"] is bound and b"127.0.0.1" not in answer.body
+
+
+def test_variants_of_the_report(client: Client) -> None:
+    keys = client.keys("binance", "good")
+    client.sim.change_account(
+        "binance", "good", expires_in_days=5, omit="enableWithdrawals", report={"enableFutures": 1}
+    )
+    report = binance(client, keys, "GET", REPORT).json
+    assert abs(report["tradingAuthorityExpirationTime"] / 1000 - time.time() - 5 * 86_400) < 60
+    assert "enableWithdrawals" not in report and report["enableFutures"] == 1
+
+
+def test_futures_money_needs_the_right_for_futures(client: Client) -> None:
+    def ask(account: str, path: str) -> Answer:
+        return binance(client, client.keys("binance", account), "GET", path, host="fapi.binance.com")
+
+    assert [(row["asset"], row["balance"]) for row in ask("good", "/fapi/v3/balance").json] == [("USDT", "1500.00")]
+    assert ask("good", "/fapi/v3/account").json["totalWalletBalance"] == "1500.00"
+    assert ask("good", "/fapi/v1/openOrders").json == ask("good", "/fapi/v3/positionRisk").json == []
+    for path in ("/fapi/v3/balance", "/fapi/v1/openOrders", "/fapi/v1/accountConfig"):
+        assert said(ask("no_futures", path)) == (401, -2015)
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [("api.binance.com", "/api/v3/"), ("data-api.binance.vision", "/api/v3/"), ("fapi.binance.com", "/fapi/v1/"),
+     ("dapi.binance.com", "/dapi/v1/"), ("api-gcp.binance.com", "/api/v3/"), ("api4.binance.com", "/api/v3/")],
+)  # fmt: skip
+def test_public(client: Client, host: str, path: str) -> None:
+    told = client.call("GET", host, f"{path}time")
+    assert abs(told.json["serverTime"] - time.time() * 1000) < 2000 and int(told.headers["x-mbx-used-weight-1m"]) > 0
+    names = [row["symbol"] for row in client.call("GET", host, f"{path}exchangeInfo").json["symbols"]]
+    assert names == ([] if host.startswith("dapi") else ["BTCUSDT", "ETHUSDT", "SOLUSDT"])
+    if names:
+        start = 1_700_002_800_000
+        span = f"symbol=BTCUSDT&interval=1h&startTime={start}&endTime={start + 7_200_000}"
+        rows = client.call("GET", host, f"{path}klines?{span}").json
+        assert [row[0] for row in rows] == [start, start + 3_600_000, start + 7_200_000]
 
 
 def test_the_account_says_that_it_can_withdraw_whatever_the_key(client: Client) -> None:
@@ -183,6 +269,14 @@ def test_sites_have_keys_of_their_own(client: Client) -> None:
     assert binance(client, keys, "GET", "/api/v3/account", host="testnet.binance.vision").status == 200
     assert binance(client, keys, "GET", REPORT, host="testnet.binance.vision").status == 404, "no wallet calls there"
     assert said(binance(client, keys, "GET", REPORT)) == (401, -2008)
+    client.sim.change_account("binance", "good", site="us")
+    assert binance(client, keys, "GET", REPORT, host="api.binance.us").status == 200
+    assert said(binance(client, keys, "GET", "/fapi/v3/balance", host="fapi.binance.com")) == (401, -2008)
+    client.sim.change_account("binance", "good", site="demo")
+    assert binance(client, keys, "GET", "/api/v3/account", host="demo-api.binance.com").status == 200
+    assert binance(client, keys, "GET", "/fapi/v3/balance", host="demo-fapi.binance.com").status == 200
+    for host in ("demo-api.binance.com", "demo-fapi.binance.com", "data-api.binance.vision"):
+        assert binance(client, keys, "GET", REPORT, host=host).status == 404
 
 
 @pytest.mark.parametrize(
