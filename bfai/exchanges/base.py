@@ -760,6 +760,11 @@ def positive_int(value: object) -> int | None:
     return int(number) if number is not None and number > 0 and number == number.to_integral_value() else None
 
 
+def as_object(value: object) -> dict[str, Any]:
+    """The value if it is a JSON object, else an empty dict."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
 def text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 

@@ -28,6 +28,7 @@ from bfai.exchanges.base import (
     Right,
     Role,
     address_list,
+    as_object,
     free_balances,
     grants_from_fields,
     grants_from_words,
@@ -266,28 +267,28 @@ class Bingx(Exchange):
             case Role.TIME:
                 return self.server_time_ms(answer) is not None
             case Role.ACCOUNT:
-                return positive_int(_fields(data).get("uid")) is not None
+                return positive_int(as_object(data).get("uid")) is not None
             case Role.BALANCE:
-                return isinstance(_fields(data).get("balances", data), list)
+                return isinstance(as_object(data).get("balances", data), list)
             case Role.ORDERS:
                 return self.read_orders(Market.SPOT, answer) is not None
             case Role.DRY_RUN:
-                return bool({"order", "symbol"} & _fields(data).keys())
+                return bool({"order", "symbol"} & as_object(data).keys())
             case _:
                 return "data" in body
 
     def server_time_ms(self, answer: Answer) -> int | None:
-        return positive_int(_fields(answer.object.get("data")).get("serverTime"))
+        return positive_int(as_object(answer.object.get("data")).get("serverTime"))
 
     def values(self, answer: Answer) -> dict[str, str]:
-        uid = positive_int(_fields(answer.object.get("data")).get("uid"))
+        uid = positive_int(as_object(answer.object.get("data")).get("uid"))
         return {"uid": str(uid)} if uid is not None and answer.role == Role.ACCOUNT else {}
 
     def read_report(
         self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
     ) -> KeyReport | None:
         del received_at
-        outer = _fields(body)
+        outer = as_object(body)
         rows = _rows(outer) if _is_fine(outer, 0) else []
         if _list_of_keys(outer) is not None and api_key is not None:
             rows = [row for row in rows if text_or_none(row.get("apiKey"))]  # there must be no doubt whose it is
@@ -326,13 +327,13 @@ class Bingx(Exchange):
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
         data = answer.object.get("data")
         if market is Market.SPOT:
-            return free_balances(_fields(data).get("balances"), "asset", "free")
+            return free_balances(as_object(data).get("balances"), "asset", "free")
         return free_balances(data, "asset", "availableMargin")
 
     def read_orders(self, market: Market, answer: Answer) -> int | None:
         del market
         data: object = answer.object.get("data")
-        rows: object = _fields(data).get("orders", data)
+        rows: object = as_object(data).get("orders", data)
         return len(cast("list[object]", rows)) if isinstance(rows, list) else None
 
     def of_other_kind(self, answer: Answer) -> bool:
@@ -361,17 +362,13 @@ class Bingx(Exchange):
     JUDGED_WORDS = r"one-?way|hedge|position ?side|margin is not enough|insufficient"
 
 
-def _fields(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
 def _is_fine(body: dict[str, Any], absent: object) -> bool:
     """`absent` is what a body without a code counts as."""
     return str(body.get("code", absent)) == "0"
 
 
 def _list_of_keys(outer: dict[str, Any]) -> list[object] | None:
-    inner = _fields(outer.get("data")) or outer
+    inner = as_object(outer.get("data")) or outer
     rows = inner.get("apiInfos", inner.get("apiKeyList"))
     return cast("list[object]", rows) if isinstance(rows, list) else None
 
@@ -379,7 +376,7 @@ def _list_of_keys(outer: dict[str, Any]) -> list[object] | None:
 def _rows(outer: dict[str, Any]) -> list[dict[str, Any]]:
     """What a body tells about keys: one object, wrapped or flat, or those of a list of keys."""
     listed = _list_of_keys(outer)
-    return [_fields(row) for row in listed] if listed is not None else [_fields(outer.get("data")) or outer]
+    return [as_object(row) for row in listed] if listed is not None else [as_object(outer.get("data")) or outer]
 
 
 def _may_be(shown: object, api_key: str | None) -> bool:

@@ -26,6 +26,7 @@ from bfai.exchanges.base import (
     Right,
     Role,
     addresses,
+    as_object,
     free_balances,
     grants_from_words,
     positive_int,
@@ -356,7 +357,7 @@ class Bitget(Exchange):
             return False
         if body.get("msg", "success") != "success":
             return False
-        data, fields = body.get("data"), _fields(body.get("data"))
+        data, fields = body.get("data"), as_object(body.get("data"))
         unified = answer.call is not None and answer.call.path.startswith("/api/v3/")
         match answer.role:
             case Role.KEY_INFO:
@@ -371,13 +372,13 @@ class Bitget(Exchange):
                 return "data" in body
 
     def server_time_ms(self, answer: Answer) -> int | None:
-        return positive_int(_fields(answer.object.get("data")).get("serverTime"))
+        return positive_int(as_object(answer.object.get("data")).get("serverTime"))
 
     def read_report(
         self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
     ) -> KeyReport | None:
-        outer = _fields(body)
-        data = _fields(outer.get("data"))
+        outer = as_object(body)
+        data = as_object(outer.get("data"))
         if outer.get("code") != SUCCESS:
             return None
         unified = "permType" in data or ("permissions" in data and "authorities" not in data)
@@ -415,16 +416,12 @@ class Bitget(Exchange):
         data = answer.object.get("data")
         if isinstance(data, list):
             return len(cast("list[object]", data))
-        fields = _fields(data)
+        fields = as_object(data)
         for name in ("entrustedList", "list"):
             if name in fields:
                 rows = fields[name]
                 return 0 if rows is None else len(cast("list[object]", rows)) if isinstance(rows, list) else None
         return None
-
-
-def _fields(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:

@@ -28,6 +28,7 @@ from bfai.exchanges.base import (
     Right,
     Role,
     address_list,
+    as_object,
     decimal,
     grants_from_words,
     positive_int,
@@ -443,8 +444,7 @@ class Bybit(Exchange):
 
 
 def _result(body: Mapping[str, Any]) -> dict[str, Any]:
-    result = body.get("result")
-    return cast("dict[str, Any]", result) if isinstance(result, dict) else {}
+    return as_object(body.get("result"))
 
 
 def _closes(item: Mapping[str, Any], here: int, market: Market | None) -> bool:

@@ -27,6 +27,7 @@ from bfai.exchanges.base import (
     Right,
     Role,
     addresses,
+    as_object,
     decimal,
     grants_from_words,
     positive_int,
@@ -329,7 +330,7 @@ class Htx(Exchange):
             case Role.ACCOUNT:
                 return positive_int(data) is not None or isinstance(data, list)
             case Role.BALANCE:
-                return any(isinstance(_fields(data).get(name), list) for name in ("list", "details"))
+                return any(isinstance(as_object(data).get(name), list) for name in ("list", "details"))
             case Role.ORDERS:
                 return self.read_orders(Market.SPOT, answer) is not None
             case _:
@@ -340,7 +341,7 @@ class Htx(Exchange):
 
     def service_open(self, answer: Answer) -> bool | None:
         """A halt of some pairs is none of the exchange."""
-        fields = _fields(answer.object.get("data"))
+        fields = as_object(answer.object.get("data"))
         status, beat = fields.get("marketStatus"), fields.get("linear_swap_heartbeat")
         if isinstance(status, int):
             some = fields.get("affectedSymbols")
@@ -382,18 +383,18 @@ class Htx(Exchange):
         status = row.get("status")
         if status == "expired" or (row and status != "normal" and decimal(row.get("validDays")) == 0):
             return Cause.EXPIRED_KEY
-        rows = _rows(_fields(body).get("data"))
+        rows = _rows(as_object(body).get("data"))
         locked = any(item.get("type") == "spot" and item.get("state") == "lock" for item in rows)
         return Cause.ACCOUNT_RESTRICTED if locked and market is Market.SPOT else None
 
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
-        fields = _fields(answer.object.get("data"))
+        fields = as_object(answer.object.get("data"))
         rows = fields.get("list") if market is Market.SPOT else fields.get("details")
         if not isinstance(rows, list):
             return None
         free: dict[str, Decimal] = {}
         for row in cast("list[object]", rows):
-            item = _fields(row)
+            item = as_object(row)
             asset = item.get("currency")
             amount = decimal(item.get("balance") if market is Market.SPOT else item.get("available"))
             if not isinstance(asset, str) or not asset or amount is None:
@@ -406,16 +407,12 @@ class Htx(Exchange):
         data = answer.object.get("data")
         if isinstance(data, list):
             return len(cast("list[object]", data))
-        lists = [cast("list[object]", value) for value in _fields(data).values() if isinstance(value, list)]
+        lists = [cast("list[object]", value) for value in as_object(data).values() if isinstance(value, list)]
         return len(lists[0]) if lists else None
 
 
-def _fields(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
 def _rows(value: object) -> list[dict[str, Any]]:
-    return [_fields(row) for row in cast("list[object]", value)] if isinstance(value, list) else []
+    return [as_object(row) for row in cast("list[object]", value)] if isinstance(value, list) else []
 
 
 def _is_fine(body: Mapping[str, Any]) -> bool:
@@ -426,7 +423,7 @@ def _is_fine(body: Mapping[str, Any]) -> bool:
 
 def _row(body: object, api_key: str | None) -> dict[str, Any]:
     """The one row of the key report that is about this key; empty where there is none or it is not clear which."""
-    outer = _fields(body)
+    outer = as_object(body)
     rows = _rows(outer.get("data"))
     if outer.get("code") != 200 or not all("permission" in row for row in rows):
         return {}
