@@ -22,6 +22,7 @@ from bfai.model import (
     ExpiryEvidence,
     Grant,
     GrantState,
+    KeyReport,
     Market,
     Message,
     Permission,
@@ -304,11 +305,19 @@ def advice(run: TestRun, exchange: Exchange) -> list[Message]:
             case Advice.CLOCK_CORRECTED:
                 params["seconds"] = f"{abs(run.clock_offset_ms or 0) / 1000:.1f}"
             case _ if item in _SURPLUS:
-                params["boxes"] = ", ".join(f"“{box}”" for box in exchange.boxes(_SURPLUS[item]))
+                params["boxes"] = ", ".join(f"“{box}”" for box in _ticked(_SURPLUS[item], report, exchange))
             case _:
                 pass
         messages.append(Message(text=_ADVICE[item], params=params))
     return messages
+
+
+def _ticked(permission: Permission, report: KeyReport | None, exchange: Exchange) -> tuple[str, ...]:
+    """The boxes of the key page that give this key the permission; all that could, where its words do not tell."""
+    rights = [exchange.right(word) for word in report.words] if report else []
+    giving = [right for right in rights if right is not None and permission in right.grants]
+    shown = [right.box for right in giving if right.shown] or [right.box for right in giving]
+    return tuple(dict.fromkeys(shown)) or exchange.boxes(permission)
 
 
 def next_step(connection: Connection, run: TestRun | None, exchange: Exchange) -> Message:

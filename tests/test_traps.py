@@ -29,6 +29,7 @@ from bfai.model import (
 )
 from bfai.simulator import Simulator
 from bfai.transport import Client, Gateway, Transport
+from bfai.words import advice
 from tests.helpers import run_once, sample
 
 GRANTED, DENIED, UNKNOWN = GrantState.GRANTED, GrantState.DENIED, GrantState.UNKNOWN
@@ -563,6 +564,12 @@ def test_bingx_codes_that_ccxt_maps_wrongly(code: int, words: str, cause: Cause)
 def test_bingx_names_the_missing_right() -> None:
     words = "Permission denied as the API key was created without the permission，this api need Spot Trading permission"
     assert refusal("bingx", {"code": 100004, "msg": words}).permission is Permission.SPOT_TRADE
+
+
+def test_advice_names_the_boxes_of_this_key_only(simulator: Simulator, gateway: Gateway) -> None:
+    run = run_once(gateway, "bybit", sample(simulator, "bybit", "good"))
+    shown = [message.params["boxes"] for message in advice(run, get_exchange("bybit")) if "boxes" in message.params]
+    assert shown == ["“Unified Trading: Orders”"]
 
 
 # -- Coinbase ----------------------------------------------------------------------------------------------------------
