@@ -58,7 +58,7 @@ def language_switch(place: str) -> None:
 
 
 def words() -> Translator:
-    """The translator of this session's language."""
+    """The translator of the language of this visit."""
     return translator(st.session_state.get(_STATE) or "en")
 
 
