@@ -264,12 +264,14 @@ def _fields(entry: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/|,(?=\s*(?:(?://[^\n]*\s*)*)[}\]])', re.DOTALL)
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_LAST_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 
 
 def _json(text: str) -> dict[str, Any]:
     """A JSON object, with the comments and last commas that bots allow in it; empty where it is none."""
-    for candidate in (text, _COMMENT.sub(lambda match: match[1] or "", text)):
+    bare = _COMMENT.sub(lambda match: match[1] or "", text)
+    for candidate in (text, _LAST_COMMA.sub(lambda match: match[1] or "", bare)):
         try:
             parsed: Any = json.loads(candidate)
         except (ValueError, RecursionError):

@@ -46,6 +46,7 @@ logging.getLogger("ccxt").setLevel(logging.WARNING)  # at DEBUG it prints header
 # -- redaction ---------------------------------------------------------------------------------------------------------
 
 HIDDEN = "…"
+_PRIVATE_KEY = re.compile(r"-----BEGIN[A-Z ]*PRIVATE KEY.*?(?:-----END[A-Z ]*(?:-----)?|$)", re.DOTALL)
 _NAMED_SECRETS = re.compile(
     r"""(?ix)
     ( (?: signature | sign | accesskey | access[-_]key | api[-_]?key | api[-_]?secret | secret(?:[-_]?key)? |
@@ -65,6 +66,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         for form in {secret, quote(secret, safe=""), quote_plus(secret), secret.replace("\n", "\\n")}:
             if len(form) >= 3:
                 text = text.replace(form, HIDDEN)
+    text = _PRIVATE_KEY.sub(HIDDEN, text)
     return _NAMED_SECRETS.sub(lambda match: match[1] + HIDDEN, text)
 
 

@@ -28,7 +28,7 @@ from bfai.model import (
     Target,
 )
 from bfai.simulator import Simulator
-from bfai.transport import Client, Gateway, Transport
+from bfai.transport import Client, Gateway, Transport, redact
 from bfai.words import advice
 from tests.helpers import run_once, sample
 
@@ -584,6 +584,30 @@ def test_coinbase_transfer_is_withdrawal() -> None:
     assert report("coinbase", body).state(Permission.WITHDRAW) is UNKNOWN
     assert report("coinbase", {**body, "can_withdraw": False}).state(Permission.WITHDRAW) is UNKNOWN
     assert report("coinbase", {**body, "can_withdraw": True}).state(Permission.WITHDRAW) is GRANTED
+
+
+def test_two_answers_in_one_are_never_read_as_the_better_one() -> None:
+    """A name that stands twice, a second row, a second list, a second field."""
+    twice = '{"enableReading":true,"enableWithdrawals":true,"enableWithdrawals":false}'
+    assert Answer(body=twice).json is None
+    rows = [{"perm": "read_only,trade"}, {"perm": "read_only,trade,withdraw"}]
+    assert get_exchange("okx").read_report({"code": "0", "data": rows}) is None
+    body = {"can_view": True, "can_trade": True, "can_transfer": False}
+    for value, state in ((True, GRANTED), ("true", UNKNOWN), (1, UNKNOWN), (None, UNKNOWN)):
+        assert report("coinbase", {**body, "can_withdraw_crypto": value}).state(Permission.WITHDRAW) is state
+    without_reading = {"enableSpotAndMarginTrading": True, "enableWithdrawals": True}
+    assert report("bingx", without_reading).state(Permission.WITHDRAW) is GRANTED
+
+
+def test_a_demo_key_that_works_live_must_not_withdraw(simulator: Simulator, gateway: Gateway) -> None:
+    run = run_once(gateway, "bingx", sample(simulator, "bingx", "withdraw"), environment=Environment.DEMO)
+    assert run.status is Status.BLOCKED
+
+
+def test_a_private_key_in_a_pasted_text_is_hidden() -> None:
+    text = 'error {"privateKey": "-----BEGIN EC PRIVATE KEY-----\\nMHcCAQEEIPsecretsecretsecret\\n"} Unauthorized'
+    assert "secretsecret" not in redact(text)
+    assert "secretsecret" not in (diagnosis.explain(diagnosis.answer_from_text(text), None).exchange_said or "")
 
 
 def test_coinbase_tells_neither_addresses_nor_an_end() -> None:

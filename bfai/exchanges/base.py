@@ -145,7 +145,7 @@ class Answer:
         if not text.startswith(("{", "[")):
             return None
         try:
-            return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+            return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_once)
         except (ValueError, RecursionError):
             return None
 
@@ -159,6 +159,14 @@ class Answer:
         """The parsed body if it is a JSON object, else an empty dict."""
         parsed = self.json
         return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that names a field twice says two things: it cannot be read."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def _refuse_constant(word: str) -> Any:
@@ -320,6 +328,8 @@ class Exchange(ABC):
     """Finds the exchange in a pasted text: its hosts, names and headers."""
     body_pattern: str = r"(?!)"
     """Finds it by the shape of its JSON, where that is its own."""
+    tests_take_live_keys: bool = False
+    """Whether a key of a test environment works on the live exchange too, so that it must not withdraw either."""
     confirmed_live: str | None = None
     """The day on which its key report was last seen live in the documented shape."""
 

@@ -71,6 +71,7 @@ class Bingx(Exchange):
     id = "bingx"
     name = "BingX"
     ccxt_id = "bingx"
+    tests_take_live_keys = True
     host_pattern = r"\bbingx\b|X-BX-APIKEY|/openApi/"
     body_pattern = (
         r'"code"\s*:\s*(?:100001|100004|1004\d\d|1005\d\d|1012\d\d|109[45]\d\d|110[45]\d\d|800[12]\d)\b'
@@ -299,7 +300,11 @@ class Bingx(Exchange):
         if {"canTrade", "canWithdraw", "balances"} & fields.keys():  # flags of an account are no rights of a key
             return None
         reports = [self._from_numbers(fields)] if "permissions" in fields else []
-        reports += [self._from_fields(fields)] if "enableReading" in fields else []
+        reports += (
+            [self._from_fields(fields)]
+            if any(name.startswith(("enable", "permits")) and self.right(name) for name in fields)
+            else []
+        )
         return merge_reports(reports)
 
     def _from_fields(self, fields: dict[str, Any]) -> KeyReport:

@@ -241,9 +241,11 @@ class Coinbase(Exchange):
         if not _is_report(fields):
             return None
         report = grants_from_fields(self, {name: value for name, value in fields.items() if name.startswith("can_")})
-        if fields.get("can_withdraw") is True:  # a spelling in the SDK's tests: believed when it says yes
-            granted = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=("can_withdraw",))
-            report = report.with_grant(Permission.WITHDRAW, granted)
+        named = {name: value for name, value in fields.items() if "withdraw" in name.lower() and value is not False}
+        if named:  # no document has such a field: what it says is believed when it says yes, and else leaves it open
+            yes = any(value is True for value in named.values())
+            granted = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=tuple(named))
+            report = report.with_grant(Permission.WITHDRAW, granted if yes else Grant())
         return report.model_copy(update={"account_id": text_or_none(fields.get("portfolio_uuid"))})
 
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:

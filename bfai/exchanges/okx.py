@@ -289,7 +289,7 @@ class Okx(Exchange):
         del received_at, api_key
         outer = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
         fields = _first(outer)
-        if outer.get("code") != "0" or "perm" not in fields:
+        if outer.get("code") != "0" or "perm" not in fields or len(cast("list[object]", outer["data"])) != 1:
             return None
         words = split_words(fields["perm"])
         report = grants_from_words(self, words or (), whole=words is not None)
