@@ -592,6 +592,8 @@ def test_two_answers_in_one_are_never_read_as_the_better_one() -> None:
     assert Answer(body=twice).json is None
     rows = [{"perm": "read_only,trade"}, {"perm": "read_only,trade,withdraw"}]
     assert get_exchange("okx").read_report({"code": "0", "data": rows}) is None
+    two_lists = bitget("stow", permissions=["uta_trade"], permType="read-and-write")
+    assert report("bitget", two_lists).state(Permission.WITHDRAW) is UNKNOWN
     body = {"can_view": True, "can_trade": True, "can_transfer": False}
     for value, state in ((True, GRANTED), ("true", UNKNOWN), (1, UNKNOWN), (None, UNKNOWN)):
         assert report("coinbase", {**body, "can_withdraw_crypto": value}).state(Permission.WITHDRAW) is state

@@ -385,8 +385,9 @@ class Bitget(Exchange):
         listed = data.get("permissions") if unified else data.get("authorities")
         if listed is None:
             return None
+        both = "authorities" in data and "permissions" in data  # no document has both: neither is the whole list
         words = split_words(listed)
-        report = grants_from_words(self, words or (), whole=words is not None)
+        report = grants_from_words(self, words or (), whole=words is not None and not both)
         looking = tuple(word for word in words or () if word.lower() not in WITHDRAWING)
         if looking and report.state(Permission.READ) is not GrantState.GRANTED:
             # a right to change something comes with the right to look at it
