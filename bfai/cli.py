@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -37,6 +38,7 @@ from bfai.model import (
     utc_now,
 )
 from bfai.paste import judge_fields
+from bfai.strategy import ladder as laddering
 from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
 from bfai.workbench import (
     CHECK_NAMES,
@@ -692,6 +694,31 @@ def _span(text: str) -> timedelta:
     if match is None:
         raise click.BadParameter("24h, 7d, 4w", param_hint="--since")
     return {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[match[2]] * int(match[1])
+
+
+# -- the ladder --------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+def ladder() -> None:
+    """Work out a ladder of add-ons: the market's rules and the plan as JSON on stdin, rows and violations on stdout.
+
+    Works offline. Exit 0 also where rules are broken: see "valid" in the summary.
+    """
+    try:
+        parsed: Any = json.loads(sys.stdin.read(1_000_000), parse_float=Decimal)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise click.UsageError('stdin: {"market": {…}, "strategy": {…}}')
+    given = cast("dict[str, Any]", parsed)
+    try:
+        market, plan = laddering.from_json(given)
+    except laddering.LadderError as error:
+        _stop(_say(error.message), USAGE)
+    for name in laddering.unknown_fields(given):
+        click.echo(_words().t(N_("{field} means nothing here and was left out."), field=name), err=True)
+    _print_json(laddering.build(market, plan).as_json())
 
 
 # -- the simulator -----------------------------------------------------------------------------------------------------

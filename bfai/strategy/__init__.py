@@ -1,0 +1,1 @@
+"""Strategies: what a group of orders costs, earns and risks, worked out before anything is sent."""
