@@ -34,6 +34,7 @@ from bfai.simulator.core import (
 from bfai.simulator.markets import MINUTE_MS, Pair, by_symbol, candles, price_at
 
 SYMBOLS: Final = by_symbol("")
+LOTS: Final = ("PRICE_FILTER", "LOT_SIZE", "MARKET_LOT_SIZE")
 HERE: Final = ("127.0.0.1",)
 ELSEWHERE: Final = ("198.51.100.7",)
 CREATED_MS: Final = 1_698_645_219_000
@@ -284,7 +285,13 @@ class Binance(Exchange):
 
     @route("GET", "/api/v3/exchangeInfo", groups=("spot", "tests", "data"), weight=20)
     def exchange_info(self, call: Call) -> Reply:
-        """Spot markets and their filters."""
+        """Spot markets and their filters; `symbol` narrows it, `showPermissionSets=false` leaves the sets out."""
+        asked = call.params.get("symbol")
+        if asked and asked not in SYMBOLS:
+            return _error(400, -1121, "Invalid symbol.")
+        rows = [_spot_market(name, pair) for name, pair in SYMBOLS.items() if asked in (None, name)]
+        if call.params.get("showPermissionSets") == "false":
+            rows = [{**row, "permissionSets": []} for row in rows]
         return as_json(
             {
                 "timezone": "UTC",
@@ -293,7 +300,7 @@ class Binance(Exchange):
                     {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000}
                 ],
                 "exchangeFilters": [],
-                "symbols": [_spot_market(name, pair) for name, pair in SYMBOLS.items()],
+                "symbols": rows,
             }
         )
 
@@ -546,7 +553,16 @@ def _plain(value: Decimal) -> str:
     return format(value, "f")
 
 
-def _filters(pair: Pair) -> list[dict[str, object]]:
+def _filters(pair: Pair, *kinds: str) -> list[dict[str, object]]:
+    """The filters of these kinds; a terse pair has neither a smallest quantity nor a smallest worth."""
+    rows = [row for row in _all_filters(pair) if row["filterType"] in kinds]
+    if not pair.terse:
+        return rows
+    kept = [row for row in rows if "NOTIONAL" not in str(row["filterType"])]
+    return [{name: value for name, value in row.items() if name != "minQty"} for row in kept]
+
+
+def _all_filters(pair: Pair) -> list[dict[str, object]]:
     return [
         {"filterType": "PRICE_FILTER", "minPrice": _plain(pair.price_step), "maxPrice": "1000000.00000000",
          "tickSize": _plain(pair.price_step)},
@@ -562,12 +578,12 @@ def _filters(pair: Pair) -> list[dict[str, object]]:
 
 def _spot_market(name: str, pair: Pair) -> dict[str, object]:
     return {
-        "symbol": name, "status": "TRADING", "baseAsset": pair.base, "baseAssetPrecision": 8,
+        "symbol": name, "status": "TRADING" if pair.open else "BREAK", "baseAsset": pair.base, "baseAssetPrecision": 8,
         "quoteAsset": pair.quote, "quotePrecision": 8, "quoteAssetPrecision": 8, "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8, "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT"],
         "icebergAllowed": True, "ocoAllowed": True, "otoAllowed": True, "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": True, "cancelReplaceAllowed": True, "isSpotTradingAllowed": True,
-        "isMarginTradingAllowed": True, "filters": _filters(pair)[:4], "permissions": [],
+        "isMarginTradingAllowed": True, "filters": _filters(pair, *LOTS, "NOTIONAL"), "permissions": [],
         "permissionSets": [["SPOT", "MARGIN"]], "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],
     }  # fmt: skip
@@ -576,12 +592,13 @@ def _spot_market(name: str, pair: Pair) -> dict[str, object]:
 def _contract(name: str, pair: Pair) -> dict[str, object]:
     return {
         "symbol": name, "pair": name, "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000,
-        "onboardDate": 1_569_398_400_000, "status": "TRADING", "maintMarginPercent": "2.5000",
+        "onboardDate": 1_569_398_400_000, "status": "TRADING" if pair.open else "SETTLING",
+        "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000", "baseAsset": pair.base, "quoteAsset": pair.quote,
         "marginAsset": pair.quote, "pricePrecision": 2, "quantityPrecision": 3, "baseAssetPrecision": 8,
         "quotePrecision": 8, "underlyingType": "COIN", "underlyingSubType": ["PoW"], "triggerProtect": "0.0500",
         "liquidationFee": "0.012500", "marketTakeBound": "0.05", "maxMoveOrderLimit": 10000,
-        "filters": [_filters(pair)[index] for index in (0, 1, 2, 4)],
+        "filters": _filters(pair, *LOTS, "MIN_NOTIONAL"),
         "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
     }  # fmt: skip

@@ -34,7 +34,7 @@ from bfai.simulator.core import (
     same,
     sample_hex,
 )
-from bfai.simulator.markets import MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
 
 SYMBOLS: Final = by_symbol("-")
 CREATED_MS: Final = 1_702_289_687_000
@@ -591,20 +591,24 @@ def _places(step: Decimal) -> int:
 
 
 def _spot_market(name: str, pair: Pair) -> dict[str, object]:
+    least = {} if pair.terse else {"minQty": float(pair.size_step), "minNotional": 1}
     return {
-        "symbol": name, "minQty": float(pair.size_step), "maxQty": 10_000, "minNotional": 1, "maxNotional": 1_000_000,
-        "status": 1, "tickSize": float(pair.price_step), "stepSize": float(pair.size_step), "apiStateBuy": True,
-        "apiStateSell": True, "timeOnline": 0, "offTime": 0, "maintainTime": 0, "displayName": name,
+        "symbol": name, **least, "maxQty": 10_000, "maxNotional": 1_000_000,
+        "status": 1 if pair.open else 0, "tickSize": float(pair.price_step), "stepSize": float(pair.size_step),
+        "apiStateBuy": pair.by_api, "apiStateSell": pair.by_api, "timeOnline": 0, "offTime": 0, "maintainTime": 0,
+        "displayName": name,
     }  # fmt: skip
 
 
 def _contract_market(name: str, pair: Pair) -> dict[str, object]:
     return {
-        "contractId": str(100 + PAIRS.index(pair)), "symbol": name, "size": str(pair.size_step),
+        "contractId": str(100 + LISTED.index(pair)), "symbol": name, "size": str(pair.size_step),
         "quantityPrecision": _places(pair.size_step), "pricePrecision": _places(pair.price_step), "feeRate": 0.0005,
-        "makerFeeRate": 0.0002, "takerFeeRate": 0.0005, "tradeMinLimit": 0, "tradeMinQuantity": float(pair.size_step),
-        "tradeMinUSDT": 2, "maxLongLeverage": pair.max_leverage, "maxShortLeverage": pair.max_leverage,
-        "currency": pair.quote, "asset": pair.base, "status": 1, "apiStateOpen": "true", "apiStateClose": "true",
+        "makerFeeRate": 0.0002, "takerFeeRate": 0.0005, "tradeMinLimit": 0,
+        **({} if pair.terse else {"tradeMinQuantity": float(pair.size_step), "tradeMinUSDT": 2}),
+        "maxLongLeverage": pair.max_leverage, "maxShortLeverage": pair.max_leverage,
+        "currency": pair.quote, "asset": pair.base, "status": 1 if pair.open else 0,
+        "apiStateOpen": str(pair.by_api).lower(), "apiStateClose": str(pair.by_api).lower(),
         "ensureTrigger": True, "triggerFeeRate": "0.00050000", "brokerState": False, "launchTime": 1_586_275_200_000,
         "maintainTime": 0, "offTime": 0, "displayName": name,
     }  # fmt: skip

@@ -302,6 +302,25 @@ class Bitget(Exchange):
         """24 hours of all contracts or one."""
         return self._listed(call, lambda pair: _futures_ticker(pair, call.now_ms), "productType")
 
+    @route("GET", "/api/v2/mix/market/query-position-lever")
+    def position_tiers(self, call: Call) -> Reply:
+        """Bitget docs, get position tier: bounds in USDT."""
+        name = call.params.get("symbol", "")
+        if (wrong := _category(call, "productType")) is not None:
+            return wrong
+        pair = SYMBOLS.get(name)
+        if pair is None:
+            return _unknown_symbol(call, name)
+        levels = (("0", "150000", 125, "0.004"), ("150000", "900000", 75, "0.006"), ("900000", "3000000", 50, "0.01"))
+        return _data(
+            call,
+            [
+                {"symbol": name, "level": str(level), "startUnit": start, "endUnit": end,
+                 "leverage": str(min(pair.max_leverage, most)), "keepMarginRate": kept}
+                for level, (start, end, most, kept) in enumerate(levels, 1)
+            ],
+        )  # fmt: skip
+
     @route("GET", "/api/v2/mix/market/candles")
     @route("GET", "/api/v2/mix/market/history-candles")
     def futures_candles(self, call: Call) -> Reply:
@@ -541,7 +560,8 @@ def _spot_market(pair: Pair) -> dict[str, object]:
         "symbol": pair.join(""), "baseCoin": pair.base, "quoteCoin": pair.quote, "minTradeAmount": "0",
         "maxTradeAmount": "900000000000", "takerFeeRate": "0.001", "makerFeeRate": "0.001",
         "pricePrecision": _places(pair.price_step), "quantityPrecision": _places(pair.size_step),
-        "quotePrecision": "8", "status": "online", "minTradeUSDT": "1", "buyLimitPriceRatio": "0.05",
+        "quotePrecision": "8", "status": "online" if pair.open else "halt",
+        "minTradeUSDT": "" if pair.terse else "1", "buyLimitPriceRatio": "0.05",
         "sellLimitPriceRatio": "0.05", "areaSymbol": "no", "orderQuantity": "200", "openTime": REGISTERED,
         "offTime": "",
     }  # fmt: skip
@@ -564,10 +584,13 @@ def _contract(pair: Pair) -> dict[str, object]:
         **dict.fromkeys(empty, ""), "symbol": pair.join(""), "baseCoin": pair.base, "quoteCoin": pair.quote,
         "buyLimitPriceRatio": "0.05", "sellLimitPriceRatio": "0.05", "feeRateUpRatio": "0.005",
         "makerFeeRate": "0.0002", "takerFeeRate": "0.0006", "openCostUpRatio": "0.01",
-        "supportMarginCoins": [pair.quote], "minTradeNum": format(pair.contract_size, "f"), "priceEndStep": "1",
+        "supportMarginCoins": [pair.quote], "minTradeNum": "" if pair.terse else format(pair.contract_size, "f"),
+        "priceEndStep": "1",
         "volumePlace": _places(pair.contract_size), "pricePlace": _places(pair.price_step),
-        "sizeMultiplier": format(pair.contract_size, "f"), "symbolType": "perpetual", "minTradeUSDT": "5",
-        "maxSymbolOrderNum": "200", "maxProductOrderNum": "400", "maxPositionNum": "150", "symbolStatus": "normal",
+        "sizeMultiplier": format(pair.contract_size, "f"), "symbolType": "perpetual",
+        "minTradeUSDT": "" if pair.terse else "5",
+        "maxSymbolOrderNum": "200", "maxProductOrderNum": "400", "maxPositionNum": "150",
+        "symbolStatus": "normal" if pair.open else "maintain",
         "offTime": "-1", "limitOpenTime": "-1", "fundInterval": "8", "minLever": "1",
         "maxLever": str(pair.max_leverage), "posLimit": "0.05", "maxOrderQty": "1200", "maxMarketOrderQty": "220",
     }  # fmt: skip
@@ -585,7 +608,8 @@ def _instrument(pair: Pair, *, futures: bool) -> dict[str, object]:
         "minOrderQty": format(step, "f"), "maxOrderQty": "100000", "maxMarketOrderQty": "10000",
         "pricePrecision": _places(pair.price_step), "quantityPrecision": _places(step), "quotePrecision": "8",
         "priceMultiplier": format(pair.price_step, "f"), "quantityMultiplier": format(step, "f"),
-        "minOrderAmount": "5", "maxSymbolOrderNum": "400", "maxProductOrderNum": "400", "status": "online",
+        "minOrderAmount": "5", "maxSymbolOrderNum": "400", "maxProductOrderNum": "400",
+        "status": "online" if pair.open else "halt",
         "offTime": "", "limitOpenTime": "", "maintainTime": "", "launchTime": "", "deliveryTime": "", **more,
     }  # fmt: skip
 

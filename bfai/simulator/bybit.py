@@ -260,7 +260,20 @@ class Bybit(Exchange):
         def row(name: str, pair: Pair, category: str) -> dict[str, object]:
             return _spot_market(name, pair) if category == "spot" else _linear_market(name, pair)
 
+        if call.params.get("status", "Trading") == "PreLaunch":
+            return _data(call, {"category": call.params.get("category", ""), "list": [], "nextPageCursor": ""})
         return _per_symbol(call, row)
+
+    @route("GET", "/v5/market/risk-limit")
+    def risk_limit(self, call: Call) -> Reply:
+        """Bybit docs, get risk limit: rates as fractions; of contracts only."""
+        category, name = call.params.get("category", "linear"), call.params.get("symbol", "")
+        pair = SYMBOLS.get(name)
+        if category != "linear" or (name and pair is None):
+            return _params_error(call, "symbol invalid")
+        chosen = SYMBOLS if pair is None else {name: pair}
+        rows = [row for one, known in chosen.items() for row in _risk_limits(one, known)]
+        return _data(call, {"category": category, "list": rows, "nextPageCursor": ""})
 
     @route("GET", "/v5/market/tickers")
     def tickers(self, call: Call) -> Reply:
@@ -542,33 +555,51 @@ def _coin_info(coin: str, title: str) -> dict[str, object]:
 
 def _spot_market(name: str, pair: Pair) -> dict[str, object]:
     return {
-        "symbol": name, "baseCoin": pair.base, "quoteCoin": pair.quote, "innovation": "0", "status": "Trading",
+        "symbol": name, "baseCoin": pair.base, "quoteCoin": pair.quote, "innovation": "0",
+        "status": "Trading" if pair.open else "Closed",
         "marginTrading": "utaOnly", "stTag": "0",
         "lotSizeFilter": {
             "basePrecision": format(pair.size_step, "f"), "quotePrecision": "0.0000001",
-            "minOrderQty": format(pair.size_step, "f"), "maxOrderQty": "9000", "minOrderAmt": "5",
+            "minOrderQty": "" if pair.terse else format(pair.size_step, "f"), "maxOrderQty": "9000",
+            "minOrderAmt": "" if pair.terse else "5",
             "maxOrderAmt": "4000000", "maxLimitOrderQty": "9000", "maxMarketOrderQty": "4500",
         },
-        "priceFilter": {"tickSize": str(pair.price_step)},
+        "priceFilter": {"tickSize": format(pair.price_step, "f")},
         "riskParameters": {"priceLimitRatioX": "0.01", "priceLimitRatioY": "0.02"},
     }  # fmt: skip
 
 
 def _linear_market(name: str, pair: Pair) -> dict[str, object]:
     return {
-        "symbol": name, "contractType": "LinearPerpetual", "status": "Trading", "baseCoin": pair.base,
+        "symbol": name, "contractType": "LinearPerpetual", "status": "Trading" if pair.open else "Closed",
+        "baseCoin": pair.base,
         "quoteCoin": pair.quote, "launchTime": "1584230400000", "deliveryTime": "0", "deliveryFeeRate": "",
         "priceScale": "2",
         "leverageFilter": {"minLeverage": "1", "maxLeverage": str(pair.max_leverage), "leverageStep": "0.01"},
-        "priceFilter": {"minPrice": str(pair.price_step), "maxPrice": "1999999.8", "tickSize": str(pair.price_step)},
+        "priceFilter": {
+            "minPrice": format(pair.price_step, "f"), "maxPrice": "1999999.8",
+            "tickSize": format(pair.price_step, "f"),
+        },
         "lotSizeFilter": {
-            "maxOrderQty": "1190", "minOrderQty": str(pair.contract_size), "qtyStep": str(pair.contract_size),
-            "postOnlyMaxOrderQty": "1190", "maxMktOrderQty": "500", "minNotionalValue": "5",
+            "maxOrderQty": "1190", "minOrderQty": "" if pair.terse else str(pair.contract_size),
+            "qtyStep": str(pair.contract_size),
+            "postOnlyMaxOrderQty": "1190", "maxMktOrderQty": "500", "minNotionalValue": "" if pair.terse else "5",
         },
         "unifiedMarginTrade": True, "fundingInterval": 480, "settleCoin": pair.quote, "copyTrading": "both",
         "upperFundingRate": "0.005", "lowerFundingRate": "-0.005", "isPreListing": False, "preListingInfo": None,
         "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.1"}, "displayName": "",
     }  # fmt: skip
+
+
+def _risk_limits(name: str, pair: Pair) -> list[dict[str, object]]:
+    levels = (("2000000", "0.005", "0.01", ""), ("2600000", "0.0056", "0.0117", "1200"),
+              ("3200000", "0.0062", "0.0134", "2760"))  # fmt: skip
+    return [
+        {"id": number, "symbol": name, "riskLimitValue": most, "maintenanceMargin": kept, "initialMargin": initial,
+         "isLowestRisk": int(number == 1), "mmDeduction": deduction,
+         "maxLeverage": str(min(Decimal(pair.max_leverage), (1 / Decimal(initial)).quantize(Decimal("0.01"))))}
+        for number, (most, kept, initial, deduction) in enumerate(levels, 1)
+    ]  # fmt: skip
 
 
 def _ticker(name: str, pair: Pair, category: str, now_ms: int) -> dict[str, object]:

@@ -530,16 +530,22 @@ def _product(name: str, pair: Pair, call: Call) -> dict[str, object]:
     price, before = price_at(pair, call.now_ms), price_at(pair, call.now_ms - DAY_MS)
     off = dict.fromkeys(("is_disabled", "new", "cancel_only", "limit_only", "post_only", "trading_disabled",
                          "auction_mode", "view_only"), False)  # fmt: skip
+    if not pair.open:
+        off |= {"is_disabled": True, "trading_disabled": True}
+    off["view_only"] = not pair.by_api
     return {
         "product_id": name, "price": str(price),
         "price_percentage_change_24h": str(((price - before) / before * 100).quantize(Decimal("0.0001"))),
         "volume_24h": "1200.5", "volume_percentage_change_24h": "0", "base_increment": format(pair.size_step, "f"),
-        "quote_increment": str(pair.price_step), "quote_min_size": "1", "quote_max_size": "50000000",
-        "base_min_size": format(pair.size_step, "f"), "base_max_size": "3400", "base_name": pair.title,
-        "quote_name": "Tether", "watched": False, **off, "status": "online", "product_type": "SPOT",
+        "quote_increment": format(pair.price_step, "f"), "quote_min_size": "" if pair.terse else "1",
+        "quote_max_size": "50000000",
+        "base_min_size": "" if pair.terse else format(pair.size_step, "f"), "base_max_size": "3400",
+        "base_name": pair.title,
+        "quote_name": "Tether", "watched": False, **off, "status": "online" if pair.open else "delisted",
+        "product_type": "SPOT",
         "quote_currency_id": pair.quote, "base_currency_id": pair.base, "fcm_trading_session_details": None,
         "mid_market_price": "", "alias": "", "alias_to": [], "base_display_symbol": pair.base,
-        "quote_display_symbol": pair.quote, "price_increment": str(pair.price_step), "display_name": f"{name}",
+        "quote_display_symbol": pair.quote, "price_increment": format(pair.price_step, "f"), "display_name": f"{name}",
         "product_venue": "CBE", "approximate_quote_24h_volume": str(price * 1200), "new_at": CREATED,
     }  # fmt: skip
 

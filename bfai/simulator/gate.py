@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 from bfai.simulator.core import DAY_MS, Account, Call, Exchange, Reply, Route, as_json, route, same, sample_hex
-from bfai.simulator.markets import MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
 
 SYMBOLS: Final = by_symbol("_")
 HERE: Final = ("127.0.0.1",)
@@ -307,7 +307,7 @@ class Gate(Exchange):
     @route("GET", f"{_V4}/spot/currency_pairs", groups=_ALL)
     def currency_pairs(self, _call: Call) -> Reply:
         """Gate docs, query all supported currency pairs."""
-        return as_json([_spot_market(pair) for pair in PAIRS])
+        return as_json([_spot_market(pair) for pair in LISTED])
 
     @route("GET", f"{_V4}/spot/currency_pairs/{{}}", groups=_ALL)
     def currency_pair(self, call: Call) -> Reply:
@@ -328,13 +328,34 @@ class Gate(Exchange):
     @route("GET", f"{_V4}/futures/usdt/contracts", groups=_FUTURES)
     def contracts(self, call: Call) -> Reply:
         """Gate docs, query all futures contracts."""
-        return as_json([_contract(pair, call) for pair in PAIRS])
+        return as_json([_contract(pair, call) for pair in LISTED])
 
     @route("GET", f"{_V4}/futures/usdt/contracts/{{}}", groups=_FUTURES)
     def contract(self, call: Call) -> Reply:
         """One contract."""
         pair = SYMBOLS.get(call.segment)
         return _no_pair(call, call.segment) if pair is None else as_json(_contract(pair, call))
+
+    @route("GET", f"{_V4}/futures/usdt/risk_limit_tiers", groups=_FUTURES)
+    def risk_limits(self, call: Call) -> Reply:
+        """Gate docs, query risk limit tiers: limits in USDT; `deduction` is taken off the maintenance margin."""
+        name = call.params.get("contract", "")
+        pair = SYMBOLS.get(name)
+        if pair is None:
+            return _no_pair(call, name)
+        levels = (
+            ("1000000", "0.005", "0.01", "0"),
+            ("2000000", "0.01", "0.02", "5000"),
+            ("4000000", "0.02", "0.04", "25000"),
+        )
+        return as_json(
+            [
+                {"tier": tier, "risk_limit": most, "initial_rate": initial, "maintenance_rate": kept,
+                 "leverage_max": str(min(pair.max_leverage, int(1 / Decimal(initial)))), "contract": name,
+                 "deduction": deduction}
+                for tier, (most, kept, initial, deduction) in enumerate(levels, 1)
+            ]
+        )  # fmt: skip
 
     @route("GET", f"{_V4}/spot/tickers", groups=_ALL)
     @route("GET", f"{_V4}/futures/usdt/tickers", groups=_FUTURES)
@@ -344,7 +365,7 @@ class Gate(Exchange):
         name = call.params.get("contract" if futures else "currency_pair")
         if name and name not in SYMBOLS:
             return _no_pair(call, name)
-        return as_json([_ticker(pair, call, futures) for pair in PAIRS if name in (None, "", pair.join("_"))])
+        return as_json([_ticker(pair, call, futures) for pair in LISTED if name in (None, "", pair.join("_"))])
 
     @route("GET", f"{_V4}/spot/candlesticks", groups=_ALL)
     @route("GET", f"{_V4}/futures/usdt/candlesticks", groups=_FUTURES)
@@ -434,10 +455,12 @@ def _currency(coin: str, title: str) -> dict[str, object]:
 
 
 def _spot_market(pair: Pair) -> dict[str, object]:
+    least = {} if pair.terse else {"min_base_amount": format(pair.size_step, "f"), "min_quote_amount": "3"}
     return {
         "id": pair.join("_"), "base": pair.base, "base_name": pair.title, "quote": pair.quote, "quote_name": "Tether",
-        "fee": "0.2", "min_base_amount": str(pair.size_step), "min_quote_amount": "3", "max_quote_amount": "5000000",
-        "amount_precision": _places(pair.size_step), "precision": _places(pair.price_step), "trade_status": "tradable",
+        "fee": "0.2", **least, "max_quote_amount": "5000000",
+        "amount_precision": _places(pair.size_step), "precision": _places(pair.price_step),
+        "trade_status": "tradable" if pair.open else "untradable",
         "sell_start": 0, "buy_start": 0, "delisting_time": 0, "type": "normal", "trade_url": "", "st_tag": False,
     }  # fmt: skip
 
@@ -449,9 +472,11 @@ def _contract(pair: Pair, call: Call) -> dict[str, object]:
         "ref_discount_rate": "0",
         "order_price_deviate": "0.5", "maintenance_rate": "0.005", "mark_type": "index", "last_price": price,
         "mark_price": price, "index_price": price, "funding_rate_indicative": "0.0001", "funding_rate": "0.0001",
-        "mark_price_round": str(pair.price_step), "funding_offset": 0, "in_delisting": False, "status": "trading",
-        "risk_limit_base": "1000000", "interest_rate": "0.0003", "order_price_round": str(pair.price_step),
-        "order_size_min": 1, "order_size_max": 1_000_000, "ref_rebate_rate": "0.2", "funding_interval": 28_800,
+        "mark_price_round": format(pair.price_step, "f"), "funding_offset": 0, "in_delisting": not pair.open,
+        "status": "trading",
+        "risk_limit_base": "1000000", "interest_rate": "0.0003", "order_price_round": format(pair.price_step, "f"),
+        **({} if pair.terse else {"order_size_min": 1}), "order_size_max": 1_000_000, "ref_rebate_rate": "0.2",
+        "funding_interval": 28_800,
         "risk_limit_step": "1000000", "leverage_min": "1", "leverage_max": str(pair.max_leverage),
         "risk_limit_max": "8000000", "maker_fee_rate": "-0.0001", "taker_fee_rate": "0.00075",
         "funding_next_apply": (call.now_ms // 28_800_000 + 1) * 28_800, "orders_limit": 100, "trade_size": 1_000_000,

@@ -36,9 +36,9 @@ from bfai.simulator.core import (
     same,
     sample_hex,
 )
-from bfai.simulator.markets import MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
 
-SPOT: Final = {pair.join("").lower(): pair for pair in PAIRS}
+SPOT: Final = {pair.join("").lower(): pair for pair in LISTED}
 CONTRACTS: Final = by_symbol("-")
 CREATED_MS: Final = 1_615_192_704_000
 WINDOW_MS: Final = 300_000
@@ -534,6 +534,14 @@ class Htx(Exchange):
             call, [_contract_market(pair) for name, pair in CONTRACTS.items() if asked in (None, "", name)]
         )
 
+    @route("GET", "/linear-swap-api/v1/swap_adjustfactor", groups=("contract",))
+    def adjust_factors(self, call: Call) -> Reply:
+        """HTX docs, query info on tiered adjustment factor: for each leverage, sizes in contracts."""
+        asked = call.params.get("contract_code")
+        if asked and asked not in CONTRACTS:
+            return _error(call, 1332, "", "The contract doesn't exist.")
+        return _contract(call, [_factors(pair) for name, pair in CONTRACTS.items() if asked in (None, "", name)])
+
     @route("GET", "/swap-api/v1/swap_contract_info", groups=("contract",))
     def coin_margined_swaps(self, call: Call) -> Reply:
         """Contracts that are margined and settled in coins."""
@@ -611,12 +619,15 @@ def _places(step: Decimal) -> int:
 
 def _spot_market(name: str, pair: Pair) -> dict[str, object]:
     return {
-        "symbol": name, "state": "online", "base-currency": pair.base.lower(), "quote-currency": pair.quote.lower(),
+        "symbol": name, "state": "online" if pair.open else "suspend", "base-currency": pair.base.lower(),
+        "quote-currency": pair.quote.lower(),
         "price-precision": _places(pair.price_step), "amount-precision": _places(pair.size_step),
-        "symbol-partition": "main", "value-precision": 8, "min-order-amt": float(pair.size_step),
-        "max-order-amt": 10_000, "min-order-value": 10, "limit-order-min-order-amt": float(pair.size_step),
+        "symbol-partition": "main", "value-precision": 8,
+        **({} if pair.terse else {"min-order-amt": float(pair.size_step), "min-order-value": 10}),
+        "max-order-amt": 10_000, "limit-order-min-order-amt": float(pair.size_step),
         "limit-order-max-order-amt": 10_000, "sell-market-min-order-amt": float(pair.size_step),
-        "sell-market-max-order-amt": 1000, "buy-market-max-order-value": 1_000_000, "api-trading": "enabled",
+        "sell-market-max-order-amt": 1000, "buy-market-max-order-value": 1_000_000,
+        "api-trading": "enabled" if pair.by_api else "disabled",
         "tags": "",
     }  # fmt: skip
 
@@ -657,8 +668,24 @@ def _contract_market(pair: Pair) -> dict[str, object]:
     return {
         "symbol": pair.base, "contract_code": name, "contract_size": float(pair.contract_size),
         "price_tick": float(pair.price_step), "delivery_date": "", "delivery_time": "", "create_date": "20201021",
-        "contract_status": 1, "settlement_date": "1615192704000", "support_margin_mode": "all",
+        "contract_status": 1 if pair.open else 3, "settlement_date": "1615192704000", "support_margin_mode": "all",
         "business_type": "swap", "pair": name, "contract_type": "swap", "trade_partition": pair.quote,
+    }  # fmt: skip
+
+
+def _factors(pair: Pair) -> dict[str, object]:
+    name = pair.join("-")
+    ladders = ((0, 9_999, 0.4), (10_000, 49_999, 0.5), (50_000, None, 0.6))
+    rows = [
+        {"lever_rate": rate, "ladders": [
+            {"ladder": number, "min_size": least, "max_size": most, "adjust_factor": factor}
+            for number, (least, most, factor) in enumerate(ladders)
+        ]}
+        for rate in (20, 10, 5, 1)
+    ]  # fmt: skip
+    return {
+        "symbol": pair.base, "contract_code": name, "margin_mode": "isolated", "trade_partition": pair.quote,
+        "list": rows, "business_type": "swap", "contract_type": "swap", "pair": name,
     }  # fmt: skip
 
 

@@ -26,10 +26,10 @@ from bfai.simulator.core import (
     same,
     sample_hex,
 )
-from bfai.simulator.markets import MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
 
 SPOT: Final = by_symbol("-")
-FUTURES: Final = {f"{'XBT' if pair.base == 'BTC' else pair.base}USDTM": pair for pair in PAIRS}
+FUTURES: Final = {f"{'XBT' if pair.base == 'BTC' else pair.base}USDTM": pair for pair in LISTED}
 CREATED_MS: Final = 1_728_443_843_000
 WINDOW_MS: Final = 5_000
 POOL_MS: Final = 30_000
@@ -485,6 +485,22 @@ class KuCoin(Exchange):
         """KuCoin docs, get all symbols of futures."""
         return _data([_contract(name, pair, call) for name, pair in FUTURES.items()])
 
+    @route("GET", "/api/v1/contracts/risk-limit/{}", groups=("futures",), weight=5)
+    def risk_limits(self, call: Call) -> Reply:
+        """KuCoin docs, get isolated margin risk limit: what a position may be worth in USDT at each level."""
+        pair = FUTURES.get(call.segment)
+        if pair is None:
+            return _error(200, "100001", "Contract does not exist.")
+        levels = ((0, 100_000, 0.008, 0.004), (100_000, 500_000, 0.02, 0.01), (500_000, 2_000_000, 0.05, 0.025))
+        return _data(
+            [
+                {"symbol": call.segment, "level": level, "maxRiskLimit": most, "minRiskLimit": least,
+                 "maxLeverage": min(pair.max_leverage, int(1 / initial)), "initialMargin": initial,
+                 "maintainMargin": kept}
+                for level, (least, most, initial, kept) in enumerate(levels, 1)
+            ]
+        )  # fmt: skip
+
     @route("GET", "/api/v1/contracts/{}", groups=("futures",), weight=3)
     def contract(self, call: Call) -> Reply:
         """One contract."""
@@ -565,10 +581,12 @@ def _spot_market(pair: Pair) -> dict[str, object]:
     name = pair.join("-")
     return {
         "symbol": name, "name": name, "baseCurrency": pair.base, "quoteCurrency": pair.quote,
-        "feeCurrency": pair.quote, "market": "USDS", "baseMinSize": _grid(pair.size_step), "quoteMinSize": "0.1",
+        "feeCurrency": pair.quote, "market": "USDS", "baseMinSize": None if pair.terse else _grid(pair.size_step),
+        "quoteMinSize": None if pair.terse else "0.1",
         "baseMaxSize": "10000000000", "quoteMaxSize": "99999999", "baseIncrement": _grid(pair.size_step),
         "quoteIncrement": "0.000001", "priceIncrement": _grid(pair.price_step), "priceLimitRate": "0.1",
-        "minFunds": "0.1", "isMarginEnabled": True, "enableTrading": True, "feeCategory": 1,
+        "minFunds": None if pair.terse else "0.1", "isMarginEnabled": True, "enableTrading": pair.open,
+        "feeCategory": 1,
         "makerFeeCoefficient": "1.00", "takerFeeCoefficient": "1.00", "st": False, "callauctionIsEnabled": False,
         "callauctionPriceFloor": None, "callauctionPriceCeiling": None, "callauctionFirstStageStartTime": None,
         "callauctionSecondStageStartTime": None, "callauctionThirdStageStartTime": None, "tradingStartTime": None,
@@ -633,7 +651,8 @@ def _contract(name: str, pair: Pair, call: Call) -> dict[str, object]:
         "takerFeeRate": 0.0006, "takerFixFee": 0.0, "makerFixFee": 0.0, "settlementFee": None, "isDeleverage": True,
         "isQuanto": True, "isInverse": False, "markMethod": "FairPrice", "fairMethod": "FundingRate",
         "fundingBaseSymbol": f".{base}INT8H", "fundingQuoteSymbol": ".USDTINT8H", "fundingRateSymbol": f".{name}FPI8H",
-        "indexSymbol": f".K{base}USDT", "settlementSymbol": "", "status": "Open", "fundingFeeRate": 0.0001,
+        "indexSymbol": f".K{base}USDT", "settlementSymbol": "", "status": "Open" if pair.open else "Paused",
+        "fundingFeeRate": 0.0001,
         "predictedFundingFeeRate": 0.0001, "fundingRateGranularity": 28_800_000, "openInterest": "400000",
         "turnoverOf24h": 96_000_000.0, "volumeOf24h": 1500.0, "markPrice": price, "indexPrice": price,
         "lastTradePrice": price, "nextFundingRateTime": 28_800_000 - call.now_ms % 28_800_000,

@@ -25,6 +25,12 @@ class Pair:
     max_leverage: int
     phase_ms: int
     quote: str = "USDT"
+    open: bool = True
+    """False: listed, but trading is halted."""
+    terse: bool = False
+    """True: its row leaves the smallest amounts out."""
+    by_api: bool = True
+    """False: for people only, where the exchange's documents have a word for that."""
 
     def join(self, between: str) -> str:
         """`BTC`, `-` and `USDT` as the exchange glues them."""
@@ -36,6 +42,27 @@ PAIRS: Final = (
     Pair("ETH", "Ethereum", Decimal(3200), Decimal("0.01"), Decimal("0.0001"), Decimal("0.01"), 100, 9_000_000),
     Pair("SOL", "Solana", Decimal(150), Decimal("0.01"), Decimal("0.001"), Decimal("0.1"), 75, 47_000_000),
 )
+LISTED: Final = (
+    *PAIRS,
+    Pair(
+        "DOGE", "Dogecoin", Decimal("0.16"), Decimal("0.00001"), Decimal("0.1"), Decimal(100), 50, 5_000_000, terse=True
+    ),
+    Pair(
+        "LTC", "Litecoin", Decimal(85), Decimal("0.01"), Decimal("0.001"), Decimal("0.1"), 50, 13_000_000, by_api=False
+    ),
+    Pair(
+        "LUNC",
+        "Terra Classic",
+        Decimal("0.00006"),
+        Decimal("1e-8"),
+        Decimal(1),
+        Decimal(10000),
+        20,
+        29_000_000,
+        open=False,
+    ),
+)
+"""What market lists hold: `PAIRS`, which the sample accounts trade, and one of every kind that needs care."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +115,6 @@ def candles(
     return [candle_at(pair, at, step_ms) for at in range(first, last + 1, step_ms)]
 
 
-def by_symbol(between: str, pairs: Iterable[Pair] = PAIRS) -> dict[str, Pair]:
+def by_symbol(between: str, pairs: Iterable[Pair] = LISTED) -> dict[str, Pair]:
     """Pairs by the exchange's spelling."""
     return {pair.join(between): pair for pair in pairs}

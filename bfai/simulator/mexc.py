@@ -27,10 +27,11 @@ from bfai.simulator.core import (
     same,
     sample_hex,
 )
-from bfai.simulator.markets import MINUTE_MS, PAIRS, Candle, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Candle, Pair, by_symbol, candles, price_at
 
 SPOT: Final = by_symbol("")
 CONTRACTS: Final = by_symbol("_")
+BY_API: Final = tuple(name for name, pair in SPOT.items() if pair.by_api and pair.open)
 CREATED_MS: Final = 1_789_412_016_000  # 2026-09-14T18:53:36Z, as in the documents' sample
 
 READS: Final = (
@@ -273,7 +274,7 @@ class Mexc(Exchange):
     @route("GET", "/api/v3/defaultSymbols", groups=("spot",))
     def default_symbols(self, _call: Call) -> Reply:
         """Pairs that can be traded by API."""
-        return as_json({"code": 200, "data": list(SPOT), "msg": None})
+        return as_json({"code": 200, "data": list(BY_API), "msg": None})
 
     @route("GET", "/api/v3/exchangeInfo", groups=("spot",), weight=10)
     def exchange_info(self, call: Call) -> Reply:
@@ -408,7 +409,7 @@ class Mexc(Exchange):
     @route("GET", "/api/v3/selfSymbols", groups=("spot",), scopes=("SPOT_ACCOUNT_READ",))
     def self_symbols(self, call: Call) -> Reply:
         """The pairs that this key may trade."""
-        return as_json({"code": 200, "data": list(call.who.pairs or SPOT), "msg": None})
+        return as_json({"code": 200, "data": list(call.who.pairs or BY_API), "msg": None})
 
     @route("GET", "/api/v3/tradeFee", groups=("spot",), scopes=("SPOT_ACCOUNT_READ",), weight=20)
     def trade_fee(self, call: Call) -> Reply:
@@ -587,18 +588,37 @@ def _places(step: Decimal) -> int:
     return max(0, -int(step.normalize().as_tuple().exponent))
 
 
+def _text(value: Decimal) -> str:
+    return format(value, "f")
+
+
 def _spot_market(pair: Pair) -> dict[str, object]:
     places = _places(pair.price_step)
+    least = {} if pair.terse else {"quoteAmountPrecision": "1", "baseSizePrecision": _text(pair.size_step)}
     return {
-        "symbol": pair.join(""), "status": "1", "baseAsset": pair.base, "baseAssetPrecision": _places(pair.size_step),
+        "symbol": pair.join(""), "status": "1" if pair.open else "2", "baseAsset": pair.base,
+        "baseAssetPrecision": _places(pair.size_step),
         "quoteAsset": pair.quote, "quotePrecision": places, "quoteAssetPrecision": places,
         "baseCommissionPrecision": _places(pair.size_step), "quoteCommissionPrecision": places,
-        "orderTypes": ["LIMIT", "MARKET", "LIMIT_MAKER"], "isSpotTradingAllowed": True, "isMarginTradingAllowed": False,
-        "quoteAmountPrecision": "1", "baseSizePrecision": str(pair.size_step), "permissions": ["SPOT"], "filters": [],
+        "orderTypes": ["LIMIT", "MARKET", "LIMIT_MAKER"], "isSpotTradingAllowed": pair.by_api,
+        "isMarginTradingAllowed": False,
+        **least, "permissions": ["SPOT"], "filters": [],
         "maxQuoteAmount": "2000000", "makerCommission": "0", "takerCommission": "0.0005",
         "quoteAmountPrecisionMarket": "1", "maxQuoteAmountMarket": "100000", "fullName": pair.title,
         "tradeSideType": 1, "contractAddress": "", "st": False,
     }  # fmt: skip
+
+
+def _risk_mode(pair: Pair) -> dict[str, object]:
+    """Two ways to tell risk levels: by equal steps, and one by one."""
+    if pair.base != "ETH":
+        return {"riskLimitMode": "INCREASE", "riskLimitCustom": []}
+    levels = ((50_000, 0.004, 0.01), (200_000, 0.01, 0.02), (1_000_000, 0.025, 0.05))
+    rows = [
+        {"level": level, "maxVol": most, "mmr": kept, "imr": initial, "maxLeverage": int(1 / initial)}
+        for level, (most, kept, initial) in enumerate(levels, 1)
+    ]
+    return {"riskLimitMode": "CUSTOM", "riskLimitCustom": rows}
 
 
 def _contract_market(pair: Pair) -> dict[str, object]:
@@ -608,18 +628,21 @@ def _contract_market(pair: Pair) -> dict[str, object]:
         "baseCoin": pair.base, "quoteCoin": pair.quote, "settleCoin": pair.quote,
         "contractSize": float(pair.contract_size), "minLeverage": 1, "maxLeverage": pair.max_leverage,
         "priceScale": _places(pair.price_step), "volScale": 0, "amountScale": 4, "priceUnit": float(pair.price_step),
-        "volUnit": 1, "minVol": 1, "maxVol": 1_000_000, "bidLimitPriceRate": 0.1, "askLimitPriceRate": 0.1,
+        "volUnit": 1, **({} if pair.terse else {"minVol": 1}), "maxVol": 1_000_000, "bidLimitPriceRate": 0.1,
+        "askLimitPriceRate": 0.1,
         "takerFeeRate": 0.0004, "makerFeeRate": 0.0001, "maintenanceMarginRate": 0.004, "initialMarginRate": 0.008,
         "riskBaseVol": 10_000, "riskIncrVol": 200_000, "riskIncrMmr": 0.005, "riskIncrImr": 0.004,
-        "riskLevelLimit": 5, "priceCoefficientVariation": 0.1, "indexOrigin": ["MEXC"], "state": 0, "isNew": False,
-        "isHot": True, "isHidden": False, "conceptPlate": [], "riskLimitType": "BY_VOLUME", "apiAllowed": True,
+        "riskLevelLimit": 5, "priceCoefficientVariation": 0.1, "indexOrigin": ["MEXC"], "state": 0 if pair.open else 4,
+        "isNew": False,
+        "isHot": True, "isHidden": False, "conceptPlate": [], "riskLimitType": "BY_VOLUME",
+        "liquidationFeeRate": 0.0004, **_risk_mode(pair), "apiAllowed": pair.by_api,
     }  # fmt: skip
 
 
 def _contract_tick(pair: Pair, call: Call) -> dict[str, object]:
     price, before = price_at(pair, call.now_ms), price_at(pair, call.now_ms - DAY_MS)
     return {
-        "contractId": PAIRS.index(pair) + 10, "symbol": pair.join("_"), "lastPrice": float(price),
+        "contractId": LISTED.index(pair) + 10, "symbol": pair.join("_"), "lastPrice": float(price),
         "bid1": float(price), "ask1": float(price + pair.price_step), "volume24": 1_200_000, "amount24": 96_000_000.0,
         "holdVol": 400_000, "lower24Price": float(min(price, before)), "high24Price": float(max(price, before)),
         "riseFallRate": float(((price - before) / before).quantize(Decimal("0.0001"))),

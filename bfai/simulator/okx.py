@@ -34,10 +34,10 @@ from bfai.simulator.core import (
     same,
     sample_hex,
 )
-from bfai.simulator.markets import MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
 
 SPOT: Final = by_symbol("-")
-SWAPS: Final = {f"{pair.join('-')}-SWAP": pair for pair in PAIRS}
+SWAPS: Final = {f"{pair.join('-')}-SWAP": pair for pair in LISTED}
 LISTED_MS: Final = 1_611_907_686_000
 WINDOW_MS: Final = 30_000
 TRADES: Final = ("read_only", "trade")
@@ -254,6 +254,31 @@ class Okx(Exchange):
         pairs = _instruments(call, kind)
         return _data(*(_instrument(one, kind, pair) for one, pair in pairs.items() if name in (None, "", one)))
 
+    @route("GET", "/api/v5/public/position-tiers")
+    def position_tiers(self, call: Call) -> Reply:
+        """OKX docs, get position tiers: sizes in contracts; here only of swaps, by their family."""
+        params = call.params
+        for name in ("instType", "tdMode"):
+            if not params.get(name):
+                return _error("50014", f"Parameter {name} can not be empty.", 400)
+        family = params.get("instFamily", "")
+        pair = SWAPS.get(f"{family}-SWAP")
+        if params["instType"] != "SWAP" or pair is None:
+            return _unknown_instrument()
+        levels = (
+            ("0", "500", "0.004", "0.01"),
+            ("500.01", "2000", "0.01", "0.02"),
+            ("2000.01", "6000", "0.02", "0.04"),
+        )
+        return _data(
+            *(
+                {"baseMaxLoan": "", "imr": initial, "instFamily": family, "instId": "",
+                 "maxLever": str(min(pair.max_leverage, int(1 / Decimal(initial)))), "maxSz": most,
+                 "minSz": least, "mmr": kept, "optMgnFactor": "0", "quoteMaxLoan": "", "tier": str(tier), "uly": family}
+                for tier, (least, most, kept, initial) in enumerate(levels, 1)
+            )
+        )  # fmt: skip
+
     @route("GET", "/api/v5/market/ticker")
     def ticker(self, call: Call) -> Reply:
         """24 hours of one instrument."""
@@ -431,10 +456,11 @@ def _instrument(name: str, kind: str, pair: Pair) -> dict[str, object]:
         "ctVal": format(pair.contract_size, "f") if swap else "", "instFamily": pair.join("-") if swap else "",
         "uly": pair.join("-") if swap else "", "settleCcy": pair.quote if swap else "",
         "lever": "" if kind == "SPOT" else str(pair.max_leverage if swap else 10), "listTime": str(LISTED_MS),
-        "lotSz": "0.01" if swap else step, "minSz": "0.01" if swap else step, "tickSz": format(pair.price_step, "f"),
+        "lotSz": "0.01" if swap else step, "minSz": "" if pair.terse else "0.01" if swap else step,
+        "tickSz": format(pair.price_step, "f"),
         "maxLmtSz": "100000000", "maxMktSz": "1000000", "maxLmtAmt": "20000000", "maxMktAmt": "1000000",
         "maxIcebergSz": "100000000", "maxTwapSz": "100000000", "maxStopSz": "1000000", "maxTriggerSz": "100000000",
-        "ruleType": "normal", "state": "live", "futureSettlement": False,
+        "ruleType": "normal", "state": "live" if pair.open else "suspend", "futureSettlement": False,
         "tradeQuoteCcyList": [] if swap else [pair.quote],
     }  # fmt: skip
 

@@ -321,4 +321,11 @@ def test_markets(client: Client) -> None:
     assert client.call("GET", LIVE, "/openApi/swap/v2/quote/ticker?symbol=NO-NO").code == 109425
     assert client.call("GET", LIVE, "/openApi/spot/v2/market/kline?symbol=ETH-USDT&interval=9h").code == 100400
     listed = client.call("GET", LIVE, "/openApi/swap/v2/quote/contracts").json["data"]
-    assert [row["symbol"] for row in listed] == ["BTC-USDT", "ETH-USDT", "SOL-USDT"]
+    assert [row["symbol"] for row in listed] == [
+        "BTC-USDT",
+        "ETH-USDT",
+        "SOL-USDT",
+        "DOGE-USDT",
+        "LTC-USDT",
+        "LUNC-USDT",
+    ]

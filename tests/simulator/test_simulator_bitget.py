@@ -346,7 +346,7 @@ def test_markets(client: Client) -> None:
     def get(target: str) -> Any:
         return client.call("GET", HOST, target).json
 
-    names = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+    names = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT", "LTCUSDT", "LUNCUSDT"]
     assert [row["symbol"] for row in get("/api/v2/spot/public/symbols")["data"]] == names
     assert [row["symbol"] for row in get("/api/v2/spot/public/symbols?symbol=ETHUSDT")["data"]] == ["ETHUSDT"]
     contracts = "/api/v2/mix/market/contracts"

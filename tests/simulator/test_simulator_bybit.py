@@ -346,7 +346,7 @@ def test_markets(client: Client) -> None:
     def get(target: str) -> Any:
         return client.call("GET", "api.bybit.com", target).json["result"].get("list")
 
-    names = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+    names = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT", "LTCUSDT", "LUNCUSDT"]
     for category in ("spot", "linear"):
         assert [row["symbol"] for row in get(f"/v5/market/instruments-info?category={category}")] == names
         assert [row["symbol"] for row in get(f"/v5/market/tickers?category={category}")] == names

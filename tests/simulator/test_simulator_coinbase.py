@@ -370,7 +370,7 @@ def test_out_of_order(client: Client) -> None:
 
 def test_markets(client: Client) -> None:
     keys = client.keys("coinbase", "good")
-    names = ["BTC-USDT", "ETH-USDT", "SOL-USDT"]
+    names = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "DOGE-USDT", "LTC-USDT", "LUNC-USDT"]
     for rows in (
         client.call("GET", HOST, f"{V3}/market/products").json["products"],
         coinbase(client, keys, "GET", f"{V3}/products").json["products"],

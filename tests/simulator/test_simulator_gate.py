@@ -317,7 +317,7 @@ def test_markets(client: Client) -> None:
     def public(target: str) -> Answer:
         return client.call("GET", MAIN, V4 + target)
 
-    names = ["BTC_USDT", "ETH_USDT", "SOL_USDT"]
+    names = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "DOGE_USDT", "LTC_USDT", "LUNC_USDT"]
     assert [row["id"] for row in public("/spot/currency_pairs").json] == names
     assert [row["name"] for row in public("/futures/usdt/contracts").json] == names
     assert [row["currency_pair"] for row in public("/spot/tickers").json] == names

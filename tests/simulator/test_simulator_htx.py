@@ -316,4 +316,11 @@ def test_markets(client: Client) -> None:
     wrong = client.call("GET", "api.huobi.pro", "/market/history/kline?symbol=no&period=60min").json
     assert wrong["err-code"] == "invalid-parameter"
     listed = client.call("GET", "api.hbdm.vn", "/linear-swap-api/v1/swap_contract_info").json["data"]
-    assert [row["contract_code"] for row in listed] == ["BTC-USDT", "ETH-USDT", "SOL-USDT"]
+    assert [row["contract_code"] for row in listed] == [
+        "BTC-USDT",
+        "ETH-USDT",
+        "SOL-USDT",
+        "DOGE-USDT",
+        "LTC-USDT",
+        "LUNC-USDT",
+    ]

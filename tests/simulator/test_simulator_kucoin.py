@@ -161,4 +161,11 @@ def test_markets(client: Client) -> None:
     assert int(rows[0][0]) > int(rows[-1][0]), "newest first"
     assert client.call("GET", "api.kucoin.com", "/api/v1/market/orderbook/level1?symbol=NO-NO").json["data"] is None
     active = client.call("GET", "api-futures.kucoin.com", "/api/v1/contracts/active").json["data"]
-    assert [row["symbol"] for row in active] == ["XBTUSDTM", "ETHUSDTM", "SOLUSDTM"]
+    assert [row["symbol"] for row in active] == [
+        "XBTUSDTM",
+        "ETHUSDTM",
+        "SOLUSDTM",
+        "DOGEUSDTM",
+        "LTCUSDTM",
+        "LUNCUSDTM",
+    ]

@@ -229,7 +229,14 @@ def test_markets(client: Client) -> None:
         "GET", "contract.mexc.com", "/api/v1/contract/kline/BTC_USDT?interval=Min60&start=1700000000&end=1700040000"
     )
     assert len(kline.json["data"]["time"]) == 11
-    assert {row["symbol"] for row in get("/api/v3/exchangeInfo")["symbols"]} == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
+    assert {row["symbol"] for row in get("/api/v3/exchangeInfo")["symbols"]} == {
+        "BTCUSDT",
+        "ETHUSDT",
+        "SOLUSDT",
+        "DOGEUSDT",
+        "LTCUSDT",
+        "LUNCUSDT",
+    }
 
 
 def test_same_credentials_at_every_start(sim: Simulator) -> None:

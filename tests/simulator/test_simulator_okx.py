@@ -310,13 +310,20 @@ def test_markets(client: Client) -> None:
         return client.call("GET", host, target).json
 
     spot = get("/api/v5/public/instruments?instType=SPOT")["data"]
-    assert [row["instId"] for row in spot] == ["BTC-USDT", "ETH-USDT", "SOL-USDT"]
+    assert [row["instId"] for row in spot] == ["BTC-USDT", "ETH-USDT", "SOL-USDT", "DOGE-USDT", "LTC-USDT", "LUNC-USDT"]
     swap = get("/api/v5/public/instruments?instType=SWAP", "eea.okx.com")["data"]
-    assert [row["instId"] for row in swap] == ["BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"]
+    assert [row["instId"] for row in swap] == [
+        "BTC-USDT-SWAP",
+        "ETH-USDT-SWAP",
+        "SOL-USDT-SWAP",
+        "DOGE-USDT-SWAP",
+        "LTC-USDT-SWAP",
+        "LUNC-USDT-SWAP",
+    ]
     assert get("/api/v5/public/instruments?instType=SWAP", "us.okx.com")["data"] == []
     assert get("/api/v5/public/instruments")["code"] == "50014"
     assert get("/api/v5/market/ticker?instId=NO-NO")["code"] == "51001"
-    assert len(get("/api/v5/market/tickers?instType=SPOT")["data"]) == 3
+    assert len(get("/api/v5/market/tickers?instType=SPOT")["data"]) == 6
     hour, start = 3_600_000, 1_700_002_800_000
     target = f"/api/v5/market/history-candles?instId=ETH-USDT&bar=1H&after={start + 3 * hour}&before={start}"
     rows = get(target)["data"]
