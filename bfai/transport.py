@@ -398,19 +398,29 @@ class Transport:
         await self.aclose()
 
     async def fetch(
-        self, method: str, url: URL, headers: Mapping[str, str], body: str | None, proxy: str | None = None
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: str | None,
+        proxy: str | None = None,
+        *,
+        max_body: int = MAX_BODY,
     ) -> Answer:
-        """One HTTP exchange. Every way to fail becomes an `Answer` with a `transport_error`."""
+        """One HTTP exchange. Every way to fail becomes an `Answer` with a `transport_error`.
+
+        An answer of more than `max_body` bytes comes back without its body.
+        """
         try:
-            return await self._once(method, url, headers, body, proxy)
+            return await self._once(method, url, headers, body, proxy, max_body)
         except (aiohttp.ServerDisconnectedError, ConnectionResetError):
             # A kept-alive connection may have been closed just now; all declared calls are safe to repeat.
-            return await _as_answer(lambda: self._once(method, url, headers, body, proxy))
+            return await _as_answer(lambda: self._once(method, url, headers, body, proxy, max_body))
         except Exception as error:  # every kind is named below
             return _failure(error)
 
     async def _once(
-        self, method: str, url: URL, headers: Mapping[str, str], body: str | None, proxy: str | None
+        self, method: str, url: URL, headers: Mapping[str, str], body: str | None, proxy: str | None, max_body: int
     ) -> Answer:
         session = self._session(proxy)
         via = proxy if proxy and proxy.startswith("http") and self.gateway is None else None
@@ -420,12 +430,12 @@ class Transport:
             raw = bytearray()
             async for chunk in response.content.iter_chunked(65536):
                 raw += chunk
-                if len(raw) > MAX_BODY:
+                if len(raw) > max_body:
                     response.close()
                     return Answer(
                         status=response.status,
                         headers=dict(response.headers),
-                        error_text=f"answer larger than {MAX_BODY // 1024} kB",
+                        error_text=f"answer larger than {max_body // 1024} kB",
                     )
             return Answer(status=response.status, headers=dict(response.headers), body=raw.decode("utf-8", "replace"))
 
