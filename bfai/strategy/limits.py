@@ -1,0 +1,1383 @@
+"""What an exchange allows: the grid, limits, fees and maintenance margin of its pairs. No key is ever used.
+
+    async with Transport() as transport:
+        rules = await Markets(transport).complete(Target(exchange="okx", market=Market.FUTURES), "BTC/USDT")
+
+ccxt reads the answers and this module sends: a parser of ccxt gets our way out in place of its own, and that way lets
+through only the public requests that are declared below, to the hosts of the region, through the shared transport.
+Where ccxt reads a row otherwise than the exchange means it, a function beside the declaration sets it right and says
+why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal, Self, TypeVar, cast
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from yarl import URL
+
+from bfai.diagnosis import diagnose
+from bfai.exchanges import get_exchange
+from bfai.exchanges.base import Answer, Exchange, as_object
+from bfai.i18n import N_
+from bfai.model import BfaiError, Cause, Diagnosis, Environment, Market, Message, Sent, Target, utc_now
+from bfai.transport import Transport, UndeclaredRequest, retry_after_seconds
+
+FORMAT = "bfai.rules/1"
+MAX_LIST = 32 * 1024 * 1024  # bytes; Binance's list of spot pairs is the longest, with some megabytes
+IN_THREAD = 256 * 1024  # characters; parsing more than that would hold up the event loop
+PAGES = 20
+RECEIPT = 200
+
+T = TypeVar("T")
+Unit = Literal["quote", "contracts"]
+
+
+# -- the nouns ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Maintenance margin of positions from `floor` to `cap` (None: no end), counted in `unit`.
+
+    `mmr` is a share of the position's worth, `cum` the amount in quote that is taken off; None where the exchange does
+    not tell one, which makes the estimate the more careful one. `leverage` is set where a tier is for positions opened
+    with that leverage only (HTX).
+    """
+
+    floor: Decimal
+    cap: Decimal | None
+    unit: Unit
+    mmr: Decimal
+    cum: Decimal | None = None
+    max_leverage: Decimal | None = None
+    leverage: Decimal | None = None
+
+    def min_notional(self, contract_size: Decimal, price: Decimal) -> Decimal:
+        """Where it begins in quote, at this price."""
+        return self.floor if self.unit == "quote" else self.floor * contract_size * price
+
+
+@dataclass(frozen=True, slots=True)
+class PairRules:
+    """What one pair's orders must keep to. None is what the exchange does not tell: unknown, never zero.
+
+    Amounts are in coins on spot and in contracts on futures; `contract_size` is coins in one contract, 1 on spot.
+    Prices and costs are in quote. `maker` and `taker` are rates of somebody without discounts (negative: a rebate), as
+    the exchange tells them where `fees_told`, else as ccxt knows them for its global company. `api_tradable` is False
+    where the exchange lists the pair but takes no orders for it by API, with `why_not`, a message id about `{exchange}`
+    and `{pair}`. `tiers` and `price` are set where the same answer told them, or by `Markets.complete`.
+    """
+
+    pair: str
+    id: str
+    """The exchange's own name of the pair."""
+    ccxt_symbol: str
+    exchange: str
+    region: str
+    environment: Environment
+    market: Market
+    base: str
+    quote: str
+    settle: str | None
+    linear: bool | None
+    active: bool | None
+    api_tradable: bool | None
+    why_not: str | None
+    tick_size: Decimal
+    step_size: Decimal
+    contract_size: Decimal
+    min_amount: Decimal | None
+    max_amount: Decimal | None
+    min_cost: Decimal | None
+    max_cost: Decimal | None
+    maker: Decimal | None
+    taker: Decimal | None
+    fees_told: bool
+    liquidation_fee: Decimal | None
+    max_leverage: Decimal | None
+    tiers: tuple[Tier, ...] | None
+    price: Decimal | None
+    fetched_at: datetime
+
+    def tiers_at(self, leverage: Decimal) -> tuple[Tier, ...]:
+        """The tiers that hold for a position opened with this leverage, ascending; none where they are unknown."""
+        tiers = self.tiers or ()
+        rates = sorted({tier.leverage for tier in tiers if tier.leverage is not None})
+        # A leverage between two that are told is judged by the higher one.
+        rate = next((rate for rate in rates if rate >= leverage), None)
+        return tuple(tier for tier in tiers if tier.leverage in (None, rate))
+
+    def to_json(self) -> dict[str, Any]:
+        """For a cache: numbers as text, the time in ISO 8601, None as it is."""
+        names = (name for name in self.__dataclass_fields__ if name != "tiers")
+        values = {name: _plain(getattr(self, name)) for name in names}
+        tiers = None if self.tiers is None else [_tier_json(tier) for tier in self.tiers]
+        return {"format": FORMAT, **values, "tiers": tiers}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """What `to_json` gave. Raises ValueError for anything else."""
+        if stored.get("format") != FORMAT:
+            raise ValueError(f"these are no {FORMAT}")
+        try:
+            values = {name: stored[name] for name in cls.__dataclass_fields__}
+            for name in _NUMBERS:
+                values[name] = None if values[name] is None else Decimal(values[name])
+            values["environment"], values["market"] = Environment(values["environment"]), Market(values["market"])
+            values["fetched_at"] = datetime.fromisoformat(values["fetched_at"])
+            tiers = values["tiers"]
+            values["tiers"] = None if tiers is None else tuple(_tier_from(row) for row in tiers)
+            return cls(**values)
+        except (KeyError, TypeError, InvalidOperation) as error:
+            raise ValueError(f"these are no whole rules: {type(error).__name__}") from error
+
+
+_NUMBERS = (
+    "tick_size",
+    "step_size",
+    "contract_size",
+    "min_amount",
+    "max_amount",
+    "min_cost",
+    "max_cost",
+    "maker",
+    "taker",
+    "liquidation_fee",
+    "max_leverage",
+    "price",
+)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _tier_json(tier: Tier) -> dict[str, object]:
+    return {name: _plain(getattr(tier, name)) for name in Tier.__dataclass_fields__}
+
+
+def _tier_from(row: Mapping[str, Any]) -> Tier:
+    numbers = {
+        name: None if row[name] is None else Decimal(row[name]) for name in Tier.__dataclass_fields__ if name != "unit"
+    }
+    return Tier(**{**numbers, "unit": row["unit"]})  # pyright: ignore[reportArgumentType] # from our own cache
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+
+class MarketsError(BfaiError):
+    """The rules cannot be read: why, and what to do. `diagnosis` is set where an answer was judged."""
+
+    def __init__(self, message: Message, diagnosis: Diagnosis | None = None) -> None:
+        super().__init__(message)
+        self.diagnosis = diagnosis
+
+
+class PairUnknown(MarketsError):
+    """The exchange has no such pair on this market."""
+
+
+_UNDOCUMENTED = N_("{exchange} told its market rules in a form that no document describes. Try again in a while.")
+_WORDS: Mapping[Cause, str] = {
+    Cause.EXCHANGE_UNAVAILABLE: N_(
+        "{exchange} does not answer, so its market rules cannot be read. Wait some minutes and try again."
+    ),
+    Cause.RATE_LIMITED: N_(
+        "{exchange} asks us to slow down. Wait {seconds} seconds, then read its market rules again."
+    ),
+    Cause.LOCATION_RESTRICTED: N_(
+        "{exchange} does not tell its market rules to the place from which this program asks. Run it where {exchange} "
+        "serves you."
+    ),
+    Cause.LOCAL_NETWORK: N_(
+        "There is no way from here to {exchange}, so its market rules cannot be read. Check your own connection."
+    ),
+}
+_NO_PAIR: Mapping[Market, str] = {
+    Market.SPOT: N_("{exchange} has no spot pair {pair}. Choose another pair, or futures."),
+    Market.FUTURES: N_("{exchange} has no perpetual futures of {pair}. Choose another pair, or spot."),
+}
+_NO_MARKET: Mapping[Market, str] = {
+    Market.SPOT: N_("{region} has no spot market. Choose another region or environment."),
+    Market.FUTURES: N_("{region} has no futures that bots can trade. Choose spot, or another region or environment."),
+}
+_NO_GRID = N_("{exchange} does not tell in which steps prices and amounts of {pair} go. Choose another pair.")
+_NOT_BY_API = N_("{exchange} lists {pair} but takes no orders for it by API. Choose another pair.")
+
+
+# -- what may be asked -------------------------------------------------------------------------------------------------
+
+_ALL, _ONE = N_("read the market rules of all pairs"), N_("read the market rules of one pair")
+_TIERS, _PRICE = N_("read the maintenance margin of one pair"), N_("read the last price of one pair")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One public GET request. `{id}` in path and parameters is the exchange's name of the pair.
+
+    `host` is a logical name of the region's hosts and `pool` one of the adapter's limits, of which it takes `weight`.
+    `adds` is put over the parameters of ccxt, which may be those named in `takes` and no others.
+    """
+
+    purpose: str
+    host: str
+    path: str
+    pool: str
+    weight: int = 1
+    adds: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    takes: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        return "GET"
+
+    def where(self, pair_id: str) -> str:
+        return self.path.replace("{id}", quote(pair_id, safe=""))
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A request that ccxt makes although nobody needs it: it gets this answer and is not sent."""
+
+    path: str
+    answer: str
+    params: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    unlike: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+    def fits(self, path: str, query: Mapping[str, str]) -> bool:
+        return (
+            path == self.path
+            and all(query.get(name) == value for name, value in self.params.items())
+            and all(name in query and query[name] != value for name, value in self.unlike.items())
+        )
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A pair as ccxt read it, before it is set right."""
+
+    active: bool | None
+    tick_size: Decimal | None
+    step_size: Decimal | None
+    contract_size: Decimal | None
+    min_amount: Decimal | None
+    max_amount: Decimal | None
+    min_cost: Decimal | None
+    max_cost: Decimal | None
+    maker: Decimal | None
+    taker: Decimal | None
+    max_leverage: Decimal | None
+    api_tradable: bool | None = None
+    liquidation_fee: Decimal | None = None
+    tiers: tuple[Tier, ...] | None = None
+    price: Decimal | None = None
+
+
+Mend = Callable[[_Draft, Mapping[str, Any]], None]
+
+
+def _as_it_is(draft: _Draft, row: Mapping[str, Any]) -> None:
+    del draft, row
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How one market of one exchange is read.
+
+    `many` lists all pairs; `one` stands in its place for a single pair, whose object is put into a list at `shape`
+    where ccxt expects a list (`data[]`: as the only item of `data`; `[]`: as the whole). `tiers` is None where they
+    need a key, are not told at all, or come with the pair (`tiers_with_pair`). `deduction` is the field that tells a
+    tier's `cum`, and `tier_per_cent` says that rates may be meant in per cent. `fees_told`: whether the answer, and not
+    ccxt alone, names the fees.
+    """
+
+    symbol: str
+    types: object
+    many: Ask
+    price: Ask
+    one: Ask | None = None
+    shape: str = ""
+    tiers: Ask | None = None
+    tiers_with_pair: bool = False
+    tier_unit: Unit = "quote"
+    tier_params: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    tier_per_cent: bool = False
+    tier_by_leverage: bool = False
+    deduction: str | None = None
+    skips: tuple[Skip, ...] = ()
+    coins: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    mend: Mend = _as_it_is
+    fees_told: bool = False
+    lower: bool = False
+
+    def asks(self) -> tuple[Ask, ...]:
+        return tuple(ask for ask in (self.many, self.one, self.tiers, self.price) if ask is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What may be asked of one exchange. `hosts` are those that ccxt would send to; the region's own take their place.
+
+    `unknown` are its codes for a pair that does not exist.
+    """
+
+    hosts: tuple[str, ...]
+    markets: Mapping[Market, Source]
+    unknown: tuple[str, ...] = ()
+
+
+# -- reading rows ------------------------------------------------------------------------------------------------------
+
+
+def _number(value: object) -> Decimal | None:
+    """A finite number from text, an integer or ccxt's own constants, or None."""
+    if value is None or isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _positive(value: object) -> Decimal | None:
+    """Exchanges write 0, an empty text or nothing at all where they set no limit or do not tell it."""
+    number = _number(value)
+    return number if number is not None and number > 0 else None
+
+
+def _larger(*values: Decimal | None) -> Decimal | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _rows(value: object) -> list[Mapping[str, Any]]:
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [as_object(item) for item in items]
+
+
+def _flag(value: object) -> bool | None:
+    return (
+        {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, (bool, str)) else None
+    )
+
+
+def _both(*values: bool | None) -> bool | None:
+    return None if None in values else all(values)
+
+
+def _mexc_spot(draft: _Draft, row: Mapping[str, Any]) -> None:
+    # ccxt calls a pair inactive when it is only closed to the API.
+    draft.active = str(row.get("status")) in ("1", "ENABLED")
+    draft.api_tradable = _flag(row.get("isSpotTradingAllowed"))
+
+
+def _mexc_futures(draft: _Draft, row: Mapping[str, Any]) -> None:
+    draft.api_tradable = _flag(row.get("apiAllowed"))
+    draft.liquidation_fee = _positive(row.get("liquidationFeeRate"))
+    draft.tiers = _mexc_tiers(row)
+
+
+def _mexc_tiers(row: Mapping[str, Any]) -> tuple[Tier, ...] | None:
+    """ccxt leaves `riskBaseVol` and the mode CUSTOM out, which makes levels too wide and the estimate too bold."""
+    unit: Unit = "quote" if row.get("riskLimitType") == "BY_VALUE" else "contracts"
+    if row.get("riskLimitMode") == "CUSTOM":
+        levels = [
+            (_positive(level.get("maxVol")), _positive(level.get("mmr")), _positive(level.get("maxLeverage")))
+            for level in _rows(row.get("riskLimitCustom"))
+        ]
+        return _ascending(levels, unit)
+    names = ("maintenanceMarginRate", "initialMarginRate", "riskIncrVol", "riskIncrMmr", "riskIncrImr")
+    mmr, imr, step, more_mmr, more_imr = (_positive(row.get(name)) for name in names)
+    count = _number(row.get("riskLevelLimit"))
+    if mmr is None or imr is None:
+        return None
+    base = _positive(row.get("riskBaseVol")) or step
+    if step is None or more_mmr is None or more_imr is None or count is None or base is None:
+        # One level for all sizes is what is left to know.
+        return (Tier(Decimal(0), None, unit, mmr, None, 1 / imr),) if step is None else None
+    levels = [
+        (base + step * level, mmr + more_mmr * level, 1 / (imr + more_imr * level))
+        for level in range(max(1, min(int(count), 200)))
+    ]
+    return _ascending(levels, unit)
+
+
+def _ascending(
+    levels: Iterable[tuple[Decimal | None, Decimal | None, Decimal | None]], unit: Unit
+) -> tuple[Tier, ...] | None:
+    floor, found = Decimal(0), list[Tier]()
+    for cap, mmr, leverage in levels:
+        if cap is None or mmr is None or cap <= floor:
+            return None
+        found.append(Tier(floor, cap, unit, mmr, None, leverage))
+        floor = cap
+    return tuple(found) or None
+
+
+_KUCOIN_BASIC = Decimal("0.001")  # of its class A, maker and taker; B pays two and C three times as much
+
+
+def _kucoin_spot(draft: _Draft, row: Mapping[str, Any]) -> None:
+    # Both are smallest worths of an order, and an order must keep to both.
+    draft.min_cost = _larger(draft.min_cost, _positive(row.get("minFunds")))
+    level = _number(row.get("feeCategory"))
+    if level in (1, 2, 3):
+        maker, taker = (_number(row.get(f"{side}FeeCoefficient")) for side in ("maker", "taker"))
+        draft.maker = None if maker is None else _KUCOIN_BASIC * level * maker
+        draft.taker = None if taker is None else _KUCOIN_BASIC * level * taker
+
+
+def _kucoin_futures(draft: _Draft, row: Mapping[str, Any]) -> None:
+    draft.price = _positive(row.get("lastTradePrice"))
+
+
+def _binance_spot(draft: _Draft, row: Mapping[str, Any]) -> None:
+    if row.get("isSpotTradingAllowed") is False:  # listed for margin only
+        draft.active = False
+
+
+def _okx_futures(draft: _Draft, row: Mapping[str, Any]) -> None:
+    times = _positive(row.get("ctMult"))
+    if draft.contract_size is not None and times is not None:
+        draft.contract_size *= times
+
+
+def _bitget_futures(draft: _Draft, row: Mapping[str, Any]) -> None:
+    draft.max_amount = draft.max_amount or _positive(row.get("maxOrderQty"))
+
+
+def _gate_spot(draft: _Draft, row: Mapping[str, Any]) -> None:
+    # ccxt puts the amount step where no minimum is told, and reads the largest worth of margin pairs only.
+    draft.active = row.get("trade_status") == "tradable"
+    draft.min_amount = _positive(row.get("min_base_amount"))
+    draft.max_cost = _positive(row.get("max_quote_amount"))
+
+
+def _gate_futures(draft: _Draft, row: Mapping[str, Any]) -> None:
+    draft.active = draft.active is True and row.get("in_delisting") is not True
+    draft.price = _positive(row.get("last_price"))
+
+
+def _htx_spot(draft: _Draft, row: Mapping[str, Any]) -> None:
+    draft.api_tradable = {"enabled": True, "disabled": False}.get(str(row.get("api-trading")))
+
+
+def _htx_futures(draft: _Draft, row: Mapping[str, Any]) -> None:
+    # Orders count whole contracts; ccxt names the contract's size in coins as the smallest number of contracts.
+    del row
+    draft.min_amount, draft.max_leverage = Decimal(1), None
+
+
+def _bingx_spot(draft: _Draft, row: Mapping[str, Any]) -> None:
+    draft.active = str(row.get("status")) == "1"
+    draft.api_tradable = _both(_flag(row.get("apiStateBuy")), _flag(row.get("apiStateSell")))
+
+
+def _bingx_futures(draft: _Draft, row: Mapping[str, Any]) -> None:
+    draft.active = str(row.get("status")) == "1"
+    draft.api_tradable = _both(_flag(row.get("apiStateOpen")), _flag(row.get("apiStateClose")))
+    sides = [_positive(row.get(name)) for name in ("maxLongLeverage", "maxShortLeverage")]
+    draft.max_leverage = min((side for side in sides if side is not None), default=None)
+
+
+def _coinbase_spot(draft: _Draft, row: Mapping[str, Any]) -> None:
+    shut = ("is_disabled", "trading_disabled", "view_only", "cancel_only")
+    draft.active = row.get("status") in ("online", None, "") and not any(row.get(name) is True for name in shut)
+    draft.price = _positive(row.get("price"))
+
+
+# -- the ten exchanges -------------------------------------------------------------------------------------------------
+
+
+def _asks(
+    host: str,
+    pool: str,
+    many: str,
+    price: str,
+    *,
+    name: str = "symbol",
+    fixed: Mapping[str, str] = _NOTHING,
+    weights: tuple[int, int, int] = (1, 1, 1),
+    one: str | None = None,
+    takes: tuple[str, ...] = (),
+) -> tuple[Ask, Ask, Ask]:
+    """The requests for all pairs, for one (`one`, or the same path with the pair's name) and for its price."""
+    both = (*takes, *fixed)
+    by_name = {} if one else {name: "{id}"}
+    return (
+        Ask(_ALL, host, many, pool, weights[0], fixed, both),
+        Ask(_ONE, host, one or many, pool, weights[1], {**fixed, **by_name}, both),
+        Ask(_PRICE, host, price, pool, weights[2], takes=(*both, *(() if "{id}" in price else (name,)))),
+    )
+
+
+def _source(asks: tuple[Ask, Ask | None, Ask], symbol: str, types: object, **more: Any) -> Source:
+    many, one, price = asks
+    return Source(symbol=symbol, types=types, many=many, one=one, price=price, **more)
+
+
+_NO_DATA = '{"code":"0","data":[]}'
+_GATE = "/api/v4"
+_PRODUCTS = "/api/v3/brokerage/market/products"
+_HTX_SPOT = _asks("spot", "public", "/v1/common/symbols", "/market/detail/merged")
+_HTX_TYPES = {"spot": False, "linear": False, "inverse": False}
+
+DESKS: Mapping[str, Desk] = MappingProxyType(
+    {
+        "mexc": Desk(
+            ("api.mexc.com", "contract.mexc.com"),
+            {
+                Market.SPOT: _source(
+                    _asks("spot", "spot", "/api/v3/exchangeInfo", "/api/v3/ticker/24hr", weights=(10, 10, 1)),
+                    "{base}{quote}",
+                    ["spot"],
+                    skips=(Skip("/api/v1/contract/detail", _NO_DATA),),
+                    mend=_mexc_spot,
+                    fees_told=True,
+                ),
+                Market.FUTURES: _source(
+                    _asks("futures", "futures", "/api/v1/contract/detail", "/api/v1/contract/ticker"),
+                    "{base}_{quote}",
+                    ["swap"],
+                    shape="data[]",
+                    skips=(Skip("/api/v3/exchangeInfo", '{"symbols":[]}'),),
+                    mend=_mexc_futures,
+                    tiers_with_pair=True,
+                    fees_told=True,
+                ),
+            },
+            ("10007", "-1121", "1001"),
+        ),
+        "kucoin": Desk(
+            ("api.kucoin.com", "api-futures.kucoin.com"),
+            {
+                Market.SPOT: _source(
+                    _asks(
+                        "spot",
+                        "public",
+                        "/api/v2/symbols",
+                        "/api/v1/market/stats",
+                        weights=(4, 4, 15),
+                        one="/api/v2/symbols/{id}",
+                    ),
+                    "{base}-{quote}",
+                    ["spot"],
+                    shape="data[]",
+                    mend=_kucoin_spot,
+                ),
+                Market.FUTURES: _source(
+                    _asks(
+                        "futures",
+                        "public",
+                        "/api/v1/contracts/active",
+                        "/api/v1/ticker",
+                        weights=(3, 3, 2),
+                        one="/api/v1/contracts/{id}",
+                    ),
+                    "{base}{quote}M",
+                    ["swap"],
+                    shape="data[]",
+                    tiers=Ask(_TIERS, "futures", "/api/v1/contracts/risk-limit/{id}", "public", 5),
+                    coins={"BTC": "XBT"},
+                    mend=_kucoin_futures,
+                    fees_told=True,
+                ),
+            },
+            ("900001", "100001", "404000"),
+        ),
+        "binance": Desk(
+            ("api.binance.com", "fapi.binance.com"),
+            {
+                Market.SPOT: _source(
+                    _asks(
+                        "spot",
+                        "spot",
+                        "/api/v3/exchangeInfo",
+                        "/api/v3/ticker/24hr",
+                        fixed={"showPermissionSets": "false"},
+                        weights=(20, 20, 2),
+                    ),
+                    "{base}{quote}",
+                    ["spot"],
+                    mend=_binance_spot,
+                ),
+                # Tiers and the highest leverage need a key. One contract cannot be asked for alone.
+                Market.FUTURES: _source(
+                    (
+                        Ask(_ALL, "futures", "/fapi/v1/exchangeInfo", "futures"),
+                        None,
+                        Ask(_PRICE, "futures", "/fapi/v1/ticker/24hr", "futures", takes=("symbol",)),
+                    ),
+                    "{base}{quote}",
+                    ["linear"],
+                ),
+            },
+            ("-1121",),
+        ),
+        "okx": Desk(
+            ("www.okx.com",),
+            {
+                Market.SPOT: _source(
+                    _asks(
+                        "api",
+                        "public",
+                        "/api/v5/public/instruments",
+                        "/api/v5/market/ticker",
+                        name="instId",
+                        fixed={"instType": "SPOT"},
+                    ),
+                    "{base}-{quote}",
+                    ["spot"],
+                ),
+                Market.FUTURES: _source(
+                    _asks(
+                        "api",
+                        "public",
+                        "/api/v5/public/instruments",
+                        "/api/v5/market/ticker",
+                        name="instId",
+                        fixed={"instType": "SWAP"},
+                    ),
+                    "{base}-{quote}-SWAP",
+                    ["swap"],
+                    tiers=Ask(
+                        _TIERS,
+                        "api",
+                        "/api/v5/public/position-tiers",
+                        "public",
+                        takes=("instType", "tdMode", "instFamily"),
+                    ),
+                    tier_unit="contracts",
+                    tier_params={"tdMode": "isolated"},
+                    mend=_okx_futures,
+                ),
+            },
+            ("51001",),
+        ),
+        "bitget": Desk(
+            ("api.bitget.com",),
+            {
+                Market.SPOT: _source(
+                    _asks("api", "public", "/api/v2/spot/public/symbols", "/api/v2/spot/market/tickers"),
+                    "{base}{quote}",
+                    ["spot"],
+                    skips=(Skip("/api/v2/margin/currencies", '{"code":"00000","data":[]}'),),
+                    fees_told=True,
+                ),
+                Market.FUTURES: _source(
+                    _asks(
+                        "api",
+                        "public",
+                        "/api/v2/mix/market/contracts",
+                        "/api/v2/mix/market/ticker",
+                        fixed={"productType": "USDT-FUTURES"},
+                    ),
+                    "{base}{quote}",
+                    ["swap"],
+                    skips=(
+                        Skip(
+                            "/api/v2/mix/market/contracts",
+                            '{"code":"00000","data":[]}',
+                            unlike={"productType": "USDT-FUTURES"},
+                        ),
+                    ),
+                    tiers=Ask(
+                        _TIERS,
+                        "api",
+                        "/api/v2/mix/market/query-position-lever",
+                        "public",
+                        takes=("symbol", "productType"),
+                    ),
+                    mend=_bitget_futures,
+                    fees_told=True,
+                ),
+            },
+            ("40034", "40309", "45001"),
+        ),
+        "gate": Desk(
+            ("api.gateio.ws",),
+            {
+                Market.SPOT: _source(
+                    _asks(
+                        "api",
+                        "public",
+                        f"{_GATE}/spot/currency_pairs",
+                        f"{_GATE}/spot/tickers",
+                        name="currency_pair",
+                        one=f"{_GATE}/spot/currency_pairs/{{id}}",
+                    ),
+                    "{base}_{quote}",
+                    ["spot"],
+                    shape="[]",
+                    skips=(Skip(f"{_GATE}/margin/currency_pairs", "[]"),),
+                    mend=_gate_spot,
+                    fees_told=True,
+                ),
+                Market.FUTURES: _source(
+                    _asks(
+                        "futures",
+                        "public",
+                        f"{_GATE}/futures/usdt/contracts",
+                        f"{_GATE}/futures/usdt/tickers",
+                        name="contract",
+                        one=f"{_GATE}/futures/usdt/contracts/{{id}}",
+                    ),
+                    "{base}_{quote}",
+                    ["swap"],
+                    shape="[]",
+                    skips=(Skip(f"{_GATE}/futures/btc/contracts", "[]"),),
+                    tiers=Ask(
+                        _TIERS, "futures", f"{_GATE}/futures/usdt/risk_limit_tiers", "public", takes=("contract",)
+                    ),
+                    deduction="deduction",
+                    mend=_gate_futures,
+                ),
+            },
+            ("INVALID_CURRENCY_PAIR", "INVALID_CURRENCY", "CONTRACT_NOT_FOUND"),
+        ),
+        "htx": Desk(
+            ("api.huobi.pro", "api.hbdm.com"),
+            {
+                # One spot pair cannot be asked for alone.
+                Market.SPOT: _source(
+                    (_HTX_SPOT[0], None, _HTX_SPOT[2]),
+                    "{base}{quote}",
+                    {**_HTX_TYPES, "spot": True},
+                    mend=_htx_spot,
+                    lower=True,
+                ),
+                Market.FUTURES: _source(
+                    _asks(
+                        "futures",
+                        "public",
+                        "/linear-swap-api/v1/swap_contract_info",
+                        "/linear-swap-ex/market/detail/merged",
+                        name="contract_code",
+                        takes=("business_type",),
+                    ),
+                    "{base}-{quote}",
+                    {**_HTX_TYPES, "linear": True},
+                    tiers=Ask(
+                        _TIERS, "futures", "/linear-swap-api/v1/swap_adjustfactor", "public", takes=("contract_code",)
+                    ),
+                    tier_unit="contracts",
+                    tier_by_leverage=True,
+                    tier_params={"contract_code": "{id}"},
+                    mend=_htx_futures,
+                ),
+            },
+            ("1332", "invalid-parameter"),
+        ),
+        "bingx": Desk(
+            ("open-api.bingx.com",),
+            {
+                Market.SPOT: _source(
+                    _asks(
+                        "api",
+                        "public",
+                        "/openApi/spot/v1/common/symbols",
+                        "/openApi/spot/v1/ticker/24hr",
+                        takes=("timestamp",),
+                    ),
+                    "{base}-{quote}",
+                    None,
+                    skips=(
+                        Skip("/openApi/swap/v2/quote/contracts", _NO_DATA),
+                        Skip("/openApi/cswap/v1/market/contracts", _NO_DATA),
+                    ),
+                    mend=_bingx_spot,
+                ),
+                # Tiers need a key.
+                Market.FUTURES: _source(
+                    _asks(
+                        "api",
+                        "public",
+                        "/openApi/swap/v2/quote/contracts",
+                        "/openApi/swap/v2/quote/ticker",
+                        takes=("timestamp",),
+                    ),
+                    "{base}-{quote}",
+                    None,
+                    skips=(
+                        Skip("/openApi/spot/v1/common/symbols", '{"code":0,"data":{"symbols":[]}}'),
+                        Skip("/openApi/cswap/v1/market/contracts", _NO_DATA),
+                    ),
+                    mend=_bingx_futures,
+                ),
+            },
+            ("109425", "100204", "109415"),
+        ),
+        "coinbase": Desk(
+            ("api.coinbase.com",),
+            {
+                Market.SPOT: _source(
+                    _asks(
+                        "api",
+                        "public",
+                        _PRODUCTS,
+                        f"{_PRODUCTS}/{{id}}/ticker",
+                        one=f"{_PRODUCTS}/{{id}}",
+                        takes=("limit",),
+                    ),
+                    "{base}-{quote}",
+                    "fetchMarketsV3",
+                    shape="products[]",
+                    skips=(Skip(_PRODUCTS, '{"products":[]}', params={"product_type": "FUTURE"}),),
+                    mend=_coinbase_spot,
+                )
+            },
+            ("NOT_FOUND",),
+        ),
+        "bybit": Desk(
+            ("api.bybit.com",),
+            {
+                Market.SPOT: _source(
+                    _asks(
+                        "api",
+                        "address",
+                        "/v5/market/instruments-info",
+                        "/v5/market/tickers",
+                        fixed={"category": "spot"},
+                    ),
+                    "{base}{quote}",
+                    ["spot"],
+                ),
+                Market.FUTURES: _source(
+                    _asks(
+                        "api",
+                        "address",
+                        "/v5/market/instruments-info",
+                        "/v5/market/tickers",
+                        fixed={"category": "linear"},
+                        takes=("limit", "cursor"),
+                    ),
+                    "{base}{quote}",
+                    ["linear"],
+                    skips=(
+                        Skip(
+                            "/v5/market/instruments-info",
+                            '{"retCode":0,"result":{"list":[]}}',
+                            params={"status": "PreLaunch"},
+                        ),
+                    ),
+                    tiers=Ask(_TIERS, "api", "/v5/market/risk-limit", "address", takes=("category", "symbol")),
+                    tier_per_cent=True,  # its documents show per cent, its answers fractions
+                    deduction="mmDeduction",
+                ),
+            },
+        ),
+    }
+)
+
+
+def declared() -> list[tuple[str, str, str, str]]:
+    """Every request that this module can make: exchange, method, path and purpose (a message id)."""
+    return [
+        (exchange, ask.method, ask.path, ask.purpose)
+        for exchange, desk in DESKS.items()
+        for source in desk.markets.values()
+        for ask in source.asks()
+    ]
+
+
+# -- liquidation -------------------------------------------------------------------------------------------------------
+
+
+class Family(StrEnum):
+    """Of what the maintenance margin is a share: the worth at the mark price, or at the entry price.
+
+    `WORSE`: nobody knows for certain, so the figure that is reached first is shown.
+    """
+
+    MARK = "mark_maintenance"
+    ENTRY = "entry_maintenance"
+    WORSE = "worse"
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationRule:
+    """How an exchange's isolated liquidation price is estimated. `fee` is what is added to the maintenance rate."""
+
+    family: Family
+    fee: Literal["none", "taker", "liquidation"]
+    certain: bool
+    source: str
+
+    def fee_rate(self, rules: PairRules) -> Decimal | None:
+        """The rate that is added, or None where it is not known."""
+        if self.fee == "none":
+            return Decimal(0)
+        return rules.taker if self.fee == "taker" else rules.liquidation_fee or rules.taker
+
+
+_LIQUIDATION: Mapping[str, LiquidationRule] = {
+    "binance": LiquidationRule(Family.MARK, "none", True, "Freqtrade 2026.9, its formula for Binance"),
+    "kucoin": LiquidationRule(
+        Family.MARK, "liquidation", True, "KuCoin announcement of 20 May 2025; support article 26694703491737"
+    ),
+    "mexc": LiquidationRule(
+        Family.WORSE, "liquidation", False, "MEXC blog, “liquidation in futures”: from the entry; today perhaps marked"
+    ),
+    "bybit": LiquidationRule(Family.ENTRY, "none", True, "Freqtrade 2026.9, after Bybit's help"),
+    "okx": LiquidationRule(Family.MARK, "taker", True, "Freqtrade 2026.9, its general formula"),
+    "gate": LiquidationRule(Family.MARK, "taker", True, "Freqtrade 2026.9, its general formula"),
+    "bitget": LiquidationRule(Family.MARK, "taker", True, "Freqtrade 2026.9, after Bitget article 12560603808759"),
+    "htx": LiquidationRule(Family.WORSE, "taker", False, "not checked against a document"),
+    "bingx": LiquidationRule(Family.WORSE, "taker", False, "not checked against a document"),
+}
+
+
+def liquidation_rule(exchange_id: str) -> LiquidationRule | None:
+    """The rule of this exchange, or None where no liquidation figure is shown (Coinbase tells no tiers)."""
+    return _LIQUIDATION.get(exchange_id)
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+_PAIR = re.compile(r"[^\s/?#&%\\:]{1,40}/[^\s/?#&%\\:]{1,20}")
+_NO_SUCH = re.compile(
+    r"(?:symbol|instrument|contract|product|pair)\b[^\"{}]{0,40}(?:not exist|n't exist|not found|invalid)"
+    r"|(?:bad|invalid|unknown|no such) (?:symbol|instrument|contract|product|currency.pair)"
+    r"|valid product_id is required",
+    re.IGNORECASE,
+)
+
+
+class Markets:
+    """The market rules of all exchanges, read without a key through one shared transport."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._known: dict[tuple[Target, str], PairRules] = {}
+        self.receipt: deque[Sent] = deque(maxlen=RECEIPT)
+        """The latest requests that were sent."""
+
+    async def pairs(self, target: Target) -> tuple[PairRules, ...]:
+        """All pairs of this market, in one request. Raises MarketsError.
+
+        Pairs whose grid the exchange does not tell are left out.
+        """
+        asking = self._asking(target)
+        found = await asking.rules(asking.source.many)
+        if not found:
+            raise asking.undocumented()
+        return found
+
+    async def pair(self, target: Target, pair: str) -> PairRules:
+        """One pair such as "BTC/USDT", in one request: that pair alone where the exchange offers it.
+
+        Raises PairUnknown, or MarketsError where it cannot be read.
+        """
+        asking = self._asking(target, pair)
+        found = await asking.rules(asking.source.one or asking.source.many)
+        rules = next((rules for rules in found if rules.pair == pair), None)
+        if rules is None:
+            raise asking.no_grid() if pair in asking.without_grid else asking.unknown()
+        self._known[_place(target), pair] = rules
+        return rules
+
+    async def tiers(self, target: Target, pair: str) -> tuple[Tier, ...] | None:
+        """The maintenance tiers of one pair, ascending; None where the exchange tells them to nobody without a key.
+
+        On spot there are none. Raises PairUnknown or MarketsError.
+        """
+        source = self._asking(target, pair).source
+        if source.tiers_with_pair:
+            return (await self.pair(target, pair)).tiers
+        if source.tiers is None:
+            return None
+        return await self._asking(target, pair, await self._rules(target, pair)).tiers(source.tiers)
+
+    async def price(self, target: Target, pair: str) -> Decimal:
+        """The last price of one pair, in quote. Raises PairUnknown or MarketsError."""
+        return await self._asking(target, pair, await self._rules(target, pair)).price()
+
+    async def complete(self, target: Target, pair: str) -> PairRules:
+        """One pair with its tiers and price: three requests at most, two of them at once."""
+        rules = await self.pair(target, pair)
+        told = rules.tiers is not None or self._asking(target, pair).source.tiers_with_pair
+        tiers, price = await asyncio.gather(
+            _given(rules.tiers) if told else self.tiers(target, pair),
+            _given(rules.price) if rules.price is not None else self.price(target, pair),
+        )
+        highest = _larger(*(tier.max_leverage for tier in tiers or ()))
+        return replace(rules, tiers=tiers, price=price, max_leverage=rules.max_leverage or highest)
+
+    async def _rules(self, target: Target, pair: str) -> PairRules:
+        return self._known.get((_place(target), pair)) or await self.pair(target, pair)
+
+    def _asking(self, target: Target, pair: str | None = None, rules: PairRules | None = None) -> _Asking:
+        return _Asking(self._transport, self.receipt, target, pair, rules)
+
+
+async def _given(value: T) -> T:
+    return value
+
+
+def _place(target: Target) -> Target:
+    return target.model_copy(update={"egress_proxy": None})
+
+
+class _Asking:
+    """One reading of one exchange: a fresh parser, and the only way out that it has."""
+
+    def __init__(
+        self, transport: Transport, receipt: deque[Sent], target: Target, pair: str | None, rules: PairRules | None
+    ) -> None:
+        self._transport = transport
+        self._receipt = receipt
+        self._target = target
+        self._pair = pair
+        self._known = rules
+        self.exchange: Exchange = get_exchange(target.exchange)
+        try:
+            self._site = self.exchange.site(target.region, target.environment)
+        except KeyError as error:
+            raise ValueError(f"{target.exchange} has no region {target.region}") from error
+        self._desk = DESKS[target.exchange]
+        source = self._desk.markets.get(target.market)
+        if source is None or not self.exchange.serves(target.region, target.market, target.environment):
+            raise MarketsError(Message(text=_NO_MARKET[target.market], params={"region": self._site.name}))
+        self.source: Source = source
+        if pair is not None and not _PAIR.fullmatch(pair):
+            raise self.unknown()
+        self.without_grid: set[str] = set()
+        self._ask = source.many
+        self._path = source.many.path
+        self._id = rules.id if rules is not None else ""
+        self._pages = 0
+
+    # -- what is read
+
+    async def rules(self, ask: Ask) -> tuple[PairRules, ...]:
+        parser = await self._parser()
+        if self._pair is not None:
+            self._id = self._id_of(self._pair, parser)
+        self._ask = ask
+        rows = await self._parsed(parser.fetch_markets())
+        at = utc_now()
+        found = (self._rules_of(cast("Mapping[str, Any]", row), at) for row in rows)
+        return tuple(rules for rules in found if rules is not None)
+
+    async def tiers(self, ask: Ask) -> tuple[Tier, ...] | None:
+        parser, rules = await self._known_parser()
+        self._ask, self._path = ask, ask.where(rules.id)
+        params = {name: value.replace("{id}", rules.id) for name, value in self.source.tier_params.items()}
+        if parser.has["fetchMarketLeverageTiers"] is True:
+            rows = await self._parsed(parser.fetch_market_leverage_tiers(rules.ccxt_symbol, params))
+        else:
+            found = await self._parsed(parser.fetch_leverage_tiers([rules.ccxt_symbol], params))
+            rows = as_object(found).get(rules.ccxt_symbol)
+        return self._tiers_of(_rows(rows))
+
+    async def price(self) -> Decimal:
+        parser, rules = await self._known_parser()
+        self._ask = self.source.price
+        self._path = self._ask.where(rules.id)
+        ticker = await self._parsed(parser.fetch_ticker(rules.ccxt_symbol))
+        price = _positive(as_object(ticker).get("last"))
+        if price is None:
+            raise self.undocumented()
+        return price
+
+    def _rules_of(self, row: Mapping[str, Any], at: datetime) -> PairRules | None:
+        futures = self._target.market is Market.FUTURES
+        if row.get("swap" if futures else "spot") is not True or (futures and row.get("linear") is not True):
+            return None
+        base, quote_coin, settle = str(row["base"]), str(row["quote"]), row.get("settle")
+        pair = f"{base}/{quote_coin}"
+        limits, precision = as_object(row.get("limits")), as_object(row.get("precision"))
+        amount, cost = as_object(limits.get("amount")), as_object(limits.get("cost"))
+        draft = _Draft(
+            active=row.get("active") if isinstance(row.get("active"), bool) else None,
+            tick_size=_positive(precision.get("price")),
+            step_size=_positive(precision.get("amount")),
+            contract_size=_positive(row.get("contractSize")) if futures else Decimal(1),
+            min_amount=_positive(amount.get("min")),
+            max_amount=_positive(amount.get("max")),
+            min_cost=_positive(cost.get("min")),
+            max_cost=_positive(cost.get("max")),
+            maker=_number(row.get("maker")),
+            taker=_number(row.get("taker")),
+            max_leverage=_positive(as_object(limits.get("leverage")).get("max")) if futures else None,
+        )
+        self.source.mend(draft, as_object(row.get("info")))
+        if draft.tick_size is None or draft.step_size is None or draft.contract_size is None:
+            self.without_grid.add(pair)
+            return None
+        return PairRules(
+            pair=pair,
+            id=str(row["id"]),
+            ccxt_symbol=str(row["symbol"]),
+            exchange=self.exchange.id,
+            region=self._target.region,
+            environment=self._target.environment,
+            market=self._target.market,
+            base=base,
+            quote=quote_coin,
+            settle=settle if futures and isinstance(settle, str) else None,
+            linear=True if futures else None,
+            active=draft.active,
+            api_tradable=draft.api_tradable,
+            why_not=_NOT_BY_API if draft.api_tradable is False else None,
+            tick_size=draft.tick_size,
+            step_size=draft.step_size,
+            contract_size=draft.contract_size,
+            min_amount=draft.min_amount,
+            max_amount=draft.max_amount,
+            min_cost=draft.min_cost,
+            max_cost=draft.max_cost,
+            maker=draft.maker,
+            taker=draft.taker,
+            fees_told=self.source.fees_told,
+            liquidation_fee=draft.liquidation_fee,
+            max_leverage=draft.max_leverage,
+            tiers=draft.tiers,
+            price=draft.price,
+            fetched_at=at,
+        )
+
+    def _tiers_of(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Tier, ...] | None:
+        """None where one row is not to be trusted: half a table would pick a wrong tier."""
+        found: list[Tier] = []
+        for row in rows:
+            floor, mmr = _number(row.get("minNotional")), _positive(row.get("maintenanceMarginRate"))
+            highest, told = _positive(row.get("maxLeverage")), as_object(row.get("info"))
+            if floor is None or mmr is None:
+                return None
+            # A position at its highest leverage begins with a margin of 1 / leverage; what must be kept is less.
+            if self.source.tier_per_cent and highest is not None and mmr * highest > 1:
+                mmr /= 100
+            if mmr * (highest or 1) > 1:
+                return None
+            cum = None if self.source.deduction is None else _number(told.get(self.source.deduction))
+            if self.source.deduction is not None and cum is None and floor == 0:
+                cum = Decimal(0)
+            own = highest if self.source.tier_by_leverage else None
+            found.append(Tier(floor, _positive(row.get("maxNotional")), self.source.tier_unit, mmr, cum, highest, own))
+        return tuple(sorted(found, key=lambda tier: (tier.leverage or 0, tier.floor))) or None
+
+    # -- ccxt
+
+    async def _parser(self) -> Any:
+        kind = await asyncio.to_thread(_kind, self.exchange.ccxt_id)
+        types = self.source.types
+        options: dict[str, Any] = {"fetchCurrencies": False}
+        if isinstance(types, str):
+            options["fetchMarkets"] = types
+        elif types is not None:
+            options["fetchMarkets"] = {"types": types, "fetchTickersFees": False}
+        parser = kind({"enableRateLimit": False, "options": options})
+        parser.number = str  # every number stays the text that the exchange wrote
+        parser.fetch = self._fetch
+        return parser
+
+    async def _known_parser(self) -> tuple[Any, PairRules]:
+        """A parser that knows this one pair, so that it asks for no list."""
+        assert self._known is not None
+        parser, rules = await self._parser(), self._known
+        futures = rules.market is Market.FUTURES
+        coins = {"base": rules.base, "quote": rules.quote, "settle": rules.settle}
+        settle_id = (rules.settle or "").lower() if self.exchange.id == "gate" else rules.settle
+        market = {
+            **coins,
+            "id": rules.id,
+            "symbol": rules.ccxt_symbol,
+            "baseId": rules.base,
+            "quoteId": rules.quote,
+            "settleId": settle_id,
+            "type": "swap" if futures else "spot",
+            "spot": not futures,
+            "margin": False,
+            "swap": futures,
+            "future": False,
+            "option": False,
+            "contract": futures,
+            "linear": True if futures else None,
+            "inverse": False if futures else None,
+            "active": True,
+            "contractSize": str(rules.contract_size) if futures else None,
+            "precision": {"price": str(rules.tick_size), "amount": str(rules.step_size)},
+            "info": {"instFamily": rules.id.removesuffix("-SWAP")},
+        }
+        parser.set_markets([parser.safe_market_structure(market)])
+        return parser, rules
+
+    def _id_of(self, pair: str, parser: Any) -> str:
+        """The exchange's name of a pair: ccxt renames coins whose tickers clash, and some exchanges spell them."""
+        common = cast("Mapping[str, str]", parser.commonCurrencies)
+        spelt = {code: name for name, code in common.items() if name not in ("XBT", "BCC", "BCHSV")}
+        base, _, quote_coin = pair.partition("/")
+        coins = (self.source.coins.get(coin) or spelt.get(coin, coin) for coin in (base, quote_coin))
+        text = self.source.symbol.format(**dict(zip(("base", "quote"), coins, strict=True)))
+        return text.lower() if self.source.lower else text
+
+    async def _parsed(self, reading: Awaitable[Any]) -> Any:
+        try:
+            return await reading
+        except (UndeclaredRequest, BfaiError):
+            raise
+        except Exception as error:  # ccxt stumbles in many ways over an answer that it does not expect
+            raise self.undocumented() from error
+
+    # -- the way out
+
+    async def _fetch(self, url: str, method: str = "GET", headers: object = None, body: object = None) -> Any:
+        """Stands where ccxt would send: its headers are left behind, its address is compared with the declaration."""
+        del headers
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        host = parts.hostname or ""
+        if method != "GET" or body or parts.scheme != "https":
+            raise UndeclaredRequest(f"{method} {parts.path} is not declared by {self.exchange.id}'s markets")
+        if host not in (*self._desk.hosts, *self._site.hosts.values()):
+            raise UndeclaredRequest(f"{host} is no host of {self.exchange.id}'s markets")
+        for skip in self.source.skips:
+            if skip.fits(parts.path, query):
+                return json.loads(skip.answer)
+        if parts.path != self._path or not query.keys() <= set(self._ask.takes):
+            raise UndeclaredRequest(f"GET {parts.path} is not declared by {self.exchange.id}'s markets here")
+        self._pages += 1
+        if self._pages > PAGES:  # a list that never ends
+            raise self.undocumented()
+        adds = {name: value.replace("{id}", self._id) for name, value in self._ask.adds.items()}
+        answer = await self._send(self._ask.where(self._id), {**query, **adds})
+        return await self._judged(answer, url)
+
+    async def _send(self, path: str, query: Mapping[str, str]) -> Answer:
+        ask, proxy = self._ask, self._target.egress_proxy
+        host = self._site.hosts.get(ask.host)
+        if host is None:
+            raise MarketsError(Message(text=_NO_MARKET[self._target.market], params={"region": self._site.name}))
+        limiter, limit = self._transport.limiter, self.exchange.limits[ask.pool]
+        silence_key = f"{self.exchange.id}|{proxy or 'direct'}"
+        counted = f"{host}{ask.path}" if limit.each else ask.pool
+        async with limiter.slot((self.exchange.id, counted, proxy or "direct"), limit, ask.weight):
+            silence = limiter.closed_for(silence_key)
+            if silence > 0:
+                return Answer(status=429, headers={"Retry-After": f"{silence:.0f}"})
+            address = f"https://{host}{path}{'?' + urlencode(query) if query else ''}"
+            at, began = utc_now(), time.perf_counter()
+            answer = await self._transport.fetch(
+                "GET", URL(address, encoded=True), self._site.headers, None, proxy, max_body=MAX_LIST
+            )
+            latency = round((time.perf_counter() - began) * 1000, 1)
+        self._receipt.append(
+            Sent(
+                method="GET", host=host, path=path, purpose=ask.purpose, at=at, status=answer.status, latency_ms=latency
+            )
+        )
+        if answer.status in (418, 429):
+            limiter.close(silence_key, retry_after_seconds(answer.headers) or 1.0)
+        return answer
+
+    async def _judged(self, answer: Answer, url: str) -> Any:
+        """The answer's JSON with its numbers as text, or the error that it is."""
+        told = await asyncio.to_thread(_read, answer.body) if len(answer.body) > IN_THREAD else _read(answer.body)
+        if answer.status is None or not 200 <= answer.status < 300 or told is None:
+            raise self._refused(answer, told)
+        if self._ask is self.source.one and self.source.shape:
+            told = _in_list(told, self.source.shape)
+        parser = _judge(self.exchange.ccxt_id)
+        try:
+            parser.handle_errors(answer.status, "", url, "GET", {}, answer.body, told, {}, None)
+        except Exception:  # ccxt's class for it is no diagnosis
+            raise self._refused(answer, told) from None
+        return told
+
+    def _refused(self, answer: Answer, told: object) -> MarketsError:
+        fields = as_object(told)
+        one_pair = self._pair is not None and self._ask is not self.source.many
+        code = self.exchange.error_code(fields) if fields else None
+        words = json.dumps(fields)[:2000] if fields and answer.status in (200, 400, 404) else ""
+        if one_pair and (code in self._desk.unknown or _NO_SUCH.search(words)):
+            return self.unknown()
+        found = diagnose(answer, self.exchange)
+        if found is None:
+            return self.undocumented()
+        wait = int(found.retry_after_s or 30)
+        text = _WORDS.get(found.cause, _UNDOCUMENTED)
+        return MarketsError(Message(text=text, params={"exchange": self.exchange.name, "seconds": wait}), found)
+
+    # -- errors
+
+    def unknown(self) -> PairUnknown:
+        params: dict[str, str | int | float] = {"exchange": self.exchange.name, "pair": self._pair or ""}
+        return PairUnknown(Message(text=_NO_PAIR[self._target.market], params=params))
+
+    def no_grid(self) -> MarketsError:
+        params: dict[str, str | int | float] = {"exchange": self.exchange.name, "pair": self._pair or ""}
+        return MarketsError(Message(text=_NO_GRID, params=params))
+
+    def undocumented(self) -> MarketsError:
+        causes = (Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE)
+        found = Diagnosis(cause=causes[0], candidates=causes)
+        return MarketsError(Message(text=_UNDOCUMENTED, params={"exchange": self.exchange.name}), found)
+
+
+@cache
+def _kind(ccxt_id: str) -> Any:
+    """ccxt's asynchronous class. The first import takes a second: not for an event loop."""
+    import ccxt.async_support  # pyright: ignore[reportMissingTypeStubs]
+
+    return getattr(ccxt.async_support, ccxt_id)
+
+
+@cache
+def _judge(ccxt_id: str) -> Any:
+    """An instance that only tells errors from answers; it never sends and holds nothing of a reading."""
+    return _kind(ccxt_id)({"enableRateLimit": False})
+
+
+def _read(body: str) -> Any:
+    try:
+        return json.loads(body, parse_float=str, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _in_list(told: object, shape: str) -> Any:
+    """The answer about one pair as the list of one that ccxt expects."""
+    name = shape.removesuffix("[]")
+    if name != "data":
+        return {name: [told]} if name else [told]
+    fields = as_object(told)
+    inner: Any = fields.get("data")
+    return {**fields, "data": [] if inner is None else [inner]}
+
+
+__all__ = [
+    "DESKS",
+    "Ask",
+    "Desk",
+    "Family",
+    "LiquidationRule",
+    "Markets",
+    "MarketsError",
+    "PairRules",
+    "PairUnknown",
+    "Tier",
+    "declared",
+    "liquidation_rule",
+]

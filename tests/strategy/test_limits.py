@@ -1,0 +1,635 @@
+"""The market rules of all ten exchanges, read from the simulator over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from bfai.exchanges import all_exchanges, get_exchange
+from bfai.exchanges.base import Answer
+from bfai.model import Cause, Environment, Market, Target
+from bfai.simulator import Simulator
+from bfai.simulator.markets import LISTED, Pair
+from bfai.strategy.limits import (
+    DESKS,
+    Family,
+    Markets,
+    MarketsError,
+    PairRules,
+    PairUnknown,
+    Tier,
+    _Asking,
+    _mexc_tiers,
+    declared,
+    liquidation_rule,
+)
+from bfai.transport import Gateway, Transport, UndeclaredRequest
+
+EVERYWHERE = [(exchange, market) for exchange, desk in DESKS.items() for market in desk.markets]
+FUTURES = [exchange for exchange, market in EVERYWHERE if market is Market.FUTURES]
+TIERLESS = ("binance", "bingx")
+NAMES = {
+    "mexc": ("BTCUSDT", "BTC_USDT"),
+    "kucoin": ("BTC-USDT", "XBTUSDTM"),
+    "binance": ("BTCUSDT", "BTCUSDT"),
+    "okx": ("BTC-USDT", "BTC-USDT-SWAP"),
+    "bitget": ("BTCUSDT", "BTCUSDT"),
+    "gate": ("BTC_USDT", "BTC_USDT"),
+    "htx": ("btcusdt", "BTC-USDT"),
+    "bingx": ("BTC-USDT", "BTC-USDT"),
+    "coinbase": ("BTC-USDT", ""),
+    "bybit": ("BTCUSDT", "BTCUSDT"),
+}
+everywhere = pytest.mark.parametrize(("exchange", "market"), EVERYWHERE)
+
+
+class Recording(Transport):
+    """The true transport, with a look at what leaves."""
+
+    def __init__(self, gateway: Gateway, **more: Any) -> None:
+        super().__init__(gateway, **more)
+        self.sent: list[tuple[str, URL, Mapping[str, str], str | None]] = []
+
+    async def fetch(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: str | None,
+        proxy: str | None = None,
+        *,
+        max_body: int = 0,
+    ) -> Answer:
+        self.sent.append((method, url, headers, body))
+        return await super().fetch(method, url, headers, body, proxy, max_body=max_body)
+
+
+def reading(gateway: Gateway, work: Callable[[Markets, Recording], Awaitable[Any]], **more: Any) -> Any:
+    async def run() -> Any:
+        transport = Recording(gateway, **more)
+        async with transport:
+            return await work(Markets(transport), transport)
+
+    return asyncio.run(run())
+
+
+def target(exchange: str, market: Market, region: str | None = None, **more: Any) -> Target:
+    return Target(exchange=exchange, market=market, region=region or get_exchange(exchange).regions[0].id, **more)
+
+
+def grid(exchange: str, market: Market, pair: Pair) -> tuple[Decimal, Decimal, Decimal]:
+    """Price step, amount step and contract size as the simulator's documents have them."""
+    one = Decimal(1)
+    if market is Market.SPOT or exchange in ("binance", "bingx"):
+        return pair.price_step, pair.size_step, one
+    if exchange in ("bitget", "bybit"):
+        return pair.price_step, pair.contract_size, one
+    return pair.price_step, Decimal("0.01") if exchange == "okx" else one, pair.contract_size
+
+
+# -- what is read ------------------------------------------------------------------------------------------------------
+
+
+@everywhere
+def test_all_pairs_in_one_request(exchange: str, market: Market, gateway: Gateway, simulator: Simulator) -> None:
+    async def work(markets: Markets, transport: Recording) -> tuple[PairRules, ...]:
+        found = await markets.pairs(target(exchange, market))
+        assert len(transport.sent) == len(markets.receipt) == 1
+        return found
+
+    found = {rules.pair: rules for rules in reading(gateway, work)}
+    assert len(simulator.seen) == 1 and simulator.errors == []
+    assert list(found) == [pair.join("/") for pair in LISTED]
+    assert found["BTC/USDT"].id == NAMES[exchange][market is Market.FUTURES]
+    for pair in LISTED:
+        rules = found[pair.join("/")]
+        assert (rules.tick_size, rules.step_size, rules.contract_size) == grid(exchange, market, pair), pair
+        assert (rules.exchange, rules.market, rules.base, rules.quote) == (exchange, market, pair.base, "USDT")
+        futures = market is Market.FUTURES
+        assert rules.settle == ("USDT" if futures else None) and rules.linear is (True if futures else None)
+        assert rules.ccxt_symbol == f"{pair.base}/USDT{':USDT' if futures else ''}"
+        assert rules.active is (pair.open and (pair.by_api or exchange != "coinbase"))
+        for limit in (rules.min_amount, rules.max_amount, rules.min_cost, rules.max_cost, rules.max_leverage):
+            assert limit is None or limit > 0
+        assert rules.maker is not None and rules.taker is not None and 0 <= rules.maker <= rules.taker < Decimal("0.02")
+        assert rules.fetched_at.utcoffset() is not None
+
+
+@everywhere
+def test_a_minimum_that_is_not_told_is_unknown(exchange: str, market: Market, gateway: Gateway) -> None:
+    found = {rules.base: rules for rules in reading(gateway, lambda m, _: m.pairs(target(exchange, market)))}
+    assert found["BTC"].min_amount is not None or found["BTC"].min_cost is not None
+    assert found["DOGE"].min_cost is None
+    # A contract cannot be halved where the step is one whole contract.
+    whole = market is Market.FUTURES and exchange in ("kucoin", "htx")
+    assert found["DOGE"].min_amount == (Decimal(1) if whole else None)
+
+
+SMALLEST: Mapping[tuple[str, Market], tuple[str | None, str | None]] = {
+    ("mexc", Market.SPOT): ("0.00001", "1"),
+    ("mexc", Market.FUTURES): ("1", None),
+    ("kucoin", Market.SPOT): ("0.00001", "0.1"),
+    ("kucoin", Market.FUTURES): ("1", None),
+    ("binance", Market.SPOT): ("0.00001", "5"),
+    ("binance", Market.FUTURES): ("0.00001", "5"),
+    ("okx", Market.SPOT): ("0.00001", None),
+    ("okx", Market.FUTURES): ("0.01", None),
+    ("bitget", Market.SPOT): (None, "1"),
+    ("bitget", Market.FUTURES): ("0.001", "5"),
+    ("gate", Market.SPOT): ("0.00001", "3"),
+    ("gate", Market.FUTURES): ("1", None),
+    ("htx", Market.SPOT): ("0.00001", "10"),
+    ("htx", Market.FUTURES): ("1", None),
+    ("bingx", Market.SPOT): (None, "1"),
+    ("bingx", Market.FUTURES): ("0.00001", "2"),
+    ("coinbase", Market.SPOT): ("0.00001", "1"),
+    ("bybit", Market.SPOT): ("0.00001", "5"),
+    ("bybit", Market.FUTURES): ("0.001", "5"),
+}
+
+
+@everywhere
+def test_the_smallest_order(exchange: str, market: Market, gateway: Gateway) -> None:
+    rules = reading(gateway, lambda m, _: m.pair(target(exchange, market), "BTC/USDT"))
+    amount, cost = SMALLEST[exchange, market]
+    assert rules.min_amount == (None if amount is None else Decimal(amount))
+    assert rules.min_cost == (None if cost is None else Decimal(cost))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "market"),
+    [
+        ("mexc", Market.SPOT),
+        ("mexc", Market.FUTURES),
+        ("htx", Market.SPOT),
+        ("bingx", Market.SPOT),
+        ("bingx", Market.FUTURES),
+    ],
+)
+def test_a_pair_that_is_closed_to_the_api(exchange: str, market: Market, gateway: Gateway) -> None:
+    found = {rules.base: rules for rules in reading(gateway, lambda m, _: m.pairs(target(exchange, market)))}
+    assert found["LTC"].api_tradable is False and found["LTC"].active is True
+    assert found["LTC"].why_not is not None and "{pair}" in found["LTC"].why_not
+    assert found["BTC"].api_tradable is True and found["BTC"].why_not is None
+
+
+@pytest.mark.parametrize("exchange", FUTURES)
+def test_the_highest_leverage(exchange: str, gateway: Gateway) -> None:
+    """Binance tells it with a key only, HTX with the tiers."""
+    rules = reading(gateway, lambda m, _: m.pair(target(exchange, Market.FUTURES), "SOL/USDT"))
+    assert rules.max_leverage == (None if exchange in ("binance", "htx") else Decimal(75))
+    whole = reading(gateway, lambda m, _: m.complete(target(exchange, Market.FUTURES), "SOL/USDT"))
+    assert whole.max_leverage == {"binance": None, "htx": Decimal(20)}.get(exchange, Decimal(75))
+
+
+@everywhere
+def test_one_pair_is_what_the_list_says(exchange: str, market: Market, gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        where = target(exchange, market)
+        listed = {rules.pair: rules for rules in await markets.pairs(where)}
+        for pair in ("BTC/USDT", "DOGE/USDT", "LTC/USDT", "LUNC/USDT"):
+            transport.sent.clear()
+            alone = await markets.pair(where, pair)
+            assert len(transport.sent) == 1
+            same = {"fetched_at": None, "price": None}
+            assert {**alone.to_json(), **same} == {**listed[pair].to_json(), **same}
+            url = transport.sent[0][1]
+            if DESKS[exchange].markets[market].one is not None:
+                assert alone.id in f"{url.path}?{url.query_string}"
+
+    reading(gateway, work)
+
+
+@everywhere
+def test_the_price_is_on_the_grid(exchange: str, market: Market, gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        where = target(exchange, market)
+        for pair in (LISTED[0], LISTED[3], LISTED[5]):
+            rules = await markets.pair(where, pair.join("/"))
+            transport.sent.clear()
+            price = await markets.price(where, pair.join("/"))
+            assert len(transport.sent) == 1
+            assert price % rules.tick_size == 0 and pair.middle / 2 < price < pair.middle * 2
+
+    reading(gateway, work)
+
+
+TIERS: Mapping[str, list[tuple[str, str | None, str, str | None, int]]] = {
+    "kucoin": [("0", "100000", "0.004", None, 125), ("100000", "500000", "0.01", None, 50)],
+    "okx": [("0", "500", "0.004", None, 100), ("500.01", "2000", "0.01", None, 50)],
+    "bitget": [("0", "150000", "0.004", None, 125), ("150000", "900000", "0.006", None, 75)],
+    "gate": [("0", "1000000", "0.005", "0", 100), ("1000000", "2000000", "0.01", "5000", 50)],
+    "bybit": [("0", "2000000", "0.005", "0", 100)],
+    "mexc": [("0", "10000", "0.004", None, 125)],
+    "htx": [("0", "9999", "0.4", None, 1), ("10000", "49999", "0.5", None, 1), ("50000", None, "0.6", None, 1)],
+}
+
+
+@pytest.mark.parametrize("exchange", FUTURES)
+def test_maintenance_tiers(exchange: str, gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> tuple[Tier, ...] | None:
+        where = target(exchange, Market.FUTURES)
+        await markets.pair(where, "BTC/USDT")
+        transport.sent.clear()
+        found = await markets.tiers(where, "BTC/USDT")
+        assert len(transport.sent) == (0 if exchange in TIERLESS else 1)
+        return found
+
+    found = reading(gateway, work)
+    if exchange in TIERLESS:
+        assert found is None
+        return
+    assert found is not None
+    for tier, (floor, cap, mmr, cum, leverage) in zip(found, TIERS[exchange], strict=False):
+        assert tier.floor == Decimal(floor) and tier.mmr == Decimal(mmr) and tier.max_leverage == leverage
+        assert tier.cap == (None if cap is None else Decimal(cap))
+        assert tier.cum == (None if cum is None else Decimal(cum))
+        assert tier.unit == ("contracts" if exchange in ("okx", "htx", "mexc") else "quote")
+    for one, after in pairwise(found):
+        assert (one.leverage, one.floor) != (after.leverage, after.floor)
+        assert one.leverage != after.leverage or (one.floor < after.floor and one.mmr < after.mmr)
+
+
+def test_spot_has_no_tiers_and_costs_no_request_for_them(gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        assert await markets.tiers(target("coinbase", Market.SPOT), "BTC/USDT") is None
+        assert transport.sent == []
+
+    reading(gateway, work)
+
+
+def test_tiers_in_contracts_in_quote() -> None:
+    tier = Tier(Decimal(500), None, "contracts", Decimal("0.01"))
+    assert tier.min_notional(Decimal("0.001"), Decimal(60_000)) == 30_000
+    assert Tier(Decimal(500), None, "quote", Decimal("0.01")).min_notional(Decimal("0.001"), Decimal(60_000)) == 500
+
+
+def test_htx_has_tiers_for_every_leverage(gateway: Gateway) -> None:
+    rules = reading(gateway, lambda m, _: m.complete(target("htx", Market.FUTURES), "BTC/USDT"))
+    assert [tier.mmr for tier in rules.tiers_at(Decimal(10))] == [Decimal("0.04"), Decimal("0.05"), Decimal("0.06")]
+    assert {tier.leverage for tier in rules.tiers_at(Decimal(7))} == {Decimal(10)}, "judged by the higher one"
+    assert rules.tiers_at(Decimal(50)) == ()
+
+
+def test_mexc_levels_one_by_one(gateway: Gateway) -> None:
+    rules = reading(gateway, lambda m, _: m.pair(target("mexc", Market.FUTURES), "ETH/USDT"))
+    assert rules.tiers is not None
+    assert [(int(tier.floor), tier.mmr, tier.max_leverage) for tier in rules.tiers] == [
+        (0, Decimal("0.004"), 100),
+        (50_000, Decimal("0.01"), 50),
+        (200_000, Decimal("0.025"), 20),
+    ]
+    assert rules.liquidation_fee == Decimal("0.0004")
+
+
+def test_mexc_levels_that_cannot_be_read_are_unknown() -> None:
+    row = {
+        "riskLimitType": "BY_VALUE",
+        "maintenanceMarginRate": "0.004",
+        "initialMarginRate": "0.008",
+        "riskBaseVol": 100,
+        "riskIncrVol": 50,
+        "riskIncrMmr": "0.004",
+        "riskIncrImr": "0.004",
+        "riskLevelLimit": 2,
+    }
+    tiers = _mexc_tiers(row)
+    assert tiers is not None and [(tier.floor, tier.cap, tier.unit) for tier in tiers] == [
+        (0, 100, "quote"),
+        (100, 150, "quote"),
+    ]
+    assert _mexc_tiers({**row, "riskIncrMmr": None}) is None
+    assert _mexc_tiers({**row, "maintenanceMarginRate": ""}) is None
+    only = _mexc_tiers({**row, "riskIncrVol": 0})
+    assert only is not None and len(only) == 1 and only[0].cap is None
+    custom = {"riskLimitMode": "CUSTOM", "riskLimitCustom": [{"maxVol": 5, "mmr": "0.1"}, {"maxVol": 4, "mmr": "0.2"}]}
+    assert _mexc_tiers(custom) is None, "they must ascend"
+
+
+def test_bybit_per_cent_is_not_fifty_times_too_much(gateway: Gateway, simulator: Simulator) -> None:
+    where = target("bybit", Market.FUTURES)
+    per_cent = {
+        "path": "/v5/market/risk-limit",
+        "find": '"maintenanceMargin":"0.005"',
+        "with": '"maintenanceMargin":"0.5"',
+    }
+    with simulator.faults(per_cent):
+        tiers = reading(gateway, lambda m, _: m.tiers(where, "BTC/USDT"))
+    assert tiers is not None and tiers[0].mmr == Decimal("0.005")
+
+
+def test_half_a_table_of_tiers_is_none(gateway: Gateway, simulator: Simulator) -> None:
+    broken = {"path": "/api/v2/mix/market/query-position-lever", "find": '"keepMarginRate":"0.006"', "with": '"x":1'}
+    with simulator.faults(broken):
+        assert reading(gateway, lambda m, _: m.tiers(target("bitget", Market.FUTURES), "BTC/USDT")) is None
+
+
+def test_kucoin_fees_follow_the_class_of_the_coin(gateway: Gateway, simulator: Simulator) -> None:
+    where = target("kucoin", Market.SPOT)
+    with simulator.faults({"path": "/api/v2/symbols/*", "find": '"feeCategory":1', "with": '"feeCategory":2'}):
+        rules = reading(gateway, lambda m, _: m.pair(where, "BTC/USDT"))
+    assert (rules.maker, rules.taker) == (Decimal("0.002"), Decimal("0.002"))
+
+
+def test_gate_puts_nothing_in_the_place_of_a_minimum(gateway: Gateway) -> None:
+    """ccxt gives the amount step, which is no minimum."""
+    rules = reading(gateway, lambda m, _: m.pair(target("gate", Market.SPOT), "DOGE/USDT"))
+    assert rules.min_amount is None and rules.step_size == Decimal("0.1") and rules.max_cost == 5_000_000
+
+
+def test_a_pair_without_a_grid_is_left_out(gateway: Gateway, simulator: Simulator) -> None:
+    where = target("okx", Market.SPOT)
+    with simulator.faults({"path": "/api/v5/public/instruments", "find": '"tickSz":"0.1"', "with": '"tickSz":""'}):
+        found = reading(gateway, lambda m, _: m.pairs(where))
+        assert [rules.base for rules in found] == ["ETH", "SOL", "DOGE", "LTC", "LUNC"]
+        with pytest.raises(MarketsError, match="in which steps") as caught:
+            reading(gateway, lambda m, _: m.pair(where, "BTC/USDT"))
+    assert not isinstance(caught.value, PairUnknown)
+
+
+@everywhere
+def test_rules_survive_a_cache(exchange: str, market: Market, gateway: Gateway) -> None:
+    rules = reading(gateway, lambda m, _: m.complete(target(exchange, market), "BTC/USDT"))
+    text = json.dumps(rules.to_json())
+    assert PairRules.from_json(json.loads(text)) == rules
+    assert rules.price is not None
+
+
+def test_what_is_no_rules_is_refused() -> None:
+    for stored in ({}, {"format": "bfai.rules/1"}, {"format": "bfai.rules/2", "pair": "BTC/USDT"}):
+        with pytest.raises(ValueError, match="these are no"):
+            PairRules.from_json(stored)
+
+
+def test_complete_costs_three_requests_at_most(gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        for exchange, market in EVERYWHERE:
+            transport.sent.clear()
+            await markets.complete(target(exchange, market), "ETH/USDT")
+            assert 1 <= len(transport.sent) <= 3, exchange
+
+    reading(gateway, work)
+
+
+# -- what leaves -------------------------------------------------------------------------------------------------------
+
+
+@everywhere
+def test_no_key_and_no_signature_ever_leaves(exchange: str, market: Market, gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        where = target(exchange, market)
+        await markets.pairs(where)
+        await markets.complete(where, "BTC/USDT")
+        site = get_exchange(exchange).site(where.region)
+        allowed = """
+            symbol instId instType tdMode instFamily category limit productType contract currency_pair contract_code
+            business_type timestamp showPermissionSets
+        """.split()
+        for method, url, headers, body in transport.sent:
+            assert method == "GET" and body is None and url.scheme == "https"
+            assert dict(headers) == dict(site.headers)
+            assert url.host in site.hosts.values()
+            assert set(url.query) <= set(allowed)
+
+    reading(gateway, work)
+
+
+@everywhere
+def test_a_request_that_is_not_declared_is_refused(exchange: str, market: Market, gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        asking = _Asking(transport, markets.receipt, target(exchange, market), "BTC/USDT", None)
+        host, path = DESKS[exchange].hosts[0], asking.source.many.path
+        for url, method, body in (
+            (f"https://{host}{path}", "POST", None),
+            (f"https://{host}{path}", "DELETE", None),
+            (f"https://{host}{path}", "GET", "a=1"),
+            (f"http://{host}{path}", "GET", None),
+            (f"https://evil.example{path}", "GET", None),
+            (f"https://{host}.evil.example{path}", "GET", None),
+            (f"https://{host}{path}/../account", "GET", None),
+            (f"https://{host}/api/v3/account", "GET", None),
+            (f"https://{host}{path}?signature=00", "GET", None),
+            (f"https://{host}{path}?apiKey=00", "GET", None),
+        ):
+            with pytest.raises(UndeclaredRequest):
+                await asking._fetch(url, method, {"X-Key": "k"}, body)
+        assert transport.sent == [] and not markets.receipt
+
+    reading(gateway, work)
+
+
+def test_the_declaration_names_every_request() -> None:
+    rows = declared()
+    assert {row[0] for row in rows} == set(all_exchanges())
+    assert all(method == "GET" and path.startswith("/") and purpose for _, method, path, purpose in rows)
+    private = ("account", "order", "wallet", "private", "asset", "withdraw", "position/")
+    assert not [path for _, _, path, _ in rows for word in private if word in path.lower()]
+    for exchange, desk in DESKS.items():
+        for source in desk.markets.values():
+            for ask in source.asks():
+                assert ask.pool in get_exchange(exchange).limits
+                assert get_exchange(exchange).limits[ask.pool].by == "address"
+                assert any(ask.host in region.hosts for region in get_exchange(exchange).regions)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "region", "market", "host"),
+    [
+        ("kucoin", "eu", Market.SPOT, "api.kucoin.eu"),
+        ("okx", "eea", Market.SPOT, "eea.okx.com"),
+        ("okx", "eea", Market.FUTURES, "eea.okx.com"),
+        ("okx", "us", Market.SPOT, "us.okx.com"),
+        ("bybit", "eu", Market.SPOT, "api.bybit.eu"),
+        ("bybit", "nl", Market.FUTURES, "api.bybit.nl"),
+        ("gate", "eu", Market.SPOT, "api.gateeu.com"),
+        ("binance", "us", Market.SPOT, "api.binance.us"),
+    ],
+)
+def test_a_region_has_hosts_of_its_own(
+    exchange: str, region: str, market: Market, host: str, gateway: Gateway, simulator: Simulator
+) -> None:
+    async def work(markets: Markets, _: Recording) -> None:
+        where = target(exchange, market, region)
+        assert (await markets.complete(where, "BTC/USDT")).region == region
+        assert await markets.pairs(where)
+
+    reading(gateway, work)
+    assert {seen["host"] for seen in simulator.seen} == {host}
+
+
+def test_a_demo_is_asked_with_its_headers_and_hosts(gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        await markets.pair(target("okx", Market.FUTURES, environment=Environment.DEMO), "BTC/USDT")
+        await markets.pair(target("binance", Market.FUTURES, environment=Environment.DEMO), "BTC/USDT")
+        assert dict(transport.sent[0][2]) == {"x-simulated-trading": "1"}
+        assert transport.sent[1][1].host == "demo-fapi.binance.com"
+
+    reading(gateway, work)
+
+
+def test_simulator_and_live_are_asked_alike(gateway: Gateway) -> None:
+    where = target("mexc", Market.SPOT, environment=Environment.SIMULATOR)
+    rules = reading(gateway, lambda m, _: m.pair(where, "BTC/USDT"))
+    assert rules.environment is Environment.SIMULATOR
+
+
+def test_the_limiter_counts_with_the_tests(gateway: Gateway) -> None:
+    """The weight of a list is taken from the pool that the adapter's calls use."""
+
+    async def work(markets: Markets, transport: Recording) -> None:
+        await markets.pairs(target("binance", Market.SPOT))
+        window = transport.limiter._windows["binance", "spot", "direct"]
+        assert window._counted == 20
+
+    reading(gateway, work)
+
+
+# -- what goes wrong ---------------------------------------------------------------------------------------------------
+
+
+@everywhere
+def test_a_pair_that_does_not_exist(exchange: str, market: Market, gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        where = target(exchange, market)
+        for ask in (markets.pair, markets.price, markets.complete):
+            transport.sent.clear()
+            with pytest.raises(PairUnknown) as caught:
+                await ask(where, "NOPE/USDT")
+            assert len(transport.sent) == 1
+            assert "NOPE/USDT" in str(caught.value) and get_exchange(exchange).name in str(caught.value)
+
+    reading(gateway, work)
+
+
+@pytest.mark.parametrize(
+    "pair", ["", "BTC", "BTC/", "/USDT", "BTC/USDT:USDT", "../../x/y", "BTC/US DT", "a?b/c", "%2e/x"]
+)
+def test_what_is_no_pair_is_never_asked_for(pair: str, gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        for exchange, market in EVERYWHERE:
+            with pytest.raises(PairUnknown):
+                await markets.pair(target(exchange, market), pair)
+        assert transport.sent == []
+
+    reading(gateway, work)
+
+
+def test_coins_that_ccxt_renames_are_asked_for_by_their_own_name(gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        with pytest.raises(PairUnknown):
+            await markets.pair(target("bitget", Market.SPOT), "TON/USDT")
+        assert transport.sent[0][1].query["symbol"] == "TONCOINUSDT"
+
+    reading(gateway, work)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "region", "market"),
+    [("coinbase", "global", Market.FUTURES), ("kucoin", "eu", Market.FUTURES), ("binance", "us", Market.FUTURES)],
+)
+def test_a_region_without_futures(exchange: str, region: str, market: Market, gateway: Gateway) -> None:
+    with pytest.raises(MarketsError, match="no futures"):
+        reading(gateway, lambda m, _: m.pairs(target(exchange, market, region)))
+
+
+@everywhere
+def test_an_exchange_that_is_down(exchange: str, market: Market, gateway: Gateway, simulator: Simulator) -> None:
+    where = target(exchange, market)
+    for fault in ({"kind": "maintenance"}, {"kind": "html", "status": 502}, {"kind": "reset"}):
+        with simulator.faults(fault), pytest.raises(MarketsError) as caught:
+            reading(gateway, lambda m, _: m.pairs(where))
+        assert not isinstance(caught.value, PairUnknown)
+        assert get_exchange(exchange).name in str(caught.value) and caught.value.diagnosis is not None
+        assert caught.value.diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE, fault
+        assert "Wait some minutes" in str(caught.value)
+
+
+def test_slow_down_and_be_silent(gateway: Gateway, simulator: Simulator) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        slow = {"kind": "status", "status": 429, "retry_after": 7}
+        with simulator.faults(slow), pytest.raises(MarketsError, match="Wait 7 seconds"):
+            await markets.pairs(target("gate", Market.SPOT))
+        with pytest.raises(MarketsError, match="slow down"):
+            await markets.pair(target("gate", Market.FUTURES), "BTC/USDT")
+        assert len(transport.sent) == 1, "the exchange asked for silence"
+
+    reading(gateway, work)
+
+
+def test_a_place_that_is_not_served(gateway: Gateway, simulator: Simulator) -> None:
+    with (
+        simulator.faults({"kind": "html", "status": 451}),
+        pytest.raises(MarketsError, match="does not tell") as caught,
+    ):
+        reading(gateway, lambda m, _: m.pairs(target("binance", Market.SPOT)))
+    assert caught.value.diagnosis is not None and caught.value.diagnosis.cause is Cause.LOCATION_RESTRICTED
+
+
+@everywhere
+def test_answers_that_no_document_describes(
+    exchange: str, market: Market, gateway: Gateway, simulator: Simulator
+) -> None:
+    where = target(exchange, market)
+    for body in ("", "null", "[]", "{}", "7", '"x"', '{"data":"x"}', '{"symbols":[1]}', "[[]]", "{", "NaN", "[" * 9000):
+        with simulator.faults({"kind": "body", "body": body}):
+            with pytest.raises(MarketsError):
+                reading(gateway, lambda m, _: m.pairs(where))
+            with pytest.raises(MarketsError):
+                reading(gateway, lambda m, _: m.complete(where, "BTC/USDT"))
+
+
+def test_a_list_of_several_megabytes(gateway: Gateway, simulator: Simulator) -> None:
+    """Binance's is longer than any answer of a test may be."""
+
+    def longer(_exchange: str, path: str, body: bytes) -> bytes:
+        if path != "/api/v3/exchangeInfo":
+            return body
+        told = json.loads(body)
+        row = told["symbols"][0]
+        told["symbols"] = [{**row, "symbol": f"X{n}USDT", "baseAsset": f"X{n}"} for n in range(4000)]
+        return json.dumps(told).encode()
+
+    simulator.set_mutator(longer)
+    try:
+        found = reading(gateway, lambda m, _: m.pairs(target("binance", Market.SPOT)))
+    finally:
+        simulator.set_mutator(None)
+    assert len(found) == 4000
+
+
+def test_bybit_pages_end(gateway: Gateway, simulator: Simulator) -> None:
+    """A cursor that never ends must not keep us asking."""
+    endless = {"path": "/v5/market/instruments-info", "find": '"nextPageCursor":""', "with": '"nextPageCursor":"x"'}
+
+    async def work(markets: Markets, transport: Recording) -> None:
+        with pytest.raises(MarketsError):
+            await markets.pairs(target("bybit", Market.FUTURES))
+        assert len(transport.sent) == 20
+
+    with simulator.faults(endless):
+        reading(gateway, work)
+
+
+# -- liquidation -------------------------------------------------------------------------------------------------------
+
+
+def test_liquidation_rules(gateway: Gateway) -> None:
+    assert liquidation_rule("coinbase") is None
+    for exchange in FUTURES:
+        rule = liquidation_rule(exchange)
+        assert rule is not None and rule.source
+        assert (rule.family is Family.WORSE) is not rule.certain, "an uncertain family shows the worse of the two"
+    rules = reading(gateway, lambda m, _: m.pair(target("mexc", Market.FUTURES), "BTC/USDT"))
+    rates = {
+        name: rule.fee_rate(rules)
+        for name in ("binance", "okx", "mexc")
+        if (rule := liquidation_rule(name)) is not None
+    }
+    assert rates == {"binance": 0, "okx": rules.taker, "mexc": Decimal("0.0004")}
