@@ -63,8 +63,8 @@ def up(value: Fraction, grid: Fraction) -> Fraction:
 
 def tier_of(market: Json, cost: Fraction) -> Json | None:
     """The last tier that begins at or below the position's entry cost; a smaller position is in the first."""
-    tiers = market.get("tiers") or [None]
-    found = tiers[0]
+    tiers: list[Json] = market.get("tiers") or []
+    found = tiers[0] if tiers else None
     for tier in tiers[1:]:
         if number(tier["min_notional"]) <= cost:
             found = tier
