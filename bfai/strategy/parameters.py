@@ -352,7 +352,7 @@ def with_risk_level(parameters: Mapping[str, Any], level: RiskLevel) -> Paramete
 def preset(
     level: RiskLevel | str, market: Market | str, pairs: tuple[str, ...] | list[str], size: Decimal | str
 ) -> Parameters:
-    """A whole strategy of a risk level for some pairs, its first order `size` of quote currency. StrategyError if wrong."""
+    """A whole strategy of a risk level for some pairs, its first order `size` of quote currency. Or StrategyError."""
     scope: dict[str, Any] = {"market": Market(market).value, "pairs": list(pairs), "first_entry_size": str(size)}
     if Market(market) is Market.FUTURES:
         scope["amount_basis"] = "margin"
