@@ -675,11 +675,15 @@ def _is_about_mode(diagnosis: Diagnosis) -> bool:
     return diagnosis.cause is Cause.ACCOUNT_RESTRICTED and diagnosis.check is CheckName.FUTURES
 
 
+def may_belong_elsewhere(found: Diagnosis) -> bool:
+    """Whether the refusal fits a key that was made in another region."""
+    return not {Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT}.isdisjoint(found.candidates)
+
+
 def other_regions(run: TestRun, exchange: Exchange) -> tuple[str, ...]:
     """The hosts that may be asked for a key that this region does not know. They would see the key."""
     found = run.diagnosis
-    elsewhere = {Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT}
-    if found is None or found.region is not None or elsewhere.isdisjoint(found.candidates):
+    if found is None or found.region is not None or not may_belong_elsewhere(found):
         return ()
     call = next(call for call in exchange.calls if call.role is Role.KEY_INFO)
     others = (region for region in exchange.regions if region.id != run.region)
