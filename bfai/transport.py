@@ -49,8 +49,8 @@ HIDDEN = "…"
 _PRIVATE_KEY = re.compile(r"-----BEGIN[A-Z ]*PRIVATE KEY.*?(?:-----END[A-Z ]*(?:-----)?|$)", re.DOTALL)
 _NAMED_SECRETS = re.compile(
     r"""(?ix)
-    ( (?: signature | sign | private[-_]?key | accesskey | access[-_]key | api[-_]?key | api[-_]?secret | secret(?:[-_]?key)? |
-    passphrase | password
+    ( (?: signature | sign | private[-_]?key | accesskey | access[-_]key | api[-_]?key | api[-_]?secret
+        | secret(?:[-_]?key)? | passphrase | password
         | x-mexc-apikey | kc-api-(?:key|sign|passphrase|partner|partner-sign) | authorization | request-signature )
       ["']? \s* [=:] \s* (?: bearer \s+ )? ["']? )
     ( [^\s"'&,;}\]<>]{6,} )
