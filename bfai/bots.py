@@ -741,6 +741,7 @@ _KIND = (
 _KIND_LAST = re.compile(rf"(?i)^(?P<before>.*?)_*{_KIND}$")
 _KIND_WITHIN = re.compile(rf"(?i)(?:^|(?<=_)){_KIND}_(?=.)")
 _LONGEST_VARIABLE = 100
+_OF_NO_SERVICE = re.compile(r"(?:(?:A|MY|THE|BOT|EXCHANGE|CCXT|TRADING|TRADER|MAIN|SUB|LIVE|TEST|TESTNET|DEMO|\d+)_?)*")
 
 
 def _kind(variable: str) -> tuple[str, str] | None:
@@ -781,7 +782,8 @@ def _from_names(variables: Mapping[str, str], name: str, way: _Way = (), *, know
             if not named and values["api_key"].startswith(_COINBASE):
                 named = "coinbase"
             sandbox = re.search(r"TEST|DEMO|SANDBOX", account) is not None
-            yield _Raw(PurePath(name).name, entry, named or common, values, sandbox=sandbox)
+            meant = common if _OF_NO_SERVICE.fullmatch(account) else ""  # TWITTER_API_KEY beside EXCHANGE is Twitter's
+            yield _Raw(PurePath(name).name, entry, named or meant, values, sandbox=sandbox)
 
 
 _ASSIGNED = re.compile(r"(?:(?:export|set|-)[ \t]+)?(\w[\w.]*+)[ \t]*+[=:][ \t]*+(.*)", re.DOTALL)

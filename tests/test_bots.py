@@ -629,3 +629,8 @@ def test_import_stores_what_passed_and_nothing_else(simulator: Simulator, tmp_pa
     assert sorted(names) == ["KuCoin Futures passivbot", "MEXC Futures passivbot"]
     again = audit(simulator, tmp_path / "api-keys.json", "--import", database=database)
     assert "connected already" in again.stderr
+
+
+def test_the_key_of_another_service_is_not_taken_for_the_exchanges() -> None:
+    text = f"EXCHANGE=mexc\nTWITTER_API_KEY={KEY}\nTWITTER_API_SECRET={SECRET}\nBOT_API_KEY={KEY}x\nBOT_SECRET={SECRET}"
+    assert {(key.exchange, key.testable) for key in bots.keys_in(".env", text)} == {(None, False), ("mexc", True)}
