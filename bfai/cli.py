@@ -328,7 +328,8 @@ def _report_fields(key: Any) -> dict[str, Any]:
 @click.option("--import", "import_them", is_flag=True, help="Test them, and store those that pass in the vault.")
 @_as_json
 def audit(path: str, test_them: bool, import_them: bool, as_json: bool) -> None:
-    """Find keys in the files of Freqtrade, OctoBot, Hummingbot and passivbot, and in .env files. Never prints one.
+    """Find keys in the files of Freqtrade, OctoBot, Hummingbot and passivbot, and in .env, JSON and YAML files, also in
+    their backups. Never prints one.
 
     Without --test nothing is sent. Exit 1 where a tested key is not in order.
     """
@@ -371,6 +372,7 @@ def _audit_json(found: Findings, runs: Mapping[str, TestRun]) -> dict[str, Any]:
         "format": "bfai.audit/1",
         "files": found.files,
         "unread": list(found.unread),
+        "limited": found.limited,
         "keys": [
             {
                 "id": key.id,
@@ -423,6 +425,11 @@ def _print_audit(found: Findings, runs: Mapping[str, TestRun], workbench: Workbe
                 click.echo(f"    {words.render(remedy.title)} {words.render(remedy.text)}")
     for name in found.unread:
         click.echo(words.t(N_("{file} could not be read."), file=name), err=True)
+    if found.limited:
+        text = N_(
+            "Not every file was looked at: there are too many for one search. Search smaller folders, one at a time."
+        )
+        click.echo(words.t(text), err=True)
 
 
 # -- the vault ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bfai.diagnosis import KEY_CAUSES, diagnose, merge
+from bfai.diagnosis import KEY_CAUSES, diagnose, may_belong_elsewhere, merge
 from bfai.exchanges.base import Answer, Call, Exchange, Role, merge_reports
 from bfai.i18n import N_
 from bfai.model import (
@@ -267,8 +267,7 @@ class Facts:
     def key_may_belong_elsewhere(self) -> bool:
         """Whether this region does not know the key and the exchange has others."""
         problem = self.problem(Role.KEY_INFO)
-        elsewhere = {Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT}
-        return problem is not None and not elsewhere.isdisjoint(problem.candidates) and len(self.exchange.regions) > 1
+        return problem is not None and may_belong_elsewhere(problem) and len(self.exchange.regions) > 1
 
     def unreachable(self) -> bool:
         """Whether nothing at all came back, so that it may be our own network."""

@@ -6,11 +6,13 @@ The cause is judged from HTTP status, headers and raw body, never from a ccxt ex
 
 from __future__ import annotations
 
+import ast
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, cast
 
 from bfai.exchanges.base import Answer, ErrorRule, Exchange, Role
@@ -32,6 +34,7 @@ from bfai.model import (
 from bfai.transport import redact, retry_after_seconds
 
 MAX_SAID = 240  # characters of the exchange's own words that are kept
+_MAX_PAGE = 20_000  # characters of a page in which its words are looked for
 
 _GENERAL: tuple[ErrorRule, ...] = (
     ErrorRule((Cause.RATE_LIMITED,), statuses=(429, 418)),
@@ -58,6 +61,11 @@ _GENERAL: tuple[ErrorRule, ...] = (
 
 _PHRASES: tuple[ErrorRule, ...] = (
     ErrorRule(
+        (Cause.INVALID_KEY, Cause.IP_NOT_ALLOWED, Cause.PERMISSION_MISSING),
+        pattern=r"api[ -]?key, (?:request )?ip,? or permissions?",
+        clear=False,
+    ),
+    ErrorRule(
         (Cause.IP_NOT_ALLOWED,),
         pattern=r"\bip\b[^.]{0,60}(?:white ?-?list|not allowed|not match|not bound|invalid|incorrect|forbidden)"
         r"|white ?-?list[^.]{0,40}\bip\b|invalid (?:request )?ip\b",
@@ -69,19 +77,32 @@ _PHRASES: tuple[ErrorRule, ...] = (
         r'|invalid(?:[^."]|\\"){0,20}timestamp|invalid nonce',
     ),
     ErrorRule((Cause.EXPIRED_KEY,), pattern=r"(?:api ?-?key|key|token)[^.]{0,30}expired|expired (?:api )?key"),
-    ErrorRule((Cause.INVALID_SECRET, Cause.INVALID_KEY), pattern=r"signature|\bsign\b[^.]{0,20}(?:error|invalid)"),
+    ErrorRule(
+        (Cause.INVALID_SECRET, Cause.INVALID_KEY),
+        pattern=r"signature|\bsign\b[^.]{0,20}(?:error|invalid)|invalid[^.]{0,20}\bsign\b",
+    ),
     ErrorRule(
         (Cause.PERMISSION_MISSING,),
         pattern=r"permission|not authorized|no authority|missing required scopes?|insufficient scope",
     ),
     ErrorRule(
         (Cause.ACCOUNT_RESTRICTED,),
-        pattern=r"(?:account|user)[^.]{0,40}(?:frozen|suspended|banned|abnormal|restricted|disabled|locked)",
+        pattern=r"(?:account|user)[^.]{0,40}(?:frozen|suspended|banned|abnormal|restricted|disabled|locked|\bban\b)"
+        r"|transactions? (?:are|is) banned|unified account mode|classic account",
     ),
     ErrorRule(
         (Cause.INVALID_KEY, Cause.EXPIRED_KEY),
         pattern=r"(?:api|access)[ _-]?key[^.]{0,40}(?:invalid|not exist|not found|incorrect|unknown|error|wrong)"
         r"|(?:invalid|incorrect|unknown|wrong)[^.]{0,12}(?:api|access)[ _-]?key|not logged in",
+    ),
+    ErrorRule(
+        (Cause.INVALID_KEY, Cause.INVALID_SECRET),
+        pattern=r"(?:key|header)[^.]{0,40}(?:can ?not be empty|is empty|missing|required)|missing required header"
+        r"|authentication failed",
+    ),
+    ErrorRule(
+        (Cause.EXCHANGE_UNAVAILABLE,),
+        pattern=r"(?:internal )?server error|system (?:exception|error|busy)|service unavailable|server is busy",
     ),
 )
 """Last resort for a JSON error whose code no document names: what its sentence says."""
@@ -99,8 +120,11 @@ def diagnose(answer: Answer, exchange: Exchange | None = None, *, secrets: Itera
         return _below_http(answer)
     if exchange is not None and exchange.succeeded(answer):
         return None
-    rule = _first_rule(answer, exchange)
-    said = _said(answer, exchange, secrets)
+    _, rule = _first_rule(answer, exchange)
+    return _by_rule(rule, answer, _said(answer, exchange, secrets))
+
+
+def _by_rule(rule: ErrorRule | None, answer: Answer, said: str | None) -> Diagnosis:
     if rule is None:
         return Diagnosis(
             cause=Cause.UNEXPECTED_RESPONSE,
@@ -139,23 +163,43 @@ def _below_http(answer: Answer) -> Diagnosis:
     return Diagnosis(cause=causes[0], candidates=causes, exchange_said=None)
 
 
-def _first_rule(answer: Answer, exchange: Exchange | None) -> ErrorRule | None:
+class _Sure(IntEnum):
+    """How much a rule rests on: smaller is surer."""
+
+    DOCUMENTED = 0
+    WORDS = 1
+    NETWORK_EDGE = 2
+    SENTENCE = 3
+    STATUS = 4
+    NOTHING = 5
+
+
+def _first_rule(
+    answer: Answer, exchange: Exchange | None, *, code: str | None = None, prose: bool = False
+) -> tuple[_Sure, ErrorRule | None]:
+    """The rule that fits best. `code`: an error code that stands outside the JSON. `prose`: sentences count although
+    no JSON holds them.
+    """
     body = answer.object
     if exchange is not None:
-        code = exchange.error_code(body) if body else None
+        code = code or (exchange.error_code(body) if body else None)
         for rule in exchange.error_rules:
-            if (body or not rule.codes) and rule.fits(code, answer):
-                return rule
+            if (body or code or not rule.codes) and rule.fits(code, answer):
+                return (_Sure.DOCUMENTED if rule.codes else _Sure.WORDS), rule
     for rule in _GENERAL:
         if rule.fits(None, answer):
-            return rule
-    if body:
-        return next((rule for rule in _PHRASES if rule.fits(None, answer)), None)
+            return _Sure.NETWORK_EDGE, rule
+    if body or prose:
+        rule = next((rule for rule in _PHRASES if rule.fits(None, answer)), None)
+        if rule is not None or body:
+            return _Sure.SENTENCE, rule
     if answer.status == 403:
-        return ErrorRule((Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED))
+        causes = (Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED)
+        return _Sure.STATUS, ErrorRule(causes)
     if answer.status == 401:
-        return ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.PERMISSION_MISSING), clear=False)
-    return None
+        causes = (Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.PERMISSION_MISSING)
+        return _Sure.STATUS, ErrorRule(causes, clear=False)
+    return _Sure.NOTHING, None
 
 
 def _said(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) -> str | None:
@@ -166,8 +210,9 @@ def _said(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) -> 
     elif body:
         words = json.dumps(body, default=str)
     else:
-        title = re.search(r"<(title|h1)[^>]*>(.*?)</\1>", answer.body, re.IGNORECASE | re.DOTALL)
-        words = title[2] if title else re.sub(r"<[^>]*>", " ", answer.body)
+        page = answer.body[:_MAX_PAGE]
+        title = re.search(r"<(title|h1)[^<>]*>([^<]*)</\1>", page, re.IGNORECASE)
+        words = title[2] if title else re.sub(r"<[^<>]*>", " ", page)
     words = re.sub(r"\s+", " ", redact(words or answer.error_text, secrets)).strip()
     words = "".join(character for character in words if character.isprintable())
     return (words[: MAX_SAID - 1] + "…" if len(words) > MAX_SAID else words) or None
@@ -253,6 +298,8 @@ def recognise(text: str, exchanges: Iterable[Exchange]) -> Exchange | None:
     """
     known = list(exchanges)
     for find in (_host_in, _name_in, _shape_in):
+        if find is _shape_in:
+            text = "\n".join((text, *_objects(text[:_MAX_PASTED])))
         found = [(place, exchange) for exchange in known if (place := find(text, exchange)) is not None]
         if found:
             return min(found, key=lambda pair: pair[0])[1]
@@ -267,7 +314,8 @@ def _host_in(text: str, exchange: Exchange) -> int | None:
 
 def _name_in(text: str, exchange: Exchange) -> int | None:
     match = re.search(exchange.host_pattern, text, re.IGNORECASE)
-    return match.start() if match else None
+    glued = re.search(rf"(?<![A-Za-z])(?i:{exchange.id}|{exchange.ccxt_id})(?=[A-Z_][A-Za-z])", text)
+    return min((found.start() for found in (match, glued) if found), default=None)  # glued: as in OkxAPIException
 
 
 def _shape_in(text: str, exchange: Exchange) -> int | None:
@@ -275,30 +323,113 @@ def _shape_in(text: str, exchange: Exchange) -> int | None:
     return match.start() if match else None
 
 
-def answer_from_text(text: str, *, status: int | None = None, role: str = "any") -> Answer:
-    """The answer inside what a bot, ccxt or an exchange printed: the JSON in it, a page, or an error without an
-    answer.
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One way to read a pasted text: an answer, an error code that stands outside of JSON, or sentences."""
+
+    answer: Answer
+    code: str | None = None
+    prose: bool = False
+
+
+_MAX_PASTED = 100_000  # characters that are looked at
+_MAX_OBJECTS = 40
+_OBJECT = re.compile(r"\{(?=\s{0,9}[\"'}])|\A\s*(?=\[)")
+_PAIR = re.compile(
+    r"""(?P<quote>["']?)(?P<name>[A-Za-z][\w-]{0,40})(?P=quote)\s?[:=]\s?"""
+    r"""(?:"(?P<text>[^"]{0,2000})"?|'(?P<single>[^']{0,2000})'?|(?P<bare>-?[\w.-]{1,60}))"""
+)
+_WORD = re.compile(r"(?<![\w.:/-])-?\w[\w-]{0,60}(?![\w])")
+_SAYS_CODE = re.compile(r"(?i)(?:code|error|err|label|status)\W{0,4}\Z")
+
+
+def _readings(text: str, exchange: Exchange | None, status: int | None, role: str) -> Iterator[_Reading]:
+    """Everything that a text may be: the objects in it as JSON or as a program prints them, its pairs of name and
+    value, its error codes, its sentences.
     """
-    found = _embedded_json(text)
-    if found is not None:
-        return Answer(role=role, status=status or _status_in(text), body=found)
-    missing = None if "<html" in text.lower() or status else _NO_ANSWER.search(text)
+    text = text[:_MAX_PASTED]
+    status = status or _status_in(text)
+    found = _objects(text)
+    for body in found:
+        yield _Reading(Answer(role=role, status=status, body=body))
+    page = re.search(r"(?i)<html|<!doctype|<body|<div", text) is not None
+    pairs = {} if page else _pairs(text)
+    if pairs:
+        yield _Reading(Answer(role=role, status=status, body=json.dumps(pairs)))
+    whole = Answer(role=role, status=status, body=text)
+    for code in _codes_in(text, exchange) if exchange is not None and not page else ():
+        yield _Reading(whole, code=code)
+    missing = None if found or page or status else _NO_ANSWER.search(text)
     if missing is not None:
-        return Answer(role=role, transport_error=missing.lastgroup, error_text=text[:300])
-    return Answer(role=role, status=status or _status_in(text), body=text)
+        yield _Reading(Answer(role=role, transport_error=missing.lastgroup, error_text=text[:300]))
+    yield _Reading(whole, prose=not page)
 
 
-def _embedded_json(text: str) -> str | None:
-    """The first JSON object in the text that is an answer's body, or None."""
-    decoder = json.JSONDecoder()
-    for match in re.finditer(r"[{\[]", text):
+def _objects(text: str) -> list[str]:
+    """The outermost objects in a text, as JSON, whether they stand there as JSON, within a JSON text, or as Python
+    prints them.
+    """
+    escaped = '\\"' in text
+    return [*_plain_objects(text), *(_plain_objects(text.replace('\\"', '"')) if escaped else ())]
+
+
+def _plain_objects(text: str) -> Iterator[str]:
+    decoder, at, tried = json.JSONDecoder(), 0, 0
+    while tried < _MAX_OBJECTS and (match := _OBJECT.search(text, at)):
+        start, at, tried = match.end() if not match[0].startswith("{") else match.start(), match.end() or 1, tried + 1
         try:
-            value, end = decoder.raw_decode(text, match.start())
+            value, at = decoder.raw_decode(text, start)
+            yield text[start:at]
         except (ValueError, RecursionError):
-            continue
-        if (isinstance(value, dict) and value) or (isinstance(value, list) and match.start() == 0):
-            return text[match.start() : end]
-    return None
+            end = _end_of_object(text, start)
+            try:
+                value = ast.literal_eval(text[start:end]) if end else None
+                if isinstance(value, dict):
+                    yield json.dumps(value, default=str)
+                    at = end
+            except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+                continue
+
+
+def _end_of_object(text: str, start: int) -> int:
+    """Behind the brace that closes the one at `start`, quotes respected; 0 where it is not within reach."""
+    depth, quote, at = 0, "", start
+    while at < min(len(text), start + 4000):
+        character = text[at]
+        if quote:
+            at += character == "\\"
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        else:
+            depth += (character == "{") - (character == "}")
+            if depth == 0:
+                return at + 1
+        at += 1
+    return 0
+
+
+def _pairs(text: str) -> dict[str, object]:
+    """What is left of an answer that was cut off, or that a program printed as `name=value`."""
+    found: dict[str, object] = {}
+    for match in _PAIR.finditer(text):
+        value = match["text"] or match["single"] or match["bare"] or ""
+        number = match["bare"] is not None and re.fullmatch(r"-?\d{1,15}", value)
+        found.setdefault(match["name"], int(value) if number else value)
+    return {"message": text, **found} if found else {}
+
+
+def _codes_in(text: str, exchange: Exchange) -> list[str]:
+    """The exchange's documented error codes that stand in a text by themselves. Short ones only behind a word such as
+    `code`.
+    """
+    known = {code for rule in exchange.error_rules for code in rule.codes}
+    return [
+        match[0]
+        for match in _WORD.finditer(text)
+        if match[0] in known
+        and (len(match[0]) > 4 or _SAYS_CODE.search(text, max(0, match.start() - 12), match.start()))
+    ]
 
 
 def _status_in(text: str) -> int | None:
@@ -310,17 +441,34 @@ def _status_in(text: str) -> int | None:
 
 
 def explain(answer: Answer, exchange: Exchange | None) -> Diagnosis:
-    """A cause for anything that was pasted. What is a documented success, or nothing known, is
-    `unexpected_response`.
+    """A cause for any answer. What is a documented success, or nothing known, is `unexpected_response`."""
+    _, found = _explained(_Reading(answer), exchange)
+    text = answer.body or answer.error_text
+    if found.cause is Cause.UNEXPECTED_RESPONSE and text and answer.transport_error is None:
+        return _explain_readings(text, exchange, answer.status, answer.role)
+    return found
+
+
+def _explained(reading: _Reading, exchange: Exchange | None) -> tuple[_Sure, Diagnosis]:
+    answer = reading.answer
+    if answer.transport_error is not None:
+        return _Sure.NETWORK_EDGE, _below_http(answer)
+    if exchange is not None and exchange.succeeded(answer):
+        sure, rule = _Sure.NOTHING, None
+    else:
+        sure, rule = _first_rule(answer, exchange, code=reading.code, prose=reading.prose)
+    found = _by_rule(rule, answer, _said(answer, exchange, ()))
+    if rule is None:
+        sure, found = _Sure.NOTHING, found.model_copy(update={"candidates": (Cause.UNEXPECTED_RESPONSE,)})
+    return sure, found
+
+
+def _explain_readings(text: str, exchange: Exchange | None, status: int | None, role: str = "any") -> Diagnosis:
+    """The surest of all that a text may mean. Of two that are as sure the later, for the request stands before its
+    answer.
     """
-    found = diagnose(answer, exchange)
-    if found is not None:
-        return found
-    return Diagnosis(
-        cause=Cause.UNEXPECTED_RESPONSE,
-        candidates=(Cause.UNEXPECTED_RESPONSE,),
-        exchange_said=_said(answer, exchange, ()),
-    )
+    judged = [_explained(reading, exchange) for reading in _readings(text, exchange, status, role)]
+    return min(reversed(judged), key=lambda pair: pair[0])[1]
 
 
 def report_in(endpoint: str, body: str, exchange: Exchange) -> KeyReport | None:
@@ -346,8 +494,6 @@ def answer_from_line(line: Mapping[str, Any]) -> Answer:
     role = line.get("request")
     text = body if isinstance(body, str) else (json.dumps(body) if isinstance(body, (dict, list)) else "")
     is_status = isinstance(status, int) and not isinstance(status, bool)
-    if not text and not is_status and not transport_error and isinstance(error_text, str) and error_text:
-        return answer_from_text(error_text, role=role if isinstance(role, str) else "any")
     return Answer(
         role=role if isinstance(role, str) else "any",
         status=status if is_status else None,
@@ -380,16 +526,12 @@ def explain_text(
     """Explains what a bot, ccxt or an exchange printed. Recognises the exchange where none is given. Never raises."""
     known = list(exchanges)
     adapter = exchange or recognise(text, known)
-    body = _embedded_json(text) or ""
-    for candidate in (adapter,) if adapter else known:
-        report = report_in(endpoint, body, candidate) if body else None
-        if report is not None:
-            return Explanation(candidate, None, report)
-    found = explain(answer_from_text(text, status=status), adapter)
-    if found.cause is Cause.UNEXPECTED_RESPONSE:  # the JSON in it may be what was asked, not what was answered
-        whole = explain(Answer(status=status or _status_in(text), body=text), adapter)
-        found = found if whole.cause is Cause.UNEXPECTED_RESPONSE else whole
-    return Explanation(adapter, found)
+    for body in _objects(text[:_MAX_PASTED]):
+        for candidate in (adapter,) if adapter else known:
+            report = report_in(endpoint, body, candidate)
+            if report is not None:
+                return Explanation(candidate, None, report)
+    return Explanation(adapter, _explain_readings(text, adapter, status))
 
 
 # -- the remedy --------------------------------------------------------------------------------------------------------
@@ -533,11 +675,15 @@ def _is_about_mode(diagnosis: Diagnosis) -> bool:
     return diagnosis.cause is Cause.ACCOUNT_RESTRICTED and diagnosis.check is CheckName.FUTURES
 
 
+def may_belong_elsewhere(found: Diagnosis) -> bool:
+    """Whether the refusal fits a key that was made in another region."""
+    return not {Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT}.isdisjoint(found.candidates)
+
+
 def other_regions(run: TestRun, exchange: Exchange) -> tuple[str, ...]:
     """The hosts that may be asked for a key that this region does not know. They would see the key."""
     found = run.diagnosis
-    elsewhere = {Cause.INVALID_KEY, Cause.WRONG_ENVIRONMENT}
-    if found is None or found.region is not None or elsewhere.isdisjoint(found.candidates):
+    if found is None or found.region is not None or not may_belong_elsewhere(found):
         return ()
     call = next(call for call in exchange.calls if call.role is Role.KEY_INFO)
     others = (region for region in exchange.regions if region.id != run.region)

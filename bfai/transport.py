@@ -49,25 +49,30 @@ HIDDEN = "…"
 _PRIVATE_KEY = re.compile(r"-----BEGIN[A-Z ]*PRIVATE KEY.*?(?:-----END[A-Z ]*(?:-----)?|$)", re.DOTALL)
 _NAMED_SECRETS = re.compile(
     r"""(?ix)
-    ( (?: signature | sign | accesskey | access[-_]key | api[-_]?key | api[-_]?secret | secret(?:[-_]?key)? |
-    passphrase | password
+    ( (?: signature | sign | private[-_]?key | accesskey | access[-_]key | api[-_]?key | api[-_]?secret
+        | secret(?:[-_]?key)? | passphrase | password
         | x-mexc-apikey | kc-api-(?:key|sign|passphrase|partner|partner-sign) | authorization | request-signature )
       ["']? \s* [=:] \s* (?: bearer \s+ )? ["']? )
     ( [^\s"'&,;}\]<>]{6,} )
     """
 )
+_LONG_RUN = re.compile(
+    r"(?<![\w+/=-])(?:(?=[A-Za-z+_-]*\d)(?=[\d+_-]*[A-Za-z])[\w+-]{20,}(?![\w+/-])"
+    r"|(?=[A-Za-z+/_-]*\d)(?=[\da-z+/_-]*[A-Z])(?=[\dA-Z+/_-]*[a-z])[\w+/-]{40,})={0,2}",
+    re.ASCII,
+)
+"""Letters and digits mixed, longer than any word: a key that stands there without its name."""
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without these secrets, in any encoding they travel in, and without values that are named like
-    secrets.
-    """
+    """The text without these secrets, in any encoding they travel in, and without what is named or looks like one."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         for form in {secret, quote(secret, safe=""), quote_plus(secret), secret.replace("\n", "\\n")}:
             if len(form) >= 3:
                 text = text.replace(form, HIDDEN)
     text = _PRIVATE_KEY.sub(HIDDEN, text)
-    return _NAMED_SECRETS.sub(lambda match: match[1] + HIDDEN, text)
+    text = _NAMED_SECRETS.sub(lambda match: match[1] + HIDDEN, text)
+    return _LONG_RUN.sub(HIDDEN, text)
 
 
 # -- the gateway -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Whole tests against the simulator: every sample account, every fault, and what the trader is told."""
+"""Whole tests against the simulator: rights, clocks, every fault, and what the trader is told."""
 
 from __future__ import annotations
 
@@ -37,24 +37,6 @@ ALL = [
     for market, accounts in markets.items()
     for account, verdict in accounts.items()
 ]
-
-
-@pytest.mark.parametrize(("exchange", "market", "account", "verdict"), ALL, ids=lambda value: str(value)[:20])
-def test_every_sample_account_gets_its_verdict(
-    simulator: Simulator, gateway: Gateway, exchange: str, market: str, account: str, verdict: dict[str, Any]
-) -> None:
-    run = run_once(gateway, exchange, sample(simulator, exchange, account), market=market)
-    assert run.status in verdict["status"]
-    if "causes" in verdict:
-        assert run.diagnosis is not None
-        assert run.diagnosis.cause in verdict["causes"]
-        assert run.diagnosis.permission == verdict.get("permission")
-    else:
-        assert run.diagnosis is None
-    if account == "expired":
-        assert run.diagnosis is not None
-        assert Cause.EXPIRED_KEY in run.diagnosis.candidates
-    assert [check.name for check in run.checks] == list(expected_checks(Market(market)))
 
 
 def test_a_good_key_with_no_right_too_many_is_online(simulator: Simulator, gateway: Gateway) -> None:

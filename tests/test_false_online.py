@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bfai.connection_test import Facts, judge
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Role
-from bfai.model import Credentials, Environment, Market, Status, Target
+from bfai.model import Credentials, Environment, GrantState, Market, Permission, Status, Target
 from bfai.simulator import Simulator
 from bfai.transport import Gateway
 from tests.helpers import run_once, sample
@@ -72,25 +72,25 @@ WORDS: dict[str, tuple[set[str], set[str]]] = {
 
 def denies_withdrawal(exchange: str, status: int | None, body: str, api_key: str) -> bool:
     """Whether this answer to a key call is a whole and documented one that denies withdrawal."""
-    try:
-        parsed: Any = json.loads(body)
-    except ValueError:
-        return False
+    parsed = _read(body)
     if not isinstance(parsed, dict) or status is None or not 200 <= status < 300:
         return False
     match exchange:
-        case "binance":
-            return parsed.get("enableWithdrawals") is False
-        case "coinbase":
-            return parsed.get("can_transfer") is False
+        case "binance" | "coinbase":
+            denying = "enableWithdrawals" if exchange == "binance" else "can_transfer"
+            others = [value for name, value in _speaking(parsed) if "withdraw" in name.lower()]
+            return parsed.get(denying) is False and all(value is False for value in others)
         case "gate":
             return False  # it names no right to withdraw at all
         case "bingx":
-            return _bingx_denies(parsed)
+            return _bingx_denies(parsed, api_key)
         case _:
-            fields, rights, key = _listed(exchange, parsed)
+            fields, rights, key = _listed(exchange, parsed, api_key)
     if fields is None or (isinstance(key, str) and key and "*" not in key and key != api_key):
         return False
+    about = parsed if exchange == "mexc" else fields
+    if len([name for name, _ in _speaking(about) if name != "permType"]) != 1:
+        return False  # a second list: neither is known to be the whole
     if isinstance(rights, str):
         rights = rights.split(",")
     if not isinstance(rights, list) or not rights or not all(isinstance(word, str) for word in rights):
@@ -100,7 +100,32 @@ def denies_withdrawal(exchange: str, status: int | None, body: str, api_key: str
     return named <= known and not named & withdrawing
 
 
-def _listed(exchange: str, parsed: dict[str, Any]) -> tuple[Any, Any, Any]:
+def _read(body: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise ValueError("a name stands twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(body, object_pairs_hook=once)
+    except ValueError:
+        return None
+
+
+def _speaking(value: Any) -> list[tuple[str, Any]]:
+    """Every field, at any depth, whose name speaks of rights. What stands in such a field is not looked into."""
+    found: list[tuple[str, Any]] = []
+    for name, item in value.items() if isinstance(value, dict) else ():
+        low = name.lower()
+        about_rights = ("perm" in low and "permits" not in low) or "authorit" in low or "scope" in low
+        if about_rights or "withdraw" in low or low.endswith(("right", "rights")):
+            found.append((name, item))
+        else:
+            found += _speaking(item)
+    return found + [one for item in value for one in _speaking(item)] if isinstance(value, list) else found
+
+
+def _listed(exchange: str, parsed: dict[str, Any], api_key: str) -> tuple[Any, Any, Any]:
     """The object that reports on the key, its rights, and the key that it names."""
     data = parsed.get("data")
     if exchange == "mexc":
@@ -108,11 +133,11 @@ def _listed(exchange: str, parsed: dict[str, Any]) -> tuple[Any, Any, Any]:
         return fields, fields.get("permissions"), fields.get("accessKey", fields.get("apikey", fields.get("apiKey")))
     if exchange == "kucoin" and parsed.get("code") == "200000" and isinstance(data, dict):
         return data, data.get("permission"), data.get("apiKey")
-    if exchange == "okx" and parsed.get("code") == "0" and isinstance(data, list) and data:
+    if exchange == "okx" and parsed.get("code") == "0" and isinstance(data, list) and len(data) == 1:
         return data[0], data[0].get("perm") if isinstance(data[0], dict) else None, None
-    if exchange == "htx" and parsed.get("code") == 200 and isinstance(data, list) and data:
-        row = data[0] if isinstance(data[0], dict) else {}
-        return row, row.get("permission"), row.get("accessKey")
+    if exchange == "htx" and parsed.get("code") == 200 and isinstance(data, list):
+        own = [row for row in data if isinstance(row, dict) and _may_be_own(row.get("accessKey"), api_key)]
+        return (own[0], own[0].get("permission"), own[0].get("accessKey")) if len(own) == 1 else (None, None, None)
     if exchange == "bitget" and parsed.get("code") == "00000" and isinstance(data, dict):
         return data, data.get("authorities", data.get("permissions")), None
     result = parsed.get("result")
@@ -123,16 +148,27 @@ def _listed(exchange: str, parsed: dict[str, Any]) -> tuple[Any, Any, Any]:
     return None, None, None
 
 
-def _bingx_denies(parsed: dict[str, Any]) -> bool:
+def _may_be_own(key: Any, api_key: str) -> bool:
+    return not isinstance(key, str) or not key or "*" in key or key == api_key
+
+
+def _bingx_denies(parsed: dict[str, Any], api_key: str) -> bool:
     if parsed.get("code", 0) != 0:
         return False
     data = parsed.get("data")
     fields: dict[str, Any] = data if isinstance(data, dict) else parsed
-    if fields.get("enableWithdrawals") is False:
-        return True
     rows = fields.get("apiInfos", fields.get("apiKeyList", [fields]))
-    lists = [row.get("permissions") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return any(isinstance(one, list) and one and set(map(str, one)) <= set("12347") for one in lists)
+    if not isinstance(rows, list):
+        return False
+    own = [row for row in rows if isinstance(row, dict) and _may_be_own(row.get("apiKey"), api_key)]
+    row = own[0] if len(own) == 1 else {}
+    if any(name not in ("permissions", "enableWithdrawals") for name, _ in _speaking(row)):
+        return False
+    numbers, field = row.get("permissions"), row.get("enableWithdrawals")
+    listed = isinstance(numbers, list) and bool(numbers) and set(map(str, numbers)) <= set("12347")
+    if "permissions" in row and "enableWithdrawals" in row:
+        return listed and field is False
+    return listed or field is False
 
 
 # -- answers, once over real sockets -----------------------------------------------------------------------------------
@@ -204,12 +240,29 @@ def paths(value: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+KINDS = [
+    "drop", "retype", "rename", "truncate", "words", "replace", "wrap", "flip", "twice", "row", "beside",
+]  # fmt: skip
+SECOND_NAMES = st.sampled_from(
+    "permissions permission perm authorities scopes rights withdraw canWithdraw enableWithdrawals enableReading"
+    " can_transfer permission_list status id".split()
+)
+A_LIST = st.lists(A_WORD, max_size=4)
+A_TELLING = st.one_of(JUNK, A_LIST, A_LIST.map(",".join))
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
 @st.composite
 def mutations(draw: st.DrawFn, body: str) -> tuple[str, int | None]:
     """The body after one to three accidents, and its HTTP status."""
     status = draw(st.sampled_from([200, 200, 200, 200, 201, 204, 301, 400, 401, 403, 429, 500, 503]))
     for _ in range(draw(st.integers(1, 3))):
-        kind = draw(st.sampled_from(["drop", "retype", "rename", "truncate", "words", "replace", "wrap", "flip"]))
+        kind = draw(st.sampled_from(KINDS))
         try:
             parsed = json.loads(body)
         except ValueError:
@@ -226,6 +279,12 @@ def mutations(draw: st.DrawFn, body: str) -> tuple[str, int | None]:
                     )
                 )
             )
+        elif kind == "twice":
+            names_in = [path[-1] for path in paths(parsed) if isinstance(path[-1], str)]
+            if names_in:
+                name = json.dumps(draw(st.sampled_from(names_in)))
+                second = f"{name}: {json.dumps(draw(A_TELLING))}, {name}:"
+                body = json.dumps(parsed).replace(f"{name}:", second, 1)
         elif kind == "flip":
             place = draw(st.integers(0, max(0, len(body) - 1)))
             body = body[:place] + draw(st.characters(min_codepoint=32, max_codepoint=126)) + body[place + 1 :]
@@ -238,6 +297,15 @@ def _mutated(draw: st.DrawFn, parsed: Any, kind: str) -> Any:
     known = paths(parsed)
     if not known:
         return draw(JUNK)
+    if kind in ("row", "beside"):
+        holders = [parsed, *(_at(parsed, path) for path in known)]
+        wanted = [one for one in holders if isinstance(one, dict if kind == "beside" else list) and one]
+        if wanted and kind == "beside":
+            draw(st.sampled_from(wanted))[draw(SECOND_NAMES)] = draw(A_TELLING)
+        elif wanted:
+            rows = draw(st.sampled_from(wanted))
+            rows.append(_mutated(draw, copy.deepcopy(rows[0]), "words") if isinstance(rows[0], dict) else draw(A_WORD))
+        return parsed
     path = draw(st.sampled_from(known))
     holder = parsed
     for step in path[:-1]:
@@ -354,3 +422,42 @@ def test_over_the_wire_too(simulator: Simulator, gateway: Gateway, exchange: str
         simulator.set_faults([{"exchange": exchange, "path": path, **fault} for path in paths])
         run = run_once(gateway, exchange, sample(simulator, exchange, "withdraw"))
         assert not run.status.ok, fault
+
+
+@pytest.mark.parametrize("exchange", [*WORDS, "bingx", "binance", "coinbase"])
+@pytest.mark.parametrize("name", ["permissionList", "scopes", "withdraw"])
+def test_a_second_telling_of_rights_leaves_withdrawal_open(answers: Answers, exchange: str, name: str) -> None:
+    """Beside the documented one, inside the report or around it: neither is known to be the whole."""
+    credentials, true_answers = answers[exchange, "spot", "good"]
+    adapter = all_exchanges()[exchange]
+    for call in names(exchange, Role.KEY_INFO, true_answers):
+        body = true_answers[call].body
+        named = [path for path in paths(json.loads(body)) if isinstance(path[-1], str)]
+        places = [path for path in named if path[-1] == "data"] if exchange == "mexc" else []
+        inner = next((path[:-1] for path in named if _speaking({path[-1]: 0})), ())
+        before = adapter.read_report(json.loads(body), api_key=credentials.api_key)
+        if before is None or before.state(Permission.WITHDRAW) is not GrantState.DENIED:
+            continue
+        for place in (inner, *places):
+            parsed = json.loads(body)
+            holder = _at(parsed, place)
+            (holder[0] if isinstance(holder, list) else holder)[name] = ["withdraw"]
+            report = adapter.read_report(parsed, api_key=credentials.api_key)
+            denied = report is not None and report.state(Permission.WITHDRAW) is GrantState.DENIED
+            assert not denied or (exchange in ("binance", "coinbase") and name != "withdraw")
+
+
+def test_two_wrappers_of_one_report_are_two_lists() -> None:
+    mexc = all_exchanges()["mexc"]
+    outer = {"permissions": "SPOT_ACCOUNT_READ,SPOT_DEAL_WRITE", "data": {"permissions": "SPOT_WITHDRAW_WRITE"}}
+    report = mexc.read_report(outer)
+    assert report is not None
+    assert report.state(Permission.WITHDRAW) is GrantState.UNKNOWN
+
+
+def test_a_list_that_cannot_be_read_outweighs_one_that_denies() -> None:
+    bingx = all_exchanges()["bingx"]
+    fields = {"apiKey": "k", "enableReading": True, "enableSpotAndMarginTrading": True, "enableWithdrawals": False}
+    report = bingx.read_report({**fields, "permissions": "1,2,5"}, api_key="k")
+    assert report is not None
+    assert report.state(Permission.WITHDRAW) is GrantState.UNKNOWN

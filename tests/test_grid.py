@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from bfai.connection_test import expected_checks
 from bfai.exchanges import all_exchanges
-from bfai.model import Market, TestRun
+from bfai.model import Cause, Market, TestRun
 from bfai.simulator import Simulator
 from tools.exchanges import VERDICTS, cells, every_sample_key
 
@@ -51,6 +52,10 @@ def test_the_verdict_on_each_sample_key(
     if run.diagnosis is not None:
         assert run.diagnosis.cause in bounds["causes"]
         assert run.diagnosis.permission == bounds.get("permission")
+    if account == "expired":
+        assert run.diagnosis is not None
+        assert Cause.EXPIRED_KEY in run.diagnosis.candidates
+    assert [check.name for check in run.checks] == list(expected_checks(market))
 
 
 def test_the_page_leaves_nothing_out(runs: dict[tuple[str, Market, str], TestRun]) -> None:

@@ -609,7 +609,23 @@ def test_a_demo_key_that_works_live_must_not_withdraw(simulator: Simulator, gate
 def test_a_private_key_in_a_pasted_text_is_hidden() -> None:
     text = 'error {"privateKey": "-----BEGIN EC PRIVATE KEY-----\\nMHcCAQEEIPsecretsecretsecret\\n"} Unauthorized'
     assert "secretsecret" not in redact(text)
-    assert "secretsecret" not in (diagnosis.explain(diagnosis.answer_from_text(text), None).exchange_said or "")
+    assert "secretsecret" not in (diagnosis.explain(Answer(error_text=text), None).exchange_said or "")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "MHcCAQEEIKx3vP0/9pG+Zr8dQ2mVt5bL1nHs7JwYcXe4oUiAoGCCqGSM49==",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "mx0vglABCdef1234567890",
+        "8d4c51c6-2f1e-4a3b-9c7d-0e5f6a7b8c9d",
+    ],
+)
+def test_a_key_without_its_name_is_hidden(secret: str) -> None:
+    for text in (f"secret was {secret}", f"could not sign with {secret}, giving up", f'{{"privateKey":"{secret}"}}'):
+        assert secret[4:] not in redact(text)
+    words = "Signature for /openApi/v1/account/apiRestrictions at api-signature-not-valid 1700000000000 203.0.113.7"
+    assert redact(words) == words
 
 
 def test_coinbase_tells_neither_addresses_nor_an_end() -> None:

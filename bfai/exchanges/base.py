@@ -589,6 +589,34 @@ def grants_from_words(exchange: Exchange, words: Sequence[str], *, whole: bool) 
     return KeyReport(grants=grants, words=tuple(words), unknown_words=unknown, escalations=escalations)
 
 
+_SPEAKS_OF_RIGHTS = re.compile(r"(?i)perm(?!its)|authorit|scope|rights?$|withdraw")
+
+
+def only_list(body: object, *read: str) -> bool:
+    """Whether the fields `read` are the only ones in the answer, at any depth, that speak of rights, and stand in it
+    once.
+
+    No document has a second list beside the first. Where one stands, neither is known to be the whole.
+    """
+    seen: list[str] = []
+    waiting = [body]
+    while waiting:
+        match waiting.pop():
+            case dict() as fields:
+                for name, value in cast("dict[str, object]", fields).items():
+                    if name in read:
+                        seen.append(name)
+                    elif _SPEAKS_OF_RIGHTS.search(name):
+                        return False
+                    else:
+                        waiting.append(value)
+            case list() as items:
+                waiting.extend(cast("list[object]", items))
+            case _:
+                pass
+    return len(seen) == len(set(seen))
+
+
 def grants_from_fields(exchange: Exchange, fields: Mapping[str, object]) -> KeyReport:
     """Grants from a report with a field for each right, each true or false.
 

@@ -31,6 +31,7 @@ from bfai.exchanges.base import (
     Role,
     free_balances,
     grants_from_fields,
+    only_list,
     positive_int,
     same_key,
     time_ms,
@@ -473,7 +474,8 @@ class Binance(Exchange):
         if "code" in outer or not any(self.right(name) for name in told) or not same_key(outer.get("apiKey"), api_key):
             return None
         report = grants_from_fields(self, told)
-        doubtful = any("withdraw" in word.lower() for word in report.unknown_words)
+        doubtful = any("withdraw" in name.lower() and value is not False for name, value in outer.items())
+        doubtful = doubtful or not only_list(list(outer.values()))
         if doubtful and report.state(Permission.WITHDRAW) is GrantState.DENIED:
             report = report.with_grant(Permission.WITHDRAW, Grant())
         ends = time_ms(outer.get("tradingAuthorityExpirationTime"))

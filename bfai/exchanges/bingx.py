@@ -33,12 +33,13 @@ from bfai.exchanges.base import (
     grants_from_fields,
     grants_from_words,
     merge_reports,
+    only_list,
     positive_int,
     text_or_none,
     time_ms,
 )
 from bfai.i18n import N_
-from bfai.model import Cause, Environment, GrantState, IpRestriction, KeyReport, Market, Permission
+from bfai.model import Cause, Environment, Grant, GrantState, IpRestriction, KeyReport, Market, Permission
 
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
@@ -291,8 +292,8 @@ class Bingx(Exchange):
         del received_at
         outer = as_object(body)
         rows = _rows(outer) if _is_fine(outer, 0) else []
-        if _list_of_keys(outer) is not None and api_key is not None:
-            rows = [row for row in rows if text_or_none(row.get("apiKey"))]  # there must be no doubt whose it is
+        if _list_of_keys(outer) is not None and not all(text_or_none(row.get("apiKey")) for row in rows):
+            return None  # there must be no doubt whose each row is
         own = [row for row in rows if _may_be(row.get("apiKey"), api_key)]
         if len(own) != 1:
             return None
@@ -305,7 +306,15 @@ class Bingx(Exchange):
             if any(name.startswith(("enable", "permits")) and self.right(name) for name in fields)
             else []
         )
-        return merge_reports(reports)
+        report = merge_reports(reports)
+        read = ("permissions", *(name for name in fields if self.right(name) is not None))
+        if (
+            report is not None
+            and report.state(Permission.WITHDRAW) is GrantState.DENIED
+            and not only_list(fields, *read)
+        ):
+            report = report.with_grant(Permission.WITHDRAW, Grant())
+        return report
 
     def _from_fields(self, fields: dict[str, Any]) -> KeyReport:
         named = {name: value for name, value in fields.items() if name.startswith(("enable", "permits"))}
@@ -323,6 +332,7 @@ class Bingx(Exchange):
         report = grants_from_words(self, [str(item).strip() for item in items], whole=whole)
         return report.model_copy(
             update={
+                "unknown_words": report.unknown_words if whole else (*report.unknown_words, "permissions"),
                 "ip_restriction": address_list(fields.get("ipAddresses")),
                 "label": text_or_none(fields.get("note")),
                 "created_at": time_ms(fields.get("createTime")),

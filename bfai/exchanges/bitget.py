@@ -29,6 +29,7 @@ from bfai.exchanges.base import (
     as_object,
     free_balances,
     grants_from_words,
+    only_list,
     positive_int,
     split_words,
 )
@@ -385,9 +386,9 @@ class Bitget(Exchange):
         listed = data.get("permissions") if unified else data.get("authorities")
         if listed is None:
             return None
-        both = "authorities" in data and "permissions" in data  # no document has both: neither is the whole list
+        read = ("permissions", "permType") if unified else ("authorities",)
         words = split_words(listed)
-        report = grants_from_words(self, words or (), whole=words is not None and not both)
+        report = grants_from_words(self, words or (), whole=words is not None and only_list(body, *read))
         looking = tuple(word for word in words or () if word.lower() not in WITHDRAWING)
         if looking and report.state(Permission.READ) is not GrantState.GRANTED:
             # a right to change something comes with the right to look at it

@@ -31,6 +31,7 @@ from bfai.exchanges.base import (
     as_object,
     decimal,
     grants_from_words,
+    only_list,
     positive_int,
     same_key,
     text_or_none,
@@ -374,7 +375,7 @@ class Bybit(Exchange):
         if self.error_code(outer) != "0" or "permissions" not in fields or not same_key(fields.get("apiKey"), api_key):
             return None
         words, whole = _words(self, fields["permissions"])
-        report = grants_from_words(self, words, whole=whole)
+        report = grants_from_words(self, words, whole=whole and only_list(body, "permissions"))
         report = report.with_grant(  # any key may ask for its own report
             Permission.READ, Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=("readOnly",))
         )

@@ -32,6 +32,7 @@ from bfai.exchanges.base import (
     decimal,
     grants_from_fields,
     normalise_pem,
+    only_list,
     positive_int,
     text_or_none,
 )
@@ -241,11 +242,13 @@ class Coinbase(Exchange):
         if not _is_report(fields):
             return None
         report = grants_from_fields(self, {name: value for name, value in fields.items() if name.startswith("can_")})
+        # No document has a field of withdrawal: what one says is believed when it says yes, and else leaves it open.
         named = {name: value for name, value in fields.items() if "withdraw" in name.lower() and value is not False}
-        if named:  # no document has such a field: what it says is believed when it says yes, and else leaves it open
-            yes = any(value is True for value in named.values())
-            granted = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=tuple(named))
-            report = report.with_grant(Permission.WITHDRAW, granted if yes else Grant())
+        if yes := tuple(name for name, value in named.items() if value is True):
+            granted = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=yes)
+            report = report.with_grant(Permission.WITHDRAW, granted)
+        elif (named or not only_list(list(fields.values()))) and report.state(Permission.WITHDRAW) is GrantState.DENIED:
+            report = report.with_grant(Permission.WITHDRAW, Grant())
         return report.model_copy(update={"account_id": text_or_none(fields.get("portfolio_uuid"))})
 
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:

@@ -30,6 +30,7 @@ from bfai.exchanges.base import (
     as_object,
     decimal,
     grants_from_words,
+    only_list,
     positive_int,
     same_key,
     split_words,
@@ -366,7 +367,7 @@ class Htx(Exchange):
         if "permission" not in fields:
             return None
         words = split_words(fields["permission"])
-        report = grants_from_words(self, words or (), whole=words is not None)
+        report = grants_from_words(self, words or (), whole=words is not None and only_list(fields, "permission"))
         expires_at, evidence = _expiry(fields.get("validDays"), received_at)
         return report.model_copy(
             update={

@@ -29,6 +29,7 @@ from bfai.exchanges.base import (
     decimal,
     free_balances,
     grants_from_words,
+    only_list,
     positive_int,
     same_key,
     split_words,
@@ -306,7 +307,7 @@ class Mexc(Exchange):
         if "permissions" not in fields or not same_key(key, api_key) or "canWithdraw" in fields:
             return None
         words = split_words(fields["permissions"])
-        report = grants_from_words(self, words or (), whole=words is not None)
+        report = grants_from_words(self, words or (), whole=words is not None and only_list(body, "permissions"))
         created = _created(fields.get("createTime"))
         restriction = addresses(fields.get("ipWhiteList"))
         expires_at, evidence = _expiry(fields.get("remainingValidity"), created, received_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
@@ -27,6 +27,7 @@ class Importer:
     found: tuple[FoundKey, ...] = ()
     files: int = 0
     unread: tuple[str, ...] = ()
+    limited: bool = False
     looked: bool = False
     tested: tuple[str, ...] = field(default=())
 
@@ -58,6 +59,10 @@ def draw_importer(workbench: Workbench) -> None:
         _list(workbench, importer)
     for name in importer.unread:
         st.caption(_("{file} could not be read.", file=plain(name)))
+    if importer.limited:
+        st.warning(
+            _("Not every file was looked at: there are too many for one search. Search smaller folders, one at a time.")
+        )
     with st.container(horizontal=True):
         if importer.looked:
             st.button(_("Look somewhere else"), key="import_again", on_click=_again, args=(workbench,))
@@ -113,7 +118,7 @@ def _look(workbench: Workbench) -> None:
 
 def _uploaded() -> list[tuple[str, str]]:
     files: list[Any] = st.session_state.get(_FILES) or []
-    return [(file.name, file.getvalue().decode("utf-8-sig", "replace")) for file in files]
+    return [(file.name, file.getvalue().decode("utf-8", "surrogateescape")) for file in files]
 
 
 def _taking(workbench: Workbench, find: Callable[[], Findings]) -> Callable[[], None]:
@@ -124,7 +129,7 @@ def _taking(workbench: Workbench, find: Callable[[], Findings]) -> Callable[[], 
             tell(error.message, refused=True)
             return
         found = tuple(workbench.take_found(findings))
-        st.session_state[_STATE] = Importer(found, findings.files, findings.unread, looked=True)
+        st.session_state[_STATE] = Importer(found, findings.files, findings.unread, findings.limited, looked=True)
 
     return take
 
@@ -233,7 +238,7 @@ def _test(workbench: Workbench, importer: Importer, chosen: list[FoundKey]) -> N
         except BfaiError as error:
             tell(error.message, refused=True)
         tested = (*tested, item.draft_id)
-    st.session_state[_STATE] = Importer(importer.found, importer.files, importer.unread, True, tested)
+    st.session_state[_STATE] = replace(importer, tested=tested)
 
 
 def _store(workbench: Workbench, importer: Importer, passed: list[FoundKey]) -> None:
@@ -242,7 +247,7 @@ def _store(workbench: Workbench, importer: Importer, passed: list[FoundKey]) -> 
         if item.draft_id is not None:
             names.append(workbench.save_bot_key(item.draft_id, item.key).name)
     left = tuple(item for item in importer.found if item not in passed)
-    st.session_state[_STATE] = Importer(left, importer.files, importer.unread, True, importer.tested)
+    st.session_state[_STATE] = replace(importer, found=left)
     text = N_(
         "Stored: {names}. Now take the keys out of the bots' files, or make new ones: a copy there is still a risk."
     )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bfai import diagnosis
-from bfai.exchanges import all_exchanges, get_exchange
-from bfai.exchanges.base import Answer, Call, CountedFrom, Role, Tick, merge_reports
+from bfai.exchanges import get_exchange
+from bfai.exchanges.base import Answer, CountedFrom, Role, Tick, merge_reports
 from bfai.model import (
     Advice,
     Cause,
     CheckName,
     Credentials,
+    Diagnosis,
     Environment,
     Evidence,
     ExpiryEvidence,
@@ -26,16 +26,32 @@ from bfai.model import (
     Outcome,
     Permission,
     Status,
-    Target,
 )
 from bfai.paste import read_paste
 from bfai.simulator import Simulator
-from bfai.transport import Client, Gateway, Transport
+from bfai.transport import Client, Gateway
+from tests.exchanges.common import (
+    DENIED,
+    GRANTED,
+    UNKNOWN,
+    call_to,
+    check_cause,
+    check_error,
+    check_paste,
+    check_recognised,
+    check_verdict,
+    check_wrong_keys,
+    checked_report,
+    client_of,
+    diagnosed,
+    error_lines,
+    heard,
+    present,
+    report_lines,
+    verdicts,
+)
 from tests.helpers import run_once, sample
 
-DATA = Path(__file__).parent.parent / "data"
-VERDICTS: dict[str, Any] = json.loads((DATA / "accounts.json").read_text())["verdicts"]["bingx"]
-CASES = [(market, account, verdict) for market, accounts in VERDICTS.items() for account, verdict in accounts.items()]
 BINGX = get_exchange("bingx")
 KEY, SECRET = "zF" + "a1B2" * 15 + "zQ", "x9Y8" * 16
 RESTRICTIONS, PERMISSIONS, QUERY = (
@@ -43,33 +59,20 @@ RESTRICTIONS, PERMISSIONS, QUERY = (
     "/openApi/v1/account/apiPermissions",
     "/openApi/account/v1/apiKey/query",
 )
-WORD = {GrantState.GRANTED: True, GrantState.DENIED: False, GrantState.UNKNOWN: None}
-GRANTED, DENIED, UNKNOWN = GrantState.GRANTED, GrantState.DENIED, GrantState.UNKNOWN
 
 
-def lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
-
-
-def refused(code: Any, msg: str = "", role: str = "any", **more: Any) -> diagnosis.Diagnosis:
+def refused(code: Any, msg: str = "", role: str = "any", **more: Any) -> Diagnosis:
     body = json.dumps({"code": code, "msg": msg, "timestamp": 1702351994615, **more})
-    found = diagnosis.diagnose(Answer(role=role, status=200, body=body), BINGX)
-    assert found is not None
-    return found
-
-
-def call_of(path: str) -> Call:
-    return next(call for call in BINGX.calls if call.path == path)
+    return diagnosed(Answer(role=role, status=200, body=body), BINGX)
 
 
 # -- signing -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    made = Client(Transport(), BINGX, Target(exchange="bingx"), Credentials("KEY", "SECRET"))
+def client(frozen_clock: None) -> Client:
+    made = client_of(BINGX, "KEY", "SECRET")
     made.values["uid"] = "1"
-    monkeypatch.setattr("bfai.transport.time.time", lambda: 1_700_000_000.0)
     return made
 
 
@@ -88,7 +91,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     ],
 )
 def test_golden_signatures(client: Client, path: str, query: str) -> None:
-    url, headers, body = client._sign(call_of(path), "open-api.bingx.com")
+    url, headers, body = client._sign(call_to(BINGX, path), "open-api.bingx.com")
     assert str(url) == f"https://open-api.bingx.com{path}?{query}"
     assert (headers["X-BX-APIKEY"], body) == ("KEY", None)
 
@@ -96,7 +99,7 @@ def test_golden_signatures(client: Client, path: str, query: str) -> None:
 def test_the_signature_of_the_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """BingX documents, authentication: the sample of a query string."""
     secret = "UuGuyEGt6ZEkpUObCYCmIfh0elYsZVh80jlYwpJuRZEw70t6vomMH7Sjmf94ztSI"
-    client = Client(Transport(), BINGX, Target(exchange="bingx"), Credentials("KEY", secret))
+    client = client_of(BINGX, "KEY", secret)
     monkeypatch.setattr("bfai.transport.time.time", lambda: 1649404670.162)
     order = {"quoteOrderQty": "20", "side": "BUY", "symbol": "ETHUSDT", "type": "MARKET"}
     signed = client._signer.swapV2PrivatePostTradeOrderTest(order)
@@ -124,8 +127,7 @@ def test_demo_has_hosts_of_its_own() -> None:
     assert [region.id for region in BINGX.regions] == ["global"]
     assert Environment.DEMO in BINGX.environments
     assert Environment.TESTNET not in BINGX.environments
-    target = Target(exchange="bingx", environment=Environment.DEMO)
-    client = Client(Transport(), BINGX, target, Credentials(KEY, SECRET))
+    client = client_of(BINGX, KEY, SECRET, environment=Environment.DEMO)
     assert {*client.site.hosts.values()} == {"open-api-vst.bingx.com"}
     assert {*BINGX.region("global").hosts.values()} == {"open-api.bingx.com"}
     assert all(BINGX.serves("global", market, Environment.DEMO) for market in Market)
@@ -151,7 +153,7 @@ LONG: dict[str, Any] = {
 
 def numbers(*rights: Any, **more: Any) -> dict[str, Any]:
     fields = {"apiKey": KEY, "permissions": list(rights), "ipAddresses": ["203.0.113.7"], "note": "bot", **more}
-    return {name: value for name, value in fields.items() if value is not ...}
+    return present(fields)
 
 
 def row(*rights: Any, **more: Any) -> dict[str, Any]:
@@ -169,16 +171,9 @@ def told(body: Any, api_key: str | None = KEY) -> KeyReport:
     return found
 
 
-@pytest.mark.parametrize("line", lines("bingx_reports.jsonl"))
+@pytest.mark.parametrize("line", report_lines("bingx"))
 def test_documented_reports(line: dict[str, Any]) -> None:
-    found = diagnosis.report_in(line["endpoint"], line["body"], BINGX)
-    assert found is not None
-    expected, accepted = line["expected"], line.get("also_acceptable", {})
-    for permission in Permission:
-        state = WORD[found.state(permission)]
-        assert state is expected[permission.value] or state in accepted.get(permission.value, []), permission
-    assert WORD[found.ip_restriction.state] is expected["ip_restricted"]
-    assert list(found.ip_restriction.addresses) == expected["ips"]
+    found = checked_report(line, BINGX)
     assert found.expires_at is None
 
 
@@ -199,7 +194,7 @@ def test_either_form_on_either_path_wrapped_or_flat(path: str, wrap: Any) -> Non
         found = diagnosis.report_in(f"GET {path}", json.dumps(wrap(body)), BINGX)
         assert found is not None
         assert found.state(Permission.WITHDRAW) is withdraw, body
-        answer = Answer(role=Role.KEY_INFO, status=200, body=json.dumps(wrap(body)), call=call_of(path))
+        answer = Answer(role=Role.KEY_INFO, status=200, body=json.dumps(wrap(body)), call=call_to(BINGX, path))
         assert BINGX.succeeded(answer)
 
 
@@ -293,7 +288,7 @@ def test_a_report_on_another_key_is_none() -> None:
 def test_what_is_no_key_report(body: Any) -> None:
     assert BINGX.read_report(body) is None
     if isinstance(body, dict):
-        answer = Answer(role=Role.KEY_INFO, status=200, body=json.dumps(body), call=call_of(RESTRICTIONS))
+        answer = Answer(role=Role.KEY_INFO, status=200, body=json.dumps(body), call=call_to(BINGX, RESTRICTIONS))
         assert not BINGX.succeeded(answer) or body.get("canTrade"), "any unknown JSON looks like a success to ccxt"
 
 
@@ -344,10 +339,9 @@ def test_addresses_that_contradict_each_other_are_no_binding() -> None:
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", lines("bingx_errors.jsonl"), ids=lambda line: line["truth"])
+@pytest.mark.parametrize("line", error_lines("bingx"), ids=lambda line: line["truth"])
 def test_answers_seen_live(line: dict[str, Any]) -> None:
-    found = diagnosis.explain(diagnosis.answer_from_line(line), BINGX)
-    assert found.cause in (line["truth"], *line.get("also_acceptable", []))
+    check_error(line, BINGX)
 
 
 CODES: dict[Cause, str] = {
@@ -397,9 +391,7 @@ def test_words_count_where_a_code_means_several_things(code: int, words: str, ca
 
 def test_the_field_that_every_refusal_has_is_no_complaint_about_time() -> None:
     body = '{"code":109400,"msg":"Invalid parameters","timestamp":1702351994615}'
-    found = diagnosis.diagnose(Answer(status=200, body=body), BINGX)
-    assert found is not None
-    assert found.cause is Cause.UNEXPECTED_RESPONSE
+    assert diagnosed(Answer(status=200, body=body), BINGX).cause is Cause.UNEXPECTED_RESPONSE
 
 
 def test_risk_control_of_a_public_call_is_not_about_the_account() -> None:
@@ -444,8 +436,8 @@ def test_no_plain_code_has_two_meanings() -> None:
 
 def test_the_list_of_keys_is_for_main_accounts_only() -> None:
     body = '{"code":100403,"msg":"not main account","timestamp":1}'
-    assert BINGX.of_other_kind(Answer(role=Role.KEY_INFO, status=200, body=body, call=call_of(QUERY)))
-    assert not BINGX.of_other_kind(Answer(role=Role.KEY_INFO, status=200, body=body, call=call_of(PERMISSIONS)))
+    assert BINGX.of_other_kind(Answer(role=Role.KEY_INFO, status=200, body=body, call=call_to(BINGX, QUERY)))
+    assert not BINGX.of_other_kind(Answer(role=Role.KEY_INFO, status=200, body=body, call=call_to(BINGX, PERMISSIONS)))
     assert not BINGX.of_other_kind(Answer(status=200, body=body))
 
 
@@ -467,14 +459,9 @@ GOOD: list[tuple[str, Any]] = [
 ]
 
 
-def heard(path: str, body: Any, status: int = 200) -> Answer:
-    call = call_of(path)
-    return Answer(role=call.role, status=status, body=json.dumps(body), call=call)
-
-
 @pytest.mark.parametrize(("path", "body"), GOOD, ids=lambda value: value if isinstance(value, str) else "")
 def test_the_shape_of_a_success(path: str, body: dict[str, Any]) -> None:
-    assert BINGX.succeeded(heard(path, body))
+    assert BINGX.succeeded(heard(BINGX, path, body))
     for other in (
         {**body, "code": 100413},
         {**body, "code": False},
@@ -486,28 +473,30 @@ def test_the_shape_of_a_success(path: str, body: dict[str, Any]) -> None:
         "ok",
         None,
     ):
-        assert not BINGX.succeeded(heard(path, other)), other
-    assert not BINGX.succeeded(heard(path, body, 403))
-    assert not BINGX.succeeded(Answer(role=call_of(path).role, status=200, body="<html></html>"))
+        assert not BINGX.succeeded(heard(BINGX, path, other)), other
+    assert not BINGX.succeeded(heard(BINGX, path, body, 403))
+    assert not BINGX.succeeded(Answer(role=call_to(BINGX, path).role, status=200, body="<html></html>"))
 
 
 def test_balances_and_orders() -> None:
     path = "/openApi/spot/v1/account/balance"
     rows = [{"asset": "USDT", "free": "16.5", "locked": "0"}, {"asset": "BTC", "free": "0", "locked": "1"}]
-    free = BINGX.read_balances(Market.SPOT, heard(path, {"code": 0, "data": {"balances": rows}}))
+    free = BINGX.read_balances(Market.SPOT, heard(BINGX, path, {"code": 0, "data": {"balances": rows}}))
     assert {name: str(amount) for name, amount in (free or {}).items()} == {"USDT": "16.5"}
     rows.append({"asset": "ETH", "free": "much", "locked": "0"})
-    assert BINGX.read_balances(Market.SPOT, heard(path, {"code": 0, "data": {"balances": rows}})) is None
+    assert BINGX.read_balances(Market.SPOT, heard(BINGX, path, {"code": 0, "data": {"balances": rows}})) is None
     margin = [{"asset": "VST", "balance": "9", "availableMargin": "8"}]
-    swap = BINGX.read_balances(Market.FUTURES, heard(SWAP, {"code": 0, "data": margin}))
+    swap = BINGX.read_balances(Market.FUTURES, heard(BINGX, SWAP, {"code": 0, "data": margin}))
     assert {name: str(amount) for name, amount in (swap or {}).items()} == {"VST": "8"}
     for data, count in (({"orders": [{}, {}]}, 2), ([], 0), ([{}], 1), ({}, None), ({"orders": None}, None)):
-        assert BINGX.read_orders(Market.SPOT, heard("/openApi/spot/v1/trade/openOrders", {"data": data})) == count
+        assert (
+            BINGX.read_orders(Market.SPOT, heard(BINGX, "/openApi/spot/v1/trade/openOrders", {"data": data})) == count
+        )
 
 
 def dry_run(code: int, msg: str = "") -> Answer:
     body = {"code": code, "msg": msg, "data": {}, "timestamp": 1702351994615}
-    return heard("/openApi/swap/v2/trade/order/test", body)
+    return heard(BINGX, "/openApi/swap/v2/trade/order/test", body)
 
 
 @pytest.mark.parametrize(
@@ -567,14 +556,11 @@ def test_what_proves_nothing(code: int, words: str, says_nothing: bool) -> None:
     ],
 )
 def test_recognised(text: str) -> None:
-    found = diagnosis.recognise(text, all_exchanges().values())
-    assert found is BINGX
+    check_recognised(text, BINGX)
 
 
 def test_paste() -> None:
-    pasted = read_paste(BINGX, f"API Key: {KEY}\nSecret Key: {SECRET}\nIP: 203.0.113.7")
-    assert pasted.credentials == Credentials(KEY, SECRET)
-    assert not pasted.doubts
+    check_paste(read_paste(BINGX, f"API Key: {KEY}\nSecret Key: {SECRET}\nIP: 203.0.113.7"), KEY, SECRET)
     assert read_paste(BINGX, f"{KEY}\n{SECRET}").credentials == Credentials(KEY, SECRET), "key first, as it is shown"
     assert not read_paste(BINGX, f"{KEY + 'a' * 19}\n{SECRET}").doubts, "keys of 83 characters are seen as well"
     assert read_paste(BINGX, KEY).missing == ("secret",)
@@ -604,12 +590,10 @@ def test_the_key_page_is_told_as_it_is() -> None:
 # -- whole tests -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("market", "account", "verdict"), CASES, ids=lambda value: str(value)[:14])
+@pytest.mark.parametrize(("market", "account", "verdict"), verdicts("bingx"), ids=lambda value: str(value)[:14])
 def test_verdicts(simulator: Simulator, gateway: Gateway, market: str, account: str, verdict: dict[str, Any]) -> None:
     run = run_once(gateway, "bingx", sample(simulator, "bingx", account), market=market)
-    assert run.status in verdict["status"]
-    assert (run.diagnosis.cause if run.diagnosis else None) in verdict.get("causes", [None])
-    assert (run.diagnosis.permission if run.diagnosis else None) == verdict.get("permission")
+    check_verdict(run, verdict)
 
 
 @pytest.mark.parametrize(("account", "market"), [("no_futures", "spot"), ("good", "futures")])
@@ -650,8 +634,7 @@ def test_reports_that_disagree_block(
     simulator.change_account("bingx", "good", report=report)
     run = run_once(gateway, "bingx", sample(simulator, "bingx", "good"))
     assert run.status is Status.BLOCKED
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is cause
+    check_cause(run, cause)
 
 
 def test_the_short_form_alone_does_not_deny_withdrawal(simulator: Simulator, gateway: Gateway) -> None:
@@ -659,8 +642,7 @@ def test_the_short_form_alone_does_not_deny_withdrawal(simulator: Simulator, gat
     gone = {"code": 100404, "msg": "this api is not exist"}
     simulator.set_faults([{"exchange": "bingx", "path": path, "body": gone} for path in (PERMISSIONS, QUERY)])
     run = run_once(gateway, "bingx", sample(simulator, "bingx", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN
+    check_cause(run, Cause.WITHDRAW_UNKNOWN)
 
 
 def test_any_one_report_is_enough(simulator: Simulator, gateway: Gateway) -> None:
@@ -703,14 +685,12 @@ def test_a_dry_run_that_is_refused_for_the_order(
 
 def test_wrong_credentials_are_told_apart(simulator: Simulator, gateway: Gateway) -> None:
     good = sample(simulator, "bingx", "good")
-    for cause, keys in (
-        (Cause.INVALID_SECRET, Credentials(good.api_key, good.secret[::-1])),
-        (Cause.INVALID_KEY, Credentials(KEY, good.secret)),
-    ):
-        for market in ("spot", "futures"):
-            run = run_once(gateway, "bingx", keys, market=market)
-            assert run.diagnosis is not None
-            assert run.diagnosis.cause is cause
+    wrong = {
+        Cause.INVALID_SECRET: Credentials(good.api_key, good.secret[::-1]),
+        Cause.INVALID_KEY: Credentials(KEY, good.secret),
+    }
+    for market in ("spot", "futures"):
+        check_wrong_keys(gateway, "bingx", wrong, market)
 
 
 def test_a_foreign_address_is_shown_and_no_secret_with_it(simulator: Simulator, gateway: Gateway) -> None:
@@ -748,12 +728,10 @@ def test_a_wrong_clock_is_corrected(simulator: Simulator, gateway: Gateway, mark
 def test_what_passes_by_itself(simulator: Simulator, gateway: Gateway, fault: dict[str, Any], cause: Cause) -> None:
     simulator.set_faults([{"exchange": "bingx", **fault}])
     run = run_once(gateway, "bingx", sample(simulator, "bingx", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is cause
+    check_cause(run, cause)
 
 
 def test_a_frozen_account(simulator: Simulator, gateway: Gateway) -> None:
     simulator.change_account("bingx", "good", status="frozen")
     run = run_once(gateway, "bingx", sample(simulator, "bingx", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.ACCOUNT_RESTRICTED
+    check_cause(run, Cause.ACCOUNT_RESTRICTED)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from bfai import diagnosis
@@ -19,6 +18,7 @@ from bfai.model import (
     Cause,
     CheckName,
     Credentials,
+    Diagnosis,
     Environment,
     Evidence,
     GrantState,
@@ -27,26 +27,36 @@ from bfai.model import (
     Outcome,
     Permission,
     Status,
-    Target,
 )
 from bfai.paste import read_paste
 from bfai.simulator import Simulator
-from bfai.transport import Client, Gateway, Transport
+from bfai.transport import Client, Gateway
+from tests.exchanges.common import (
+    call_to,
+    check_cause,
+    check_error,
+    check_paste,
+    check_recognised,
+    check_verdict,
+    check_wrong_keys,
+    checked_report,
+    client_of,
+    diagnosed,
+    error_lines,
+    granted,
+    heard,
+    pem_of,
+    present,
+    report_lines,
+    verdicts,
+)
 from tests.helpers import run_once, sample
 
-DATA = Path(__file__).parent.parent / "data"
-VERDICTS: dict[str, Any] = json.loads((DATA / "accounts.json").read_text())["verdicts"]["bitget"]
-CASES = [(market, account, verdict) for market, accounts in VERDICTS.items() for account, verdict in accounts.items()]
 BITGET = get_exchange("bitget")
 KEY = "bg_0123456789abcdef0123456789abcdef"
-WORD = {GrantState.GRANTED: True, GrantState.DENIED: False, GrantState.UNKNOWN: None}
 INFO, UNIFIED_INFO = "/api/v2/spot/account/info", "/api/v3/account/info"
 CLASSIC = ("/api/v2/spot/account/info", "/api/v2/spot/account/assets", "/api/v2/spot/trade/unfilled-orders")
 UNIFIED = ("/api/v3/account/info", "/api/v3/account/assets", "/api/v3/trade/unfilled-orders")
-
-
-def lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
 
 
 def answer(code: str, msg: str = "", status: int = 400, role: str = "any") -> Answer:
@@ -54,22 +64,18 @@ def answer(code: str, msg: str = "", status: int = 400, role: str = "any") -> An
     return Answer(role=role, status=status, body=json.dumps(body))
 
 
-def refusal(code: str, msg: str = "") -> diagnosis.Diagnosis:
-    found = diagnosis.diagnose(answer(code, msg), BITGET)
-    assert found is not None
-    return found
+def refusal(code: str, msg: str = "") -> Diagnosis:
+    return diagnosed(answer(code, msg), BITGET)
 
 
 # -- signing -----------------------------------------------------------------------------------------------------------
 
 
-def golden(monkeypatch: pytest.MonkeyPatch, secret: str = "SECRETEXAMPLE02") -> Client:
-    keys = Credentials("APIKEYEXAMPLE01", secret, "PassPhrase03")
-    made = Client(Transport(), BITGET, Target(exchange="bitget"), keys)
-    monkeypatch.setattr("bfai.transport.time.time", lambda: 1_700_000_000.0)
-    return made
+def golden(secret: str = "SECRETEXAMPLE02") -> Client:
+    return client_of(BITGET, "APIKEYEXAMPLE01", secret, "PassPhrase03")
 
 
+@pytest.mark.usefixtures("frozen_clock")
 @pytest.mark.parametrize(
     ("path", "query", "signature"),
     [
@@ -82,9 +88,9 @@ def golden(monkeypatch: pytest.MonkeyPatch, secret: str = "SECRETEXAMPLE02") -> 
         ),
     ],
 )
-def test_golden_signatures(path: str, query: str, signature: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = next(call for call in BITGET.calls if call.path == path)
-    url, headers, body = golden(monkeypatch)._sign(call, "api.bitget.com")
+def test_golden_signatures(path: str, query: str, signature: str) -> None:
+    call = call_to(BITGET, path)
+    url, headers, body = golden()._sign(call, "api.bitget.com")
     assert (url.host, url.path, url.query_string, body) == ("api.bitget.com", path, query, None)
     assert headers["ACCESS-SIGN"] == signature
     assert headers["ACCESS-TIMESTAMP"] == "1700000000000"
@@ -92,8 +98,9 @@ def test_golden_signatures(path: str, query: str, signature: str, monkeypatch: p
     assert "PAPTRADING" not in headers
 
 
-def test_golden_signature_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    signed = golden(monkeypatch)._signer.privateSpotPostV2SpotTradePlaceOrder({"symbol": "BTCUSDT"})
+@pytest.mark.usefixtures("frozen_clock")
+def test_golden_signature_of_a_body() -> None:
+    signed = golden()._signer.privateSpotPostV2SpotTradePlaceOrder({"symbol": "BTCUSDT"})
     assert signed["headers"]["ACCESS-SIGN"] == "dc+tot5A63dMY8tASzHyTdgN189pcgwJGr10wjnXwdU="
 
 
@@ -102,22 +109,18 @@ def rsa_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def pem(key: rsa.RSAPrivateKey) -> str:
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
-
-
-def test_a_key_that_the_trader_made_signs_with_rsa(rsa_key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = next(call for call in BITGET.calls if call.path == INFO)
-    _, headers, _ = golden(monkeypatch, pem(rsa_key).replace("\n", "\\n"))._sign(call, "api.bitget.com")
+@pytest.mark.usefixtures("frozen_clock")
+def test_a_key_that_the_trader_made_signs_with_rsa(rsa_key: rsa.RSAPrivateKey) -> None:
+    call = call_to(BITGET, INFO)
+    _, headers, _ = golden(pem_of(rsa_key).replace("\n", "\\n"))._sign(call, "api.bitget.com")
     raw = base64.b64decode(headers["ACCESS-SIGN"])
     text = f"1700000000000GET{INFO}".encode()
     rsa_key.public_key().verify(raw, text, padding.PKCS1v15(), hashes.SHA256())
-    assert not BITGET.check_credentials(Credentials(KEY, pem(rsa_key), "Phrase123"))
+    assert not BITGET.check_credentials(Credentials(KEY, pem_of(rsa_key), "Phrase123"))
 
 
-def test_the_kind_of_account_is_never_left_to_ccxt(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = golden(monkeypatch)
+def test_the_kind_of_account_is_never_left_to_ccxt() -> None:
+    client = golden()
     assert client._signer.options["uta"] is False
     import ccxt
 
@@ -125,8 +128,7 @@ def test_the_kind_of_account_is_never_left_to_ccxt(monkeypatch: pytest.MonkeyPat
 
 
 def test_demo_trading_is_a_header_on_the_same_host() -> None:
-    target = Target(exchange="bitget", environment=Environment.DEMO)
-    client = Client(Transport(), BITGET, target, Credentials(KEY, "a" * 64, "Phrase123"))
+    client = client_of(BITGET, KEY, "a" * 64, "Phrase123", environment=Environment.DEMO)
     for call in BITGET.plan(Market.FUTURES):
         url, headers, _ = client._sign(call, client.site.hosts[call.host])
         assert (url.host, headers["PAPTRADING"]) == ("api.bitget.com", "1")
@@ -153,27 +155,15 @@ def classic(authorities: Any, **fields: Any) -> KeyReport:
 
 def unified(permissions: Any, kind: Any = "read-and-write", **fields: Any) -> KeyReport:
     data = {"userId": "123456789", "parentId": "", "ips": "", "permType": kind, "permissions": permissions, **fields}
-    data = {name: value for name, value in data.items() if value is not ...}
+    data = present(data)
     found = BITGET.read_report({"code": "00000", "msg": "success", "requestTime": 1, "data": data})
     assert found is not None
     return found
 
 
-def granted(report: KeyReport) -> set[str]:
-    return {right.value for right in Permission if report.state(right) is GrantState.GRANTED}
-
-
-@pytest.mark.parametrize("line", lines("bitget_reports.jsonl"))
+@pytest.mark.parametrize("line", report_lines("bitget"))
 def test_reports_seen(line: dict[str, Any]) -> None:
-    found = diagnosis.report_in(line["endpoint"], line["body"], BITGET)
-    assert found is not None
-    expected, accepted = line["expected"], line.get("also_acceptable", {})
-    for permission in Permission:
-        state = WORD[found.state(permission)]
-        assert state is expected[permission.value] or state in accepted.get(permission.value, []), permission
-    restricted = WORD[found.ip_restriction.state]
-    assert restricted is expected["ip_restricted"] or restricted in accepted.get("ip_restricted", [])
-    assert list(found.ip_restriction.addresses) == expected["ips"]
+    found = checked_report(line, BITGET)
     assert found.expires_at is None
 
 
@@ -322,10 +312,9 @@ def test_unified_parents() -> None:
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", lines("bitget_errors.jsonl"), ids=lambda line: line["truth"])
+@pytest.mark.parametrize("line", error_lines("bitget"), ids=lambda line: line["truth"])
 def test_answers_seen_live(line: dict[str, Any]) -> None:
-    found = diagnosis.explain(diagnosis.answer_from_line(line), BITGET)
-    assert found.cause in (line["truth"], *line.get("also_acceptable", []))
+    check_error(line, BITGET)
 
 
 CODES: dict[Cause, str] = {
@@ -416,8 +405,7 @@ def test_the_missing_right_is_named(words: str, permission: Permission | None) -
 )
 def test_the_oldest_answers(words: str, cause: Cause) -> None:
     body = {"status": "error", "ts": 1595684716042, "err_code": "invalid-parameter", "err_msg": words}
-    found = diagnosis.diagnose(Answer(status=200, body=json.dumps(body, ensure_ascii=False)), BITGET)
-    assert found is not None
+    found = diagnosed(Answer(status=200, body=json.dumps(body, ensure_ascii=False)), BITGET)
     assert found.cause is cause
     assert words in (found.exchange_said or "")
 
@@ -444,9 +432,7 @@ def test_the_wrong_kind_of_account_is_no_missing_right() -> None:
     ],
 )
 def test_what_is_no_success(status: int, body: str, cause: Cause) -> None:
-    found = diagnosis.diagnose(Answer(role=Role.KEY_INFO, status=status, body=body), BITGET)
-    assert found is not None
-    assert found.cause is cause
+    assert diagnosed(Answer(role=Role.KEY_INFO, status=status, body=body), BITGET).cause is cause
 
 
 @pytest.mark.parametrize(
@@ -467,9 +453,8 @@ def test_what_is_no_success(status: int, body: str, cause: Cause) -> None:
     ],
 )
 def test_the_shape_of_a_success(path: str, data: Any, good: bool) -> None:
-    call = next(call for call in BITGET.calls if call.path == path)
-    body = json.dumps({"code": "00000", "msg": "success", "requestTime": 1, "data": data})
-    assert BITGET.succeeded(Answer(role=call.role, status=200, body=body, call=call)) is good
+    body = {"code": "00000", "msg": "success", "requestTime": 1, "data": data}
+    assert BITGET.succeeded(heard(BITGET, path, body)) is good
 
 
 def test_reading_orders_and_balances() -> None:
@@ -502,9 +487,7 @@ def test_reading_orders_and_balances() -> None:
     ],
 )
 def test_recognised(text: str) -> None:
-    found = diagnosis.recognise(text, all_exchanges().values())
-    assert found is not None
-    assert found.id == "bitget"
+    check_recognised(text, BITGET)
 
 
 @pytest.mark.parametrize("text", ["OK-ACCESS-SIGN", "CB-ACCESS-KEY", '{"msg":"Invalid Sign","code":"50113"}'])
@@ -515,14 +498,12 @@ def test_not_mistaken_for_others(text: str) -> None:
 
 def test_paste(rsa_key: rsa.RSAPrivateKey) -> None:
     secret, phrase = "0123456789abcdef" * 4, "Phrase123"
-    pasted = read_paste(BITGET, f"API Key: {KEY}\nSecret Key: {secret}\nPassphrase: {phrase}")
-    assert pasted.credentials == Credentials(KEY, secret, phrase)
-    assert not pasted.doubts
+    check_paste(read_paste(BITGET, f"API Key: {KEY}\nSecret Key: {secret}\nPassphrase: {phrase}"), KEY, secret, phrase)
     assert read_paste(BITGET, f"{KEY}\n{secret}").missing == ("passphrase",)
     swapped = read_paste(BITGET, json.dumps({"apiKey": secret, "secret": KEY, "passphrase": phrase}))
     assert swapped.problems or swapped.doubts
     assert read_paste(BITGET, json.dumps({"apiKey": KEY[:-1], "secret": secret, "passphrase": phrase})).doubts
-    own = read_paste(BITGET, json.dumps({"apiKey": KEY, "secret": pem(rsa_key), "passphrase": phrase}))
+    own = read_paste(BITGET, json.dumps({"apiKey": KEY, "secret": pem_of(rsa_key), "passphrase": phrase}))
     assert own.credentials is not None
     assert not own.doubts
 
@@ -555,7 +536,7 @@ def test_only_the_boxes_of_this_kind_of_account_are_named(words: list[str], boxe
 
 
 @pytest.mark.parametrize("mode", ["", "unified"])
-@pytest.mark.parametrize(("market", "account", "verdict"), CASES, ids=lambda value: str(value)[:14])
+@pytest.mark.parametrize(("market", "account", "verdict"), verdicts("bitget"), ids=lambda value: str(value)[:14])
 def test_verdicts(
     simulator: Simulator, gateway: Gateway, market: str, account: str, verdict: dict[str, Any], mode: str
 ) -> None:
@@ -565,9 +546,7 @@ def test_verdicts(
     if mode and account == "no_futures":
         assert run.status.ok
         return
-    assert run.status in verdict["status"]
-    assert (run.diagnosis.cause if run.diagnosis else None) in verdict.get("causes", [None])
-    assert (run.diagnosis.permission if run.diagnosis else None) == verdict.get("permission")
+    check_verdict(run, verdict)
     if account == "expired":
         assert run.diagnosis is not None
         assert Cause.EXPIRED_KEY in run.diagnosis.candidates
@@ -599,8 +578,7 @@ def test_a_key_that_every_call_takes_for_another_kind_is_not_called_safe(
     simulator.set_faults([{"path": path, "status": 400, "body": body} for path in (*CLASSIC, *UNIFIED)])
     run = run_once(gateway, "bitget", sample(simulator, "bitget", account))
     assert run.status is Status.FAILED
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.ACCOUNT_RESTRICTED
+    check_cause(run, Cause.ACCOUNT_RESTRICTED)
 
 
 def test_a_unified_key_without_management_is_told_what_it_lacks(simulator: Simulator, gateway: Gateway) -> None:
@@ -622,8 +600,7 @@ def test_a_read_only_kind_that_lists_trading(simulator: Simulator, gateway: Gate
 
 def test_demo_trading(simulator: Simulator, gateway: Gateway) -> None:
     mixed = run_once(gateway, "bitget", sample(simulator, "bitget", "good"), environment=Environment.DEMO)
-    assert mixed.diagnosis is not None
-    assert mixed.diagnosis.cause is Cause.WRONG_ENVIRONMENT
+    check_cause(mixed, Cause.WRONG_ENVIRONMENT)
     simulator.change_account("bitget", "withdraw", site="demo")
     keys = sample(simulator, "bitget", "withdraw")
     assert run_once(gateway, "bitget", keys, environment=Environment.DEMO).status.ok
@@ -637,10 +614,7 @@ def test_wrong_credentials_are_told_apart(simulator: Simulator, gateway: Gateway
         Cause.INVALID_PASSPHRASE: Credentials(good.api_key, good.secret, "Other1234"),
         Cause.INVALID_KEY: Credentials(KEY, good.secret, good.passphrase),
     }
-    for cause, keys in wrong.items():
-        run = run_once(gateway, "bitget", keys)
-        assert run.diagnosis is not None
-        assert run.diagnosis.cause is cause
+    check_wrong_keys(gateway, "bitget", wrong)
 
 
 @pytest.mark.parametrize("offset_ms", [-90_000, 90_000])
@@ -653,5 +627,4 @@ def test_a_wrong_clock_is_corrected(simulator: Simulator, gateway: Gateway, offs
 def test_maintenance(simulator: Simulator, gateway: Gateway) -> None:
     simulator.set_faults([{"exchange": "bitget", "kind": "maintenance"}])
     run = run_once(gateway, "bitget", sample(simulator, "bitget", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE
+    check_cause(run, Cause.EXCHANGE_UNAVAILABLE)

@@ -7,23 +7,22 @@ import base64
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bfai import diagnosis
 from bfai.connection_test import run_test
 from bfai.exchanges import all_exchanges, get_exchange
-from bfai.exchanges.base import Answer, Call, Role, Tick
+from bfai.exchanges.base import Answer, Role, Tick
 from bfai.model import (
     Advice,
     Cause,
     CheckName,
     Credentials,
+    Diagnosis,
     Environment,
     Evidence,
     ExpiryEvidence,
@@ -41,41 +40,47 @@ from bfai.model import (
 from bfai.paste import read_paste
 from bfai.simulator import Simulator
 from bfai.transport import Client, Gateway, Transport
+from tests.exchanges.common import (
+    DENIED,
+    GRANTED,
+    UNKNOWN,
+    ask,
+    call_of,
+    check_cause,
+    check_error,
+    check_paste,
+    check_recognised,
+    check_text,
+    check_verdict,
+    check_wrong_keys,
+    checked_report,
+    client_of,
+    diagnosed,
+    error_lines,
+    pem_of,
+    present,
+    report_lines,
+    verdicts,
+)
 from tests.helpers import run_once, sample
 
-DATA = Path(__file__).parent.parent / "data"
-VERDICTS: dict[str, Any] = json.loads((DATA / "accounts.json").read_text())["verdicts"]["bybit"]
-CASES = [(market, account, verdict) for market, accounts in VERDICTS.items() for account, verdict in accounts.items()]
 BYBIT = get_exchange("bybit")
 KEY, SECRET = "Ab3dEf6hIj9lMn2pQr", "Zy8xWv5uTs2rQp9oNm6lKj3iHg0fEd7cBa4Z"
-WORD = {GrantState.GRANTED: True, GrantState.DENIED: False, GrantState.UNKNOWN: None}
-GRANTED, DENIED, UNKNOWN = GrantState.GRANTED, GrantState.DENIED, GrantState.UNKNOWN
 
 
-def lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
-
-
-def refusal(code: int, msg: str = "", status: int = 200, role: str = "any", **more: Any) -> diagnosis.Diagnosis:
+def refusal(code: int, msg: str = "", status: int = 200, role: str = "any", **more: Any) -> Diagnosis:
     body = json.dumps({"retCode": code, "retMsg": msg, "result": {}, "retExtInfo": {}, "time": 1, **more})
-    found = diagnosis.diagnose(Answer(role=role, status=status, body=body), BYBIT)
-    assert found is not None
-    return found
-
-
-def call_of(role: Role, market: Market = Market.SPOT) -> Call:
-    return next(call for call in BYBIT.plan(market) if call.role is role)
+    return diagnosed(Answer(role=role, status=status, body=body), BYBIT)
 
 
 # -- signing -----------------------------------------------------------------------------------------------------------
 
 
-def client_with(secret: str, monkeypatch: pytest.MonkeyPatch) -> Client:
-    client = Client(Transport(), BYBIT, Target(exchange="bybit"), Credentials("APIKEYEXAMPLE01", secret))
-    monkeypatch.setattr("bfai.transport.time.time", lambda: 1_700_000_000.0)
-    return client
+def client_with(secret: str) -> Client:
+    return client_of(BYBIT, "APIKEYEXAMPLE01", secret)
 
 
+@pytest.mark.usefixtures("frozen_clock")
 @pytest.mark.parametrize(
     ("role", "url", "signature"),
     [
@@ -91,16 +96,17 @@ def client_with(secret: str, monkeypatch: pytest.MonkeyPatch) -> Client:
         ),
     ],
 )
-def test_golden_signatures(role: Role, url: str, signature: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent, headers, body = client_with("SECRETEXAMPLE02", monkeypatch)._sign(call_of(role), "api.bybit.com")
+def test_golden_signatures(role: Role, url: str, signature: str) -> None:
+    sent, headers, body = client_with("SECRETEXAMPLE02")._sign(call_of(BYBIT, role), "api.bybit.com")
     assert (str(sent), body) == (url, None)
     assert headers["X-BAPI-SIGN"] == signature
     assert (headers["X-BAPI-API-KEY"], headers["X-BAPI-TIMESTAMP"]) == ("APIKEYEXAMPLE01", "1700000000000")
     assert headers["X-BAPI-RECV-WINDOW"] == "5000"
 
 
-def test_golden_signature_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    signer = client_with("SECRETEXAMPLE02", monkeypatch)._signer
+@pytest.mark.usefixtures("frozen_clock")
+def test_golden_signature_of_a_body() -> None:
+    signer = client_with("SECRETEXAMPLE02")._signer
     signed = signer.privatePostV5OrderPreCheck({"category": "linear", "symbol": "BTCUSDT"})
     assert signed["body"] == '{"category":"linear","symbol":"BTCUSDT"}'
     assert signed["headers"]["X-BAPI-SIGN"] == "56e3769e477421d2ff05d27a2d6164eca1a715f8aec0008717da1a41b5ea915f"
@@ -108,19 +114,20 @@ def test_golden_signature_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rsa_pem() -> tuple[rsa.RSAPrivateKey, str]:
     key = rsa.generate_private_key(65537, 2048)
-    return key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return key, pem_of(key)
 
 
-def test_a_self_generated_key_signs_with_rsa(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("frozen_clock")
+def test_a_self_generated_key_signs_with_rsa() -> None:
     key, pem = rsa_pem()
-    _, headers, _ = client_with(pem.replace("\n", "\\n"), monkeypatch)._sign(call_of(Role.BALANCE), "api.bybit.com")
+    _, headers, _ = client_with(pem.replace("\n", "\\n"))._sign(call_of(BYBIT, Role.BALANCE), "api.bybit.com")
     signed = b"1700000000000APIKEYEXAMPLE015000accountType=UNIFIED"
     signature = base64.b64decode(headers["X-BAPI-SIGN"])
     key.public_key().verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
 
 
 def test_the_dry_run_is_the_documented_one_and_for_futures_only() -> None:
-    call = call_of(Role.DRY_RUN, Market.FUTURES)
+    call = call_of(BYBIT, Role.DRY_RUN, Market.FUTURES)
     assert (call.method, call.path, call.params["category"]) == ("POST", "/v5/order/pre-check", "linear")
     assert not any(call.role is Role.DRY_RUN for call in BYBIT.plan(Market.SPOT))
     assert {call.method for call in BYBIT.calls if call.role is not Role.DRY_RUN} == {"GET"}
@@ -194,7 +201,7 @@ def body_of(groups: Any = None, **changes: Any) -> dict[str, Any]:
         "parentUid": "0",
         **changes,
     }
-    result = {name: value for name, value in fields.items() if value is not ...}
+    result = present(fields)
     return {"retCode": 0, "retMsg": "", "result": result, "retExtInfo": {}, "time": 1776149990532}
 
 
@@ -204,16 +211,9 @@ def report(groups: Any = None, **changes: Any) -> KeyReport:
     return found
 
 
-@pytest.mark.parametrize("line", lines("bybit_reports.jsonl"))
+@pytest.mark.parametrize("line", report_lines("bybit"))
 def test_documented_reports(line: dict[str, Any]) -> None:
-    found = diagnosis.report_in(line["endpoint"], line["body"], BYBIT)
-    assert found is not None
-    expected, accepted = line["expected"], line.get("also_acceptable", {})
-    for permission in Permission:
-        state = WORD[found.state(permission)]
-        assert state is expected[permission.value] or state in accepted.get(permission.value, []), permission
-    assert WORD[found.ip_restriction.state] is expected["ip_restricted"]
-    assert list(found.ip_restriction.addresses) == expected["ips"]
+    found = checked_report(line, BYBIT)
     assert (found.expires_at, found.expiry_evidence) == (None, ExpiryEvidence.FIELD)
     assert found.unknown_words == ()
 
@@ -407,10 +407,9 @@ def test_a_report_on_another_key_is_none() -> None:
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", lines("bybit_errors.jsonl"), ids=lambda line: line["truth"])
+@pytest.mark.parametrize("line", error_lines("bybit"), ids=lambda line: line["truth"])
 def test_documented_answers(line: dict[str, Any]) -> None:
-    found = diagnosis.explain(diagnosis.answer_from_line(line), BYBIT)
-    assert found.cause in (line["truth"], *line.get("also_acceptable", []))
+    check_error(line, BYBIT)
 
 
 CODES: dict[Cause, str] = {
@@ -433,9 +432,7 @@ CODES: dict[Cause, str] = {
 def test_codes(cause: Cause, code: str) -> None:
     assert refusal(int(code)).cause is cause
     legacy = Answer(status=200, body=json.dumps({"ret_code": int(code), "ret_msg": "", "result": None}))
-    found = diagnosis.diagnose(legacy, BYBIT)
-    assert found is not None
-    assert found.cause is cause
+    assert diagnosed(legacy, BYBIT).cause is cause
 
 
 @pytest.mark.parametrize(
@@ -469,8 +466,7 @@ def test_an_unknown_key_may_belong_to_another_site_or_environment() -> None:
 
 def test_a_refused_signature_echoes_the_key_and_it_is_not_told() -> None:
     body = {"retCode": 10004, "retMsg": f"error sign! origin_string[1700000000000{KEY}5000accountType=UNIFIED]"}
-    found = diagnosis.diagnose(Answer(status=200, body=json.dumps(body)), BYBIT, secrets=(KEY, SECRET))
-    assert found is not None
+    found = diagnosed(Answer(status=200, body=json.dumps(body)), BYBIT, secrets=(KEY, SECRET))
     assert found.exchange_said is not None
     assert (found.cause, KEY in found.exchange_said) == (Cause.INVALID_SECRET, False)
 
@@ -499,10 +495,7 @@ PYBIT = "pybit.exceptions.InvalidRequestError: {} (ErrCode: {}) (ErrTime: 11:01:
     ],
 )
 def test_what_bots_print(text: str, cause: Cause) -> None:
-    found = diagnosis.explain_text(text, all_exchanges().values())
-    assert found.exchange is BYBIT
-    assert found.diagnosis is not None
-    assert found.diagnosis.cause is cause
+    check_text(text, BYBIT, cause)
 
 
 @pytest.mark.parametrize(
@@ -521,9 +514,7 @@ def test_what_bots_print(text: str, cause: Cause) -> None:
     ],
 )
 def test_what_is_no_success(status: int, body: str, cause: Cause) -> None:
-    found = diagnosis.diagnose(Answer(role=Role.KEY_INFO, status=status, body=body), BYBIT)
-    assert found is not None
-    assert found.cause is cause
+    assert diagnosed(Answer(role=Role.KEY_INFO, status=status, body=body), BYBIT).cause is cause
 
 
 @pytest.mark.parametrize(
@@ -572,7 +563,7 @@ def test_a_refused_key_or_account_proves_nothing(code: int) -> None:
 
 
 def is_open(*items: dict[str, Any], market: Market = Market.SPOT, host: str = "api.bybit.com") -> bool | None:
-    call = call_of(Role.SERVICE, market)
+    call = call_of(BYBIT, Role.SERVICE, market)
     sent = Sent(method="GET", host=host, path=call.path, purpose=call.purpose, at=utc_now())
     body = json.dumps({"retCode": 0, "retMsg": "", "result": {"list": list(items)}})
     return BYBIT.service_open(Answer(role=call.role, status=200, body=body, call=call, sent=sent))
@@ -659,7 +650,7 @@ def test_time_in_nanoseconds_or_from_the_envelope() -> None:
     ],
 )
 def test_recognised(text: str) -> None:
-    assert diagnosis.recognise(text, all_exchanges().values()) is BYBIT
+    check_recognised(text, BYBIT)
 
 
 def test_paths_of_okx_are_not_taken_for_its_own() -> None:
@@ -668,9 +659,9 @@ def test_paths_of_okx_are_not_taken_for_its_own() -> None:
 
 
 def test_paste() -> None:
-    pasted = read_paste(BYBIT, f"API Key\n{KEY}\nAPI Secret\n{SECRET}\nPermission\nContract - Orders Positions")
-    assert pasted.credentials == Credentials(KEY, SECRET)
-    assert not pasted.doubts
+    check_paste(
+        read_paste(BYBIT, f"API Key\n{KEY}\nAPI Secret\n{SECRET}\nPermission\nContract - Orders Positions"), KEY, SECRET
+    )
     assert read_paste(BYBIT, KEY).missing == ("secret",)
     swapped = read_paste(BYBIT, json.dumps({"apiKey": SECRET, "secret": KEY}))
     assert any("swapped" in problem.text for problem in swapped.problems)
@@ -681,9 +672,7 @@ def test_paste() -> None:
 
 def test_a_private_key_of_ones_own_is_taken() -> None:
     _, pem = rsa_pem()
-    pasted = read_paste(BYBIT, json.dumps({"apiKey": KEY, "secret": pem.replace("\n", " ")}))
-    assert pasted.credentials == Credentials(KEY, pem)
-    assert not pasted.doubts
+    check_paste(read_paste(BYBIT, json.dumps({"apiKey": KEY, "secret": pem.replace("\n", " ")})), KEY, pem)
     assert read_paste(BYBIT, json.dumps({"apiKey": KEY, "secret": pem[:200]})).credentials is None
 
 
@@ -699,12 +688,10 @@ def test_the_key_page_is_told_as_it_is() -> None:
 # -- whole tests -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("market", "account", "verdict"), CASES, ids=lambda value: str(value)[:14])
+@pytest.mark.parametrize(("market", "account", "verdict"), verdicts("bybit"), ids=lambda value: str(value)[:14])
 def test_verdicts(simulator: Simulator, gateway: Gateway, market: str, account: str, verdict: dict[str, Any]) -> None:
     run = run_once(gateway, "bybit", sample(simulator, "bybit", account), market=market)
-    assert run.status in verdict["status"]
-    assert (run.diagnosis.cause if run.diagnosis else None) in verdict.get("causes", [None])
-    assert (run.diagnosis.permission if run.diagnosis else None) == verdict.get("permission")
+    check_verdict(run, verdict)
     if account == "sub_account":
         assert run.key_report is not None
         assert run.key_report.is_sub is True
@@ -745,8 +732,7 @@ def test_isolated_margin_has_no_dry_run_and_is_fine(simulator: Simulator, gatewa
 def test_a_classic_account_is_told_apart_from_a_bad_key(simulator: Simulator, gateway: Gateway, market: str) -> None:
     simulator.change_account("bybit", "good", mode="classic")
     run = run_once(gateway, "bybit", sample(simulator, "bybit", "good"), market=market)
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.ACCOUNT_RESTRICTED
+    check_cause(run, Cause.ACCOUNT_RESTRICTED)
 
 
 def test_the_probe_finds_what_a_report_hides(simulator: Simulator, gateway: Gateway) -> None:
@@ -774,26 +760,17 @@ def test_a_read_only_key_with_withdraw_is_blocked(simulator: Simulator, gateway:
     assert run.status is Status.BLOCKED
 
 
-def ask(gateway: Gateway, keys: Credentials, target: Target, *, try_regions: bool = False) -> TestRun:
-    async def run() -> TestRun:
-        async with Transport(gateway) as transport:
-            return await run_test(BYBIT, target, keys, transport, try_regions=try_regions)
-
-    return asyncio.run(run())
-
-
 @pytest.mark.parametrize("site", ["eu", "nl", "tr", "kz", "ge", "ae", "id", "jp"])
 def test_the_site_that_knows_the_key_is_found(simulator: Simulator, gateway: Gateway, site: str) -> None:
     simulator.change_account("bybit", "good", site=site)
     keys = sample(simulator, "bybit", "good")
-    here = ask(gateway, keys, Target(exchange="bybit"))
-    assert here.diagnosis is not None
-    assert here.diagnosis.cause is Cause.INVALID_KEY
+    here = ask(BYBIT, gateway, keys, Target(exchange="bybit"))
+    check_cause(here, Cause.INVALID_KEY)
     assert BYBIT.region(site).hosts["user"] in diagnosis.other_regions(here, BYBIT)
-    run = ask(gateway, keys, Target(exchange="bybit"), try_regions=True)
+    run = ask(BYBIT, gateway, keys, Target(exchange="bybit"), try_regions=True)
     assert run.diagnosis is not None
     assert (run.diagnosis.cause, run.diagnosis.region) == (Cause.WRONG_ENVIRONMENT, site)
-    assert ask(gateway, keys, Target(exchange="bybit", region=site)).status.ok
+    assert ask(BYBIT, gateway, keys, Target(exchange="bybit", region=site)).status.ok
 
 
 @pytest.mark.parametrize("market", ["spot", "futures"])
@@ -828,11 +805,7 @@ def test_wrong_credentials_are_told_apart(simulator: Simulator, gateway: Gateway
         Cause.INVALID_SECRET: Credentials(good.api_key, good.secret[::-1]),
         Cause.INVALID_KEY: Credentials(KEY, good.secret),
     }
-    for cause, keys in wrong.items():
-        run = run_once(gateway, "bybit", keys)
-        assert run.diagnosis is not None
-        assert run.diagnosis.cause is cause
-        assert not any(secret in run.model_dump_json() for secret in keys.secrets())
+    check_wrong_keys(gateway, "bybit", wrong)
 
 
 @pytest.mark.parametrize("offset_ms", [-90_000, 90_000, -1_500])
@@ -859,8 +832,7 @@ def test_what_is_no_fault_of_the_key(
 ) -> None:
     simulator.set_faults([{"exchange": "bybit", **fault}])
     run = run_once(gateway, "bybit", sample(simulator, "bybit", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is cause
+    check_cause(run, cause)
 
 
 def test_a_shared_status_is_judged_for_the_market_of_each_test(simulator: Simulator, gateway: Gateway) -> None:
@@ -877,6 +849,5 @@ def test_a_shared_status_is_judged_for_the_market_of_each_test(simulator: Simula
     spot, futures = asyncio.run(both())
     assert (spot.market, futures.market) == (Market.SPOT, Market.FUTURES)
     assert spot.status.ok
-    assert futures.diagnosis is not None
-    assert futures.diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE
+    check_cause(futures, Cause.EXCHANGE_UNAVAILABLE)
     assert sum(seen["path"] == "/v5/system/status" for seen in simulator.seen) == 1

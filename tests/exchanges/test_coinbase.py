@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,14 +19,14 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from bfai import diagnosis
-from bfai.exchanges import all_exchanges, get_exchange
+from bfai.exchanges import get_exchange
 from bfai.exchanges.base import Answer, Call, Role, Tick
 from bfai.model import (
     Advice,
     Cause,
     CheckName,
     Credentials,
+    Diagnosis,
     Environment,
     ExpiryEvidence,
     GrantState,
@@ -36,46 +35,50 @@ from bfai.model import (
     Outcome,
     Permission,
     Status,
-    Target,
 )
 from bfai.paste import read_paste
 from bfai.simulator import Simulator
 from bfai.simulator.coinbase import holds
-from bfai.transport import Client, Gateway, Transport
+from bfai.transport import Client, Gateway
+from tests.exchanges.common import (
+    DENIED,
+    GRANTED,
+    UNKNOWN,
+    call_of,
+    check_cause,
+    check_error,
+    check_recognised,
+    check_text,
+    check_verdict,
+    checked_report,
+    client_of,
+    diagnosed,
+    error_lines,
+    pem_of,
+    present,
+    report_lines,
+    verdicts,
+)
 from tests.helpers import run_once, sample
 
-DATA = Path(__file__).parent.parent / "data"
-VERDICTS: dict[str, Any] = json.loads((DATA / "accounts.json").read_text())["verdicts"]["coinbase"]["spot"]
 COINBASE = get_exchange("coinbase")
 UUID = "55555555-6666-4777-8888-999999999999"
 NAME = f"organizations/00000000-1111-4222-8333-444444444444/apiKeys/{UUID}"
 NOW = 1_700_000_000
-WORD = {GrantState.GRANTED: True, GrantState.DENIED: False, GrantState.UNKNOWN: None}
-GRANTED, DENIED, UNKNOWN = GrantState.GRANTED, GrantState.DENIED, GrantState.UNKNOWN
 
 EC = ec.derive_private_key(0x1234567890ABCDEF, ec.SECP256R1())
 PEM = EC.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-PKCS8 = EC.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PKCS8 = pem_of(EC)
 EDWARDS = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 RAW = EDWARDS.private_bytes_raw() + EDWARDS.public_key().public_bytes_raw()
 BASE64 = base64.b64encode(RAW).decode()
 SEED = base64.b64encode(RAW[:32]).decode()
-EDWARDS_PEM = EDWARDS.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+EDWARDS_PEM = pem_of(EDWARDS)
 
 
-def lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
-
-
-def refusal(body: Any, status: int = 401, role: str = "any") -> diagnosis.Diagnosis:
+def refusal(body: Any, status: int = 401, role: str = "any") -> Diagnosis:
     text = body if isinstance(body, str) else json.dumps(body)
-    found = diagnosis.diagnose(Answer(role=role, status=status, body=text), COINBASE)
-    assert found is not None
-    return found
-
-
-def call_of(role: Role) -> Call:
-    return next(call for call in COINBASE.calls if call.role is role)
+    return diagnosed(Answer(role=role, status=status, body=text), COINBASE)
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
@@ -104,19 +107,10 @@ def token_of(client: Client, call: Call) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("offset_ms", [0, 3_600_000, -90_000])
-def test_tokens(
-    key: str,
-    secret: str,
-    algorithm: str,
-    issuer: str,
-    uris: bool,
-    offset_ms: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    target = Target(exchange="coinbase")
-    client = Client(Transport(), COINBASE, target, Credentials(key, secret), clock_offset_ms=offset_ms)
-    monkeypatch.setattr("bfai.transport.time.time", lambda: float(NOW))
-    call = call_of(Role.BALANCE)
+@pytest.mark.usefixtures("frozen_clock")
+def test_tokens(key: str, secret: str, algorithm: str, issuer: str, uris: bool, offset_ms: int) -> None:
+    client = client_of(COINBASE, key, secret, clock_offset_ms=offset_ms)
+    call = call_of(COINBASE, Role.BALANCE)
     header, claims, signature = token_of(client, call)
     head, told = decoded(header), decoded(claims)
     assert (head["alg"], head["kid"], told["sub"], told["iss"]) == (algorithm, key, key, issuer)
@@ -130,9 +124,9 @@ def test_tokens(
 
 
 def test_the_dry_run_is_the_documented_preview() -> None:
-    call = call_of(Role.DRY_RUN)
+    call = call_of(COINBASE, Role.DRY_RUN)
     assert (call.method, call.path) == ("POST", "/api/v3/brokerage/orders/preview")
-    client = Client(Transport(), COINBASE, Target(exchange="coinbase"), Credentials(NAME, PEM))
+    client = client_of(COINBASE, NAME, PEM)
     url, headers, body = client._sign(call, "api.coinbase.com")
     assert str(url) == "https://api.coinbase.com/api/v3/brokerage/orders/preview"
     assert json.loads(body or "")["product_id"] == "BTC-USD"
@@ -208,10 +202,8 @@ NO_KEYS: dict[str, str] = {
     "one line lost": "\n".join([*PEM.splitlines()[:1], *PEM.splitlines()[2:]]),
     "locked": EC.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode(),
     "public": EC.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
-    "other curve": OTHER_CURVE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
-    "RSA": rsa.generate_private_key(65537, 2048)
-    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    .decode(),
+    "other curve": pem_of(OTHER_CURVE),
+    "RSA": pem_of(rsa.generate_private_key(65537, 2048)),
     "damaged end": _damaged(RAW),
     "short": base64.b64encode(RAW[:30]).decode(),
     "lost sign": BASE64[1:],
@@ -240,11 +232,11 @@ def test_a_key_of_an_older_product_is_named() -> None:
 
 
 def test_no_secret_that_passes_makes_ccxt_raise() -> None:
-    call = call_of(Role.KEY_INFO)
+    call = call_of(COINBASE, Role.KEY_INFO)
     for way in WAYS.values():
         for given in (PEM, PKCS8, EDWARDS_PEM):
             for key in (NAME, UUID):
-                client = Client(Transport(), COINBASE, Target(exchange="coinbase"), Credentials(key, way(given)))
+                client = client_of(COINBASE, key, way(given))
                 assert len(token_of(client, call)) == 3
 
 
@@ -288,20 +280,15 @@ REPORT: dict[str, Any] = {
 
 
 def report(**changes: Any) -> KeyReport:
-    body = {name: value for name, value in {**REPORT, **changes}.items() if value is not ...}
+    body = present({**REPORT, **changes})
     found = COINBASE.read_report(body, api_key=NAME)
     assert found is not None
     return found
 
 
-@pytest.mark.parametrize("line", lines("coinbase_reports.jsonl"))
+@pytest.mark.parametrize("line", report_lines("coinbase"))
 def test_documented_reports(line: dict[str, Any]) -> None:
-    found = diagnosis.report_in(line["endpoint"], line["body"], COINBASE)
-    assert found is not None
-    expected, accepted = line["expected"], line.get("also_acceptable", {})
-    for permission in Permission:
-        state = WORD[found.state(permission)]
-        assert state is expected[permission.value] or state in accepted.get(permission.value, []), permission
+    found = checked_report(line, COINBASE)
     assert found.ip_restriction.state is UNKNOWN
     assert (found.expires_at, found.expiry_evidence) == (None, ExpiryEvidence.NONE)
 
@@ -353,10 +340,9 @@ def test_what_is_no_key_report(body: Any) -> None:
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", lines("coinbase_errors.jsonl"), ids=lambda line: line["truth"])
+@pytest.mark.parametrize("line", error_lines("coinbase"), ids=lambda line: line["truth"])
 def test_answers_seen_live(line: dict[str, Any]) -> None:
-    found = diagnosis.explain(diagnosis.answer_from_line(line), COINBASE)
-    assert found.cause in (line["truth"], *line.get("also_acceptable", []))
+    check_error(line, COINBASE)
 
 
 def v2(error: str, message: str) -> dict[str, Any]:
@@ -438,10 +424,7 @@ def test_a_plain_refusal_lists_its_causes_likeliest_first() -> None:
     ],
 )
 def test_what_bots_print(text: str, cause: Cause) -> None:
-    found = diagnosis.explain_text(text, all_exchanges().values())
-    assert found.exchange is COINBASE
-    assert found.diagnosis is not None
-    assert found.diagnosis.cause is cause
+    check_text(text, COINBASE, cause)
 
 
 @pytest.mark.parametrize(
@@ -514,7 +497,7 @@ def test_balances() -> None:
     ],
 )
 def test_recognised(text: str) -> None:
-    assert diagnosis.recognise(text, all_exchanges().values()) is COINBASE
+    check_recognised(text, COINBASE)
 
 
 def test_the_key_page_is_told_as_it_is() -> None:
@@ -526,12 +509,10 @@ def test_the_key_page_is_told_as_it_is() -> None:
 # -- whole tests -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("account", "verdict"), VERDICTS.items(), ids=lambda value: str(value)[:14])
-def test_verdicts(simulator: Simulator, gateway: Gateway, account: str, verdict: dict[str, Any]) -> None:
-    run = run_once(gateway, "coinbase", sample(simulator, "coinbase", account))
-    assert run.status in verdict["status"]
-    assert (run.diagnosis.cause if run.diagnosis else None) in verdict.get("causes", [None])
-    assert (run.diagnosis.permission if run.diagnosis else None) == verdict.get("permission")
+@pytest.mark.parametrize(("market", "account", "verdict"), verdicts("coinbase"), ids=lambda value: str(value)[:14])
+def test_verdicts(simulator: Simulator, gateway: Gateway, market: str, account: str, verdict: dict[str, Any]) -> None:
+    run = run_once(gateway, "coinbase", sample(simulator, "coinbase", account), market=market)
+    check_verdict(run, verdict)
 
 
 def test_trade_gives_more_and_nobody_is_told_to_untick_it(simulator: Simulator, gateway: Gateway) -> None:
@@ -623,5 +604,4 @@ def test_what_is_no_key_is_not_sent(simulator: Simulator, gateway: Gateway) -> N
 def test_maintenance(simulator: Simulator, gateway: Gateway) -> None:
     simulator.set_faults([{"exchange": "coinbase", "kind": "maintenance"}])
     run = run_once(gateway, "coinbase", sample(simulator, "coinbase", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE
+    check_cause(run, Cause.EXCHANGE_UNAVAILABLE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,64 +12,68 @@ import pytest
 from bfai import diagnosis
 from bfai.connection_test import Confirmation, confirm
 from bfai.exchanges import all_exchanges, get_exchange
-from bfai.exchanges.base import Answer, Call, CountedFrom, Role, Tick, merge_reports
+from bfai.exchanges.base import Answer, CountedFrom, Role, Tick, merge_reports
 from bfai.model import (
     Advice,
     Cause,
     CheckName,
     Credentials,
+    Diagnosis,
     Environment,
     Evidence,
     ExpiryEvidence,
-    GrantState,
     KeyReport,
     Market,
     Outcome,
     Permission,
     Status,
-    Target,
     utc_now,
 )
 from bfai.paste import judge_fields, read_paste
 from bfai.simulator import Simulator
-from bfai.transport import Client, Gateway, Transport
+from bfai.transport import Client, Gateway
+from tests.exchanges.common import (
+    DENIED,
+    GRANTED,
+    UNKNOWN,
+    call_of,
+    check_cause,
+    check_error,
+    check_paste,
+    check_recognised,
+    check_shapes,
+    check_text,
+    check_verdict,
+    check_wrong_keys,
+    checked_report,
+    client_of,
+    diagnosed,
+    error_lines,
+    report_lines,
+    verdicts,
+)
 from tests.helpers import run_once, sample
 
-DATA = Path(__file__).parent.parent / "data"
-VERDICTS: dict[str, Any] = json.loads((DATA / "accounts.json").read_text())["verdicts"]["gate"]
-CASES = [(market, account, verdict) for market, accounts in VERDICTS.items() for account, verdict in accounts.items()]
 GATE = get_exchange("gate")
 KEY, SECRET = "a" * 32, "b" * 64
 OWN = "c5dcfbf1f3a7" + "0" * 20
-WORD = {GrantState.GRANTED: True, GrantState.DENIED: False, GrantState.UNKNOWN: None}
-GRANTED, DENIED, UNKNOWN = GrantState.GRANTED, GrantState.DENIED, GrantState.UNKNOWN
 
 
-def lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
-
-
-def call_of(role: Role, market: Market = Market.SPOT, region: str = "global") -> Call:
-    return next(call for call in GATE.plan(market, region) if call.role is role)
-
-
-def refusal(label: str, message: str = "", status: int = 403, **answer: Any) -> diagnosis.Diagnosis:
+def refusal(label: str, message: str = "", status: int = 403, **answer: Any) -> Diagnosis:
     body = json.dumps({"label": label, "message": message})
-    found = diagnosis.diagnose(Answer(status=status, body=body, **answer), GATE)
-    assert found is not None
-    return found
+    return diagnosed(Answer(status=status, body=body, **answer), GATE)
 
 
 # -- signing -----------------------------------------------------------------------------------------------------------
 
 
 def client(key: str = KEY, secret: str = SECRET, **target: Any) -> Client:
-    return Client(Transport(), GATE, Target(exchange="gate", **target), Credentials(key, secret))
+    return client_of(GATE, key, secret, **target)
 
 
-def test_golden_signature_of_the_key_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bfai.transport.time.time", lambda: 1_700_000_000.0)
-    url, headers, body = client()._sign(call_of(Role.KEY_INFO), "api.gateio.ws")
+@pytest.mark.usefixtures("frozen_clock")
+def test_golden_signature_of_the_key_call() -> None:
+    url, headers, body = client()._sign(call_of(GATE, Role.KEY_INFO), "api.gateio.ws")
     assert (str(url), body) == ("https://api.gateio.ws/api/v4/account/detail", None)
     assert (headers["KEY"], headers["Timestamp"]) == (KEY, "1700000000")
     assert headers["SIGN"] == (
@@ -85,7 +88,7 @@ def test_signed_text_of_a_query(monkeypatch: pytest.MonkeyPatch) -> None:
     import hmac
 
     monkeypatch.setattr("bfai.transport.time.time", lambda: 1_541_993_715.0)
-    url, headers, _ = client("key", "secret")._sign(call_of(Role.ORDERS, Market.FUTURES), "api.gateio.ws")
+    url, headers, _ = client("key", "secret")._sign(call_of(GATE, Role.ORDERS, Market.FUTURES), "api.gateio.ws")
     assert (url.path, url.raw_query_string) == ("/api/v4/futures/usdt/orders", "status=open")
     text = f"GET\n{url.path}\n{url.raw_query_string}\n{hashlib.sha512(b'').hexdigest()}\n1541993715"
     assert headers["SIGN"] == hmac.new(b"secret", text.encode(), hashlib.sha512).hexdigest()
@@ -105,7 +108,7 @@ def test_gate_eu_is_a_company_of_its_own() -> None:
         hosts = {GATE.region("eu").hosts[call.host] for call in GATE.plan(market, "eu")}
         assert hosts == {"api.gateeu.com"}
         assert not any("/futures/" in call.path for call in GATE.plan(market, "eu"))
-    signed, _, _ = client(region="eu")._sign(call_of(Role.BALANCE, region="eu"), "api.gateeu.com")
+    signed, _, _ = client(region="eu")._sign(call_of(GATE, Role.BALANCE, region="eu"), "api.gateeu.com")
     assert signed.host == "api.gateeu.com"
 
 
@@ -156,16 +159,9 @@ def told(perms: Any, api_key: str | None = None, **changes: Any) -> KeyReport:
     return found
 
 
-@pytest.mark.parametrize("line", lines("gate_reports.jsonl"))
+@pytest.mark.parametrize("line", report_lines("gate"))
 def test_documented_reports(line: dict[str, Any]) -> None:
-    found = diagnosis.report_in(line["endpoint"], line["body"], GATE)
-    assert found is not None
-    expected, accepted = line["expected"], line.get("also_acceptable", {})
-    for permission in Permission:
-        state = WORD[found.state(permission)]
-        assert state is expected[permission.value] or state in accepted.get(permission.value, []), permission
-    assert WORD[found.ip_restriction.state] is expected["ip_restricted"]
-    assert list(found.ip_restriction.addresses) == expected["ips"]
+    found = checked_report(line, GATE)
     assert found.expires_at is None
 
 
@@ -362,10 +358,9 @@ def test_an_open_key_ends_by_rule() -> None:
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", lines("gate_errors.jsonl"), ids=lambda line: line["truth"])
+@pytest.mark.parametrize("line", error_lines("gate"), ids=lambda line: line["truth"])
 def test_answers_seen_live(line: dict[str, Any]) -> None:
-    found = diagnosis.explain(diagnosis.answer_from_line(line), GATE)
-    assert found.cause in (line["truth"], *line.get("also_acceptable", []))
+    check_error(line, GATE)
 
 
 LABELS: dict[Cause, str] = {
@@ -443,8 +438,7 @@ def test_a_refused_address_is_told(label: str, address: str) -> None:
 
 def test_futures_say_detail_instead_of_message() -> None:
     body = '{"label":"USER_NOT_FOUND","detail":"please transfer funds first to create futures account"}'
-    found = diagnosis.diagnose(Answer(status=400, body=body), GATE)
-    assert found is not None
+    found = diagnosed(Answer(status=400, body=body), GATE)
     assert found.exchange_said == "USER_NOT_FOUND please transfer funds first to create futures account"
 
 
@@ -452,18 +446,18 @@ def test_futures_say_detail_instead_of_message() -> None:
     ("text", "cause"),
     [
         ('gate {"label":"INVALID_KEY","message":"Invalid key provided"}', Cause.INVALID_KEY),
-        ('gateio {"message":"Request API key does not have wallet permission","label":"FORBIDDEN"}', "right"),
+        (
+            'gateio {"message":"Request API key does not have wallet permission","label":"FORBIDDEN"}',
+            Cause.PERMISSION_MISSING,
+        ),
         ('gateeu GET https://api.gateeu.com/api/v4/spot/time 401 {"label":"INVALID_KEY"}', Cause.INVALID_KEY),
         ("gate_api.exceptions.GateApiException: Signature mismatch", Cause.INVALID_SECRET),
         ("gateio: Request IP not in whitelist: 203.0.113.7", Cause.IP_NOT_ALLOWED),
         ("gate.io: gap between request Timestamp and server time exceeds 60", Cause.CLOCK_SKEW),
     ],
 )
-def test_pasted_texts(text: str, cause: Cause | str) -> None:
-    found = diagnosis.explain_text(text, all_exchanges().values())
-    assert found.exchange is GATE
-    assert found.diagnosis is not None
-    assert found.diagnosis.cause is (Cause.PERMISSION_MISSING if cause == "right" else cause)
+def test_pasted_texts(text: str, cause: Cause) -> None:
+    check_text(text, GATE, cause)
 
 
 @pytest.mark.parametrize(
@@ -481,10 +475,8 @@ def test_pasted_texts(text: str, cause: Cause | str) -> None:
     ],
 )
 def test_what_is_no_success(status: int, body: str, cause: Cause) -> None:
-    answer = Answer(role=Role.KEY_INFO, status=status, body=body, call=call_of(Role.KEY_INFO))
-    found = diagnosis.diagnose(answer, GATE)
-    assert found is not None
-    assert found.cause is cause
+    answer = Answer(role=Role.KEY_INFO, status=status, body=body, call=call_of(GATE, Role.KEY_INFO))
+    assert diagnosed(answer, GATE).cause is cause
 
 
 ERROR = {"label": "FORBIDDEN", "message": "no"}
@@ -503,14 +495,7 @@ ERROR = {"label": "FORBIDDEN", "message": "no"}
     ],
 )
 def test_the_shape_of_a_success(path: str, good: list[Any], bad: list[Any]) -> None:
-    call = next(call for call in GATE.calls if call.path == path)
-
-    def succeeded(body: Any, status: int = 200) -> bool:
-        return GATE.succeeded(Answer(role=call.role, status=status, body=json.dumps(body), call=call))
-
-    assert all(succeeded(body) for body in good)
-    assert not any(succeeded(body, status) for body in good for status in (301, 400, 401, 503))
-    assert not any(succeeded(body) for body in bad)
+    check_shapes(GATE, path, good, bad)
 
 
 def test_balances_and_orders() -> None:
@@ -538,10 +523,10 @@ def test_balances_and_orders() -> None:
 def test_a_refused_clock_still_has_a_date(date: str | None, good: bool) -> None:
     body = '{"label":"INVALID_KEY","message":"Missing required header: Timestamp"}'
     headers = {"date": date} if date is not None else {}
-    answer = Answer(role=Role.TIME, status=401, headers=headers, body=body, call=call_of(Role.TIME))
+    answer = Answer(role=Role.TIME, status=401, headers=headers, body=body, call=call_of(GATE, Role.TIME))
     assert GATE.succeeded(answer) is good
     assert GATE.server_time_ms(answer) == (1_700_000_000_500 if good else None)
-    key_call = Answer(role=Role.KEY_INFO, status=401, headers=headers, body=body, call=call_of(Role.KEY_INFO))
+    key_call = Answer(role=Role.KEY_INFO, status=401, headers=headers, body=body, call=call_of(GATE, Role.KEY_INFO))
     assert not GATE.succeeded(key_call), "any other call is refused by such an answer"
 
 
@@ -572,7 +557,7 @@ def test_gate_eu_with_a_wrong_clock(simulator: Simulator, gateway: Gateway, offs
     ],
 )
 def test_recognised(text: str) -> None:
-    assert diagnosis.recognise(text, all_exchanges().values()) is GATE
+    check_recognised(text, GATE)
 
 
 @pytest.mark.parametrize("text", ["504 Gateway Time-out", "502 Bad Gateway", "aggregate", "investigate this"])
@@ -582,9 +567,7 @@ def test_not_taken_for_gate(text: str) -> None:
 
 def test_paste() -> None:
     key, secret = "0123456789abcdef" * 2, "fedcba9876543210" * 4
-    pasted = read_paste(GATE, f"API Key: {key}\nAPI Secret: {secret}")
-    assert pasted.credentials == Credentials(key, secret)
-    assert not pasted.doubts
+    check_paste(read_paste(GATE, f"API Key: {key}\nAPI Secret: {secret}"), key, secret)
     assert any("swapped" in one.text for one in judge_fields(GATE, {"api_key": secret, "secret": key}).problems)
     assert judge_fields(GATE, {"api_key": key[:-1], "secret": secret}).doubts
 
@@ -603,16 +586,14 @@ def test_the_key_page_is_told_as_it_is() -> None:
 # -- whole tests -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("market", "account", "verdict"), CASES, ids=lambda value: str(value)[:14])
+@pytest.mark.parametrize(("market", "account", "verdict"), verdicts("gate"), ids=lambda value: str(value)[:14])
 @pytest.mark.parametrize("mode", ["", "object"])
 def test_verdicts(
     simulator: Simulator, gateway: Gateway, market: str, account: str, verdict: dict[str, Any], mode: str
 ) -> None:
     simulator.change_account("gate", account, mode=mode)
     run = run_once(gateway, "gate", sample(simulator, "gate", account), market=market)
-    assert run.status in verdict["status"]
-    assert (run.diagnosis.cause if run.diagnosis else None) in verdict.get("causes", [None])
-    assert (run.diagnosis.permission if run.diagnosis else None) == verdict.get("permission")
+    check_verdict(run, verdict)
 
 
 @pytest.mark.parametrize("market", ["spot", "futures"])
@@ -633,8 +614,7 @@ def test_the_trader_may_confirm_that_withdrawal_is_off(simulator: Simulator, gat
 def test_a_group_that_names_withdrawal_blocks_for_good(simulator: Simulator, gateway: Gateway) -> None:
     simulator.change_account("gate", "good", permissions=("account:r", "spot", "withdrawal"))
     run = run_once(gateway, "gate", sample(simulator, "gate", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.WITHDRAW_ENABLED
+    check_cause(run, Cause.WITHDRAW_ENABLED)
     assert confirm(run, utc_now()).status is Status.BLOCKED
 
 
@@ -642,8 +622,7 @@ def test_a_group_that_names_withdrawal_blocks_for_good(simulator: Simulator, gat
 def test_a_key_without_the_account_group_is_no_dead_key(simulator: Simulator, gateway: Gateway, market: str) -> None:
     simulator.change_account("gate", "good", permissions=("spot", "futures"))
     run = run_once(gateway, "gate", sample(simulator, "gate", "good"), market=market)
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN
+    check_cause(run, Cause.WITHDRAW_UNKNOWN)
     checks = {check.name: check.outcome for check in run.checks}
     assert (checks[CheckName.KEY], checks[CheckName.BALANCE]) == (Outcome.PASS, Outcome.PASS)
     assert checks[CheckName.PERMISSIONS] is Outcome.WARN
@@ -669,8 +648,7 @@ def test_the_region_that_knows_the_key_is_found(simulator: Simulator, gateway: G
     simulator.change_account("gate", "good", site="eu")
     keys = sample(simulator, "gate", "good")
     here = run_once(gateway, "gate", keys)
-    assert here.diagnosis is not None
-    assert here.diagnosis.cause is Cause.INVALID_KEY
+    check_cause(here, Cause.INVALID_KEY)
     assert {sent.host for sent in here.receipt} == {"api.gateio.ws"}
     found = run_once(gateway, "gate", keys, try_regions=True)
     assert found.diagnosis is not None
@@ -695,10 +673,7 @@ def test_wrong_credentials_are_told_apart(simulator: Simulator, gateway: Gateway
         Cause.INVALID_SECRET: Credentials(good.api_key, good.secret[::-1]),
         Cause.INVALID_KEY: Credentials(KEY, good.secret),
     }
-    for cause, keys in wrong.items():
-        run = run_once(gateway, "gate", keys)
-        assert run.diagnosis is not None
-        assert run.diagnosis.cause is cause
+    check_wrong_keys(gateway, "gate", wrong)
 
 
 def test_a_foreign_address_is_shown(simulator: Simulator, gateway: Gateway) -> None:
@@ -712,13 +687,11 @@ def test_a_foreign_address_is_shown(simulator: Simulator, gateway: Gateway) -> N
 def test_a_wrong_clock_is_corrected(simulator: Simulator, gateway: Gateway, offset_ms: int) -> None:
     simulator.set_clock(offset_ms)
     run = run_once(gateway, "gate", sample(simulator, "gate", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN
+    check_cause(run, Cause.WITHDRAW_UNKNOWN)
     assert Advice.CLOCK_CORRECTED in run.advice
 
 
 def test_maintenance(simulator: Simulator, gateway: Gateway) -> None:
     simulator.set_faults([{"exchange": "gate", "kind": "maintenance"}])
     run = run_once(gateway, "gate", sample(simulator, "gate", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE
+    check_cause(run, Cause.EXCHANGE_UNAVAILABLE)

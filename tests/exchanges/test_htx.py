@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from bfai.model import (
     Cause,
     CheckName,
     Credentials,
+    Diagnosis,
     Environment,
     Evidence,
     ExpiryEvidence,
@@ -25,33 +25,38 @@ from bfai.model import (
     Market,
     Permission,
     Status,
-    Target,
 )
 from bfai.paste import read_paste
 from bfai.simulator import Simulator
 from bfai.simulator.htx import signature
-from bfai.transport import Client, Gateway, Transport
+from bfai.transport import Client, Gateway
+from tests.exchanges.common import (
+    call_to,
+    check_cause,
+    check_error,
+    check_paste,
+    check_recognised,
+    check_verdict,
+    checked_report,
+    client_of,
+    diagnosed,
+    error_lines,
+    heard,
+    present,
+    report_lines,
+    verdicts,
+)
 from tests.helpers import run_once, sample
 
-DATA = Path(__file__).parent.parent / "data"
-VERDICTS: dict[str, Any] = json.loads((DATA / "accounts.json").read_text())["verdicts"]["htx"]
-CASES = [(market, account, verdict) for market, accounts in VERDICTS.items() for account, verdict in accounts.items()]
 HTX = get_exchange("htx")
 KEY = "4ba5cdf2-4a92c5da-718ba144-dbuqg6hkte"
 SECRET = "c405c550-6fa0583b-fb4bc38e-d317e"
 RECEIVED = datetime(2026, 9, 22, 12, tzinfo=UTC)
-WORD = {GrantState.GRANTED: True, GrantState.DENIED: False, GrantState.UNKNOWN: None}
 
 
-def lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
-
-
-def refused(body: Any, status: int = 200, role: str = "any") -> diagnosis.Diagnosis:
+def refused(body: Any, status: int = 200, role: str = "any") -> Diagnosis:
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-    found = diagnosis.diagnose(Answer(role=role, status=status, body=text), HTX)
-    assert found is not None
-    return found
+    return diagnosed(Answer(role=role, status=status, body=text), HTX)
 
 
 def spot(code: str, msg: str = "") -> dict[str, Any]:
@@ -66,22 +71,16 @@ def number(code: int, msg: str = "") -> dict[str, Any]:
     return {"code": code, "message": msg}
 
 
-def call_of(path: str) -> Call:
-    return next(call for call in HTX.calls if call.path == path)
-
-
 # -- signing -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    made = Client(Transport(), HTX, Target(exchange="htx"), Credentials("ak-0001", "sk-0001"))
-    monkeypatch.setattr("bfai.transport.time.time", lambda: 1_700_000_000.0)
-    return made
+def client(frozen_clock: None) -> Client:
+    return client_of(HTX, "ak-0001", "sk-0001")
 
 
 def test_golden_signature_of_the_account_number(client: Client) -> None:
-    url, headers, body = client._sign(call_of("/v2/user/uid"), "api.huobi.pro")
+    url, headers, body = client._sign(call_to(HTX, "/v2/user/uid"), "api.huobi.pro")
     assert str(url) == (
         "https://api.huobi.pro/v2/user/uid?AccessKeyId=ak-0001&SignatureMethod=HmacSHA256&SignatureVersion=2"
         "&Timestamp=2023-11-14T22%3A13%3A20&Signature=2l8hUYJScKfarAqm0e%2FCZipsx%2F1UGZbfQTeiTYxPebM%3D"
@@ -92,7 +91,7 @@ def test_golden_signature_of_the_account_number(client: Client) -> None:
 
 def test_golden_signature_of_the_key_report(client: Client) -> None:
     client.values["uid"] = "123"
-    url, _, _ = client._sign(call_of("/v2/user/api-key"), "api.huobi.pro")
+    url, _, _ = client._sign(call_to(HTX, "/v2/user/api-key"), "api.huobi.pro")
     assert url.query["Signature"] == "zxAaHpaAMFrjbd0rWdEVQkLQRIiKIU35leLD14yrN3s="
     assert (url.query["uid"], url.query["accessKey"]) == ("123", "ak-0001")
 
@@ -110,13 +109,13 @@ def test_the_host_that_is_asked_is_signed(client: Client, call: Call) -> None:
 
 
 def test_another_site_is_signed_as_such() -> None:
-    client = Client(Transport(), HTX, Target(exchange="htx"), Credentials("ak-0001", "sk-0001"))
+    client = client_of(HTX, "ak-0001", "sk-0001")
     HTX.prepare_signer(client._signer, Region("x", "X", {"spot": "api-aws.huobi.pro", "futures": "api.hbdm.com"}))
-    url, _, _ = client._sign(call_of("/v5/account/balance"), "api.hbdm.com")
+    url, _, _ = client._sign(call_to(HTX, "/v5/account/balance"), "api.hbdm.com")
     assert url.query["Signature"] == signature(
         "sk-0001", "GET", "api.hbdm.com", "/v5/account/balance", url.raw_query_string
     )
-    fresh = Client(Transport(), HTX, Target(exchange="htx"), Credentials("ak-0001", "sk-0001"))
+    fresh = client_of(HTX, "ak-0001", "sk-0001")
     assert fresh._signer.urls["hostnames"]["contract"] == "api.hbdm.vn", "one test's hosts are no other's"
 
 
@@ -153,7 +152,7 @@ ROW: dict[str, Any] = {
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    return {name: value for name, value in {**ROW, **changes}.items() if value is not ...}
+    return present({**ROW, **changes})
 
 
 def listed(*rows: Any, **outer: Any) -> dict[str, Any]:
@@ -166,16 +165,9 @@ def told(**changes: Any) -> KeyReport:
     return found
 
 
-@pytest.mark.parametrize("line", lines("htx_reports.jsonl"))
+@pytest.mark.parametrize("line", report_lines("htx"))
 def test_documented_reports(line: dict[str, Any]) -> None:
-    found = diagnosis.report_in(line["endpoint"], line["body"], HTX)
-    assert found is not None
-    expected, accepted = line["expected"], line.get("also_acceptable", {})
-    for permission in Permission:
-        state = WORD[found.state(permission)]
-        assert state is expected[permission.value] or state in accepted.get(permission.value, []), permission
-    assert WORD[found.ip_restriction.state] is expected["ip_restricted"]
-    assert list(found.ip_restriction.addresses) == expected["ips"]
+    found = checked_report(line, HTX)
     assert found.expires_at is None
 
 
@@ -311,10 +303,9 @@ def test_what_an_answer_says_of_key_and_account(body: Any, market: Market, cause
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", lines("htx_errors.jsonl"), ids=lambda line: line["truth"])
+@pytest.mark.parametrize("line", error_lines("htx"), ids=lambda line: line["truth"])
 def test_answers_seen_live(line: dict[str, Any]) -> None:
-    found = diagnosis.explain(diagnosis.answer_from_line(line), HTX)
-    assert found.cause in (line["truth"], *line.get("also_acceptable", []))
+    check_error(line, HTX)
 
 
 WORDS: dict[str, Cause] = {
@@ -476,14 +467,9 @@ GOOD: list[tuple[str, Any]] = [
 ]
 
 
-def heard(path: str, body: Any, status: int = 200) -> Answer:
-    call = call_of(path)
-    return Answer(role=call.role, status=status, body=json.dumps(body), call=call)
-
-
 @pytest.mark.parametrize(("path", "body"), GOOD, ids=lambda value: value if isinstance(value, str) else "")
 def test_the_shape_of_a_success(path: str, body: dict[str, Any]) -> None:
-    assert HTX.succeeded(heard(path, body))
+    assert HTX.succeeded(heard(HTX, path, body))
     bad: list[Any] = [
         {**body, "code": 401, "message": "Incorrect IP address [IP地址错误]"},
         {**body, "status": "error"},
@@ -500,24 +486,26 @@ def test_the_shape_of_a_success(path: str, body: dict[str, Any]) -> None:
     for other in bad:
         if path in ("/v2/market-status", "/heartbeat/") and other is bad[6]:
             continue
-        assert not HTX.succeeded(heard(path, other)), other
-    assert not HTX.succeeded(heard(path, body, 401))
-    assert not HTX.succeeded(Answer(role=call_of(path).role, status=200, body="<html></html>"))
+        assert not HTX.succeeded(heard(HTX, path, other)), other
+    assert not HTX.succeeded(heard(HTX, path, body, 401))
+    assert not HTX.succeeded(Answer(role=call_to(HTX, path).role, status=200, body="<html></html>"))
 
 
 def test_values() -> None:
     accounts = [{"id": 11, "type": "point"}, {"id": 22, "type": "spot", "state": "working"}, {"id": 33, "type": "otc"}]
-    assert HTX.values(heard("/v2/user/uid", {"code": 200, "data": 63628520})) == {"uid": "63628520"}
-    assert HTX.values(heard("/v1/account/accounts", {"status": "ok", "data": accounts})) == {"account_id": "22"}
+    assert HTX.values(heard(HTX, "/v2/user/uid", {"code": 200, "data": 63628520})) == {"uid": "63628520"}
+    assert HTX.values(heard(HTX, "/v1/account/accounts", {"status": "ok", "data": accounts})) == {"account_id": "22"}
     for body in ({"code": 200, "data": "../../x"}, {"code": 200, "data": None}, {"code": 200, "data": [{"type": []}]}):
-        assert HTX.values(heard("/v2/user/uid", body)) == {}
-    assert HTX.values(heard("/v1/common/timestamp", {"status": "ok", "data": 1494900087029})) == {}
+        assert HTX.values(heard(HTX, "/v2/user/uid", body)) == {}
+    assert HTX.values(heard(HTX, "/v1/common/timestamp", {"status": "ok", "data": 1494900087029})) == {}
 
 
 def test_the_server_time_of_both_hosts() -> None:
-    assert HTX.server_time_ms(heard("/v1/common/timestamp", {"status": "ok", "data": 1494900087029})) == 1494900087029
-    assert HTX.server_time_ms(heard("/api/v1/timestamp", {"status": "ok", "ts": 1494900087029})) == 1494900087029
-    assert HTX.server_time_ms(heard("/v1/common/timestamp", {"status": "ok", "data": "soon"})) is None
+    assert (
+        HTX.server_time_ms(heard(HTX, "/v1/common/timestamp", {"status": "ok", "data": 1494900087029})) == 1494900087029
+    )
+    assert HTX.server_time_ms(heard(HTX, "/api/v1/timestamp", {"status": "ok", "ts": 1494900087029})) == 1494900087029
+    assert HTX.server_time_ms(heard(HTX, "/v1/common/timestamp", {"status": "ok", "data": "soon"})) is None
 
 
 @pytest.mark.parametrize(
@@ -547,17 +535,19 @@ def test_balances_and_orders() -> None:
         {"currency": "btc", "type": "trade", "balance": "0", "seq-num": "1"},
     ]
     path = "/v1/account/accounts/{account_id}/balance"
-    free = HTX.read_balances(Market.SPOT, heard(path, {"status": "ok", "data": {"list": rows}}))
+    free = HTX.read_balances(Market.SPOT, heard(HTX, path, {"status": "ok", "data": {"list": rows}}))
     assert {name: str(amount) for name, amount in (free or {}).items()} == {"USDT": "12.5"}
     rows.append({"currency": "eth", "type": "trade", "balance": "much"})
-    assert HTX.read_balances(Market.SPOT, heard(path, {"status": "ok", "data": {"list": rows}})) is None
+    assert HTX.read_balances(Market.SPOT, heard(HTX, path, {"status": "ok", "data": {"list": rows}})) is None
     details = [{"currency": "USDT", "equity": "9", "available": "8"}]
-    swap = HTX.read_balances(Market.FUTURES, heard("/v5/account/balance", {"code": 200, "data": {"details": details}}))
+    swap = HTX.read_balances(
+        Market.FUTURES, heard(HTX, "/v5/account/balance", {"code": 200, "data": {"details": details}})
+    )
     assert {name: str(amount) for name, amount in (swap or {}).items()} == {"USDT": "8"}
-    refusal = heard("/v5/account/balance", {"code": 401, "message": "Incorrect IP address [IP地址错误]"})
+    refusal = heard(HTX, "/v5/account/balance", {"code": 401, "message": "Incorrect IP address [IP地址错误]"})
     assert HTX.read_balances(Market.FUTURES, refusal) is None, "ccxt takes this for an empty account"
     for data, count in (([], 0), ([{}], 1), ({"orders": [{}, {}]}, 2), ({}, None), ("x", None)):
-        answer = heard("/v5/trade/order/opens", {"code": 200, "data": data})
+        answer = heard(HTX, "/v5/trade/order/opens", {"code": 200, "data": data})
         assert HTX.read_orders(Market.FUTURES, answer) == count
 
 
@@ -577,14 +567,11 @@ def test_balances_and_orders() -> None:
     ],
 )
 def test_recognised(text: str) -> None:
-    found = diagnosis.recognise(text, all_exchanges().values())
-    assert found is HTX
+    check_recognised(text, HTX)
 
 
 def test_paste() -> None:
-    pasted = read_paste(HTX, f"Access Key: {KEY}\nSecret Key: {SECRET}\nIP: 203.0.113.7")
-    assert pasted.credentials == Credentials(KEY, SECRET)
-    assert not pasted.doubts
+    check_paste(read_paste(HTX, f"Access Key: {KEY}\nSecret Key: {SECRET}\nIP: 203.0.113.7"), KEY, SECRET)
     assert read_paste(HTX, f"{KEY}\n{SECRET}").credentials == Credentials(KEY, SECRET), "key first, as it is shown"
     assert read_paste(HTX, KEY).missing == ("secret",)
     same = read_paste(HTX, json.dumps({"apiKey": KEY, "secret": KEY}))
@@ -608,12 +595,10 @@ def test_the_key_page_is_told_as_it_is() -> None:
 # -- whole tests -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("market", "account", "verdict"), CASES, ids=lambda value: str(value)[:14])
+@pytest.mark.parametrize(("market", "account", "verdict"), verdicts("htx"), ids=lambda value: str(value)[:14])
 def test_verdicts(simulator: Simulator, gateway: Gateway, market: str, account: str, verdict: dict[str, Any]) -> None:
     run = run_once(gateway, "htx", sample(simulator, "htx", account), market=market)
-    assert run.status in verdict["status"]
-    assert (run.diagnosis.cause if run.diagnosis else None) in verdict.get("causes", [None])
-    assert (run.diagnosis.permission if run.diagnosis else None) == verdict.get("permission")
+    check_verdict(run, verdict)
     if account == "expiring":
         assert run.advice == (Advice.EXPIRES_SOON,)
 
@@ -633,11 +618,9 @@ def test_wrong_credentials_in_every_style(simulator: Simulator, gateway: Gateway
     simulator.change_account("htx", "good", mode=mode)
     good = sample(simulator, "htx", "good")
     run = run_once(gateway, "htx", Credentials(good.api_key, good.secret[::-1]), market=market)
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.INVALID_SECRET
+    check_cause(run, Cause.INVALID_SECRET)
     run = run_once(gateway, "htx", Credentials(KEY, good.secret), market=market)
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.INVALID_KEY
+    check_cause(run, Cause.INVALID_KEY)
 
 
 @pytest.mark.parametrize("market", ["spot", "futures"])
@@ -657,16 +640,14 @@ def test_a_key_that_ends_today_works_today(simulator: Simulator, gateway: Gatewa
     assert (run.status, run.advice) == (Status.CONNECTED, (Advice.EXPIRES_SOON,))
     simulator.change_account("htx", "good", report={"status": "expired"})
     run = run_once(gateway, "htx", sample(simulator, "htx", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.EXPIRED_KEY
+    check_cause(run, Cause.EXPIRED_KEY)
 
 
 def test_account_states(simulator: Simulator, gateway: Gateway) -> None:
     simulator.change_account("htx", "good", mode="locked")
     keys = sample(simulator, "htx", "good")
     locked = run_once(gateway, "htx", keys)
-    assert locked.diagnosis is not None
-    assert locked.diagnosis.cause is Cause.ACCOUNT_RESTRICTED
+    check_cause(locked, Cause.ACCOUNT_RESTRICTED)
     simulator.change_account("htx", "good", mode="no_contract")
     assert run_once(gateway, "htx", keys).status is Status.ONLINE
     closed = run_once(gateway, "htx", keys, market="futures")
@@ -680,8 +661,7 @@ def test_a_report_that_is_refused_leaves_withdrawal_open(simulator: Simulator, g
         simulator.set_faults([{"exchange": "htx", "path": "/v2/user/api-key", "body": body}])
         run = run_once(gateway, "htx", sample(simulator, "htx", "sub_account"))
         assert run.status is Status.BLOCKED
-        assert run.diagnosis is not None
-        assert run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN
+        check_cause(run, Cause.WITHDRAW_UNKNOWN)
 
 
 @pytest.mark.parametrize("market", ["spot", "futures"])
@@ -696,5 +676,4 @@ def test_a_wrong_clock_is_corrected(simulator: Simulator, gateway: Gateway, mark
 def test_maintenance(simulator: Simulator, gateway: Gateway, market: str) -> None:
     simulator.set_faults([{"exchange": "htx", "kind": "maintenance"}])
     run = run_once(gateway, "htx", sample(simulator, "htx", "good"), market=market)
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE
+    check_cause(run, Cause.EXCHANGE_UNAVAILABLE)

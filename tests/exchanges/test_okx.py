@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bfai import diagnosis
-from bfai.connection_test import run_test
-from bfai.exchanges import all_exchanges, get_exchange
-from bfai.exchanges.base import Answer, Call, CountedFrom, Role, Tick
+from bfai.exchanges import get_exchange
+from bfai.exchanges.base import Answer, CountedFrom, Role, Tick
 from bfai.model import (
     Advice,
     Cause,
     CheckName,
     Credentials,
+    Diagnosis,
     Environment,
     GrantState,
     KeyReport,
@@ -26,49 +24,48 @@ from bfai.model import (
     Permission,
     Status,
     Target,
-    TestRun,
 )
 from bfai.paste import read_paste
 from bfai.simulator import Simulator
-from bfai.transport import Client, Gateway, Transport
+from bfai.transport import Client, Gateway
+from tests.exchanges.common import (
+    ask,
+    call_of,
+    check_cause,
+    check_error,
+    check_paste,
+    check_recognised,
+    check_verdict,
+    check_wrong_keys,
+    checked_report,
+    client_of,
+    diagnosed,
+    error_lines,
+    present,
+    report_lines,
+    verdicts,
+)
 from tests.helpers import run_once, sample
 
-DATA = Path(__file__).parent.parent / "data"
-VERDICTS: dict[str, Any] = json.loads((DATA / "accounts.json").read_text())["verdicts"]["okx"]
-CASES = [(market, account, verdict) for market, accounts in VERDICTS.items() for account, verdict in accounts.items()]
 OKX = get_exchange("okx")
 KEY = "37c541a1-1234-4abc-8def-10fe7a038418"
-WORD = {GrantState.GRANTED: True, GrantState.DENIED: False, GrantState.UNKNOWN: None}
 
 
-def lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
-
-
-def refusal(code: str, msg: str = "", status: int = 200, role: str = "any", **more: Any) -> diagnosis.Diagnosis:
+def refusal(code: str, msg: str = "", status: int = 200, role: str = "any", **more: Any) -> Diagnosis:
     body = json.dumps({"code": code, "msg": msg, "data": [], **more})
-    found = diagnosis.diagnose(Answer(role=role, status=status, body=body), OKX)
-    assert found is not None
-    return found
-
-
-def call_of(role: Role, market: Market = Market.SPOT) -> Call:
-    return next(call for call in OKX.plan(market) if call.role is role)
+    return diagnosed(Answer(role=role, status=status, body=body), OKX)
 
 
 # -- signing -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    keys = Credentials("APIKEYEXAMPLE01", "SECRETEXAMPLE02", "PassPhrase03")
-    made = Client(Transport(), OKX, Target(exchange="okx"), keys)
-    monkeypatch.setattr("bfai.transport.time.time", lambda: 1_700_000_000.0)
-    return made
+def client(frozen_clock: None) -> Client:
+    return client_of(OKX, "APIKEYEXAMPLE01", "SECRETEXAMPLE02", "PassPhrase03")
 
 
 def test_golden_signature_of_the_key_report(client: Client) -> None:
-    url, headers, body = client._sign(call_of(Role.KEY_INFO), "www.okx.com")
+    url, headers, body = client._sign(call_of(OKX, Role.KEY_INFO), "www.okx.com")
     assert (str(url), body) == ("https://www.okx.com/api/v5/account/config", None)
     assert headers["OK-ACCESS-SIGN"] == "Ylp7P+B9fuPLmG+JmdhQaITFz9W3AR6EHql4hxggVGc="
     assert headers["OK-ACCESS-TIMESTAMP"] == "2023-11-14T22:13:20.000Z"
@@ -95,7 +92,7 @@ def test_golden_signatures_with_query_and_body(
 
 @pytest.mark.parametrize("market", list(Market))
 def test_the_dry_run_is_the_documented_one(client: Client, market: Market) -> None:
-    call = call_of(Role.DRY_RUN, market)
+    call = call_of(OKX, Role.DRY_RUN, market)
     url, _, body = client._sign(call, "eea.okx.com")
     assert (call.method, str(url)) == ("POST", "https://eea.okx.com/api/v5/trade/order-precheck")
     assert json.loads(body or "")["instId"] == ("BTC-USDT" if market is Market.SPOT else "BTC-USDT-SWAP")
@@ -103,10 +100,9 @@ def test_the_dry_run_is_the_documented_one(client: Client, market: Market) -> No
 
 
 def test_demo_trading_is_a_header_on_the_same_hosts() -> None:
-    target = Target(exchange="okx", region="eea", environment=Environment.DEMO)
-    client = Client(Transport(), OKX, target, Credentials(KEY, "A" * 32, "Pass-phrase1"))
+    client = client_of(OKX, KEY, "A" * 32, "Pass-phrase1", region="eea", environment=Environment.DEMO)
     assert client.site.hosts == OKX.region("eea").hosts
-    _, headers, _ = client._sign(call_of(Role.KEY_INFO), "eea.okx.com")
+    _, headers, _ = client._sign(call_of(OKX, Role.KEY_INFO), "eea.okx.com")
     assert headers["x-simulated-trading"] == "1"
 
 
@@ -122,7 +118,7 @@ def test_entities() -> None:
 
 
 def test_what_is_told_once_in_five_seconds_is_shared() -> None:
-    assert call_of(Role.SERVICE).share_seconds >= 5
+    assert call_of(OKX, Role.SERVICE).share_seconds >= 5
     assert all(not call.share_seconds for call in OKX.calls if call.signed)
 
 
@@ -140,7 +136,7 @@ def report(**changes: Any) -> KeyReport | None:
         "acctLv": "2",
         **changes,
     }
-    return OKX.read_report({"code": "0", "msg": "", "data": [{k: v for k, v in fields.items() if v is not ...}]})
+    return OKX.read_report({"code": "0", "msg": "", "data": [present(fields)]})
 
 
 def told(**changes: Any) -> KeyReport:
@@ -149,17 +145,9 @@ def told(**changes: Any) -> KeyReport:
     return found
 
 
-@pytest.mark.parametrize("line", lines("okx_reports.jsonl"))
+@pytest.mark.parametrize("line", report_lines("okx"))
 def test_documented_reports(line: dict[str, Any]) -> None:
-    found = diagnosis.report_in(line["endpoint"], line["body"], OKX)
-    assert found is not None
-    expected, accepted = line["expected"], line.get("also_acceptable", {})
-    for permission in Permission:
-        state = WORD[found.state(permission)]
-        assert state is expected[permission.value] or state in accepted.get(permission.value, []), permission
-    restricted = WORD[found.ip_restriction.state]
-    assert restricted is expected["ip_restricted"] or restricted in accepted.get("ip_restricted", [])
-    assert list(found.ip_restriction.addresses) == expected["ips"]
+    found = checked_report(line, OKX)
     assert found.expires_at is None
 
 
@@ -263,10 +251,9 @@ def test_spot_mode_has_no_futures(mode: str | None, market: Market, cause: Cause
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", lines("okx_errors.jsonl"), ids=lambda line: line["truth"])
+@pytest.mark.parametrize("line", error_lines("okx"), ids=lambda line: line["truth"])
 def test_answers_seen_live(line: dict[str, Any]) -> None:
-    found = diagnosis.explain(diagnosis.answer_from_line(line), OKX)
-    assert found.cause in (line["truth"], *line.get("also_acceptable", []))
+    check_error(line, OKX)
 
 
 CODES: dict[Cause, str] = {
@@ -349,9 +336,7 @@ def test_an_item_says_more_than_the_answer() -> None:
     ],
 )
 def test_what_is_no_success(status: int, body: str, cause: Cause) -> None:
-    found = diagnosis.diagnose(Answer(role=Role.KEY_INFO, status=status, body=body), OKX)
-    assert found is not None
-    assert found.cause is cause
+    assert diagnosed(Answer(role=Role.KEY_INFO, status=status, body=body), OKX).cause is cause
 
 
 @pytest.mark.parametrize(
@@ -423,16 +408,17 @@ def test_service_status() -> None:
     ],
 )
 def test_recognised(text: str) -> None:
-    found = diagnosis.recognise(text, all_exchanges().values())
-    assert found is not None
-    assert found.id == "okx"
+    check_recognised(text, OKX)
 
 
 def test_paste() -> None:
     secret, phrase = "0123456789ABCDEF0123456789ABCDEF", "Pass-phrase1"
-    pasted = read_paste(OKX, f"apikey = '{KEY}'\nsecretkey = '{secret}'\nPassphrase: {phrase}\nIP = '203.0.113.7'")
-    assert pasted.credentials == Credentials(KEY, secret, phrase)
-    assert not pasted.doubts
+    check_paste(
+        read_paste(OKX, f"apikey = '{KEY}'\nsecretkey = '{secret}'\nPassphrase: {phrase}\nIP = '203.0.113.7'"),
+        KEY,
+        secret,
+        phrase,
+    )
     assert read_paste(OKX, f"{KEY}\n{secret}").missing == ("passphrase",)
     swapped = read_paste(OKX, json.dumps({"apiKey": secret, "secret": KEY, "passphrase": phrase}))
     assert any("swapped" in problem.text for problem in swapped.problems)
@@ -453,12 +439,10 @@ def test_the_key_page_is_told_as_it_is() -> None:
 # -- whole tests -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("market", "account", "verdict"), CASES, ids=lambda value: str(value)[:14])
+@pytest.mark.parametrize(("market", "account", "verdict"), verdicts("okx"), ids=lambda value: str(value)[:14])
 def test_verdicts(simulator: Simulator, gateway: Gateway, market: str, account: str, verdict: dict[str, Any]) -> None:
     run = run_once(gateway, "okx", sample(simulator, "okx", account), market=market)
-    assert run.status in verdict["status"]
-    assert (run.diagnosis.cause if run.diagnosis else None) in verdict.get("causes", [None])
-    assert (run.diagnosis.permission if run.diagnosis else None) == verdict.get("permission")
+    check_verdict(run, verdict)
     if account == "expired":
         assert run.diagnosis is not None
         assert Cause.EXPIRED_KEY in run.diagnosis.candidates
@@ -500,33 +484,23 @@ def test_a_key_without_trade_is_refused_the_dry_run(simulator: Simulator, gatewa
     assert "“Trade”" in str(diagnosis.sentence(run.diagnosis, OKX, Market.SPOT, run.key_report).params["boxes"])
 
 
-def ask(gateway: Gateway, keys: Credentials, target: Target, *, try_regions: bool = False) -> TestRun:
-    async def run() -> TestRun:
-        async with Transport(gateway) as transport:
-            return await run_test(OKX, target, keys, transport, try_regions=try_regions)
-
-    return asyncio.run(run())
-
-
 @pytest.mark.parametrize("site", ["eea", "us"])
 def test_the_entity_that_knows_the_key_is_found(simulator: Simulator, gateway: Gateway, site: str) -> None:
     simulator.change_account("okx", "good", site=site)
     keys = sample(simulator, "okx", "good")
-    here = ask(gateway, keys, Target(exchange="okx"))
-    assert here.diagnosis is not None
-    assert here.diagnosis.cause is Cause.INVALID_KEY
+    here = ask(OKX, gateway, keys, Target(exchange="okx"))
+    check_cause(here, Cause.INVALID_KEY)
     assert diagnosis.other_regions(here, OKX) == ("eea.okx.com", "us.okx.com")
-    run = ask(gateway, keys, Target(exchange="okx"), try_regions=True)
+    run = ask(OKX, gateway, keys, Target(exchange="okx"), try_regions=True)
     assert run.diagnosis is not None
     assert (run.diagnosis.cause, run.diagnosis.region) == (Cause.WRONG_ENVIRONMENT, site)
-    assert ask(gateway, keys, Target(exchange="okx", region=site)).status is Status.ONLINE
+    assert ask(OKX, gateway, keys, Target(exchange="okx", region=site)).status is Status.ONLINE
 
 
 def test_demo_trading(simulator: Simulator, gateway: Gateway) -> None:
     live = sample(simulator, "okx", "good")
     mixed = run_once(gateway, "okx", live, environment=Environment.DEMO)
-    assert mixed.diagnosis is not None
-    assert mixed.diagnosis.cause is Cause.WRONG_ENVIRONMENT
+    check_cause(mixed, Cause.WRONG_ENVIRONMENT)
     simulator.change_account("okx", "withdraw", site="demo")
     run = run_once(gateway, "okx", sample(simulator, "okx", "withdraw"), environment=Environment.DEMO)
     assert run.status.ok, "no money can leave a demo account"
@@ -540,10 +514,7 @@ def test_wrong_credentials_are_told_apart(simulator: Simulator, gateway: Gateway
         Cause.INVALID_PASSPHRASE: Credentials(good.api_key, good.secret, "Other.phrase1"),
         Cause.INVALID_KEY: Credentials(KEY, good.secret, good.passphrase),
     }
-    for cause, keys in wrong.items():
-        run = run_once(gateway, "okx", keys)
-        assert run.diagnosis is not None
-        assert run.diagnosis.cause is cause
+    check_wrong_keys(gateway, "okx", wrong)
 
 
 def test_a_foreign_address_is_shown_and_no_secret_with_it(simulator: Simulator, gateway: Gateway) -> None:
@@ -565,5 +536,4 @@ def test_a_wrong_clock_is_corrected(simulator: Simulator, gateway: Gateway, offs
 def test_maintenance(simulator: Simulator, gateway: Gateway) -> None:
     simulator.set_faults([{"exchange": "okx", "kind": "maintenance"}])
     run = run_once(gateway, "okx", sample(simulator, "okx", "good"))
-    assert run.diagnosis is not None
-    assert run.diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE
+    check_cause(run, Cause.EXCHANGE_UNAVAILABLE)
