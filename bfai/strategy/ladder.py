@@ -981,3 +981,12 @@ def formula(market: LadderMarket, plan: LadderPlan, figure: str) -> str | None:
         "liquidation_price": market.liquidation_model,
     }
     return FORMULAS.get(f"{figure}.{variants[figure]}" if figure in variants else figure)
+
+
+def ladder(market: Mapping[str, Any], strategy: Mapping[str, Any]) -> pd.DataFrame:
+    """One row an order: what fills where, what it costs, and average, target, stop and liquidation after it.
+
+    Both mappings have the fields of `LadderMarket` and `LadderPlan`, numbers as text or numbers. Raises LadderError,
+    which says which field is missing or wrong.
+    """
+    return build(*from_json({"market": market, "strategy": strategy})).frame()
