@@ -343,6 +343,47 @@ class Connection(_Frozen):
     confirmed_hash: str | None = None
 
 
+class StrategyState(StrEnum):
+    DRAFT = "draft"
+    ENABLED = "enabled"
+    SUSPENDED = "suspended"  # it was enabled, and what it needs is not there any more
+
+
+class Revision(_Frozen):
+    """One saved state of a strategy's parameters; it never changes. Numbers count from 1 without gaps.
+
+    `parameters` is their canonical JSON, `digest` the hex SHA-256 of that text.
+    """
+
+    strategy_id: str
+    number: int
+    digest: str
+    parameters: str
+    created_at: AwareDatetime
+    note: str = ""
+
+
+class Strategy(_Frozen):
+    """Parameters bound to a connection. `revision` is the number of the newest, `enabled_revision` of the one in force.
+
+    `connection_id` is None once the connection was deleted; `connection_name` still names it. `reasons` say why it is
+    suspended, and `needs_person` that it does not resume by itself. `enabled_at` is when `enabled_revision` was.
+    """
+
+    id: str
+    name: Name
+    connection_id: str | None
+    connection_name: str
+    state: StrategyState = StrategyState.DRAFT
+    reasons: tuple[Message, ...] = ()
+    needs_person: bool = False
+    revision: int = 1
+    enabled_revision: int | None = None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    enabled_at: AwareDatetime | None = None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """API key, secret, and the passphrase where the exchange has one. Shows nothing; lives in memory only while

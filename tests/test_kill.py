@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import select
@@ -30,7 +31,10 @@ from bfai.model import (
     KeyReport,
     Market,
     Outcome,
+    Revision,
     Status,
+    Strategy,
+    StrategyState,
     Target,
     TestRun,
 )
@@ -66,6 +70,31 @@ def run_of(connection_id: str | None, number: int) -> TestRun:
     )
 
 
+def add_strategy(store: Store, connection: Connection, say: Callable[[str], object]) -> None:
+    """A strategy on this connection, changed once and enabled; it has the connection's id."""
+
+    def revision(number: int) -> Revision:
+        text = f'{{"n":{number}}}'
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return Revision(strategy_id=connection.id, number=number, digest=digest, parameters=text, created_at=T0)
+
+    strategy = Strategy(
+        id=connection.id,
+        name=connection.name,
+        connection_id=connection.id,
+        connection_name=connection.name,
+        created_at=T0,
+        updated_at=T0,
+    )
+    store.add_strategy(strategy, revision(1))
+    say(f"revision {strategy.id} 1")
+    store.save_revision(strategy.id, 1, revision(2))
+    say(f"revision {strategy.id} 2")
+    states = (StrategyState.DRAFT, StrategyState.ENABLED)
+    store.set_strategy_state(strategy.id, *states, action="strategy_enabled", revision=2)
+    say(f"enabled {strategy.id}")
+
+
 def work(url: str, say: Callable[[str], object]) -> None:
     """Add connections and runs, rotate and delete, for ever; say what is saved once it is."""
     store = open_store(url)
@@ -87,6 +116,7 @@ def work(url: str, say: Callable[[str], object]) -> None:
         first = run_of(None, number)
         store.add_connection(connection, vault.seal(connection_id, credentials), fingerprint, first)
         say(f"connection {connection_id} {first.id}")
+        add_strategy(store, connection, say)
         for _ in range(5):
             number += 1
             run = run_of(connection_id, number)
@@ -136,6 +166,8 @@ class Told:
         self.runs: dict[str, str] = {}
         self.maybe_gone: set[str] = set()
         self.gone: set[str] = set()
+        self.revisions: dict[str, int] = {}
+        self.enabled: set[str] = set()
         self.vault = False
 
     def hear(self, lines: list[str]) -> None:
@@ -147,6 +179,10 @@ class Told:
             elif word in ("connection", "run"):
                 self.connections.add(names[0])
                 self.runs[names[1]] = names[0]
+            elif word == "revision":
+                self.revisions[names[0]] = int(names[1])
+            elif word == "enabled":
+                self.enabled.add(names[0])
             elif word == "deleting":
                 self.maybe_gone.add(names[0])
             elif word == "deleted":
@@ -181,6 +217,7 @@ def look_at_rows(store: Store, told: Told) -> None:
         assert row.connection_id in present
     trail = [entry.action for entry in store.audit_entries() if entry.action in ("added", "deleted")]
     assert trail.count("added") - trail.count("deleted") == len(present)
+    look_at_strategies(store, told, set(present))
     for row in random.sample(sorted(runs.values()), min(20, len(runs))):
         run = store.run(row.id)
         assert run is not None
@@ -191,6 +228,23 @@ def look_at_rows(store: Store, told: Told) -> None:
         if connection.last_run_id is not None:
             assert [row.id for row in last] == [connection.last_run_id]
             assert last[0].status is connection.status
+
+
+def look_at_strategies(store: Store, told: Told, connections: set[str]) -> None:
+    strategies = {strategy.id: strategy for strategy in store.strategies()}
+    assert set(told.revisions) <= set(strategies)
+    trail = [(entry.action, entry.subject) for entry in store.audit_entries()]
+    for strategy in strategies.values():
+        assert strategy.revision >= told.revisions.get(strategy.id, 1)
+        assert [kept.number for kept in store.revisions(strategy.id)] == list(range(strategy.revision, 0, -1))
+        assert trail.count(("strategy_saved", strategy.id)) == strategy.revision - 1
+        assert (strategy.connection_id is not None) == (strategy.id in connections)
+        enabled = ("strategy_enabled", strategy.id) in trail
+        assert enabled or strategy.id not in told.enabled
+        assert (strategy.enabled_revision is not None) == enabled == (strategy.state is not StrategyState.DRAFT)
+        if enabled:
+            assert (strategy.state is StrategyState.SUSPENDED) == (strategy.connection_id is None)
+            assert (("strategy_suspended", strategy.id) in trail) == (strategy.connection_id is None)
 
 
 def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path) -> None:

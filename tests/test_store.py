@@ -6,6 +6,7 @@ The contract takes its database from `make_store`. Another database joins by a l
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 import stat
@@ -43,13 +44,18 @@ from bfai.model import (
     Message,
     Outcome,
     Permission,
+    Revision,
     Sent,
     Status,
+    Strategy,
+    StrategyState,
     Target,
     TestRun,
+    utc_now,
 )
 from bfai.store import (
     BadName,
+    MarketData,
     NameTaken,
     Sealed,
     Store,
@@ -62,10 +68,14 @@ from bfai.store import (
     StoreReadOnly,
     StoreTooNew,
     StoreUnreachable,
+    StrategyChanged,
+    StrategyNameTaken,
     UnknownConnection,
+    UnknownStrategy,
     VaultExists,
     VaultRow,
     Wrap,
+    connection_deleted,
     open_store,
 )
 
@@ -159,6 +169,40 @@ def a_run(connection: Connection | None, after: float = 0.0, status: Status = St
 
 def add(store: Store, name: str = "Main", **more: Any) -> Connection:
     return store.add_connection(a_connection(name, **more), sealed(), name.encode())
+
+
+def a_strategy(connection: Connection | None = None, name: str = "Grid", **more: Any) -> Strategy:
+    values = {"id": uuid.uuid4().hex, "created_at": T0, "updated_at": T0, "connection_name": "", **more}
+    if connection is not None:
+        values |= {"connection_name": connection.name}
+    return Strategy(name=name, connection_id=connection and connection.id, **values)
+
+
+def a_revision(strategy: Strategy, number: int = 1, text: str = '{"a":1}', **more: Any) -> Revision:
+    values = {"digest": hashlib.sha256(text.encode()).hexdigest(), "created_at": T0 + number * SECOND, **more}
+    return Revision(strategy_id=strategy.id, number=number, parameters=text, **values)
+
+
+def plan(store: Store, connection: Connection | None = None, name: str = "Grid") -> Strategy:
+    strategy = a_strategy(connection, name)
+    return store.add_strategy(strategy, a_revision(strategy))
+
+
+def save(store: Store, strategy: Strategy, expected: int, text: str) -> Strategy:
+    return store.save_revision(strategy.id, expected, a_revision(strategy, expected + 1, text))
+
+
+def enable(store: Store, strategy: Strategy, **more: Any) -> Strategy:
+    action = more.pop("action", "strategy_enabled")
+    return store.set_strategy_state(strategy.id, strategy.state, StrategyState.ENABLED, action=action, **more)
+
+
+OFFLINE = Message(text="{name} is {status}.", params={"name": "Main {x}", "status": "offline", "n": 1, "f": 1.0})
+
+
+def suspend(store: Store, strategy: Strategy, **more: Any) -> Strategy:
+    more = {"reasons": (OFFLINE,), "action": "strategy_suspended", **more}
+    return store.set_strategy_state(strategy.id, strategy.state, StrategyState.SUSPENDED, **more)
 
 
 def actions(store: Store) -> list[str]:
@@ -489,6 +533,291 @@ def test_changes_of_the_key_report_are_marked(store: Store) -> None:
     assert store.key_report(made.id) == a_report("a")
 
 
+# Strategies
+
+
+def test_a_strategy_comes_back_as_it_was_added(store: Store) -> None:
+    made = add(store)
+    strategy = a_strategy(made, "Čičak ₿", updated_at=T0 + SECOND)
+    first = a_revision(strategy, 1, '{"pair":"BTC/USDT €"}', note="two\nlines")
+    assert store.add_strategy(strategy, first) == strategy
+    assert (strategy.state, strategy.revision, strategy.enabled_revision) == (StrategyState.DRAFT, 1, None)
+    assert store.strategy(strategy.id) == store.strategy_by_name(" ČIČAK  ₿") == strategy
+    assert store.strategies() == store.strategies_of(made.id) == [strategy]
+    assert store.revisions(strategy.id) == [first]
+    assert store.revision(strategy.id, 1) == first
+    entry = store.audit_entries(1)[0]
+    assert (entry.action, entry.subject) == ("strategy_added", strategy.id)
+    assert entry.detail == {"name": "Čičak ₿", "connection": "Main", "revision": 1, "digest": first.digest}
+
+
+def test_a_new_strategy_is_a_draft_with_one_revision_whatever_is_said(store: Store) -> None:
+    bold = a_strategy(
+        name="Bold",
+        state=StrategyState.ENABLED,
+        reasons=(OFFLINE,),
+        needs_person=True,
+        revision=7,
+        enabled_revision=7,
+        enabled_at=T0,
+        connection_name="Gone",
+    )
+    added = store.add_strategy(bold, a_revision(bold, 7).model_copy(update={"strategy_id": "another"}))
+    assert added == store.strategy(bold.id) == a_strategy(id=bold.id, name="Bold", connection_name="Gone")
+    assert [(kept.strategy_id, kept.number) for kept in store.revisions(bold.id)] == [(bold.id, 1)]
+
+
+def test_a_strategy_needs_the_connection_that_it_names(store: Store) -> None:
+    with pytest.raises(UnknownConnection):
+        plan(store, a_connection())
+    assert store.strategies() == []
+    assert store.audit_entries() == []
+
+
+def test_strategies_are_listed_by_name_and_by_connection(store: Store) -> None:
+    one, two = add(store, "One"), add(store, "Two")
+    for name, connection in (("b", one), ("C", two), ("a", one), ("D", None)):
+        plan(store, connection, name)
+    assert [strategy.name for strategy in store.strategies()] == ["a", "b", "C", "D"]
+    assert [strategy.name for strategy in store.strategies_of(one.id)] == ["a", "b"]
+    assert [strategy.name for strategy in store.strategies_of(two.id)] == ["C"]
+    assert store.strategies_of("x") == []
+
+
+def test_names_of_strategies_are_one_of_a_kind_whatever_their_case(store: Store) -> None:
+    add(store, "Straße")  # a connection of that name is no matter
+    first, second = plan(store, name="Straße"), plan(store, name="Other")
+    with pytest.raises(StrategyNameTaken, match="A strategy named STRASSE exists already"):
+        plan(store, name="STRASSE")
+    with pytest.raises(StrategyNameTaken):
+        store.rename_strategy(second.id, "strasse")
+    for bad in ("", "  ", "x" * 61):
+        with pytest.raises(BadName):
+            store.rename_strategy(second.id, bad)
+    assert store.strategy(second.id) == second
+    assert store.rename_strategy(second.id, " Other ") == second
+    renamed = store.rename_strategy(first.id, " STRASSE ")
+    assert (renamed.name, renamed.revision) == ("STRASSE", 1)
+    assert renamed.updated_at != T0
+    assert store.strategy_by_name("straße") == store.strategy(first.id) == renamed
+    assert store.strategy_by_name("nothing") is None
+    assert actions(store) == ["added", "strategy_added", "strategy_added", "strategy_renamed"]
+    assert store.audit_entries(1)[0].detail == {"old": "Straße", "new": "STRASSE"}
+
+
+def test_every_saved_change_is_a_revision(store: Store) -> None:
+    made = plan(store)
+    second = a_revision(made, 2, "{}", note="empty")
+    saved = store.save_revision(made.id, 1, second)
+    assert saved == store.strategy(made.id) == made.model_copy(update={"revision": 2, "updated_at": second.created_at})
+    third = a_revision(made, 99, '{"a":1}')  # back to what the first was; the number is not the caller's
+    assert store.save_revision(made.id, 2, third).revision == 3
+    assert store.revisions(made.id) == [third.model_copy(update={"number": 3}), second, a_revision(made)]
+    assert store.revision(made.id, 2) == second
+    assert store.revision(made.id, 4) is None
+    assert actions(store) == ["strategy_added", "strategy_saved", "strategy_saved"]
+    assert store.audit_entries(1)[0].detail == {"name": "Grid", "revision": 3, "digest": third.digest}
+
+
+def test_saving_what_is_there_changes_nothing(store: Store) -> None:
+    made = plan(store)
+    saved = save(store, made, 1, "{}")
+    for expected in (2, 1, 0):  # also for a window that has not seen that somebody saved the same
+        assert save(store, made, expected, "{}") == saved
+    assert len(store.revisions(made.id)) == 2
+    assert actions(store) == ["strategy_added", "strategy_saved"]
+
+
+def test_a_revision_on_top_of_one_that_is_not_the_newest_is_refused(store: Store) -> None:
+    made = plan(store)
+    saved = save(store, made, 1, '{"mine":1}')
+    for expected in (0, 1, 3):
+        with pytest.raises(StrategyChanged, match=r"Grid was changed elsewhere .* Nothing of your change") as refused:
+            save(store, made, expected, '{"yours":1}')
+        assert refused.value.strategy == saved
+    assert [kept.parameters for kept in store.revisions(made.id)] == ['{"mine":1}', '{"a":1}']
+    assert save(store, made, 2, '{"yours":1}').revision == 3
+
+
+def test_a_strategy_is_enabled_suspended_resumed_and_disabled(store: Store) -> None:
+    made = plan(store, add(store))
+    before = utc_now()
+    enabled = enable(store, made, revision=1, reasons=(OFFLINE,), needs_person=True)  # those are for suspended ones
+    assert (enabled.state, enabled.enabled_revision, enabled.reasons) == (StrategyState.ENABLED, 1, ())
+    assert not enabled.needs_person
+    assert enabled.enabled_at is not None
+    assert before <= enabled.enabled_at == enabled.updated_at <= utc_now()
+    suspended = suspend(store, enabled)
+    assert (suspended.state, suspended.reasons, suspended.needs_person) == (StrategyState.SUSPENDED, (OFFLINE,), False)
+    assert {name: type(value) for name, value in suspended.reasons[0].params.items()} == {
+        name: type(value) for name, value in OFFLINE.params.items()
+    }
+    worse = suspend(store, suspended, reasons=(OFFLINE, Message(text="Worse.")), needs_person=True)
+    assert (len(worse.reasons), worse.needs_person) == (2, True)
+    assert (worse.enabled_revision, worse.enabled_at) == (1, enabled.enabled_at)
+    resumed = enable(store, worse, action="strategy_resumed")
+    assert resumed.model_copy(update={"updated_at": enabled.updated_at}) == enabled
+    assert store.strategy(made.id) == resumed
+    drafted = store.set_strategy_state(made.id, resumed.state, StrategyState.DRAFT, action="strategy_disabled")
+    assert drafted.model_copy(update={"updated_at": T0}) == made
+    digest = a_revision(made).digest
+    entries = [entry for entry in store.audit_entries() if entry.subject == made.id][-2::-1]
+    assert [(entry.action, entry.detail["old"], entry.detail["new"]) for entry in entries] == [
+        ("strategy_enabled", "draft", "enabled"),
+        ("strategy_suspended", "enabled", "suspended"),
+        ("strategy_suspended", "suspended", "suspended"),
+        ("strategy_resumed", "suspended", "enabled"),
+        ("strategy_disabled", "enabled", "draft"),
+    ]
+    assert all((entry.detail["revision"], entry.detail["digest"]) == (1, digest) for entry in entries)
+    assert ["Worse." in str(entry.detail.get("reasons")) for entry in entries] == [False, False, True, False, False]
+
+
+def test_the_enabled_revision_stays_in_force_until_another_is_enabled(store: Store) -> None:
+    made = plan(store)
+    enabled = enable(store, made)
+    assert enabled.enabled_revision == 1
+    edited = save(store, enabled, 1, "{}")
+    assert (edited.state, edited.revision, edited.enabled_revision) == (StrategyState.ENABLED, 2, 1)
+    suspended = suspend(store, edited)
+    assert store.audit_entries(1)[0].detail["digest"] == a_revision(made).digest
+    resumed = enable(store, suspended, action="strategy_resumed")  # by itself: nobody has looked at the second
+    assert (resumed.enabled_revision, resumed.enabled_at) == (1, enabled.enabled_at)
+    assert enable(store, resumed).enabled_revision == 2
+    assert store.audit_entries(1)[0].detail["digest"] == a_revision(made, 2, "{}").digest
+    third = suspend(store, save(store, resumed, 2, "[]"))
+    by_person = enable(store, third, revision=3, action="strategy_resumed")
+    assert by_person.enabled_revision == 3
+    save(store, by_person, 3, '"not in force"')
+    store.set_strategy_state(made.id, by_person.state, StrategyState.DRAFT, action="strategy_disabled")
+    assert store.audit_entries(1)[0].detail["revision"] == 3
+
+
+def test_a_state_that_somebody_changed_meanwhile_is_left_as_it_is(store: Store) -> None:
+    made = plan(store)
+    edited = save(store, made, 1, "{}")
+    with pytest.raises(StrategyChanged) as refused:
+        enable(store, made, revision=1)  # what was looked at is not what would be enabled
+    assert refused.value.strategy == store.strategy(made.id) == edited
+    enabled = enable(store, made, revision=2)
+    for act in (lambda: enable(store, made), lambda: suspend(store, made)):
+        with pytest.raises(StrategyChanged):
+            act()
+    assert store.strategy(made.id) == enabled
+    assert actions(store) == ["strategy_added", "strategy_saved", "strategy_enabled"]
+
+
+def test_a_deleted_strategy_takes_its_revisions_along_and_leaves_the_trail(store: Store) -> None:
+    made, other = plan(store), plan(store, name="Other")
+    save(store, made, 1, "{}")
+    store.delete_strategy(made.id)
+    assert store.strategies() == [other]
+    assert store.revisions(made.id) == []
+    assert store.revision(made.id, 1) is None
+    assert len(store.revisions(other.id)) == 1
+    entry = store.audit_entries(1)[0]
+    assert (entry.action, entry.subject) == ("strategy_deleted", made.id)
+    assert entry.detail == {
+        "name": "Grid",
+        "revision": 2,
+        "digest": a_revision(made, 2, "{}").digest,
+        "state": "draft",
+    }
+    plan(store)  # the name is free again
+
+
+def test_what_is_gone_is_named_for_strategies(store: Store) -> None:
+    gone = a_strategy()
+    for act in (
+        lambda: save(store, gone, 1, "{}"),
+        lambda: store.rename_strategy(gone.id, "x"),
+        lambda: store.delete_strategy(gone.id),
+        lambda: enable(store, gone),
+    ):
+        with pytest.raises(UnknownStrategy, match="does not exist any more"):
+            act()
+    assert store.audit_entries() == []
+    assert store.strategy(gone.id) is None
+    assert store.revisions(gone.id) == []
+
+
+def test_a_strategy_is_added_and_saved_whole_or_not_at_all(store: Store) -> None:
+    made = plan(store)
+    broken = a_revision(made, 2).model_copy(update={"parameters": None, "digest": "new"})
+    with pytest.raises(StoreError):
+        store.save_revision(made.id, 1, broken)
+    with pytest.raises(StoreError):
+        store.add_strategy(a_strategy(name="Broken"), broken)
+    with pytest.raises(StoreError):
+        store.add_strategy(a_strategy(id=made.id, name="Twice"), a_revision(made))
+    assert store.strategies() == [made]
+    assert len(store.revisions(made.id)) == 1
+    assert actions(store) == ["strategy_added"]
+
+
+def test_a_strategy_names_its_connection_as_it_is_called_now(store: Store) -> None:
+    connection = add(store)
+    made = plan(store, connection)
+    store.update_connection(connection.id, name="Second")
+    named = store.strategy(made.id)
+    assert named == made.model_copy(update={"connection_name": "Second"})
+    store.delete_connection(connection.id)
+    left = store.strategy(made.id)
+    assert left is not None
+    assert (left.connection_id, left.connection_name) == (None, "Second")
+
+
+def test_a_deleted_connection_suspends_its_strategies_and_leaves_them_whole(store: Store) -> None:
+    connection, other = add(store), add(store, "Other")
+    draft, enabled, suspended = (plan(store, connection, name) for name in ("a draft", "b enabled", "c suspended"))
+    enabled = save(store, enable(store, enabled), 1, "{}")
+    suspended = suspend(store, enable(store, suspended))
+    unconcerned = enable(store, plan(store, other, "unconcerned"))
+    before = len(store.audit_entries())
+    store.delete_connection(connection.id)
+    unbound = {"connection_id": None, "connection_name": "Main"}
+    reason = connection_deleted("Main")
+    expected = [
+        draft.model_copy(update=unbound),
+        enabled.model_copy(
+            update={**unbound, "state": StrategyState.SUSPENDED, "reasons": (reason,), "needs_person": True}
+        ),
+        suspended.model_copy(update={**unbound, "reasons": (OFFLINE, reason), "needs_person": True}),
+        unconcerned,
+    ]
+    found = store.strategies()
+    assert [
+        kept.model_copy(update={"updated_at": past.updated_at}) for kept, past in zip(found, expected, strict=True)
+    ] == expected
+    assert all(kept.updated_at != T0 for kept in found[:3])
+    assert store.strategies_of(connection.id) == []
+    assert [kept.parameters for kept in store.revisions(enabled.id)] == ["{}", '{"a":1}']
+    assert actions(store)[before:] == ["strategy_unbound", "strategy_suspended", "strategy_unbound", "deleted"]
+    entry = store.audit_entries()[2]
+    assert entry.subject == enabled.id
+    assert (entry.detail["connection"], entry.detail["revision"]) == ("Main", 1)
+    assert entry.detail["digest"] == a_revision(enabled).digest
+    assert "Main was deleted" in reason.text.format_map(reason.params)
+    assert save(store, found[1], 2, "[]").revision == 3  # a strategy without a connection can still be changed
+    add(store)  # the same name again is another connection
+    assert store.strategies_of(connection.id) == []
+
+
+def test_what_an_exchange_published_is_kept_for_thirty_days(store: Store) -> None:
+    day = timedelta(days=1)
+    assert store.market_data("mexc/spot") is None
+    store.put_market_data("mexc/spot", '["€"]', T0)
+    assert store.market_data("mexc/spot") == MarketData('["€"]', T0) == ('["€"]', T0)
+    store.put_market_data("mexc/spot", "[]", T0 + SECOND)
+    assert store.market_data("mexc/spot") == ("[]", T0 + SECOND)
+    store.put_market_data("okx/spot", "[1]", T0 + 30 * day + SECOND)
+    assert store.market_data("mexc/spot") == ("[]", T0 + SECOND)  # thirty days to the microsecond
+    store.put_market_data("htx/spot", "[2]", T0 + 30 * day + 2 * SECOND)
+    assert store.market_data("mexc/spot") is None
+    assert store.market_data("okx/spot") == ("[1]", T0 + 30 * day + SECOND)
+    assert store.audit_entries() == []
+
+
 # The vault's row, the trail, settings
 
 WRAP = Wrap("password", 1, b"s" * 16, 64, 1, 1, b"n" * 12, b"c" * 48, b"k" * 8)
@@ -580,6 +909,121 @@ def test_owners_never_meet(make_store: MakeStore) -> None:
     row = ann.vault()
     assert row is not None
     assert row.failed_at is None
+
+
+def test_owners_never_meet_over_strategies(make_store: MakeStore) -> None:
+    ann, bob = make_store("ann"), make_store("bob")
+    connection = add(ann)
+    made = enable(ann, plan(ann, connection))
+    ann.put_market_data("mexc", "[1]", T0)
+    mine = plan(bob)  # the same name is no matter
+    assert bob.strategies() == [mine]
+    assert bob.strategy(made.id) is None
+    assert bob.strategy_by_name("grid") == mine
+    assert bob.strategies_of(connection.id) == []
+    assert bob.revisions(made.id) == []
+    assert bob.revision(made.id, 1) is None
+    assert bob.market_data("mexc") is None
+    for act in (
+        lambda: save(bob, made, 1, "{}"),
+        lambda: bob.rename_strategy(made.id, "x"),
+        lambda: bob.delete_strategy(made.id),
+        lambda: suspend(bob, made),
+    ):
+        with pytest.raises(UnknownStrategy):
+            act()
+    with pytest.raises(UnknownConnection):
+        plan(bob, connection, "On a connection of somebody else")
+    with pytest.raises(UnknownConnection):
+        bob.delete_connection(connection.id)
+    bob.put_market_data("mexc", "[2]", T0 + timedelta(days=90))  # forgets only what is bob's
+    assert ann.market_data("mexc") == ("[1]", T0)
+    bob.add_strategy(made.model_copy(update={"connection_id": None, "name": "Same id"}), a_revision(made))
+    save(bob, made, 1, '{"of":"bob"}')  # ids are each owner's own
+    bob.delete_strategy(made.id)
+    assert ann.strategy(made.id) == made
+    assert len(ann.revisions(made.id)) == 1
+    assert actions(ann) == ["added", "strategy_added", "strategy_enabled"]
+
+
+def test_two_windows_do_not_overwrite_each_other(make_store: MakeStore) -> None:
+    one, two = make_store(), make_store()
+    connection = add(one)
+    made = plan(one, connection)
+    (seen,) = two.strategies()
+    assert seen == made
+    mine = save(one, made, 1, '{"one":1}')
+    with pytest.raises(StrategyChanged) as refused:
+        save(two, seen, seen.revision, '{"two":1}')
+    assert refused.value.strategy == mine
+    enabled = enable(two, mine, revision=2)
+    with pytest.raises(StrategyChanged):
+        enable(one, mine)
+    two.delete_connection(connection.id)
+    with pytest.raises(StrategyChanged):
+        one.set_strategy_state(made.id, enabled.state, StrategyState.DRAFT, action="strategy_disabled")
+    two.delete_strategy(made.id)
+    with pytest.raises(UnknownStrategy):
+        save(one, made, 2, "[]")
+    assert one.strategies() == []
+
+
+def test_of_many_who_save_at_once_each_loses_or_is_kept_whole(make_store: MakeStore) -> None:
+    """Threads on two stores of one file: every revision that was accepted is there, numbered without a gap."""
+    stores = [make_store(), make_store()]
+    made = plan(stores[0])
+    accepted: list[str] = []
+    refused: list[int] = []
+    errors: list[BaseException] = []
+
+    def work(store: Store, who: int) -> None:
+        try:
+            for n in range(10):
+                now = store.strategy(made.id)
+                assert now is not None
+                text = f'{{"who":{who},"n":{n}}}'
+                try:
+                    save(store, made, now.revision, text)
+                    accepted.append(text)
+                except StrategyChanged:
+                    refused.append(who)
+        except BaseException as error:  # whatever it is, the test is to show it
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(stores[who % 2], who)) for who in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    kept = stores[1].revisions(made.id)
+    assert len(accepted) + len(refused) == 60
+    assert sorted(revision.parameters for revision in kept[:-1]) == sorted(accepted)
+    assert [revision.number for revision in kept] == list(range(len(kept), 0, -1))
+    assert actions(stores[0]).count("strategy_saved") == len(accepted)
+
+
+def test_of_two_who_enable_at_once_one_wins(make_store: MakeStore) -> None:
+    stores = [make_store() for _ in range(4)]
+    barrier = threading.Barrier(len(stores))
+    made = plan(stores[0])
+    outcomes: list[str] = []
+
+    def work(store: Store) -> None:
+        barrier.wait()
+        try:
+            enable(store, made, revision=1)
+            outcomes.append("enabled")
+        except StrategyChanged:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=work, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["enabled", "refused", "refused", "refused"]
+    assert actions(stores[0]) == ["strategy_added", "strategy_enabled"]
 
 
 def test_two_windows_see_each_other(make_store: MakeStore) -> None:
@@ -725,6 +1169,12 @@ def test_the_trail_is_append_only(file: Path) -> None:
             db.execute(statement)
 
 
+def test_a_revision_is_never_changed(file: Path) -> None:
+    plan(open_store(url_of(file)))
+    with pytest.raises(sqlite3.IntegrityError, match="never changes"):
+        plain(file).execute("UPDATE revision SET parameters = 'x'")
+
+
 def test_a_statement_without_an_owner_is_not_run(file: Path) -> None:
     store = open_store(url_of(file))
     assert isinstance(store, bfai.store.sqlite.SqliteStore)
@@ -738,6 +1188,73 @@ def test_the_number_of_migrations_is_told(file: Path) -> None:
     assert len(migrations._migrations) == bfai.store.sqlite.LATEST
     open_store(url_of(file)).close()
     assert plain(file).execute("PRAGMA user_version").fetchone()[0] == bfai.store.sqlite.LATEST
+
+
+@pytest.fixture
+def old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A database as the version before strategies left it, with a connection, a run and a setting."""
+    from bfai.store.migrations import migrations
+
+    with monkeypatch.context() as past:
+        past.setattr(bfai.store.sqlite, "LATEST", 1)
+        past.setattr(migrations, "_migrations", migrations._migrations[:1])
+        store = open_store(url_of(file))
+        connection = add(store)
+        store.add_run(a_run(connection, 1, key_report=a_report()))
+        store.set_setting("idle_minutes", 15)
+        store.close()
+    with contextlib.closing(plain(file)) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'strategy'").fetchone()
+    return file
+
+
+def test_a_database_of_the_version_before_is_brought_up_with_all_it_holds(old_file: Path) -> None:
+    store = open_store(url_of(old_file))
+    (connection,) = store.connections()
+    assert (connection.name, connection.status) == ("Main", Status.ONLINE)
+    assert store.sealed(connection.id) == sealed()
+    assert store.key_report(connection.id) == a_report()
+    assert [row.status for row in store.runs()] == [Status.ONLINE]
+    assert store.setting("idle_minutes") == 15
+    assert actions(store) == ["added", "tested"]
+    assert store.strategies() == []
+    made = enable(store, plan(store, connection))
+    store.put_market_data("mexc", "[]", T0)
+    store.close()
+    again = open_store(url_of(old_file))
+    assert again.strategies() == [made]
+    again.delete_connection(connection.id)
+    again.close()
+    with contextlib.closing(plain(old_file)) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == bfai.store.sqlite.LATEST
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_an_old_database_has_the_same_tables_as_a_new_one(old_file: Path) -> None:
+    new_file = old_file.parent / "new.db"
+    schemas: list[list[Any]] = []
+    for path in (old_file, new_file):
+        open_store(url_of(path)).close()
+        with contextlib.closing(plain(path)) as db:
+            schemas.append(db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall())
+    assert schemas[0] == schemas[1]
+
+
+def test_the_second_migration_that_was_cut_short_is_finished(old_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bfai.store.migrations
+
+    statements = bfai.store.migrations._STRATEGIES
+    monkeypatch.setattr(bfai.store.migrations, "_STRATEGIES", (*statements[:3], "CREATE nonsense"))
+    with pytest.raises(StoreError):
+        open_store(url_of(old_file))
+    with contextlib.closing(plain(old_file)) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'strategy'").fetchone()
+    monkeypatch.undo()
+    store = open_store(url_of(old_file))
+    plan(store, store.connections()[0])
 
 
 def test_opening_a_database_that_is_there_takes_neither_pandas_nor_sqlite_utils(file: Path) -> None:
@@ -778,6 +1295,15 @@ def test_what_was_deleted_is_not_in_the_files_any_more(file: Path) -> None:
     for path in file.parent.iterdir():
         assert b"find-this-note" not in path.read_bytes(), path
         assert b"\xc3" * 12 not in path.read_bytes(), path
+
+
+def test_a_strategy_that_was_deleted_is_not_in_the_files_any_more(file: Path) -> None:
+    store = open_store(url_of(file))
+    made = plan(store)
+    save(store, made, 1, '"find-these-parameters"')
+    assert any(b"find-these-parameters" in path.read_bytes() for path in file.parent.iterdir())
+    store.delete_strategy(made.id)
+    assert all(b"find-these-parameters" not in path.read_bytes() for path in file.parent.iterdir())
 
 
 def test_credentials_that_were_replaced_are_not_in_the_files_any_more(file: Path) -> None:
@@ -1056,5 +1582,7 @@ def test_every_error_says_what_to_do() -> None:
     ]
     for error in made:
         assert error.message.params == {"file": str(file)}
+    made += [StrategyNameTaken("Grid"), UnknownStrategy(), StrategyChanged(a_strategy())]
+    for error in made:
         assert len(str(error).split(". ")) >= 2, str(error)
         assert "!" not in str(error)

@@ -1,4 +1,4 @@
-"""Where connections, sealed secrets, test runs and the audit trail are kept.
+"""Where connections, sealed secrets, test runs, strategies and the audit trail are kept.
 
 `Store` is the protocol that every database keeps, `open_store` gives one for an address. A store is bound to one owner
 when it is opened; none of its methods takes an owner, so nothing can be asked about anybody else's rows. It may be used
@@ -10,13 +10,25 @@ Any of them may raise a `StoreError`; nothing is half written when it does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from bfai.i18n import N_
-from bfai.model import AuditEntry, BfaiError, Cause, Connection, KeyReport, Message, Status, TestRun
+from bfai.model import (
+    AuditEntry,
+    BfaiError,
+    Cause,
+    Connection,
+    KeyReport,
+    Message,
+    Revision,
+    Status,
+    Strategy,
+    StrategyState,
+    TestRun,
+)
 
 
 class Sealed(NamedTuple):
@@ -84,6 +96,22 @@ class Keep(Enum):
 KEEP: Final = Keep.KEEP
 
 
+class MarketData(NamedTuple):
+    """What an exchange published, as JSON, and when it was asked."""
+
+    rows: str
+    fetched_at: datetime
+
+
+MARKET_DATA_KEPT: Final = timedelta(days=30)
+
+
+def connection_deleted(name: str) -> Message:
+    """Why a strategy is suspended whose connection was deleted."""
+    text = N_("The connection {name} was deleted. Duplicate this strategy for another connection.")
+    return Message(text=text, params={"name": name})
+
+
 class StoreError(BfaiError):
     """The database cannot do what was asked."""
 
@@ -142,6 +170,33 @@ class UnknownConnection(StoreError):
         super().__init__(
             Message(text=N_("This connection does not exist any more. Open the list of connections again."))
         )
+
+
+class StrategyNameTaken(StoreError):
+    """Another strategy of this owner has that name; upper and lower case count as equal."""
+
+    def __init__(self, name: str) -> None:
+        text = N_("A strategy named {name} exists already. Choose another name.")
+        super().__init__(Message(text=text, params={"name": name}))
+
+
+class UnknownStrategy(StoreError):
+    """There is no such strategy, or it is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This strategy does not exist any more. Open the list of strategies again.")))
+
+
+class StrategyChanged(StoreError):
+    """Somebody else changed it since the caller looked. `strategy` is what it is now."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        text = N_(
+            "{name} was changed elsewhere in the meantime. Nothing of your change is stored."
+            " Look at what it is now, then try again."
+        )
+        super().__init__(Message(text=text, params={"name": strategy.name}))
+        self.strategy = strategy
 
 
 class VaultExists(StoreError):
@@ -247,7 +302,12 @@ class Store(Protocol):
         ...
 
     def delete_connection(self, connection_id: str) -> None:
-        """Delete it with its secrets and runs. Raises `UnknownConnection`. Audited as `deleted`; the trail stays."""
+        """Delete it with its secrets and runs. Raises `UnknownConnection`. Audited as `deleted`; the trail stays.
+
+        Its strategies stay, without a connection. Those that were enabled become suspended, audited as
+        `strategy_suspended`; those that were suspended get one more reason. Either needs a person then. A strategy that
+        was not enabled is audited as `strategy_unbound`.
+        """
         ...
 
     def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:
@@ -306,6 +366,79 @@ class Store(Protocol):
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         """The last `n` runs of every connection, oldest first, by connection id. A connection without runs has []."""
         ...
+
+    # Strategies
+
+    def strategies(self) -> list[Strategy]:
+        """All, by name. A strategy's `connection_name` is the connection's present name, or its last one."""
+        ...
+
+    def strategy(self, strategy_id: str) -> Strategy | None: ...
+
+    def strategy_by_name(self, name: str) -> Strategy | None:
+        """Names count as equal as those of connections do."""
+        ...
+
+    def strategies_of(self, connection_id: str) -> list[Strategy]:
+        """Those of this connection, by name."""
+        ...
+
+    def add_strategy(self, strategy: Strategy, revision: Revision) -> Strategy:
+        """Add it as a draft, with its first revision, whatever state and numbers are given.
+
+        Gives the strategy as stored. Raises `StrategyNameTaken`, `UnknownConnection`. Audited as `strategy_added`.
+        """
+        ...
+
+    def save_revision(self, strategy_id: str, expected: int, revision: Revision) -> Strategy:
+        """Add a revision with the number after `expected`, whatever number is given. The enabled one stays in force.
+
+        Nothing happens where the newest revision has this digest already. Raises `UnknownStrategy`, and
+        `StrategyChanged` where the newest is not `expected` any more. Audited as `strategy_saved`.
+        """
+        ...
+
+    def rename_strategy(self, strategy_id: str, name: str) -> Strategy:
+        """Raises `UnknownStrategy`, `StrategyNameTaken`, `BadName`. Audited as `strategy_renamed`."""
+        ...
+
+    def delete_strategy(self, strategy_id: str) -> None:
+        """Delete it with its revisions. Raises `UnknownStrategy`. Audited as `strategy_deleted`; the trail stays."""
+        ...
+
+    def set_strategy_state(
+        self,
+        strategy_id: str,
+        expected_state: StrategyState,
+        state: StrategyState,
+        *,
+        action: str,
+        revision: int | None = None,
+        reasons: Sequence[Message] = (),
+        needs_person: bool = False,
+    ) -> Strategy:
+        """Change the state if it is still `expected_state`, and the newest revision still `revision` if that is given.
+
+        A strategy that becomes enabled has `revision` in force from then on; without it a suspended one resumes with
+        the revision that was in force, any other takes the newest. A draft has none in force. `reasons` and
+        `needs_person` are kept for a suspended strategy only. Raises `UnknownStrategy`, `StrategyChanged`. Audited as
+        `action`, with the number and digest of the revision in force.
+        """
+        ...
+
+    def revisions(self, strategy_id: str) -> list[Revision]:
+        """Newest first. A strategy that does not exist has none."""
+        ...
+
+    def revision(self, strategy_id: str, number: int) -> Revision | None: ...
+
+    # What exchanges publish, kept to be asked less
+
+    def put_market_data(self, key: str, rows: str, fetched_at: datetime) -> None:
+        """Put it in the place of what is there, and forget what was fetched 30 days before it. Not audited."""
+        ...
+
+    def market_data(self, key: str) -> MarketData | None: ...
 
     # The audit trail and settings
 

@@ -24,6 +24,14 @@ def first(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 1")
 
 
+@migrations(name="0002_strategies")
+def strategies(db: Database) -> None:
+    """Strategies with their revisions, and what exchanges publish about their markets."""
+    for statement in _STRATEGIES:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 2")
+
+
 _FIRST = (
     "CREATE TABLE owner (pk INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
     """CREATE TABLE vault (
@@ -137,6 +145,48 @@ _FIRST = (
         owner INTEGER NOT NULL REFERENCES owner (pk),
         name TEXT NOT NULL,
         value TEXT NOT NULL,
+        PRIMARY KEY (owner, name)
+    ) STRICT""",
+)
+
+_STRATEGIES = (
+    # `connection_name` is the last name of a connection that was deleted. `reasons` is JSON.
+    """CREATE TABLE strategy (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        name_key TEXT NOT NULL,
+        connection INTEGER REFERENCES connection (pk) ON DELETE SET NULL,
+        connection_name TEXT NOT NULL,
+        state TEXT NOT NULL,
+        reasons TEXT NOT NULL,
+        needs_person INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        enabled_revision INTEGER,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        enabled_at INTEGER,
+        UNIQUE (owner, id),
+        UNIQUE (owner, name_key)
+    ) STRICT""",
+    "CREATE INDEX strategy_by_connection ON strategy (connection)",
+    """CREATE TABLE revision (
+        strategy INTEGER NOT NULL REFERENCES strategy (pk) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        digest TEXT NOT NULL,
+        parameters TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        note TEXT NOT NULL,
+        PRIMARY KEY (strategy, number)
+    ) STRICT""",
+    "CREATE TRIGGER revision_never_changes BEFORE UPDATE ON revision BEGIN SELECT RAISE (ABORT, 'never changes'); END",
+    """CREATE TABLE market_data (
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        name TEXT NOT NULL,
+        body TEXT NOT NULL,
+        fetched_at INTEGER NOT NULL,
         PRIMARY KEY (owner, name)
     ) STRICT""",
 )

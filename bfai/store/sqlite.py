@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -32,15 +32,20 @@ from bfai.model import (
     Market,
     Message,
     Name,
+    Revision,
     Status,
+    Strategy,
+    StrategyState,
     Target,
     TestRun,
     utc_now,
 )
 from bfai.store import (
     KEEP,
+    MARKET_DATA_KEPT,
     BadName,
     Keep,
+    MarketData,
     NameTaken,
     RunRow,
     Sealed,
@@ -53,15 +58,19 @@ from bfai.store import (
     StoreReadOnly,
     StoreTooNew,
     StoreUnreachable,
+    StrategyChanged,
+    StrategyNameTaken,
     UnknownConnection,
+    UnknownStrategy,
     VaultExists,
     VaultRow,
     Wrap,
+    connection_deleted,
 )
 from bfai.store.packing import Packed, pack, timed_checks, unpack, unpack_latencies
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
-LATEST: Final = 1  # how many migrations there are
+LATEST: Final = 2  # how many migrations there are
 BUSY_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 
@@ -70,6 +79,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _STATUS_CHANGED, _REPORT_CHANGED = 1, 2
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
+_REASONS: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
 
 
 def open_sqlite(path: str | None, *, owner: str = "local") -> SqliteStore:
@@ -363,12 +373,59 @@ def _columns(connection: Connection) -> dict[str, Any]:
     }
 
 
+def _strategy(row: sqlite3.Row) -> Strategy:
+    return Strategy(
+        id=row["id"],
+        name=row["name"],
+        connection_id=row["connection_id"],
+        connection_name=row["connection_now"] or row["connection_name"],
+        state=StrategyState(row["state"]),
+        reasons=_REASONS.validate_json(row["reasons"]),
+        needs_person=bool(row["needs_person"]),
+        revision=row["revision"],
+        enabled_revision=row["enabled_revision"],
+        created_at=_time(row["created_at"]),
+        updated_at=_time(row["updated_at"]),
+        enabled_at=_maybe_time(row["enabled_at"]),
+    )
+
+
+def _revision(row: sqlite3.Row) -> Revision:
+    return Revision(
+        strategy_id=row["strategy_id"],
+        number=row["number"],
+        digest=row["digest"],
+        parameters=row["parameters"],
+        created_at=_time(row["created_at"]),
+        note=row["note"],
+    )
+
+
+def _reasons(messages: Sequence[Message]) -> str:
+    return _json([message.model_dump(mode="json") for message in messages])
+
+
+def _checked(name: str) -> str:
+    try:
+        return _NAME.validate_python(name)
+    except ValidationError:
+        raise BadName() from None
+
+
 class _Pattern(NamedTuple):
     status: Status
     cause: Cause | None
     timed: tuple[str, ...]
 
 
+_STRATEGIES = (
+    "SELECT s.*, c.id AS connection_id, c.name AS connection_now FROM strategy s"
+    " LEFT JOIN connection c ON c.pk = s.connection WHERE s.owner = :owner"
+)
+_REVISIONS = (
+    "SELECT r.*, s.id AS strategy_id FROM revision r JOIN strategy s ON s.pk = r.strategy"
+    " WHERE s.owner = :owner AND s.id = :id"
+)
 _LIGHT = "r.id, c.id, r.started_at, r.duration_ms, r.change, r.pattern, r.numbers"
 
 
@@ -443,7 +500,7 @@ class SqliteStore:
         with contextlib.suppress(sqlite3.Error), self._lock:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _write_audit(self, action: str, subject: str, **detail: str | None) -> None:
+    def _write_audit(self, action: str, subject: str, **detail: str | int | None) -> None:
         self._put_audit(AuditEntry(at=utc_now(), action=action, subject=subject, detail={**detail}))
 
     def _put_audit(self, entry: AuditEntry) -> None:
@@ -592,10 +649,7 @@ class SqliteStore:
             return _connection(self._row(connection_id))
 
     def _rename(self, row: sqlite3.Row, name: str) -> None:
-        try:
-            name = _NAME.validate_python(name)
-        except ValidationError:
-            raise BadName() from None
+        name = _checked(name)
         if name == row["name"]:
             return
         self._refuse_taken(name, but=row["pk"])
@@ -648,6 +702,7 @@ class SqliteStore:
     def delete_connection(self, connection_id: str) -> None:
         with self._writing():
             row = self._row(connection_id)
+            self._unbind(row)
             self._do("DELETE FROM connection WHERE owner = :owner AND pk = :pk", pk=row["pk"])
             self._write_audit("deleted", connection_id, name=row["name"], exchange=row["exchange"])
         self._erase_traces()
@@ -831,6 +886,195 @@ class SqliteStore:
             if row["pk"] not in self._patterns:
                 cause = Cause(row["cause"]) if row["cause"] else None
                 self._patterns[row["pk"]] = _Pattern(Status(row["status"]), cause, timed_checks(row["body"]))
+
+    # Strategies
+
+    def strategies(self) -> list[Strategy]:
+        return self._strategies("")
+
+    def strategy(self, strategy_id: str) -> Strategy | None:
+        return next(iter(self._strategies("AND s.id = :value", strategy_id)), None)
+
+    def strategy_by_name(self, name: str) -> Strategy | None:
+        return next(iter(self._strategies("AND s.name_key = :value", name_key(name))), None)
+
+    def strategies_of(self, connection_id: str) -> list[Strategy]:
+        return self._strategies("AND c.id = :value", connection_id)
+
+    def _strategies(self, condition: str, value: str = "") -> list[Strategy]:
+        with self._reading():
+            rows = self._do(f"{_STRATEGIES} {condition} ORDER BY s.name_key", value=value).fetchall()
+        return [_strategy(row) for row in rows]
+
+    def _strategy_row(self, strategy_id: str) -> sqlite3.Row:
+        row = self._do(f"{_STRATEGIES} AND s.id = :id", id=strategy_id).fetchone()
+        if row is None:
+            raise UnknownStrategy()
+        return row
+
+    def _set_strategy(self, pk: int, **values: Any) -> None:
+        changes = ", ".join(f"{name} = :{name}" for name in values)
+        self._do(f"UPDATE strategy SET {changes} WHERE owner = :owner AND pk = :pk", pk=pk, **values)
+
+    def _refuse_strategy_name(self, name: str, *, but: int | None = None) -> None:
+        query = "SELECT pk FROM strategy WHERE owner = :owner AND name_key = :name_key"
+        row = self._do(query, name_key=name_key(name)).fetchone()
+        if row is not None and row["pk"] != but:
+            raise StrategyNameTaken(name)
+
+    def add_strategy(self, strategy: Strategy, revision: Revision) -> Strategy:
+        with self._writing():
+            self._refuse_strategy_name(strategy.name)
+            connection = None if strategy.connection_id is None else self._row(strategy.connection_id)
+            pk = self._insert(
+                "strategy",
+                id=strategy.id,
+                name=strategy.name,
+                name_key=name_key(strategy.name),
+                connection=connection and connection["pk"],
+                connection_name=connection["name"] if connection else strategy.connection_name,
+                state=StrategyState.DRAFT.value,
+                reasons="[]",
+                needs_person=0,
+                revision=1,
+                created_at=_micros(strategy.created_at),
+                updated_at=_micros(strategy.updated_at),
+            )
+            self._put_revision(pk, 1, revision)
+            row = self._strategy_row(strategy.id)
+            self._audit_strategy("strategy_added", row, connection=row["connection_now"])
+            return _strategy(row)
+
+    def _put_revision(self, strategy: int, number: int, revision: Revision) -> None:
+        self._insert(
+            "revision",
+            strategy=strategy,
+            number=number,
+            digest=revision.digest,
+            parameters=revision.parameters,
+            created_at=_micros(revision.created_at),
+            note=revision.note,
+        )
+
+    def _audit_strategy(self, action: str, row: sqlite3.Row, number: int | None = None, **detail: str | None) -> None:
+        """What was done, and with which revision: the newest unless `number` is given."""
+        number = number or row["revision"]
+        query = "SELECT digest FROM revision WHERE owner = :owner AND strategy = :strategy AND number = :number"
+        digest = self._do(query, strategy=row["pk"], number=number).fetchone()["digest"]
+        self._write_audit(action, row["id"], name=row["name"], revision=number, digest=digest, **detail)
+
+    def save_revision(self, strategy_id: str, expected: int, revision: Revision) -> Strategy:
+        with self._writing():
+            row = self._strategy_row(strategy_id)
+            newest = self._do(f"{_REVISIONS} AND r.number = s.revision", id=strategy_id).fetchone()
+            if newest["digest"] == revision.digest:
+                return _strategy(row)
+            if row["revision"] != expected:
+                raise StrategyChanged(_strategy(row))
+            self._put_revision(row["pk"], expected + 1, revision)
+            self._set_strategy(row["pk"], revision=expected + 1, updated_at=_micros(revision.created_at))
+            row = self._strategy_row(strategy_id)
+            self._audit_strategy("strategy_saved", row)
+            return _strategy(row)
+
+    def rename_strategy(self, strategy_id: str, name: str) -> Strategy:
+        with self._writing():
+            row = self._strategy_row(strategy_id)
+            name = _checked(name)
+            if name != row["name"]:
+                self._refuse_strategy_name(name, but=row["pk"])
+                self._set_strategy(row["pk"], name=name, name_key=name_key(name), updated_at=_micros(utc_now()))
+                self._write_audit("strategy_renamed", strategy_id, old=row["name"], new=name)
+            return _strategy(self._strategy_row(strategy_id))
+
+    def delete_strategy(self, strategy_id: str) -> None:
+        with self._writing():
+            row = self._strategy_row(strategy_id)
+            self._audit_strategy("strategy_deleted", row, state=row["state"])
+            self._do("DELETE FROM strategy WHERE owner = :owner AND pk = :pk", pk=row["pk"])
+        self._erase_traces()
+
+    def set_strategy_state(
+        self,
+        strategy_id: str,
+        expected_state: StrategyState,
+        state: StrategyState,
+        *,
+        action: str,
+        revision: int | None = None,
+        reasons: Sequence[Message] = (),
+        needs_person: bool = False,
+    ) -> Strategy:
+        with self._writing():
+            row = self._strategy_row(strategy_id)
+            if row["state"] != expected_state.value or revision not in (None, row["revision"]):
+                raise StrategyChanged(_strategy(row))
+            now, before = _micros(utc_now()), row["enabled_revision"]
+            in_force, since = before, row["enabled_at"]
+            if state is StrategyState.DRAFT:
+                in_force = since = None
+            elif state is StrategyState.ENABLED and (
+                revision is not None or before is None or expected_state is not StrategyState.SUSPENDED
+            ):
+                in_force, since = row["revision"], now
+            suspended = state is StrategyState.SUSPENDED
+            kept = _reasons(reasons if suspended else ())
+            self._set_strategy(
+                row["pk"],
+                state=state.value,
+                reasons=kept,
+                needs_person=int(needs_person and suspended),
+                enabled_revision=in_force,
+                enabled_at=since,
+                updated_at=now,
+            )
+            detail = {"old": row["state"], "new": state.value, **({"reasons": kept} if suspended else {})}
+            self._audit_strategy(action, row, in_force or before, **detail)
+            return _strategy(self._strategy_row(strategy_id))
+
+    def _unbind(self, connection: sqlite3.Row) -> None:
+        """Take the connection, which is about to be deleted, from its strategies."""
+        now, reason = _micros(utc_now()), connection_deleted(connection["name"])
+        for row in self._do(f"{_STRATEGIES} AND c.pk = :pk ORDER BY s.name_key", pk=connection["pk"]).fetchall():
+            changes: dict[str, Any] = {"connection": None, "connection_name": connection["name"], "updated_at": now}
+            detail = {"connection": connection["name"], "old": row["state"], "new": row["state"]}
+            if row["state"] != StrategyState.DRAFT.value:  # also where it was suspended: it must not resume by itself
+                reasons = _reasons((*_REASONS.validate_json(row["reasons"]), reason))
+                detail |= {"new": StrategyState.SUSPENDED.value, "reasons": reasons}
+                changes |= {"state": StrategyState.SUSPENDED.value, "reasons": reasons, "needs_person": 1}
+            self._set_strategy(row["pk"], **changes)
+            action = "strategy_suspended" if row["state"] == StrategyState.ENABLED.value else "strategy_unbound"
+            self._audit_strategy(action, row, row["enabled_revision"], **detail)
+
+    def revisions(self, strategy_id: str) -> list[Revision]:
+        with self._reading():
+            rows = self._do(f"{_REVISIONS} ORDER BY r.number DESC", id=strategy_id).fetchall()
+        return [_revision(row) for row in rows]
+
+    def revision(self, strategy_id: str, number: int) -> Revision | None:
+        with self._reading():
+            row = self._do(f"{_REVISIONS} AND r.number = :number", id=strategy_id, number=number).fetchone()
+        return None if row is None else _revision(row)
+
+    # What exchanges publish
+
+    def put_market_data(self, key: str, rows: str, fetched_at: datetime) -> None:
+        with self._writing():
+            self._do(
+                "INSERT INTO market_data (owner, name, body, fetched_at) VALUES (:owner, :name, :body, :fetched_at)"
+                " ON CONFLICT (owner, name) DO UPDATE SET body = excluded.body, fetched_at = excluded.fetched_at",
+                name=key,
+                body=rows,
+                fetched_at=_micros(fetched_at),
+            )
+            old = _micros(fetched_at - MARKET_DATA_KEPT)
+            self._do("DELETE FROM market_data WHERE owner = :owner AND fetched_at < :old", old=old)
+
+    def market_data(self, key: str) -> MarketData | None:
+        with self._reading():
+            query = "SELECT body, fetched_at FROM market_data WHERE owner = :owner AND name = :name"
+            row = self._do(query, name=key).fetchone()
+        return None if row is None else MarketData(row["body"], _time(row["fetched_at"]))
 
     # The audit trail and settings
 
