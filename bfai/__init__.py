@@ -10,6 +10,12 @@
 
     report = await bfai.read_key(ccxt.async_support.okx({"apiKey": …, "secret": …, "password": …}))
     report.state(bfai.Permission.WITHDRAW)      # "granted", "denied" (told by the exchange itself) or "unknown"
+
+`ladder` works out a ladder of add-ons as a DataFrame, a row for each order:
+
+    bfai.ladder({"type": "spot", "tick_size": "0.1", "step_size": "0.00001", "maker": "0.001", "taker": "0.001"},
+                {"side": "long", "entry_price": "60000", "base_order_quote": "100", "safety_order_quote": "100",
+                 "step_pct": "1.5", "max_safety_orders": 6, "take_profit_pct": "1.2"})
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from bfai.model import Connection, Credentials, KeyReport, Market, Permission, S
 
 if TYPE_CHECKING:
     from bfai.ccxt_key import KeyRefused, read_key, read_key_sync
+    from bfai.strategy.ladder import ladder
     from bfai.workbench import Workbench
 
 __all__ = [
@@ -34,6 +41,7 @@ __all__ = [
     "Target",
     "TestRun",
     "Workbench",
+    "ladder",
     "read_key",
     "read_key_sync",
 ]
@@ -42,6 +50,7 @@ __version__ = "0.1.0"
 
 _LATER = {
     "Workbench": "bfai.workbench",
+    "ladder": "bfai.strategy.ladder",
     "KeyRefused": "bfai.ccxt_key",
     "read_key": "bfai.ccxt_key",
     "read_key_sync": "bfai.ccxt_key",

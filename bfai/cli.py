@@ -10,11 +10,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TextIO, TypeVar, cast
 
 import click
 
@@ -33,12 +33,15 @@ from bfai.model import (
     Message,
     Outcome,
     Status,
+    Strategy,
     Target,
     TestRun,
     utc_now,
 )
 from bfai.paste import judge_fields
 from bfai.strategy import ladder as laddering
+from bfai.strategy.desk import STATE_WORDS
+from bfai.strategy.parameters import Problem, RiskLevel, Severity, StrategyError, import_text
 from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
 from bfai.workbench import (
     CHECK_NAMES,
@@ -701,6 +704,211 @@ def _span(text: str) -> timedelta:
     if match is None:
         raise click.BadParameter("24h, 7d, 4w", param_hint="--since")
     return {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[match[2]] * int(match[1])
+
+
+# -- strategies --------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def strategy() -> None:
+    """Set up, check, enable and export strategies. Needs no password."""
+
+
+def _strategy(workbench: Workbench, name: str) -> Strategy:
+    found = workbench.strategies.find(name)
+    if found is None:
+        _stop(_words().t(N_("There is no strategy named {name}."), name=name), NOT_OK)
+    return found
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    fixes = [{"field": fix.field, "value": fix.value, "text": _say(fix.text)} for fix in problem.fixes]
+    return {
+        "code": problem.code,
+        "severity": problem.severity.value,
+        "field": problem.field,
+        "pair": problem.pair,
+        "level": problem.level,
+        "text": _say(problem.text),
+        "fixes": fixes,
+    }
+
+
+def _print_problems(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        click.echo(f"  {'✗' if problem.severity is Severity.ERROR else '!'} {_say(problem.text)}", err=True)
+        for fix in problem.fixes:
+            click.echo(f"      → {_say(fix.text)}", err=True)
+
+
+def _refuse(error: StrategyError, as_json: bool = False) -> NoReturn:
+    """All reasons against it, not only the first."""
+    if as_json:
+        problems = [_problem_json(problem) for problem in error.problems]
+        _print_json({"format": "bfai.refusal/1", "text": _say(error.message), "problems": problems})
+        sys.exit(NOT_OK)
+    click.echo(_say(error.message), err=True)
+    _print_problems(error.problems)
+    sys.exit(NOT_OK)
+
+
+def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
+    """`field=value` and `recovery.field=value`; a value is JSON where it can be read as such, else text."""
+    found: dict[str, Any] = {}
+    for setting in settings:
+        name, separator, text = setting.partition("=")
+        if not separator or not name:
+            raise click.BadParameter("field=value", param_hint="--set")
+        try:
+            value: Any = json.loads(text, parse_float=str)
+        except ValueError:
+            value = text.split(",") if name in ("pairs", "directions") else text
+        found[name.strip().replace(".", "__")] = value
+    return found
+
+
+_set = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a parameter. Repeatable.")
+_file = click.option("--file", "file", type=click.File("r", encoding="utf-8"), help="Parameters as JSON or YAML.")
+
+
+@strategy.command("list")
+@_as_json
+def strategy_list(as_json: bool) -> None:
+    """Every strategy, its state, and why it is suspended."""
+    workbench, words = Workbench.local(), _words()
+    found = workbench.strategies.list()
+    if as_json:
+        _print_json({"format": "bfai.strategies/1", "strategies": [_strategy_json(one) for one in found]})
+        return
+    for one in found:
+        click.echo(f"{words.t(STATE_WORDS[one.state]):<12} {one.name:<32} {one.connection_name} · {one.revision}")
+        for reason in one.reasons:
+            click.echo(f"    {_say(reason)}")
+
+
+def _strategy_json(one: Strategy) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "connection": one.connection_name or None,
+        "state": one.state.value,
+        "reasons": [_say(reason) for reason in one.reasons],
+        "revision": one.revision,
+        "enabled_revision": one.enabled_revision,
+        "updated_at": reporting.iso(one.updated_at),
+    }
+
+
+@strategy.command("new")
+@click.argument("name")
+@click.option("--connection", required=True, help="The connection that it trades on.")
+@click.option("--risk", type=click.Choice([level.value for level in RiskLevel]), default="balanced", show_default=True)
+@click.option("--pair", "pairs", multiple=True, help="Such as BTC/USDT. Repeatable.")
+@click.option("--first", "size", default=None, help="The first order, in quote currency. Suggested if left out.")
+@_set
+@_file
+def strategy_new(
+    name: str,
+    connection: str,
+    risk: str,
+    pairs: tuple[str, ...],
+    size: str | None,
+    settings: tuple[str, ...],
+    file: TextIO | None,
+) -> None:
+    """Set up a draft from a risk level or from a file."""
+    with Workbench.local() as workbench:
+        there = _named(workbench, connection)
+        try:
+            if file is not None:
+                parameters = import_text(file.read(1_000_000))[1]
+            elif pairs:
+                parameters = workbench.strategies.suggested(there.id, RiskLevel(risk), pairs, size)
+            else:
+                raise click.UsageError("--pair, --file")
+            parameters = parameters.changed(**_changes(settings)) if settings else parameters
+            made = workbench.strategies.create(name, there.id, parameters)
+        except StrategyError as error:
+            _refuse(error)
+        _print_problems(workbench.strategies.review(made.id).problems)
+
+
+@strategy.command("edit")
+@click.argument("name")
+@_set
+@_file
+def strategy_edit(name: str, settings: tuple[str, ...], file: TextIO | None) -> None:
+    """Save a new revision. Open groups keep the one that they began with."""
+    with Workbench.local() as workbench:
+        found = _strategy(workbench, name)
+        try:
+            parameters = workbench.strategies.parameters(found.id)
+            parameters = import_text(file.read(1_000_000))[1] if file is not None else parameters
+            parameters = parameters.changed(**_changes(settings)) if settings else parameters
+            saved = workbench.strategies.save(found.id, found.revision, parameters)
+        except StrategyError as error:
+            _refuse(error)
+        click.echo(_words().t(N_("Revision {number} is saved."), number=saved.revision), err=True)
+        _print_problems(workbench.strategies.review(found.id).problems)
+
+
+@strategy.command("validate")
+@click.argument("name")
+@_as_json
+def strategy_validate(name: str, as_json: bool) -> None:
+    """Everything that is wrong or unwise, what would mend it, and what the strategy costs. Exit 1 if it cannot run."""
+    with Workbench.local() as workbench:
+        review = workbench.strategies.review(_strategy(workbench, name).id)
+    if as_json:
+        _print_json(
+            {
+                "format": "bfai.review/1",
+                "ok": review.ok,
+                "problems": [_problem_json(problem) for problem in review.problems],
+                "required_per_group": _plain(review.required_per_group),
+                "required_total": _plain(review.required_total),
+                "groups": review.groups,
+            }
+        )
+    else:
+        _print_problems(review.problems)
+        if review.ok:
+            click.echo(_words().t(N_("Nothing stands against enabling it.")))
+    sys.exit(OK if review.ok else NOT_OK)
+
+
+def _plain(number: Decimal | None) -> str | None:
+    return None if number is None else format(number, "f")
+
+
+@strategy.command("enable")
+@click.argument("name")
+@_as_json
+def strategy_enable(name: str, as_json: bool) -> None:
+    """Enable it, or resume it. Refused with all reasons where the gate does not open."""
+    with Workbench.local() as workbench:
+        try:
+            enabled = workbench.strategies.enable(_strategy(workbench, name).id)
+        except StrategyError as error:
+            _refuse(error, as_json)
+    if as_json:
+        _print_json({"format": "bfai.strategy-state/1", **_strategy_json(enabled)})
+
+
+@strategy.command("disable")
+@click.argument("name")
+def strategy_disable(name: str) -> None:
+    """Back to a draft: no new groups."""
+    with Workbench.local() as workbench:
+        workbench.strategies.disable(_strategy(workbench, name).id)
+
+
+@strategy.command("export")
+@click.argument("name")
+@click.option("--yaml", "as_yaml", is_flag=True, help="YAML instead of JSON.")
+def strategy_export(name: str, as_yaml: bool) -> None:
+    """The present revision as a file that another workbench can import. Holds no key."""
+    with Workbench.local() as workbench:
+        click.echo(workbench.strategies.export(_strategy(workbench, name).id, as_yaml=as_yaml), nl=False)
 
 
 # -- the ladder --------------------------------------------------------------------------------------------------------

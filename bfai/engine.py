@@ -145,6 +145,15 @@ class Engine:
             future.cancel()
             return None
 
+    def ask(self, work: Callable[[Transport], Coroutine[Any, Any, _T]], timeout: float = 30.0) -> _T:
+        """Does something with the transport and waits for it. Raises what it raises, and BfaiError after `timeout`."""
+        future = self._submit(work(self._transport))
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            future.cancel()
+            raise BfaiError(Message(text=N_("No answer came in time. Try again in a moment."))) from None
+
     def _submit(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 

@@ -54,6 +54,8 @@ from bfai.model import (
 )
 from bfai.paste import Pasted
 from bfai.store import RunRow, Sealed, Store, open_store
+from bfai.strategy.desk import MarketData, Strategies
+from bfai.strategy.limits import Markets
 from bfai.transport import Gateway
 from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
@@ -209,6 +211,19 @@ class Workbench:
         self._draft_vault = Vault("drafts", os.urandom(32))
         self._jobs: dict[str, TestJob] = {}
         self._address: tuple[datetime, str | None] | None = None
+        self._strategies = Strategies(store, self._market_data, self._here)
+
+    @property
+    def strategies(self) -> Strategies:
+        """What can be done with strategies."""
+        return self._strategies
+
+    def _market_data(self, target: Target) -> MarketData:
+        engine = self._engine(target)
+        return MarketData(
+            pairs=lambda asked: engine.ask(lambda transport: Markets(transport).pairs(asked)),
+            pair=lambda asked, pair: engine.ask(lambda transport: Markets(transport).complete(asked, pair)),
+        )
 
     def __repr__(self) -> str:
         return f"Workbench(mode={self.mode.value}, vault={self.vault_state.value})"
@@ -562,6 +577,7 @@ class Workbench:
             update={"id": uuid.uuid4().hex, "started_at": now, "duration_ms": 0.0, "receipt": ()}
         )
         self._store.add_run(confirmed)
+        self._strategies.after_test(connection_id)
         return confirmed
 
     # -- keys in other bots' files -------------------------------------------------------------------------------------
@@ -636,7 +652,9 @@ class Workbench:
             confirmation = Confirmation(connection.confirmed_at, connection.confirmed_hash)
 
         def keep(run: TestRun) -> TestRun:
+            before = self.latest_run(connection_id)
             self._store.add_run(run)
+            self._strategies.after_test(connection_id, before)
             return run
 
         return self._start(connection_id, TestJob(connection.target, connection_id), credentials, confirmation, keep)

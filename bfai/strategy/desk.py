@@ -1,0 +1,382 @@
+"""`Strategies`: what pages, the command line and notebooks do with strategies.
+
+Whether one may be enabled is decided here and nowhere else, from what is stored at that moment: the connection's last
+test, the market's rules and what the other strategies of that connection need. A strategy is enabled or suspended in
+one step with the row that says why.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+from bfai.i18n import N_
+from bfai.model import (
+    BfaiError,
+    Connection,
+    Message,
+    Revision,
+    Strategy,
+    StrategyState,
+    Target,
+    TestRun,
+    utc_now,
+)
+from bfai.store import Store, StrategyChanged, connection_deleted
+from bfai.strategy.gate import Facts, Review, gate, review, suggest_first_entry, suspension
+from bfai.strategy.limits import PairRules, PairUnknown
+from bfai.strategy.parameters import (
+    Parameters,
+    RiskLevel,
+    StrategyError,
+    differences,
+    export_text,
+    import_text,
+    preset,
+    read,
+)
+
+FRESHNESS = timedelta(hours=24)
+"""How old the connection's last test may be when a strategy is enabled."""
+STATE_WORDS: Mapping[StrategyState, str] = {
+    StrategyState.DRAFT: N_("Draft"),
+    StrategyState.ENABLED: N_("Enabled"),
+    StrategyState.SUSPENDED: N_("Suspended"),
+}
+RULES_HOLD = timedelta(hours=6)
+PRICE_HOLDS = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketData:
+    """Reads an exchange's market rules: all pairs of a target, or one pair with its tiers and price."""
+
+    pairs: Callable[[Target], tuple[PairRules, ...]]
+    pair: Callable[[Target, str], PairRules]
+
+
+class Strategies:
+    """The strategies of one person. Thread-safe: every change is one step in the store."""
+
+    def __init__(
+        self, store: Store, market_data: Callable[[Target], MarketData], here: Callable[[Target], Target]
+    ) -> None:
+        """Use `Workbench.strategies`."""
+        self._store = store
+        self._market_data = market_data
+        self._here = here
+
+    # -- looking -------------------------------------------------------------------------------------------------------
+
+    def list(self) -> list[Strategy]:
+        """All, by name. What a test found while nobody was there to act on it is acted on first."""
+        found = self._store.strategies()
+        connections = {connection.id: connection for connection in self._store.connections()}
+        for strategy in found:
+            connection = connections.get(strategy.connection_id or "")
+            if connection is not None and strategy.state is not StrategyState.DRAFT:
+                self._settle(strategy, connection)
+        return self._store.strategies()
+
+    def get(self, strategy_id: str) -> Strategy:
+        """Raises StrategyError where there is none."""
+        found = self._store.strategy(strategy_id)
+        if found is None:
+            raise StrategyError(Message(text=N_("This strategy no longer exists.")))
+        return found
+
+    def find(self, name: str) -> Strategy | None:
+        return self._store.strategy_by_name(name)
+
+    def parameters(self, strategy_id: str, number: int | None = None) -> Parameters:
+        """The parameters of the present revision, or of an older one."""
+        strategy = self.get(strategy_id)
+        found = self._store.revision(strategy_id, number or strategy.revision)
+        if found is None:
+            raise StrategyError(
+                Message(text=N_("There is no revision {number} of this strategy."), params={"number": number or 0})
+            )
+        return read(json.loads(found.parameters))
+
+    def revisions(self, strategy_id: str) -> Sequence[Revision]:
+        """Newest first."""
+        return self._store.revisions(strategy_id)
+
+    def compare(self, strategy_id: str, old: int, new: int) -> Sequence[tuple[str, Any, Any]]:
+        """The fields in which two revisions differ: name, old value, new value."""
+        return differences(self.parameters(strategy_id, old), self.parameters(strategy_id, new))
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def create(self, name: str, connection_id: str | None, parameters: Parameters, note: str = "") -> Strategy:
+        """A new draft. Raises BfaiError where the name is taken."""
+        now, connection = utc_now(), self._store.connection(connection_id) if connection_id else None
+        strategy = Strategy(
+            id=uuid.uuid4().hex,
+            name=name,
+            connection_id=connection.id if connection else None,
+            connection_name=connection.name if connection else "",
+            created_at=now,
+            updated_at=now,
+        )
+        return self._store.add_strategy(strategy, _revision(strategy.id, 1, parameters, note))
+
+    def suggested(
+        self, connection_id: str, level: RiskLevel, pairs: Sequence[str], size: Decimal | str | None = None
+    ) -> Parameters:
+        """Parameters of a risk level for these pairs. Without a size the largest round first order that the balance
+        and the limits of the exchange carry. Raises StrategyError where none does, or nothing is known to go by.
+        """
+        connection = self._store.connection(connection_id)
+        if connection is None:
+            raise StrategyError(Message(text=N_("This connection no longer exists.")))
+        parameters = preset(level, connection.target.market, [*pairs], size or "1")
+        if size is None:
+            found = suggest_first_entry(parameters, self.facts(connection_id, parameters))
+            if found is None:
+                text = N_("Say how large the first order is: nothing fits the balance as it is known.")
+                raise StrategyError(Message(text=text))
+            parameters = parameters.changed(first_entry_size=str(found))
+        return parameters
+
+    def save(self, strategy_id: str, expected: int, parameters: Parameters, note: str = "") -> Strategy:
+        """A new revision, if the present one is still `expected`; saving what is there already changes nothing.
+
+        Open groups keep the revision that they began with. An enabled strategy stays enabled only if the new revision
+        passes the gate: StrategyError with all reasons otherwise, and nothing is changed.
+        """
+        strategy = self.get(strategy_id)
+        if strategy.state is StrategyState.ENABLED:
+            self._pass(strategy, parameters, fresh=False)
+        saved = self._store.save_revision(strategy_id, expected, _revision(strategy_id, expected + 1, parameters, note))
+        if strategy.state is not StrategyState.ENABLED or saved.revision == strategy.enabled_revision:
+            return saved
+        return self._store.set_strategy_state(
+            strategy_id,
+            StrategyState.ENABLED,
+            StrategyState.ENABLED,
+            action="strategy_enabled",
+            revision=saved.revision,
+        )
+
+    def restore(self, strategy_id: str, number: int) -> Strategy:
+        """An older revision's parameters as the newest revision."""
+        strategy = self.get(strategy_id)
+        parameters = self.parameters(strategy_id, number)
+        return self.save(strategy_id, strategy.revision, parameters, note=f"= {number}")
+
+    def rename(self, strategy_id: str, name: str) -> Strategy:
+        return self._store.rename_strategy(strategy_id, name)
+
+    def delete(self, strategy_id: str) -> None:
+        self._store.delete_strategy(strategy_id)
+
+    def duplicate(
+        self, strategy_id: str, name: str, *, connection_id: str | None = None, pairs: Sequence[str] = ()
+    ) -> Strategy:
+        """A draft with the same parameters, on this or another connection, for the same or other pairs."""
+        strategy, parameters = self.get(strategy_id), self.parameters(strategy_id)
+        if pairs:
+            parameters = parameters.changed(pairs=[*pairs])
+        return self.create(name, connection_id or strategy.connection_id, parameters)
+
+    def export(self, strategy_id: str, *, as_yaml: bool = False) -> str:
+        strategy = self.get(strategy_id)
+        return export_text(strategy.name, self.parameters(strategy_id), strategy.revision, as_yaml=as_yaml)
+
+    def import_file(self, text: str, connection_id: str | None, name: str = "") -> Strategy:
+        """A draft from an exported file. Raises StrategyError with what is wrong with it."""
+        told, parameters = import_text(text)
+        return self.create(self.free_name(name or told or "Strategy"), connection_id, parameters)
+
+    def free_name(self, name: str) -> str:
+        """The name, or the name with the next free number."""
+        name, number = name.strip()[:56] or "Strategy", 1
+        while self._store.strategy_by_name(name if number == 1 else f"{name} {number}") is not None:
+            number += 1
+        return name if number == 1 else f"{name} {number}"
+
+    # -- judging -------------------------------------------------------------------------------------------------------
+
+    def pairs(self, target: Target, *, max_age: timedelta = RULES_HOLD) -> tuple[PairRules, ...]:
+        """All pairs of a market, from the cache while it is young enough. Raises MarketsError."""
+        key = _key(target)
+        stored = self._store.market_data(key)
+        if stored is not None and utc_now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
+            return rules
+        there = self._here(target)
+        found = self._market_data(there).pairs(there)
+        self._store.put_market_data(key, json.dumps([rules.to_json() for rules in found]), utc_now())
+        return found
+
+    def rules(self, target: Target, pair: str, *, max_age: timedelta = RULES_HOLD) -> PairRules:
+        """The rules of one pair with tiers and price, from the cache while it is young enough.
+
+        Raises PairUnknown or MarketsError.
+        """
+        key = f"{_key(target)}/{pair}"
+        stored = self._store.market_data(key)
+        if stored is not None and utc_now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
+            return rules[0]
+        there = self._here(target)
+        found = self._market_data(there).pair(there, pair)
+        self._store.put_market_data(key, json.dumps([found.to_json()]), utc_now())
+        return found
+
+    def facts(
+        self,
+        connection_id: str | None,
+        parameters: Parameters,
+        *,
+        except_id: str | None = None,
+        max_age: timedelta = RULES_HOLD,
+        now: datetime | None = None,
+    ) -> Facts:
+        """What the gate has to know. Rules that cannot be fetched come from the cache, however old they are."""
+        connection = self._store.connection(connection_id) if connection_id else None
+        run = self._store.run(connection.last_run_id) if connection and connection.last_run_id else None
+        rules: dict[str, PairRules | None] = {}
+        error: Message | None = None
+        for pair in parameters.pairs:
+            if connection is None:
+                break
+            try:
+                rules[pair] = self.rules(_market_target(connection, parameters), pair, max_age=max_age)
+            except PairUnknown:
+                rules[pair] = None
+            except BfaiError as failure:
+                error = failure.message
+                stored = self._store.market_data(f"{_key(_market_target(connection, parameters))}/{pair}")
+                if stored is not None and (old := _rules(stored.rows)):
+                    rules[pair] = old[0]
+        free = Decimal(run.balances.get(parameters.quote, "0")) if run is not None and run.status.ok else None
+        committed = self._committed(connection, parameters.quote, except_id) if connection else Decimal(0)
+        return Facts(
+            connection=connection,
+            run=run,
+            rules=rules,
+            rules_error=error,
+            free=free,
+            committed=committed,
+            now=now or utc_now(),
+            freshness=FRESHNESS,
+            market_max_age=RULES_HOLD,
+        )
+
+    def _committed(self, connection: Connection, quote: str, except_id: str | None) -> Decimal:
+        """What the other enabled strategies of this connection need when all their ladders fill."""
+        total = Decimal(0)
+        for other in self._store.strategies_of(connection.id):
+            if other.id == except_id or other.state is StrategyState.DRAFT:
+                continue
+            parameters = self.parameters(other.id, other.enabled_revision)
+            if parameters.quote != quote:
+                continue
+            rules: dict[str, PairRules | None] = {}
+            for pair in parameters.pairs:
+                stored = self._store.market_data(f"{_key(_market_target(connection, parameters))}/{pair}")
+                if stored is not None and (found := _rules(stored.rows)):
+                    rules[pair] = found[0]
+            run = self._store.run(connection.last_run_id) if connection.last_run_id else None
+            facts = Facts(connection=connection, run=run, rules=rules, now=utc_now())
+            total += review(parameters, facts).required_total or Decimal(0)
+        return total
+
+    def review(self, strategy_id: str) -> Review:
+        """Everything about the present revision: its ladders, what they cost, what is wrong."""
+        strategy, parameters = self.get(strategy_id), self.parameters(strategy_id)
+        return review(parameters, self.facts(strategy.connection_id, parameters, except_id=strategy_id))
+
+    # -- the gate ------------------------------------------------------------------------------------------------------
+
+    def enable(self, strategy_id: str) -> Strategy:
+        """Enables it, or resumes it after a suspension. Raises StrategyError with all reasons against it."""
+        strategy = self.get(strategy_id)
+        if strategy.state is StrategyState.ENABLED and strategy.enabled_revision == strategy.revision:
+            return strategy
+        self._pass(strategy, self.parameters(strategy_id), fresh=True)
+        action = "strategy_resumed" if strategy.state is StrategyState.SUSPENDED else "strategy_enabled"
+        return self._store.set_strategy_state(
+            strategy_id, strategy.state, StrategyState.ENABLED, action=action, revision=strategy.revision
+        )
+
+    def _pass(self, strategy: Strategy, parameters: Parameters, *, fresh: bool) -> None:
+        max_age = PRICE_HOLDS if fresh else RULES_HOLD
+        facts = self.facts(strategy.connection_id, parameters, except_id=strategy.id, max_age=max_age)
+        if strategy.connection_id is None and strategy.connection_name:
+            reasons = (*gate(parameters, facts),)
+            raise StrategyError(connection_deleted(strategy.connection_name), reasons)
+        reasons = gate(parameters, facts)
+        if reasons:
+            text = N_("{name} cannot be enabled yet.")
+            raise StrategyError(Message(text=text, params={"name": strategy.name}), reasons)
+
+    def disable(self, strategy_id: str) -> Strategy:
+        """Back to a draft: no new groups."""
+        strategy = self.get(strategy_id)
+        if strategy.state is StrategyState.DRAFT:
+            return strategy
+        return self._store.set_strategy_state(
+            strategy_id, strategy.state, StrategyState.DRAFT, action="strategy_disabled"
+        )
+
+    def after_test(self, connection_id: str, before: TestRun | None = None) -> None:
+        """What the connection's last test means for its strategies: suspended, or resumed. `before`: the one before."""
+        connection = self._store.connection(connection_id)
+        if connection is None:
+            return
+        for strategy in self._store.strategies_of(connection_id):
+            if strategy.state is not StrategyState.DRAFT:
+                self._settle(strategy, connection, before)
+
+    def _settle(self, strategy: Strategy, connection: Connection, before: TestRun | None = None) -> None:
+        run = self._store.run(connection.last_run_id) if connection.last_run_id else None
+        found = suspension(connection, run, before)
+        if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
+            if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
+                return
+            self._change(strategy, StrategyState.SUSPENDED, "strategy_suspended", (found.text,), found.needs_person)
+        elif found is None and strategy.state is StrategyState.SUSPENDED and not strategy.needs_person:
+            self._change(strategy, StrategyState.ENABLED, "strategy_resumed", (), False)
+
+    def _change(
+        self, strategy: Strategy, state: StrategyState, action: str, reasons: tuple[Message, ...], needs_person: bool
+    ) -> None:
+        with suppress(StrategyChanged):  # somebody else was quicker, with the same facts or newer ones
+            self._store.set_strategy_state(
+                strategy.id, strategy.state, state, reasons=reasons, needs_person=needs_person, action=action
+            )
+
+
+def _revision(strategy_id: str, number: int, parameters: Parameters, note: str) -> Revision:
+    return Revision(
+        strategy_id=strategy_id,
+        number=number,
+        digest=parameters.digest,
+        parameters=parameters.canonical(),
+        note=note,
+        created_at=utc_now(),
+    )
+
+
+def _market_target(connection: Connection, parameters: Parameters) -> Target:
+    return connection.target.model_copy(update={"market": parameters.market})
+
+
+def _key(target: Target) -> str:
+    """Names a market in the cache."""
+    return f"{target.exchange}/{target.region}/{target.environment.value}/{target.market.value}"
+
+
+def _rules(stored: str) -> tuple[PairRules, ...]:
+    """Rules from the cache; none where they are of an older form."""
+    try:
+        return tuple(PairRules.from_json(cast("Mapping[str, Any]", row)) for row in json.loads(stored))
+    except ValueError:
+        return ()
