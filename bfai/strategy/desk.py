@@ -29,7 +29,7 @@ from bfai.model import (
     utc_now,
 )
 from bfai.store import Store, StrategyChanged, connection_deleted
-from bfai.strategy.gate import Facts, Review, gate, review, suggest_first_entry, suspension
+from bfai.strategy.gate import Facts, Review, gate, review, smallest_first_entry, suggest_first_entry, suspension
 from bfai.strategy.limits import PairRules, PairUnknown
 from bfai.strategy.parameters import (
     Parameters,
@@ -131,17 +131,18 @@ class Strategies:
         self, connection_id: str, level: RiskLevel, pairs: Sequence[str], size: Decimal | str | None = None
     ) -> Parameters:
         """Parameters of a risk level for these pairs. Without a size the largest round first order that the balance
-        and the limits of the exchange carry. Raises StrategyError where none does, or nothing is known to go by.
+        and all limits carry, or where none fits the smallest that the exchange takes: the review then says what to
+        change. Raises StrategyError where nothing is known to go by.
         """
         connection = self._store.connection(connection_id)
         if connection is None:
             raise StrategyError(Message(text=N_("This connection no longer exists.")))
         parameters = preset(level, connection.target.market, [*pairs], size or "1")
         if size is None:
-            found = suggest_first_entry(parameters, self.facts(connection_id, parameters))
+            facts = self.facts(connection_id, parameters)
+            found = suggest_first_entry(parameters, facts) or smallest_first_entry(parameters, facts)
             if found is None:
-                text = N_("Say how large the first order is: nothing fits the balance as it is known.")
-                raise StrategyError(Message(text=text))
+                raise StrategyError(Message(text=N_("Say how large the first order is: nothing is known to go by.")))
             parameters = parameters.changed(first_entry_size=str(found))
         return parameters
 

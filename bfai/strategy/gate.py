@@ -483,15 +483,16 @@ _SIZE_MORE: Final = N_("Raise the first order to {value}")
 _FEWER: Final = N_("At most {value} add-ons")
 _CENT, _TENTH, _ONE = Decimal("0.01"), Decimal("0.1"), Decimal(1)
 _LESS_MONEY: Final = _Way("size", _CENT, _CENT, _SIZE_LESS)
+_LESS_GROUPS: Final = _Way("max_groups", _ONE, _ONE, N_("At most {value} groups at a time"))
 _LESS_ADD_ONS: Final = _Way("addon_max_count", Decimal(0), _ONE, _FEWER)
 _WAYS: Mapping[str, tuple[_Way, ...]] = {
     "below_min_amount": (_Way("size", Decimal(10**7), _CENT, _SIZE_MORE),),
     "below_min_cost": (_Way("size", Decimal(10**7), _CENT, _SIZE_MORE),),
     "above_max_amount": (_LESS_MONEY, _LESS_ADD_ONS),
     "above_max_cost": (_LESS_MONEY, _LESS_ADD_ONS),
-    "margin_limit_exceeded": (_LESS_MONEY, _LESS_ADD_ONS),
-    "insufficient_balance": (_LESS_MONEY, _LESS_ADD_ONS),
-    "deposit_load_exceeded": (_LESS_MONEY, _LESS_ADD_ONS),
+    "margin_limit_exceeded": (_LESS_MONEY, _LESS_ADD_ONS, _LESS_GROUPS),
+    "insufficient_balance": (_LESS_MONEY, _LESS_ADD_ONS, _LESS_GROUPS),
+    "deposit_load_exceeded": (_LESS_MONEY, _LESS_ADD_ONS, _LESS_GROUPS),
     "price_not_positive": (
         _LESS_ADD_ONS,
         _Way("addon_step_pct", _TENTH, _TENTH, N_("Steps of {value} %")),
@@ -510,6 +511,9 @@ _WAYS: Mapping[str, tuple[_Way, ...]] = {
 }
 
 
+_WHOLE: Final = frozenset({"addon_max_count", "leverage", "max_groups"})
+
+
 def _mendable(problem: Problem) -> bool:
     return problem.severity is Severity.ERROR and problem.code in _WAYS and not problem.fixes
 
@@ -520,8 +524,8 @@ def _fixes(parameters: Parameters, facts: Facts, problem: Problem) -> tuple[Fix,
 
 
 def _fix(parameters: Parameters, facts: Facts, problem: Problem, way: _Way) -> Fix | None:
-    """The smallest change of this field that ends the problem without bringing another one of the ladder or the money;
-    None where none does.
+    """The smallest change of this field that ends the problem, if possible without bringing another one; None where
+    none does.
     """
     name = way.field
     if name == "size":
@@ -540,7 +544,10 @@ def _fix(parameters: Parameters, facts: Facts, problem: Problem, way: _Way) -> F
         return None
     before = _ladder_codes(_judge(parameters, facts))
 
-    def holds(value: Decimal) -> bool:
+    def mends(value: Decimal) -> bool:
+        return (problem.code, problem.pair) not in _ladder_codes(_judge(_changed(parameters, name, value), facts))
+
+    def mends_alone(value: Decimal) -> bool:
         codes = _ladder_codes(_judge(_changed(parameters, name, value), facts))
         return (problem.code, problem.pair) not in codes and codes <= before
 
@@ -552,7 +559,9 @@ def _fix(parameters: Parameters, facts: Facts, problem: Problem, way: _Way) -> F
         least = (start / step).to_integral_value(ROUND_FLOOR) * step
         return max(bound, (least if least < start else start) - (steps - (1 if least < start else 0)) * step)
 
-    reach = _first_that_holds(holds, at, low, high)
+    reach = _first_that_holds(mends_alone, at, low, high)
+    if reach is None:
+        reach = _first_that_holds(mends, at, low, high)
     if reach is None:
         return None
     value = at(reach)
@@ -560,7 +569,7 @@ def _fix(parameters: Parameters, facts: Facts, problem: Problem, way: _Way) -> F
     text = way.text
     if name == "addon_size":
         text = N_("Reduce the add-ons to {value}") if text == _SIZE_LESS else N_("Raise the add-ons to {value}")
-    whole = name in ("addon_max_count", "leverage")
+    whole = name in _WHOLE
     return Fix(name, int(value) if whole else written(value), Message(text=text, params={"value": shown}))
 
 
@@ -587,7 +596,7 @@ def _first_that_holds(
 
 
 def _changed(parameters: Parameters, name: str, value: Decimal) -> Parameters:
-    whole = name in ("addon_max_count", "leverage")
+    whole = name in _WHOLE
     return parameters.model_copy(update={name: int(value) if whole else value})
 
 
@@ -614,6 +623,14 @@ def suggest_first_entry(parameters: Parameters, facts: Facts) -> Decimal | None:
             if size <= ceiling and carried(size):
                 return size.normalize() + 0
     return None
+
+
+def smallest_first_entry(parameters: Parameters, facts: Facts) -> Decimal | None:
+    """The smallest first order that the exchange takes with these parameters; None where its rules are not known."""
+    least = parameters.model_copy(update={"first_entry_size": _CENT})
+    told = review(least, facts)
+    fixes = [fix for problem in told.errors for fix in problem.fixes if fix.text.text == _SIZE_MORE]
+    return max((Decimal(fix.value) for fix in fixes), default=None) if told.ladders else None
 
 
 # -- what a finished test means ----------------------------------------------------------------------------------------

@@ -367,7 +367,9 @@ def read(data: object) -> Parameters:
     try:
         return Parameters.model_validate(data)
     except ValidationError as error:
-        problems = tuple(_told(one) for one in error.errors(include_url=False, include_input=False))
+        told = [_told(one) for one in error.errors(include_url=False, include_input=False)]
+        inner = {problem.field.rpartition(".")[0] for problem in told}
+        problems = tuple(problem for problem in told if problem.code != "too_short" or problem.field not in inner)
         raise StrategyError(Message(text=N_("These parameters cannot be read.")), problems) from None
 
 

@@ -1,0 +1,317 @@
+"""Strategies on real connections: set up, judged by the exchange's own limits, enabled, refused, suspended, resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bfai import cli
+from bfai.exchanges import all_exchanges, get_exchange
+from bfai.model import Connection, Market, Status, Strategy, StrategyState, Target, utc_now
+from bfai.simulator import Simulator
+from bfai.store import StrategyChanged
+from bfai.strategy import desk
+from bfai.strategy.parameters import Parameters, RiskLevel, StrategyError, preset
+from bfai.transport import Gateway
+from bfai.workbench import Workbench
+from tests.helpers import sample
+
+ALL = [(exchange.id, market) for exchange in all_exchanges().values() for market in exchange.markets]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/bfai.db"
+
+
+@pytest.fixture
+def workbench(database: str, gateway: Gateway) -> Iterator[Workbench]:
+    with Workbench.local(database, gateway=gateway) as found:
+        found.create_vault("correct horse battery staple")
+        yield found
+
+
+def connect(
+    workbench: Workbench, simulator: Simulator, exchange: str, market: Market, account: str = "good"
+) -> Connection:
+    region = get_exchange(exchange).regions[0].id
+    draft = workbench.draft(
+        Target(exchange=exchange, market=market, region=region), sample(simulator, exchange, account)
+    )
+    run = workbench.start_draft_test(draft.id).wait(20)
+    if run.status is Status.BLOCKED:
+        workbench.confirm_draft(draft.id)
+    return workbench.save_draft(draft.id, name=f"{exchange} {market.value}")
+
+
+def again_tested(workbench: Workbench, connection: Connection) -> Status:
+    return workbench.start_test(connection.id).wait(20).status
+
+
+def small(market: Market) -> Parameters:
+    """A strategy that a new account carries: SOL has the smallest contracts."""
+    return preset(RiskLevel.BALANCED, market, ["SOL/USDT"], "12" if market is Market.SPOT else "10")
+
+
+def made(workbench: Workbench, connection: Connection, name: str = "S") -> Strategy:
+    return workbench.strategies.create(name, connection.id, small(connection.target.market))
+
+
+def reasons(workbench: Workbench, strategy: Strategy) -> set[str]:
+    """Why the page's object refuses to enable it."""
+    with pytest.raises(StrategyError) as refused:
+        workbench.strategies.enable(strategy.id)
+    assert workbench.strategies.get(strategy.id).state is not StrategyState.ENABLED
+    return {problem.code for problem in refused.value.problems}
+
+
+@pytest.mark.parametrize(("exchange", "market"), ALL)
+def test_from_a_preset_to_enabled(workbench: Workbench, simulator: Simulator, exchange: str, market: Market) -> None:
+    connection = connect(workbench, simulator, exchange, market)
+    strategy = made(workbench, connection)
+    review = workbench.strategies.review(strategy.id)
+    (ladder,) = review.ladders.values()
+    assert ladder.summary.orders == 7
+    rules = workbench.strategies.rules(connection.target, "SOL/USDT")
+    assert ladder.market.tick_size == rules.tick_size
+    assert review.ok, [problem.code for problem in review.errors]
+    enabled = workbench.strategies.enable(strategy.id)
+    assert (enabled.state, enabled.enabled_revision) == (StrategyState.ENABLED, 1)
+
+
+def test_a_gate_key_needs_the_traders_word(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "gate", Market.SPOT)
+    assert connection.confirmed_at is not None
+
+
+@pytest.mark.parametrize(("exchange", "market"), ALL)
+def test_a_key_that_may_not_trade_is_refused(
+    workbench: Workbench, simulator: Simulator, exchange: str, market: Market
+) -> None:
+    connection = connect(workbench, simulator, exchange, market, "read_only")
+    found = reasons(workbench, made(workbench, connection))
+    right = "no_futures_permission" if market is Market.FUTURES else "no_trade_permission"
+    assert {"connection_failed", right} <= found
+
+
+@pytest.mark.parametrize("exchange", [name for name, market in ALL if market is Market.FUTURES and name != "okx"])
+def test_a_key_without_futures_is_refused_on_futures(workbench: Workbench, simulator: Simulator, exchange: str) -> None:
+    if "no_futures" not in simulator.accounts[exchange]:
+        pytest.skip(f"{exchange} cannot part futures from spot")
+    connection = connect(workbench, simulator, exchange, Market.FUTURES, "no_futures")
+    assert "connection_failed" in reasons(workbench, made(workbench, connection))
+
+
+def test_a_key_that_learns_to_withdraw_is_refused_and_suspends(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "kucoin", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    simulator.change_account("kucoin", "good", permissions=["General", "Spot", "Futures", "Transfer"])
+    assert again_tested(workbench, connection) is Status.BLOCKED
+    suspended = workbench.strategies.get(strategy.id)
+    assert (suspended.state, suspended.needs_person) == (StrategyState.SUSPENDED, True)
+    assert suspended.reasons
+    assert "withdraw_enabled" in reasons(workbench, strategy)
+    simulator.reset()
+    assert again_tested(workbench, connection).ok
+    assert workbench.strategies.get(strategy.id).state is StrategyState.SUSPENDED, "a person has to look"
+    assert workbench.strategies.enable(strategy.id).state is StrategyState.ENABLED
+
+
+def test_what_passes_by_itself_resumes_by_itself(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    simulator.set_faults([{"exchange": "mexc", "kind": "html", "status": 503, "page": "nginx"}])
+    assert again_tested(workbench, connection) is Status.FAILED
+    suspended = workbench.strategies.get(strategy.id)
+    assert (suspended.state, suspended.needs_person) == (StrategyState.SUSPENDED, False)
+    assert "connection_failed" in reasons(workbench, strategy)
+    simulator.set_faults([])
+    assert again_tested(workbench, connection).ok
+    resumed = workbench.strategies.get(strategy.id)
+    assert (resumed.state, resumed.reasons) == (StrategyState.ENABLED, ())
+    actions = [entry.action for entry in workbench.audit_entries()]
+    assert {"strategy_enabled", "strategy_suspended", "strategy_resumed"} <= set(actions)
+
+
+def test_a_lost_address_list_needs_a_person(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    simulator.change_account("mexc", "good", ip_whitelist=[])
+    assert again_tested(workbench, connection) is Status.CONNECTED
+    suspended = workbench.strategies.get(strategy.id)
+    assert (suspended.state, suspended.needs_person) == (StrategyState.SUSPENDED, True)
+
+
+def test_a_stale_test_is_refused(workbench: Workbench, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    later = utc_now() + timedelta(hours=25)
+    monkeypatch.setattr(desk, "utc_now", lambda: later)
+    assert "connection_stale" in reasons(workbench, strategy)
+
+
+def test_another_key_makes_the_test_stale(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    draft = workbench.draft(connection.target, sample(simulator, "mexc", "ip_open"), replaces=connection.id)
+    assert workbench.start_draft_test(draft.id).wait(10).status.ok
+    workbench.save_draft(draft.id, name=connection.name)
+    found = {one.id: one for one in workbench.strategies.list()}[strategy.id]
+    assert found.state in (StrategyState.ENABLED, StrategyState.SUSPENDED)
+
+
+def test_the_sum_of_all_strategies_must_fit(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    names: list[str] = []
+    for number in range(60):
+        parameters = small(Market.SPOT).changed(first_entry_size="30", max_groups=1)
+        strategy = workbench.strategies.create(f"S{number}", connection.id, parameters)
+        try:
+            workbench.strategies.enable(strategy.id)
+        except StrategyError as error:
+            assert {problem.code for problem in error.problems} == {"deposit_load_exceeded"}
+            break
+        names.append(strategy.name)
+    assert 2 <= len(names) < 59
+
+
+def test_a_deleted_connection_is_said_and_nothing_is_lost(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    workbench.delete(connection.id)
+    left = workbench.strategies.get(strategy.id)
+    assert (left.state, left.connection_id, left.connection_name) == (StrategyState.SUSPENDED, None, connection.name)
+    assert workbench.strategies.parameters(strategy.id) == small(Market.SPOT)
+    with pytest.raises(StrategyError) as refused:
+        workbench.strategies.enable(strategy.id)
+    assert refused.value.message.params["name"] == connection.name
+
+
+def test_revisions_are_kept_compared_and_restored(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    desk_of = workbench.strategies
+    changed = desk_of.parameters(strategy.id).changed(take_profit_pct="2", recovery__trim=True)
+    assert desk_of.save(strategy.id, 1, changed).revision == 2
+    assert desk_of.save(strategy.id, 2, changed).revision == 2, "the same again is no new revision"
+    with pytest.raises(StrategyChanged):
+        desk_of.save(strategy.id, 1, changed.changed(take_profit_pct="3"))
+    assert desk_of.compare(strategy.id, 1, 2) == [("take_profit_pct", "1.2", "2"), ("recovery.trim", False, True)]
+    assert desk_of.restore(strategy.id, 1).revision == 3
+    assert desk_of.parameters(strategy.id) == desk_of.parameters(strategy.id, 1)
+
+
+def test_an_enabled_strategy_takes_no_edit_that_the_gate_refuses(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    good = workbench.strategies.parameters(strategy.id)
+    with pytest.raises(StrategyError):
+        workbench.strategies.save(strategy.id, 1, good.changed(first_entry_size="100000"))
+    assert workbench.strategies.get(strategy.id).revision == 1
+    saved = workbench.strategies.save(strategy.id, 1, good.changed(take_profit_pct="2"))
+    assert (saved.revision, saved.enabled_revision) == (2, 2)
+
+
+def test_unknown_halted_and_closed_pairs(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    expected = {"NONE/USDT": "pair_unknown", "LUNC/USDT": "pair_inactive", "LTC/USDT": "pair_not_api_tradable"}
+    for number, (pair, code) in enumerate(expected.items()):
+        parameters = small(Market.SPOT).changed(pairs=[pair])
+        strategy = workbench.strategies.create(f"P{number}", connection.id, parameters)
+        assert code in reasons(workbench, strategy)
+
+
+def test_rules_that_cannot_be_fetched_are_said(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "kucoin", Market.SPOT)
+    strategy = made(workbench, connection)
+    simulator.set_faults([{"exchange": "kucoin", "kind": "html", "status": 502, "page": "nginx"}])
+    assert "market_data_missing" in reasons(workbench, strategy)
+
+
+def test_a_file_goes_out_and_comes_in(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    for as_yaml in (False, True):
+        text = workbench.strategies.export(strategy.id, as_yaml=as_yaml)
+        assert connection.name not in text
+        again = workbench.strategies.import_file(text, connection.id)
+        assert again.name != strategy.name
+        assert workbench.strategies.parameters(again.id) == workbench.strategies.parameters(strategy.id)
+    with pytest.raises(StrategyError):
+        workbench.strategies.import_file("{", connection.id)
+    copy = workbench.strategies.duplicate(strategy.id, "Copy", pairs=["ETH/USDT"])
+    assert workbench.strategies.parameters(copy.id).pairs == ("ETH/USDT",)
+
+
+# -- the command line and the notebook ---------------------------------------------------------------------------------
+
+
+def run(database: str, gateway: Gateway, *arguments: str) -> tuple[int, str, str]:
+    environment = {"BFAI_DATABASE_URL": database, "BFAI_GATEWAY": f"{gateway.host}:{gateway.port}"}
+    environment |= {"BFAI_GATEWAY_CA": str(gateway.ca_file), "BFAI_LANGUAGE": "en"}
+    result = CliRunner().invoke(cli.main, ["strategy", *arguments], env=environment)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_command_line_sets_up_checks_and_enables(
+    workbench: Workbench, simulator: Simulator, database: str, gateway: Gateway
+) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    code, out, err = run(database, gateway, "new", "Sol", "--connection", connection.name, "--pair", "SOL/USDT")
+    assert (code, out) == (0, ""), err
+    code, out, err = run(database, gateway, "edit", "Sol", "--set", "take_profit_pct=2", "--set", "recovery.trim=true")
+    assert (code, "2" in err) == (0, True), err
+    assert run(database, gateway, "validate", "Sol")[0] == 0
+    code, out, err = run(database, gateway, "enable", "Sol", "--json")
+    assert (code, json.loads(out)["state"]) == (0, "enabled")
+    code, out, err = run(database, gateway, "list", "--json")
+    assert [row["state"] for row in json.loads(out)["strategies"]] == ["enabled"]
+    code, out, err = run(database, gateway, "export", "Sol")
+    assert json.loads(out)["parameters"]["take_profit_pct"] == "2"
+    assert run(database, gateway, "disable", "Sol")[0] == 0
+    assert workbench.strategies.list()[0].state is StrategyState.DRAFT
+
+
+def test_the_command_line_refuses_with_all_reasons(
+    workbench: Workbench, simulator: Simulator, database: str, gateway: Gateway
+) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT, "read_only")
+    arguments = ("new", "Big", "--connection", connection.name, "--pair", "SOL/USDT", "--first", "90000")
+    assert run(database, gateway, *arguments)[0] == 0
+    code, out, _ = run(database, gateway, "enable", "Big", "--json")
+    found = {problem["code"] for problem in json.loads(out)["problems"]}
+    assert code == 1
+    assert {"connection_failed", "no_trade_permission"} <= found
+    code, out, err = run(database, gateway, "enable", "Big")
+    assert (code, out) == (1, "")
+    assert "Tick" in err
+    assert run(database, gateway, "edit", "Big", "--set", "leverage=500")[0] == 1
+    assert run(database, gateway, "edit", "Big", "--set", "nonsense")[0] == 2
+    assert run(database, gateway, "enable", "Nobody")[0] == 1
+
+
+def test_a_ladder_in_a_notebook() -> None:
+    import bfai
+
+    market = {"type": "spot", "tick_size": "0.1", "step_size": "0.00001", "maker": "0.001", "taker": "0.001"}
+    plan = {
+        "side": "long",
+        "entry_price": "60000",
+        "base_order_quote": "100",
+        "safety_order_quote": "100",
+        "step_pct": "1",
+    }
+    frame = bfai.ladder(market, {**plan, "max_safety_orders": 3, "take_profit_pct": "1.2"})
+    assert list(frame.index) == [0, 1, 2, 3]
+    assert list(frame["price"]) == [60000.0, 59400.0, 58800.0, 58200.0]
