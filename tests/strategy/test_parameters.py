@@ -44,7 +44,7 @@ def refused(data: object) -> dict[str, str]:
 @pytest.mark.parametrize("level", list(RiskLevel))
 @pytest.mark.parametrize("market", list(Market))
 def test_a_risk_level_fills_its_fields_and_nothing_is_wrong(level: RiskLevel, market: Market) -> None:
-    made = preset(level, market, ["btc-usdt"], 25)
+    made = preset(level, market, ["btc-usdt"], "25")
     assert made.pairs == ("BTC/USDT",)
     assert {name: flat(made)[name] for name in flat_preset(level, market)} == flat_preset(level, market)
     assert not made.is_custom
