@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from bfai import bots, history, paste, words
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
@@ -33,7 +33,7 @@ from bfai.diagnosis import (
 )
 from bfai.engine import Engine, TestJob
 from bfai.exchanges import all_exchanges, get_exchange
-from bfai.exchanges.base import Answer, Call, Exchange, Right, Tick
+from bfai.exchanges.base import Answer, Exchange, Right, Tick
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
@@ -55,7 +55,7 @@ from bfai.model import (
 from bfai.paste import Pasted
 from bfai.store import RunRow, Sealed, Store, open_store
 from bfai.strategy.desk import MarketData, Strategies
-from bfai.strategy.limits import Markets
+from bfai.strategy.limits import Markets, declared
 from bfai.transport import Gateway
 from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
@@ -76,7 +76,6 @@ __all__ = [
     "STATUS_NAMES",
     "AlreadyConnected",
     "BotKey",
-    "Call",
     "Draft",
     "Exchange",
     "Explanation",
@@ -197,6 +196,17 @@ def simulator_gateway() -> Gateway:
     return Gateway.parse(simulator.gateway, simulator.ca_file)
 
 
+class RequestMade(NamedTuple):
+    """A request that the program can make. `purpose` is a message id, `market` None where it serves both."""
+
+    exchange: str
+    market: Market | None
+    method: str
+    path: str
+    purpose: str
+    signed: bool
+
+
 class Workbench:
     """Vault, connections, tests and history of one person. Thread-safe; only tests run in the background."""
 
@@ -295,9 +305,19 @@ class Workbench:
     def exchanges(self) -> Mapping[str, Exchange]:
         return all_exchanges()
 
-    def requests_made(self) -> list[tuple[Exchange, Call]]:
-        """Every request that this program can make."""
-        return [(exchange, call) for exchange in all_exchanges().values() for call in exchange.calls]
+    def requests_made(self) -> list[RequestMade]:
+        """Every request that this program can make, by exchange."""
+        names = {exchange.id: exchange.name for exchange in all_exchanges().values()}
+        about_keys = [
+            RequestMade(exchange.name, call.market, call.method, call.path, call.purpose, call.signed)
+            for exchange in all_exchanges().values()
+            for call in exchange.calls
+        ]
+        about_markets = [
+            RequestMade(names[exchange], market, method, path, purpose, False)
+            for exchange, market, method, path, purpose in declared()
+        ]
+        return sorted({*about_keys, *about_markets}, key=lambda request: (request.exchange.lower(), not request.signed))
 
     def boxes(self, exchange_id: str, market: Market) -> list[tuple[Right, Tick]]:
         """The boxes of the exchange's key page, each with what to do with it. What must never be ticked comes last."""

@@ -33,7 +33,7 @@ def draw(workbench: Workbench) -> None:
         principles()
         names()
     st.divider()
-    requests(workbench)
+    whole_list(workbench)
 
 
 def nine_steps() -> None:
@@ -302,7 +302,7 @@ def steps_at(workbench: Workbench, exchange: Exchange, market: Market) -> None:
 # -- the whole list ----------------------------------------------------------------------------------------------------
 
 
-def requests(workbench: Workbench) -> None:
+def whole_list(workbench: Workbench) -> None:
     st.subheader(_("Every request that this program can make"), anchor=False)
     st.write(
         _(
@@ -310,15 +310,15 @@ def requests(workbench: Workbench) -> None:
             " computer. Nothing on it moves money, places or cancels an order, or changes a key."
         )
     )
-    calls = sorted(workbench.requests_made(), key=lambda pair: pair[0].name.lower())
+    requests = workbench.requests_made()
     st.dataframe(
         {
-            _("Exchange"): [exchange.name for exchange, call in calls],
-            _("Market"): [market_name(call.market) if call.market else _("both") for exchange, call in calls],
-            _("Method"): [call.method for exchange, call in calls],
-            _("Path"): [call.path for exchange, call in calls],
-            _("What for"): [_(call.purpose) for exchange, call in calls],
-            _("Signed"): [_("yes") if call.signed else _("no") for exchange, call in calls],
+            _("Exchange"): [request.exchange for request in requests],
+            _("Market"): [market_name(request.market) if request.market else _("both") for request in requests],
+            _("Method"): [request.method for request in requests],
+            _("Path"): [request.path for request in requests],
+            _("What for"): [_(request.purpose) for request in requests],
+            _("Signed"): [_("yes") if request.signed else _("no") for request in requests],
         },
         hide_index=True,
         alt=_("Every request that this program can make"),

@@ -887,12 +887,12 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
 )
 
 
-def declared() -> list[tuple[str, str, str, str]]:
-    """Every request that this module can make: exchange, method, path and purpose (a message id)."""
+def declared() -> list[tuple[str, Market, str, str, str]]:
+    """Every request that this module can make: exchange, market, method, path and purpose (a message id)."""
     return [
-        (exchange, ask.method, ask.path, ask.purpose)
+        (exchange, market, ask.method, ask.path, ask.purpose)
         for exchange, desk in DESKS.items()
-        for source in desk.markets.values()
+        for market, source in desk.markets.items()
         for ask in source.asks()
     ]
 

@@ -428,9 +428,9 @@ def test_a_request_that_is_not_declared_is_refused(exchange: str, market: Market
 def test_the_declaration_names_every_request() -> None:
     rows = declared()
     assert {row[0] for row in rows} == set(all_exchanges())
-    assert all(method == "GET" and path.startswith("/") and purpose for _, method, path, purpose in rows)
+    assert all(method == "GET" and path.startswith("/") and purpose for _, _, method, path, purpose in rows)
     private = ("account", "order", "wallet", "private", "asset", "withdraw", "position/")
-    assert not [path for _, _, path, _ in rows for word in private if word in path.lower()]
+    assert not [path for _, _, _, path, _ in rows for word in private if word in path.lower()]
     for exchange, desk in DESKS.items():
         for source in desk.markets.values():
             for ask in source.asks():
