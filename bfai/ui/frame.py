@@ -34,6 +34,7 @@ PLACES = (
     Place("overview", "app.py", N_("Overview"), ":material/space_dashboard:"),
     Place("connections", "pages/connections.py", N_("Connections"), ":material/key:"),
     Place("history", "pages/history.py", N_("Tests & history"), ":material/monitor_heart:"),
+    Place("strategies", "pages/strategies.py", N_("Strategies"), ":material/show_chart:"),
     Place("guide", "pages/guide.py", N_("Guide"), ":material/menu_book:"),
 )
 

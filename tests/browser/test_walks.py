@@ -172,7 +172,7 @@ def test_the_vault_locks_and_opens(serve: Callable[..., object], open_app: Calla
     expect(page.get_by_text("Vault open")).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["/", "/connections", "/history", "/guide"])
+@pytest.mark.parametrize("path", ["/", "/connections", "/history", "/strategies", "/guide"])
 def test_a_cold_deep_link_shows_nothing_while_locked(
     serve: Callable[..., object], open_app: Callable[..., Page], path: str
 ) -> None:
