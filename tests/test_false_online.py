@@ -301,7 +301,8 @@ def _mutated(draw: st.DrawFn, parsed: Any, kind: str) -> Any:
         holders = [parsed, *(_at(parsed, path) for path in known)]
         wanted = [one for one in holders if isinstance(one, dict if kind == "beside" else list) and one]
         if wanted and kind == "beside":
-            draw(st.sampled_from(wanted))[draw(SECOND_NAMES)] = draw(A_TELLING)
+            beside: Any = draw(st.sampled_from(wanted))
+            beside[draw(SECOND_NAMES)] = draw(A_TELLING)
         elif wanted:
             rows = draw(st.sampled_from(wanted))
             rows.append(_mutated(draw, copy.deepcopy(rows[0]), "words") if isinstance(rows[0], dict) else draw(A_WORD))

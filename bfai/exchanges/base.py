@@ -601,19 +601,16 @@ def only_list(body: object, *read: str) -> bool:
     seen: list[str] = []
     waiting = [body]
     while waiting:
-        match waiting.pop():
-            case dict() as fields:
-                for name, value in cast("dict[str, object]", fields).items():
-                    if name in read:
-                        seen.append(name)
-                    elif _SPEAKS_OF_RIGHTS.search(name):
-                        return False
-                    else:
-                        waiting.append(value)
-            case list() as items:
-                waiting.extend(cast("list[object]", items))
-            case _:
-                pass
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(cast("list[object]", value))
+        for name, inner in as_object(value).items():
+            if name in read:
+                seen.append(name)
+            elif _SPEAKS_OF_RIGHTS.search(name):
+                return False
+            else:
+                waiting.append(inner)
     return len(seen) == len(set(seen))
 
 

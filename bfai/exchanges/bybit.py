@@ -375,7 +375,7 @@ class Bybit(Exchange):
         if self.error_code(outer) != "0" or "permissions" not in fields or not same_key(fields.get("apiKey"), api_key):
             return None
         words, whole = _words(self, fields["permissions"])
-        report = grants_from_words(self, words, whole=whole and only_list(body, "permissions"))
+        report = grants_from_words(self, words, whole=whole and only_list(outer, "permissions"))
         report = report.with_grant(  # any key may ask for its own report
             Permission.READ, Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=("readOnly",))
         )

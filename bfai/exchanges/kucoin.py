@@ -360,7 +360,7 @@ class Kucoin(Exchange):
         if "permission" not in fields or not same_key(fields.get("apiKey"), api_key):
             return None
         words = split_words(fields["permission"])
-        report = grants_from_words(self, words or (), whole=words is not None and only_list(body, "permission"))
+        report = grants_from_words(self, words or (), whole=words is not None and only_list(outer, "permission"))
         expires_at, evidence = _expiry(fields)
         uid, parent = fields.get("uid"), fields.get("parentUid")
         master = fields.get("isMaster")

@@ -293,7 +293,7 @@ class Okx(Exchange):
         if outer.get("code") != "0" or "perm" not in fields or len(cast("list[object]", outer["data"])) != 1:
             return None
         words = split_words(fields["perm"])
-        report = grants_from_words(self, words or (), whole=words is not None and only_list(body, "perm"))
+        report = grants_from_words(self, words or (), whole=words is not None and only_list(outer, "perm"))
         uid, main = fields.get("uid"), fields.get("mainUid")
         kind = fields.get("type")
         known = isinstance(uid, str) and isinstance(main, str) and bool(uid and main)
