@@ -70,6 +70,11 @@ _PHRASES: tuple[ErrorRule, ...] = (
         pattern=r"\bip\b[^.]{0,60}(?:white ?-?list|not allowed|not match|not bound|invalid|incorrect|forbidden)"
         r"|white ?-?list[^.]{0,40}\bip\b|invalid (?:request )?ip\b",
     ),
+    ErrorRule(
+        (Cause.INVALID_KEY, Cause.INVALID_PASSPHRASE),
+        pattern=r"api ?key ?(?:/|or|and) ?pass(?:word|phrase)",
+        clear=False,
+    ),
     ErrorRule((Cause.INVALID_PASSPHRASE, Cause.INVALID_SECRET), pattern=r"passphrase"),
     ErrorRule(
         (Cause.CLOCK_SKEW,),
@@ -296,14 +301,19 @@ def recognise(text: str, exchanges: Iterable[Exchange]) -> Exchange | None:
 
     Where several are named, the one that is named first.
     """
+    return next(iter(_named(text, exchanges)), None)
+
+
+def _named(text: str, exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """Every exchange that a text speaks of, the one that most likely is meant first."""
     known = list(exchanges)
+    named: list[Exchange] = []
     for find in (_host_in, _name_in, _shape_in):
         if find is _shape_in:
             text = "\n".join((text, *_objects(text[:_MAX_PASTED])))
         found = [(place, exchange) for exchange in known if (place := find(text, exchange)) is not None]
-        if found:
-            return min(found, key=lambda pair: pair[0])[1]
-    return None
+        named += [exchange for _, exchange in sorted(found, key=lambda pair: pair[0]) if exchange not in named]
+    return named
 
 
 def _host_in(text: str, exchange: Exchange) -> int | None:
@@ -323,13 +333,23 @@ def _shape_in(text: str, exchange: Exchange) -> int | None:
     return match.start() if match else None
 
 
+class _Kind(IntEnum):
+    """How a text was read: smaller is closer to what the exchange sent."""
+
+    OBJECT = 0
+    PAIRS = 1
+    CODE = 2
+    NO_ANSWER = 3
+    PROSE = 4
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One way to read a pasted text: an answer, an error code that stands outside of JSON, or sentences."""
+    """One way to read a pasted text. `code` is an error code that stands outside of JSON."""
 
+    kind: _Kind
     answer: Answer
     code: str | None = None
-    prose: bool = False
 
 
 _MAX_PASTED = 100_000  # characters that are looked at
@@ -340,29 +360,57 @@ _PAIR = re.compile(
     r"""(?:"(?P<text>[^"]{0,2000})"?|'(?P<single>[^']{0,2000})'?|(?P<bare>-?[\w.-]{1,60}))"""
 )
 _WORD = re.compile(r"(?<![\w.:/-])-?\w[\w-]{0,60}(?![\w])")
-_SAYS_CODE = re.compile(r"(?i)(?:code|error|err|label|status)\W{0,4}\Z")
+_FRAME = re.compile(r'^[ \t]*File "[^"\n]*", line \d+[^\n]*\n(?:[ \t]+[^\n]*\n?){0,2}', re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*#[^\n]*", re.MULTILINE)
+_QUERY = re.compile(r"(?<=[\w/])\?[\w%.~-]+=[^\s\"'<>\\]*")
+_RAISED = re.compile(
+    r"^[ \t]*(?:[A-Za-z_]\w*\.)*([A-Z]\w*(?:Error|Exception|Timeout|NotAvailable|Disconnected))\b", re.M
+)
+_OF_PYTHON = frozenset(
+    "ArithmeticError AssertionError AttributeError EOFError FileExistsError FileNotFoundError ImportError IndexError"
+    " IndentationError IsADirectoryError KeyError LookupError MemoryError ModuleNotFoundError NameError"
+    " NotADirectoryError NotImplementedError OverflowError PermissionError RecursionError SyntaxError TypeError"
+    " UnboundLocalError UnicodeDecodeError UnicodeError ValueError ZeroDivisionError".split()
+)
 
 
 def _readings(text: str, exchange: Exchange | None, status: int | None, role: str) -> Iterator[_Reading]:
     """Everything that a text may be: the objects in it as JSON or as a program prints them, its pairs of name and
-    value, its error codes, its sentences.
+    value, its error codes, its sentences. Where an object carries the exchange's own code, nothing else counts.
     """
-    text = text[:_MAX_PASTED]
     status = status or _status_in(text)
-    found = _objects(text)
-    for body in found:
-        yield _Reading(Answer(role=role, status=status, body=body))
+    text = _COMMENT.sub("", _FRAME.sub("", text[:_MAX_PASTED]))
+    found = [Answer(role=role, status=status, body=body) for body in _objects(text)]
+    coded = [answer for answer in found if exchange is not None and exchange.error_code(answer.object)]
+    for answer in coded or found:
+        yield _Reading(_Kind.OBJECT, answer)
+    if coded:
+        return
+    text = _what_was_said(text)
     page = re.search(r"(?i)<html|<!doctype|<body|<div", text) is not None
-    pairs = {} if page else _pairs(text)
-    if pairs:
-        yield _Reading(Answer(role=role, status=status, body=json.dumps(pairs)))
     whole = Answer(role=role, status=status, body=text)
-    for code in _codes_in(text, exchange) if exchange is not None and not page else ():
-        yield _Reading(whole, code=code)
-    missing = None if found or page or status else _NO_ANSWER.search(text)
+    if exchange is not None and not page:
+        documented = {code for rule in exchange.error_rules for code in rule.codes}
+        pairs = _pairs(text)
+        if pairs and exchange.error_code(pairs) in documented:
+            yield _Reading(_Kind.PAIRS, Answer(role=role, status=status, body=json.dumps(pairs)))
+        for code in _codes_in(text, exchange, documented):
+            yield _Reading(_Kind.CODE, whole, code)
+    missing = None if page or status else _NO_ANSWER.search(text)
     if missing is not None:
-        yield _Reading(Answer(role=role, transport_error=missing.lastgroup, error_text=text[:300]))
-    yield _Reading(whole, prose=not page)
+        yield _Reading(_Kind.NO_ANSWER, Answer(role=role, transport_error=missing.lastgroup, error_text=text[:300]))
+    yield _Reading(_Kind.OBJECT if page else _Kind.PROSE, whole)
+
+
+def _what_was_said(text: str) -> str:
+    """The text without the parameters of addresses, which speak of signatures whatever went wrong, and from the last
+    exception on. Of an error that Python itself raised nothing is left.
+    """
+    text = _QUERY.sub("", text)
+    raised = list(_RAISED.finditer(text))
+    if not raised:
+        return "" if "[Errno 13]" in text else text
+    return "" if raised[-1][1] in _OF_PYTHON else text[raised[-1].start() :]
 
 
 def _objects(text: str) -> list[str]:
@@ -419,16 +467,22 @@ def _pairs(text: str) -> dict[str, object]:
     return {"message": text, **found} if found else {}
 
 
-def _codes_in(text: str, exchange: Exchange) -> list[str]:
-    """The exchange's documented error codes that stand in a text by themselves. Short ones only behind a word such as
-    `code`.
+def _codes_in(text: str, exchange: Exchange, documented: set[str]) -> list[str]:
+    """The exchange's documented error codes that stand in a text by themselves: words such as INVALID_KEY anywhere,
+    numbers only where something says that they are codes.
     """
-    known = {code for rule in exchange.error_rules for code in rule.codes}
+    names = "|".join(map(re.escape, {exchange.id, exchange.ccxt_id, exchange.name}))
+    says_code = re.compile(
+        rf"(?i)(?:code|err(?:or)?|exception|label|status|ret|\(\d{{3}},|\[|\b(?:{names}))\W{{0,4}}\Z"
+    )
     return [
         match[0]
         for match in _WORD.finditer(text)
-        if match[0] in known
-        and (len(match[0]) > 4 or _SAYS_CODE.search(text, max(0, match.start() - 12), match.start()))
+        if match[0] in documented
+        and (
+            re.search(r"[A-Za-z][_-]", match[0]) is not None
+            or says_code.search(text, max(0, match.start() - 20), match.start())
+        )
     ]
 
 
@@ -442,33 +496,52 @@ def _status_in(text: str) -> int | None:
 
 def explain(answer: Answer, exchange: Exchange | None) -> Diagnosis:
     """A cause for any answer. What is a documented success, or nothing known, is `unexpected_response`."""
-    _, found = _explained(_Reading(answer), exchange)
+    _, found = _explained(_Reading(_Kind.OBJECT, answer), exchange)
     text = answer.body or answer.error_text
     if found.cause is Cause.UNEXPECTED_RESPONSE and text and answer.transport_error is None:
-        return _explain_readings(text, exchange, answer.status, answer.role)
+        return _surest(text, exchange, answer.status, answer.role)[1]
     return found
 
 
 def _explained(reading: _Reading, exchange: Exchange | None) -> tuple[_Sure, Diagnosis]:
     answer = reading.answer
     if answer.transport_error is not None:
-        return _Sure.NETWORK_EDGE, _below_http(answer)
+        return _Sure.WORDS, _below_http(answer)
     if exchange is not None and exchange.succeeded(answer):
         sure, rule = _Sure.NOTHING, None
     else:
-        sure, rule = _first_rule(answer, exchange, code=reading.code, prose=reading.prose)
+        sure, rule = _first_rule(answer, exchange, code=reading.code, prose=reading.kind is _Kind.PROSE)
     found = _by_rule(rule, answer, _said(answer, exchange, ()))
     if rule is None:
         sure, found = _Sure.NOTHING, found.model_copy(update={"candidates": (Cause.UNEXPECTED_RESPONSE,)})
+    if found.seen_ip is not None and reading.kind is not _Kind.OBJECT:
+        found = found.model_copy(update={"seen_ip": _address_told(answer.body)})
     return sure, found
 
 
-def _explain_readings(text: str, exchange: Exchange | None, status: int | None, role: str = "any") -> Diagnosis:
-    """The surest of all that a text may mean. Of two that are as sure the later, for the request stands before its
-    answer.
+_AT_HOME = [ipaddress.ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")]
+
+
+def _address_told(text: str) -> str | None:
+    """An address that a sentence about an IP names. Any other in a log line is somebody else's."""
+    for match in re.finditer(r"(?i)\bips?\b[^\n]{0,60}", text):
+        address = _address_in(match[0])
+        if address is not None and not any(ipaddress.ip_address(address) in home for home in _AT_HOME):
+            return address
+    return None
+
+
+def _surest(
+    text: str, exchange: Exchange | None, status: int | None, role: str = "any"
+) -> tuple[tuple[_Sure, _Kind], Diagnosis]:
+    """The surest of all that a text may mean, and how sure. Of two objects that are as sure the later, for the request
+    stands before its answer.
     """
-    judged = [_explained(reading, exchange) for reading in _readings(text, exchange, status, role)]
-    return min(reversed(judged), key=lambda pair: pair[0])[1]
+    judged: list[tuple[tuple[_Sure, _Kind], Diagnosis]] = []
+    for reading in _readings(text, exchange, status, role):
+        sure, found = _explained(reading, exchange)
+        judged.append(((sure, reading.kind), found))
+    return min(reversed(judged), key=lambda pair: pair[0])
 
 
 def report_in(endpoint: str, body: str, exchange: Exchange) -> KeyReport | None:
@@ -525,13 +598,15 @@ def explain_text(
 ) -> Explanation:
     """Explains what a bot, ccxt or an exchange printed. Recognises the exchange where none is given. Never raises."""
     known = list(exchanges)
-    adapter = exchange or recognise(text, known)
+    named = [exchange] if exchange else _named(text, known)
     for body in _objects(text[:_MAX_PASTED]):
-        for candidate in (adapter,) if adapter else known:
+        for candidate in named or known:
             report = report_in(endpoint, body, candidate)
             if report is not None:
                 return Explanation(candidate, None, report)
-    return Explanation(adapter, _explain_readings(text, adapter, status))
+    judged = [(candidate, *_surest(text, candidate, status)) for candidate in named or [None]]
+    adapter, _, found = min(judged, key=lambda one: one[1])
+    return Explanation(adapter, found)
 
 
 # -- the remedy --------------------------------------------------------------------------------------------------------

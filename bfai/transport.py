@@ -47,18 +47,31 @@ logging.getLogger("ccxt").setLevel(logging.WARNING)  # at DEBUG it prints header
 
 HIDDEN = "…"
 _PRIVATE_KEY = re.compile(r"-----BEGIN[A-Z ]*PRIVATE KEY.*?(?:-----END[A-Z ]*(?:-----)?|$)", re.DOTALL)
+_SECRET_NAMES = (
+    r"(?<![\w-])[\w-]{0,40}(?:key|secret|pass(?:phrase|word|wd)?|pwd|token|signature|hmac)(?:[-_]?id)?"
+    r"|(?<![\w-])(?:(?:[\w-]{0,40}[-_])?sign|sig|authorization|kc-api-partner)"
+)
+_PLAIN_WORDS = (
+    "invalid|mismatch|incorrect|missing|required|wrong|expired|unknown|not|error|please|empty|failed|none|null|true"
+    "|false|must|is|was|should|denied|does|doesn|has|verification|check|str|string|permission|for|and|or"
+)
 _NAMED_SECRETS = re.compile(
-    r"""(?ix)
-    ( (?: signature | sign | private[-_]?key | accesskey | access[-_]key | api[-_]?key | api[-_]?secret
-        | secret(?:[-_]?key)? | passphrase | password
-        | x-mexc-apikey | kc-api-(?:key|sign|passphrase|partner|partner-sign) | authorization | request-signature )
-      ["']? \s* [=:] \s* (?: bearer \s+ )? ["']? )
-    ( [^\s"'&,;}\]<>]{6,} )
+    rf"""(?ix)
+    (?P<name> (?:{_SECRET_NAMES}) \\*["']?
+        (?: \s{{0,3}} (?: => | := | : \s? str \s? = | [=:] ) \s{{0,3}} | ["'] \s? , \s? (?=["']) )
+        (?: bearer \s | [br](?=["']) )? )
+    (?: (?P<quote> \\+["'] ) (?: (?! (?P=quote) ) . ){{1,4000}}
+      | (?P<plain> ["'] ) (?: \\. | (?! (?P=plain) ) [^\\\r\n] ){{1,4000}}
+      | (?! (?:{_PLAIN_WORDS}) \b ) [^\s"'&,;}}\]<>]{{6,}} )
     """
 )
+_FLAGS = re.compile(
+    r"""(?i)(--(?:[\w-]{0,40}(?:key|secret)|pass(?:phrase|word)?|token)["']?(?:\s{1,3}|\s?,\s?))(["']?)[^\s"']+"""
+)
 _LONG_RUN = re.compile(
-    r"(?<![\w+/=-])(?:(?=[A-Za-z+_-]*\d)(?=[\d+_-]*[A-Za-z])[\w+-]{20,}(?![\w+/-])"
-    r"|(?=[A-Za-z+/_-]*\d)(?=[\da-z+/_-]*[A-Z])(?=[\dA-Z+/_-]*[a-z])[\w+/-]{40,})={0,2}",
+    r"(?<![\w+-])(?:(?=[A-Za-z+_-]*\d)(?=[\d+_-]*[A-Za-z])[\w+-]{20,}(?![\w+-])"
+    r"|(?=[A-Za-z]*\d)(?=[\da-z]*[A-Z])(?=[\dA-Z]*[a-z])[A-Za-z\d]{18,19}(?![\w+-])"
+    r"|(?<!/)(?=[A-Za-z+/_-]*\d)(?=[\da-z+/_-]*[A-Z])(?=[\dA-Z+/_-]*[a-z])[\w+/-]{40,})={0,2}",
     re.ASCII,
 )
 """Letters and digits mixed, longer than any word: a key that stands there without its name."""
@@ -67,12 +80,23 @@ _LONG_RUN = re.compile(
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without these secrets, in any encoding they travel in, and without what is named or looks like one."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        for form in {secret, quote(secret, safe=""), quote_plus(secret), secret.replace("\n", "\\n")}:
+        forms = {secret, quote(secret, safe=""), quote_plus(secret), secret.replace("\n", "\\n")}
+        for form in forms | {form.replace("/", "\\/") for form in forms}:
             if len(form) >= 3:
                 text = text.replace(form, HIDDEN)
     text = _PRIVATE_KEY.sub(HIDDEN, text)
-    text = _NAMED_SECRETS.sub(lambda match: match[1] + HIDDEN, text)
-    return _LONG_RUN.sub(HIDDEN, text)
+    text = _NAMED_SECRETS.sub(_without_value, text)
+    text = _FLAGS.sub(rf"\1\2{HIDDEN}", text)
+    return _LONG_RUN.sub(lambda match: match[0] if _is_slug(match[0]) else HIDDEN, text)
+
+
+def _without_value(match: re.Match[str]) -> str:
+    return f"{match['name']}{match['quote'] or match['plain'] or ''}{HIDDEN}"
+
+
+def _is_slug(run: str) -> bool:
+    """Whether it is words and numbers, such as a pair with its date, and no key."""
+    return all(part.isdigit() or (part.isalpha() and len(part) < 15) for part in re.split("[-_+]", run))
 
 
 # -- the gateway -------------------------------------------------------------------------------------------------------

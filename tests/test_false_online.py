@@ -88,8 +88,10 @@ def denies_withdrawal(exchange: str, status: int | None, body: str, api_key: str
             fields, rights, key = _listed(exchange, parsed, api_key)
     if fields is None or (isinstance(key, str) and key and "*" not in key and key != api_key):
         return False
-    about = parsed if exchange == "mexc" else fields
-    if len([name for name, _ in _speaking(about) if name != "permType"]) != 1:
+    outside = {name: value for name, value in parsed.items() if name != "data"} if exchange == "htx" else {}
+    telling = [*_speaking(fields if exchange == "htx" else parsed), *_speaking(outside)]
+    saying = [name for name, value in telling if not (value is False and "withdraw" in name.lower())]
+    if len([name for name in saying if name != "permType"]) != 1:
         return False  # a second list: neither is known to be the whole
     if isinstance(rights, str):
         rights = rights.split(",")
@@ -118,7 +120,7 @@ def _speaking(value: Any) -> list[tuple[str, Any]]:
     for name, item in value.items() if isinstance(value, dict) else ():
         low = name.lower()
         about_rights = ("perm" in low and "permits" not in low) or "authorit" in low or "scope" in low
-        if about_rights or "withdraw" in low or low.endswith(("right", "rights")):
+        if about_rights or "withdraw" in low or low.endswith(("right", "rights")) or low in ("auths", "roles"):
             found.append((name, item))
         else:
             found += _speaking(item)
@@ -245,7 +247,7 @@ KINDS = [
 ]  # fmt: skip
 SECOND_NAMES = st.sampled_from(
     "permissions permission perm authorities scopes rights withdraw canWithdraw enableWithdrawals enableReading"
-    " can_transfer permission_list status id".split()
+    " can_transfer permission_list status id auths roles CAN_TRANSFER Permission apiKey accessKey success".split()
 )
 A_LIST = st.lists(A_WORD, max_size=4)
 A_TELLING = st.one_of(JUNK, A_LIST, A_LIST.map(",".join))
@@ -301,7 +303,8 @@ def _mutated(draw: st.DrawFn, parsed: Any, kind: str) -> Any:
         holders = [parsed, *(_at(parsed, path) for path in known)]
         wanted = [one for one in holders if isinstance(one, dict if kind == "beside" else list) and one]
         if wanted and kind == "beside":
-            draw(st.sampled_from(wanted))[draw(SECOND_NAMES)] = draw(A_TELLING)
+            beside: Any = draw(st.sampled_from(wanted))
+            beside[draw(SECOND_NAMES)] = draw(A_TELLING)
         elif wanted:
             rows = draw(st.sampled_from(wanted))
             rows.append(_mutated(draw, copy.deepcopy(rows[0]), "words") if isinstance(rows[0], dict) else draw(A_WORD))
@@ -445,6 +448,36 @@ def test_a_second_telling_of_rights_leaves_withdrawal_open(answers: Answers, exc
             report = adapter.read_report(parsed, api_key=credentials.api_key)
             denied = report is not None and report.state(Permission.WITHDRAW) is GrantState.DENIED
             assert not denied or (exchange in ("binance", "coinbase") and name != "withdraw")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "body"),
+    [
+        ("coinbase", {"can_view": True, "can_transfer": False, "scopes": ["wallet:withdrawals:create"]}),
+        ("coinbase", {"can_view": True, "can_transfer": False, "CAN_TRANSFER": True}),
+        ("coinbase", {"can_view": True, "can_transfer": False, "rows": [{"can_transfer": True}]}),
+        ("coinbase", {"can_transfer": False}),
+        ("binance", {"enableReading": True, "enableWithdrawals": False, "permissions": ["WITHDRAW"]}),
+        ("binance", {"enableWithdrawals": False}),
+        ("bingx", {"code": 0, "permissions": [5], "data": {"enableReading": True, "enableWithdrawals": False}}),
+        ("bingx", {"code": 0, "data": {"enableReading": True, "enableWithdrawals": False, "EnableWithdrawals": True}}),
+        ("bingx", {"code": 0, "data": {"apiInfos": [{"apiKey": "k", "permissions": [1]}], "enableWithdrawals": True}}),
+        ("htx", {"code": 200, "canWithdraw": True, "data": [{"accessKey": "k", "permission": "readOnly"}]}),
+        ("htx", {"code": 200, "data": [{"accessKey": "other", "permission": "trade"}, {"permission": "readOnly"}]}),
+        ("htx", {"code": 200, "status": "error", "data": [{"accessKey": "k", "permission": "readOnly"}]}),
+        ("okx", {"code": "0", "data": [{"perm": "read_only", "auths": ["withdraw"]}]}),
+        ("okx", {"code": "0", "data": [{"perm": "read_only", "more": "withdraw"}]}),
+        ("kucoin", {"code": "200000", "data": {"apiKey": "zz****yy", "permission": "General"}}),
+        ("kucoin", {"code": "200000", "data": {"apiKey": ["other"], "permission": "General"}}),
+        ("kucoin", {"code": "200000", "apiKey": "other", "data": {"permission": "General"}}),
+        ("mexc", {"accessKey": "", "apiKey": "other", "permissions": "SPOT_ACCOUNT_READ"}),
+        ("mexc", {"success": False, "code": 602, "data": {"permissions": "SPOT_ACCOUNT_READ"}}),
+        ("mexc", {"code": 700006, "permissions": "SPOT_ACCOUNT_READ"}),
+    ],
+)
+def test_what_contradicts_itself_denies_nothing(exchange: str, body: Any) -> None:
+    report = all_exchanges()[exchange].read_report(body, api_key="k")
+    assert report is None or report.state(Permission.WITHDRAW) is not GrantState.DENIED
 
 
 def test_two_wrappers_of_one_report_are_two_lists() -> None:

@@ -11,7 +11,7 @@ import ipaddress
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -328,6 +328,8 @@ class Exchange(ABC):
     """Finds the exchange in a pasted text: its hosts, names and headers."""
     body_pattern: str = r"(?!)"
     """Finds it by the shape of its JSON, where that is its own."""
+    rights_fields: frozenset[str] = frozenset()
+    """The documented fields of its key report that tell of rights or sound like it. Empty: a field for each right."""
     tests_take_live_keys: bool = False
     """Whether a key of a test environment works on the live exchange too, so that it must not withdraw either."""
     confirmed_live: str | None = None
@@ -425,16 +427,57 @@ class Exchange(ABC):
     def server_time_ms(self, answer: Answer) -> int | None:
         """The exchange's clock in the answer to its time call, in milliseconds since 1970, or None."""
 
-    @abstractmethod
     def read_report(
         self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
     ) -> KeyReport | None:
         """The key report in the parsed body of the key-info call, or None where it is not one.
 
         `received_at` is when it came (UTC): needed to turn "days left" into a date; without it such a date stays
-        unknown.
-        A report that names another key than `api_key` is none.
+        unknown. A report that names another key than `api_key` is none. Where an answer tells of rights at a second
+        place, or in words of its own, withdrawal is not denied: nobody knows which of them is the whole.
         """
+        outer = as_object(body)
+        if outer.get("success") is False or outer.get("status") in ("error", "fail", "failed"):
+            return None
+        if not all(may_be(key, api_key) for key in _keys_named(body)):
+            return None
+        report = self.report_in(body, received_at, api_key)
+        if report is None or report.state(Permission.WITHDRAW) is not GrantState.DENIED:
+            return report
+        second = self._second_telling(body)
+        if second is None:
+            return report
+        report = report.with_grant(Permission.WITHDRAW, Grant())
+        return report.model_copy(update={"unknown_words": (*report.unknown_words, second)})
+
+    @abstractmethod
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
+        """What `read_report` gives, as far as it is the adapter's to know."""
+
+    def _second_telling(self, body: object) -> str | None:
+        """A field that tells of rights beside the documented ones, or at another place than they; None if none does."""
+        documented = self.rights_fields or frozenset(right.word for right in self.rights)
+        spellings = {name.casefold() for name in documented}
+        withdrawing = {
+            word.casefold()
+            for right in self.rights
+            if Permission.WITHDRAW in right.grants
+            for word in (right.word, *right.aliases)
+            if len(word) > 3
+        }
+        places: set[tuple[str, ...]] = set()
+        for place, name, value in _fields_of(body, documented):
+            if name in documented:
+                places.add(place)
+                continue
+            low = name.casefold()
+            says_no = value is False and ("withdraw" in low or low in spellings)
+            speaks = low in spellings or _SPEAKS_OF_RIGHTS.search(name) is not None
+            if low not in _FREE_TEXT and not withdrawing.isdisjoint(_words_in(value)):
+                speaks = True
+            if speaks and not says_no:
+                return name[:40]
+        return None if len(places) < 2 else ".".join(max(places)) or "?"
 
     def with_counted_end(self, report: KeyReport) -> KeyReport:
         """The report with the end that a documented rule gives, where the exchange itself tells none.
@@ -589,34 +632,6 @@ def grants_from_words(exchange: Exchange, words: Sequence[str], *, whole: bool) 
     return KeyReport(grants=grants, words=tuple(words), unknown_words=unknown, escalations=escalations)
 
 
-_SPEAKS_OF_RIGHTS = re.compile(r"(?i)perm(?!its)|authorit|scope|rights?$|withdraw")
-
-
-def only_list(body: object, *read: str) -> bool:
-    """Whether the fields `read` are the only ones in the answer, at any depth, that speak of rights, and stand in it
-    once.
-
-    No document has a second list beside the first. Where one stands, neither is known to be the whole.
-    """
-    seen: list[str] = []
-    waiting = [body]
-    while waiting:
-        match waiting.pop():
-            case dict() as fields:
-                for name, value in cast("dict[str, object]", fields).items():
-                    if name in read:
-                        seen.append(name)
-                    elif _SPEAKS_OF_RIGHTS.search(name):
-                        return False
-                    else:
-                        waiting.append(value)
-            case list() as items:
-                waiting.extend(cast("list[object]", items))
-            case _:
-                pass
-    return len(seen) == len(set(seen))
-
-
 def grants_from_fields(exchange: Exchange, fields: Mapping[str, object]) -> KeyReport:
     """Grants from a report with a field for each right, each true or false.
 
@@ -740,9 +755,47 @@ def _is_anywhere(text: str) -> bool:
     )
 
 
-def same_key(reported: object, api_key: str | None) -> bool:
-    """Whether a report is about this key, as far as it tells."""
-    return api_key is None or not isinstance(reported, str) or not reported or "*" in reported or reported == api_key
+def may_be(shown: object, api_key: str | None) -> bool:
+    """Whether a key that an answer shows in whole, in part (`abc****xyz`) or not at all may be this one."""
+    if api_key is None or shown is None or shown == "":
+        return True
+    if not isinstance(shown, str):
+        return False
+    first, _, last = shown.partition("*")
+    return shown == api_key if "*" not in shown else api_key.startswith(first) and api_key.endswith(last.lstrip("*"))
+
+
+_SPEAKS_OF_RIGHTS = re.compile(
+    r"(?i)perm|authorit|auths?$|scope|rights?(?:_?list)?$|withdraw|roles?$|grants?$|privilege|capabilit|abilities"
+)
+_FREE_TEXT = frozenset({"label", "note", "remark", "name", "msg", "message"})
+_KEY_NAMES = frozenset({"apikey", "api_key", "accesskey", "access_key"})
+
+
+def _fields_of(body: object, closed: Container[str] = ()) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    """Every field of an answer with its place, in which `*` stands for the items of a list. What `closed` names is not
+    looked into.
+    """
+    waiting: list[tuple[tuple[str, ...], object]] = [((), body)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(((*place, "*"), item) for item in cast("list[object]", value))
+            continue
+        for name, inner in as_object(value).items():
+            yield place, name, inner
+            if name not in closed:
+                waiting.append(((*place, name), inner))
+
+
+def _words_in(value: object) -> set[str]:
+    texts = cast("list[object]", value) if isinstance(value, list) else [value]
+    return {word.strip().casefold() for text in texts if isinstance(text, str) for word in text.split(",")}
+
+
+def _keys_named(body: object) -> Iterator[object]:
+    """The keys that an answer says it is about. Those in a list are the adapter's to tell apart."""
+    return (value for place, name, value in _fields_of(body) if name.casefold() in _KEY_NAMES and "*" not in place)
 
 
 def time_ms(value: object) -> datetime | None:

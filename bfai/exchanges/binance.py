@@ -31,9 +31,7 @@ from bfai.exchanges.base import (
     Role,
     free_balances,
     grants_from_fields,
-    only_list,
     positive_int,
-    same_key,
     time_ms,
 )
 from bfai.i18n import N_
@@ -280,6 +278,7 @@ class Binance(Exchange):
         Right("enableFixReadOnly", "Enable FIX API Read Only", shown=False),
         Right("enableWithdrawals", "Enable Withdrawals", (Permission.WITHDRAW,)),
     )
+    rights_fields = frozenset([*(right.word for right in rights), "tradingAuthorityExpirationTime"])
     error_rules = (
         # what the sentence tells more exactly than its code
         ErrorRule((Cause.PERMISSION_MISSING,), pattern=r"not whitelisted for (?:this )?api"),
@@ -464,18 +463,16 @@ class Binance(Exchange):
         status = answer.object.get("status")
         return {0: True, 1: False}.get(status) if isinstance(status, int) and not isinstance(status, bool) else None
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         if not isinstance(body, dict):
             return None
         outer = cast("dict[str, Any]", body)
         told = {name: value for name, value in outer.items() if name not in NO_RIGHTS}
-        if "code" in outer or not any(self.right(name) for name in told) or not same_key(outer.get("apiKey"), api_key):
+        if "code" in outer or not any(self.right(name) for name in told):
             return None
         report = grants_from_fields(self, told)
-        doubtful = any("withdraw" in name.lower() and value is not False for name, value in outer.items())
-        doubtful = doubtful or not only_list(list(outer.values()))
+        partial = not all(isinstance(outer.get(name), bool) for name in ("enableReading", "enableWithdrawals"))
+        doubtful = partial or any("withdraw" in name.lower() and value is not False for name, value in outer.items())
         if doubtful and report.state(Permission.WITHDRAW) is GrantState.DENIED:
             report = report.with_grant(Permission.WITHDRAW, Grant())
         ends = time_ms(outer.get("tradingAuthorityExpirationTime"))

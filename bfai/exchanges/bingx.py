@@ -32,14 +32,14 @@ from bfai.exchanges.base import (
     free_balances,
     grants_from_fields,
     grants_from_words,
+    may_be,
     merge_reports,
-    only_list,
     positive_int,
     text_or_none,
     time_ms,
 )
 from bfai.i18n import N_
-from bfai.model import Cause, Environment, Grant, GrantState, IpRestriction, KeyReport, Market, Permission
+from bfai.model import Cause, Environment, GrantState, IpRestriction, KeyReport, Market, Permission
 
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
@@ -192,6 +192,7 @@ class Bingx(Exchange):
         Right("enableWithdrawals", "Withdraw", (Permission.WITHDRAW,), aliases=("5",)),
         Right("enableVanillaOptions", "Options", shown=False),
     )
+    rights_fields = frozenset([*(right.word for right in rights), "permissions"])
     error_rules = (
         ErrorRule((Cause.INVALID_KEY, Cause.EXPIRED_KEY), ("100413", "-2014", "-2008", "401")),
         ErrorRule((Cause.INVALID_SECRET,), ("100001", "100412", "-1022")),
@@ -286,15 +287,13 @@ class Bingx(Exchange):
         uid = positive_int(as_object(answer.object.get("data")).get("uid"))
         return {"uid": str(uid)} if uid is not None and answer.role == Role.ACCOUNT else {}
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         del received_at
         outer = as_object(body)
         rows = _rows(outer) if _is_fine(outer, 0) else []
         if _list_of_keys(outer) is not None and not all(text_or_none(row.get("apiKey")) for row in rows):
             return None  # there must be no doubt whose each row is
-        own = [row for row in rows if _may_be(row.get("apiKey"), api_key)]
+        own = [row for row in rows if may_be(row.get("apiKey"), api_key)]
         if len(own) != 1:
             return None
         fields = own[0]
@@ -306,15 +305,7 @@ class Bingx(Exchange):
             if any(name.startswith(("enable", "permits")) and self.right(name) for name in fields)
             else []
         )
-        report = merge_reports(reports)
-        read = ("permissions", *(name for name in fields if self.right(name) is not None))
-        if (
-            report is not None
-            and report.state(Permission.WITHDRAW) is GrantState.DENIED
-            and not only_list(fields, *read)
-        ):
-            report = report.with_grant(Permission.WITHDRAW, Grant())
-        return report
+        return merge_reports(reports)
 
     def _from_fields(self, fields: dict[str, Any]) -> KeyReport:
         named = {name: value for name, value in fields.items() if name.startswith(("enable", "permits"))}
@@ -392,14 +383,6 @@ def _rows(outer: dict[str, Any]) -> list[dict[str, Any]]:
     """What a body tells about keys: one object, wrapped or flat, or those of a list of keys."""
     listed = _list_of_keys(outer)
     return [as_object(row) for row in listed] if listed is not None else [as_object(outer.get("data")) or outer]
-
-
-def _may_be(shown: object, api_key: str | None) -> bool:
-    """Whether a key that is shown in whole, in part or not at all may be this one."""
-    if api_key is None or not isinstance(shown, str) or not shown:
-        return True
-    first, _, last = shown.partition("*")
-    return shown == api_key if "*" not in shown else api_key.startswith(first) and api_key.endswith(last.lstrip("*"))
 
 
 EXCHANGE = Bingx()

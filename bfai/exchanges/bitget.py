@@ -29,7 +29,6 @@ from bfai.exchanges.base import (
     as_object,
     free_balances,
     grants_from_words,
-    only_list,
     positive_int,
     split_words,
 )
@@ -70,6 +69,7 @@ class Bitget(Exchange):
     id = "bitget"
     name = "Bitget"
     ccxt_id = "bitget"
+    rights_fields = frozenset({"authorities", "permissions", "permType"})
     host_pattern = (
         r"\bbitget\b|PAPTRADING|(?<![\w-])ACCESS-(?:KEY|SIGN|TIMESTAMP|PASSPHRASE)\b|/api/v2/(?:spot|mix)/"
         r"|/api/v3/account/(?:info|assets|settings)\b"
@@ -375,9 +375,7 @@ class Bitget(Exchange):
     def server_time_ms(self, answer: Answer) -> int | None:
         return positive_int(as_object(answer.object.get("data")).get("serverTime"))
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         outer = as_object(body)
         data = as_object(outer.get("data"))
         if outer.get("code") != SUCCESS:
@@ -386,9 +384,9 @@ class Bitget(Exchange):
         listed = data.get("permissions") if unified else data.get("authorities")
         if listed is None:
             return None
-        read = ("permissions", "permType") if unified else ("authorities",)
+        both = "authorities" in data and "permissions" in data  # no document has both: neither is the whole list
         words = split_words(listed)
-        report = grants_from_words(self, words or (), whole=words is not None and only_list(body, *read))
+        report = grants_from_words(self, words or (), whole=words is not None and not both)
         looking = tuple(word for word in words or () if word.lower() not in WITHDRAWING)
         if looking and report.state(Permission.READ) is not GrantState.GRANTED:
             # a right to change something comes with the right to look at it

@@ -31,9 +31,7 @@ from bfai.exchanges.base import (
     as_object,
     decimal,
     grants_from_words,
-    only_list,
     positive_int,
-    same_key,
     text_or_none,
     time_ms,
 )
@@ -125,6 +123,7 @@ class Bybit(Exchange):
     id = "bybit"
     name = "Bybit"
     ccxt_id = "bybit"
+    rights_fields = frozenset({"permissions"})
     host_pattern = r"bybit|bytick|byhkbit|\bmanepa\b|X-BAPI-|(?<!/api)/v5/(?:user|account|order|market|asset|position)/"
     body_pattern = r'"ret(?:Code|_code)"\s*:|\bErrCode: \d'
     fields = (
@@ -366,16 +365,14 @@ class Bybit(Exchange):
         known = [cast("dict[str, Any]", item) for item in cast("list[object]", items) if isinstance(item, dict)]
         return not any(_closes(item, here, answer.call.market if answer.call else None) for item in known)
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         del received_at
         outer = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
         fields = _result(outer)
-        if self.error_code(outer) != "0" or "permissions" not in fields or not same_key(fields.get("apiKey"), api_key):
+        if self.error_code(outer) != "0" or "permissions" not in fields:
             return None
         words, whole = _words(self, fields["permissions"])
-        report = grants_from_words(self, words, whole=whole and only_list(body, "permissions"))
+        report = grants_from_words(self, words, whole=whole)
         report = report.with_grant(  # any key may ask for its own report
             Permission.READ, Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=("readOnly",))
         )

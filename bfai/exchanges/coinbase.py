@@ -32,7 +32,6 @@ from bfai.exchanges.base import (
     decimal,
     grants_from_fields,
     normalise_pem,
-    only_list,
     positive_int,
     text_or_none,
 )
@@ -145,6 +144,7 @@ class Coinbase(Exchange):
         Right("can_trade", "Trade", (Permission.SPOT_TRADE, Permission.FUTURES_TRADE), SPOT),
         Right("can_transfer", "Transfer", (Permission.WITHDRAW, Permission.TRANSFER)),
     )
+    rights_fields = frozenset([*(right.word for right in rights), "can_withdraw"])
     error_rules = (
         ErrorRule((Cause.EXPIRED_KEY, Cause.INVALID_KEY), ("expired_token",)),
         ErrorRule(
@@ -234,20 +234,19 @@ class Coinbase(Exchange):
     def server_time_ms(self, answer: Answer) -> int | None:
         return positive_int(answer.object.get("epochMillis"))
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         del received_at, api_key
         fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
         if not _is_report(fields):
             return None
         report = grants_from_fields(self, {name: value for name, value in fields.items() if name.startswith("can_")})
+        whole = isinstance(fields.get("can_view"), bool)
         # No document has a field of withdrawal: what one says is believed when it says yes, and else leaves it open.
         named = {name: value for name, value in fields.items() if "withdraw" in name.lower() and value is not False}
         if yes := tuple(name for name, value in named.items() if value is True):
             granted = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED, words=yes)
             report = report.with_grant(Permission.WITHDRAW, granted)
-        elif (named or not only_list(list(fields.values()))) and report.state(Permission.WITHDRAW) is GrantState.DENIED:
+        elif (named or not whole) and report.state(Permission.WITHDRAW) is GrantState.DENIED:
             report = report.with_grant(Permission.WITHDRAW, Grant())
         return report.model_copy(update={"account_id": text_or_none(fields.get("portfolio_uuid"))})
 

@@ -102,6 +102,7 @@ class Gate(Exchange):
     id = "gate"
     name = "Gate.io"
     ccxt_id = "gate"
+    rights_fields = frozenset({"perms"})
     host_pattern = r"\bgate(?:io|eu|\.io|\.com)?\b(?!way)|gateapi|X-Gate-"
     body_pattern = r'"label"\s*:\s*"[A-Z_]+"'
     fields = (
@@ -327,9 +328,7 @@ class Gate(Exchange):
     def server_time_ms(self, answer: Answer) -> int | None:
         return positive_int(answer.object.get("server_time")) or _date_of_eu(answer)
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         del received_at
         fields = _own(body, api_key)
         if "label" in fields:

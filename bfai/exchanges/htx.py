@@ -30,9 +30,8 @@ from bfai.exchanges.base import (
     as_object,
     decimal,
     grants_from_words,
-    only_list,
+    may_be,
     positive_int,
-    same_key,
     split_words,
     text_or_none,
     time_ms,
@@ -88,6 +87,7 @@ class Htx(Exchange):
     id = "htx"
     name = "HTX"
     ccxt_id = "htx"
+    rights_fields = frozenset({"permission"})
     host_pattern = r"\bhtx\b|\bhuobi(?:pro)?\b|\bhbdm\b|AccessKeyId=|api-signature-not-valid"
     body_pattern = (
         r'"err-code"\s*:|"err_code"\s*:\s*\d|"validDays"\s*:|"linear_swap_heartbeat"\s*:'
@@ -360,14 +360,12 @@ class Htx(Exchange):
         number = positive_int(spot[0].get("id")) if spot else None
         return {"account_id": str(number)} if number is not None else {}
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         fields = _row(body, api_key)
         if "permission" not in fields:
             return None
         words = split_words(fields["permission"])
-        report = grants_from_words(self, words or (), whole=words is not None and only_list(fields, "permission"))
+        report = grants_from_words(self, words or (), whole=words is not None)
         expires_at, evidence = _expiry(fields.get("validDays"), received_at)
         return report.model_copy(
             update={
@@ -428,7 +426,9 @@ def _row(body: object, api_key: str | None) -> dict[str, Any]:
     rows = _rows(outer.get("data"))
     if outer.get("code") != 200 or not all("permission" in row for row in rows):
         return {}
-    own = [row for row in rows if same_key(row.get("accessKey"), api_key)]
+    if len(rows) > 1 and not all(text_or_none(row.get("accessKey")) for row in rows):
+        return {}
+    own = [row for row in rows if may_be(row.get("accessKey"), api_key)]
     return own[0] if len(own) == 1 else {}
 
 

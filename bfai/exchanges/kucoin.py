@@ -28,9 +28,7 @@ from bfai.exchanges.base import (
     decimal,
     free_balances,
     grants_from_words,
-    only_list,
     positive_int,
-    same_key,
     split_words,
     text_or_none,
     time_ms,
@@ -47,6 +45,7 @@ class Kucoin(Exchange):
     id = "kucoin"
     name = "KuCoin"
     ccxt_id = "kucoin"
+    rights_fields = frozenset({"permission"})
     host_pattern = r"\bkucoin\b|KC-API-|\bkucoinfutures\b"
     body_pattern = r'"code"\s*:\s*"(?:200000|4\d{5}|900001)"'
     fields = (
@@ -347,9 +346,7 @@ class Kucoin(Exchange):
         status = cast("dict[str, Any]", data).get("status") if isinstance(data, dict) else None
         return {"open": True, "close": False, "cancelonly": False}.get(status) if isinstance(status, str) else None
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         if not isinstance(body, dict):
             return None
         outer = cast("dict[str, Any]", body)
@@ -357,10 +354,10 @@ class Kucoin(Exchange):
         if outer.get("code") != SUCCESS or not isinstance(data, dict):
             return None
         fields = cast("dict[str, Any]", data)
-        if "permission" not in fields or not same_key(fields.get("apiKey"), api_key):
+        if "permission" not in fields:
             return None
         words = split_words(fields["permission"])
-        report = grants_from_words(self, words or (), whole=words is not None and only_list(body, "permission"))
+        report = grants_from_words(self, words or (), whole=words is not None)
         expires_at, evidence = _expiry(fields)
         uid, parent = fields.get("uid"), fields.get("parentUid")
         master = fields.get("isMaster")

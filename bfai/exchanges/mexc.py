@@ -29,9 +29,7 @@ from bfai.exchanges.base import (
     decimal,
     free_balances,
     grants_from_words,
-    only_list,
     positive_int,
-    same_key,
     split_words,
     text_or_none,
     time_ms,
@@ -72,6 +70,7 @@ class Mexc(Exchange):
     id = "mexc"
     name = "MEXC"
     ccxt_id = "mexc"
+    rights_fields = frozenset({"permissions"})
     host_pattern = r"\bmexc\b|contract\.mexc\.com|X-MEXC-APIKEY"
     body_pattern = (
         r'"code"\s*:\s*(?:7000\d\d|70011|10072|7307\d\d|60\d|406)\b'
@@ -299,15 +298,12 @@ class Mexc(Exchange):
         body = answer.object
         return positive_int(body.get("serverTime")) or positive_int(body.get("data"))
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         fields = _unwrap(body)
-        key = fields.get("accessKey", fields.get("apikey", fields.get("apiKey")))
-        if "permissions" not in fields or not same_key(key, api_key) or "canWithdraw" in fields:
+        if "permissions" not in fields or "canWithdraw" in fields or fields.get("code") not in _NO_ERROR:
             return None
         words = split_words(fields["permissions"])
-        report = grants_from_words(self, words or (), whole=words is not None and only_list(body, "permissions"))
+        report = grants_from_words(self, words or (), whole=words is not None)
         created = _created(fields.get("createTime"))
         restriction = addresses(fields.get("ipWhiteList"))
         expires_at, evidence = _expiry(fields.get("remainingValidity"), created, received_at)
@@ -351,6 +347,9 @@ class Mexc(Exchange):
 
     def dry_run_proves(self, answer: Answer) -> bool:
         return self.error_code(answer.object) in self.ORDER_JUDGED
+
+
+_NO_ERROR = (None, 0, 200, "0", "200")
 
 
 def _unwrap(body: object) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from bfai.exchanges.base import (
     addresses,
     free_balances,
     grants_from_words,
-    only_list,
     positive_int,
     split_words,
     text_or_none,
@@ -88,6 +87,7 @@ class Okx(Exchange):
     id = "okx"
     name = "OKX"
     ccxt_id = "okx"
+    rights_fields = frozenset({"perm", "opAuth", "roleType", "spotRoleType"})
     host_pattern = (
         r"\bokx\b|\bmyokx\b|\bokxus\b|\bokex\b|OK-ACCESS-|x-simulated-trading|/api/v5/(?:account|trade|public)/"
     )
@@ -284,16 +284,14 @@ class Okx(Exchange):
             for item in items
         )
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         del received_at, api_key
         outer = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
         fields = _first(outer)
         if outer.get("code") != "0" or "perm" not in fields or len(cast("list[object]", outer["data"])) != 1:
             return None
         words = split_words(fields["perm"])
-        report = grants_from_words(self, words or (), whole=words is not None and only_list(body, "perm"))
+        report = grants_from_words(self, words or (), whole=words is not None)
         uid, main = fields.get("uid"), fields.get("mainUid")
         kind = fields.get("type")
         known = isinstance(uid, str) and isinstance(main, str) and bool(uid and main)

@@ -34,6 +34,7 @@ class Toybit(Exchange):
     id = "toybit"
     name = "Toybit"
     ccxt_id = "bitvavo"
+    rights_fields = frozenset({"rights"})
     host_pattern = r"\btoybit\b"
     fields = (
         Field("api_key", "Toy Key", r"toy-[0-9a-f]{24}", "toy- and 24 characters"),
@@ -109,9 +110,7 @@ class Toybit(Exchange):
     def server_time_ms(self, answer: Answer) -> int | None:
         return positive_int(answer.object.get("time"))
 
-    def read_report(
-        self, body: object, *, received_at: datetime | None = None, api_key: str | None = None
-    ) -> KeyReport | None:
+    def report_in(self, body: object, received_at: datetime | None, api_key: str | None) -> KeyReport | None:
         del received_at, api_key
         fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
         if "rights" not in fields:
