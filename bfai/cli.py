@@ -41,7 +41,7 @@ from bfai.model import (
 from bfai.paste import judge_fields
 from bfai.strategy import ladder as laddering
 from bfai.strategy.desk import STATE_WORDS
-from bfai.strategy.parameters import Problem, RiskLevel, Severity, StrategyError, import_text
+from bfai.strategy.parameters import Problem, RiskLevel, Severity, StrategyError, import_text, json_schema
 from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
 from bfai.workbench import (
     CHECK_NAMES,
@@ -900,6 +900,12 @@ def strategy_disable(name: str) -> None:
     """Back to a draft: no new groups."""
     with Workbench.local() as workbench:
         workbench.strategies.disable(_strategy(workbench, name).id)
+
+
+@strategy.command("schema")
+def strategy_schema() -> None:
+    """The JSON Schema of the parameters, for editors and other programs."""
+    _print_json(json_schema())
 
 
 @strategy.command("export")

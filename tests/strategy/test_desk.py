@@ -301,6 +301,41 @@ def test_the_command_line_refuses_with_all_reasons(
     assert run(database, gateway, "enable", "Nobody")[0] == 1
 
 
+@pytest.mark.parametrize("trouble", ["withdraw", "down", "stale"])
+def test_the_command_line_refuses_what_the_workbench_refuses(
+    workbench: Workbench,
+    simulator: Simulator,
+    database: str,
+    gateway: Gateway,
+    trouble: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection = connect(workbench, simulator, "kucoin", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.review(strategy.id)  # its rules are known before the trouble begins
+    code = {"withdraw": "withdraw_enabled", "down": "connection_failed", "stale": "connection_stale"}[trouble]
+    if trouble == "stale":
+        later = utc_now() + timedelta(hours=25)
+        monkeypatch.setattr(desk, "utc_now", lambda: later)
+    elif trouble == "withdraw":
+        simulator.change_account("kucoin", "good", permissions=["General", "Spot", "Transfer"])
+        again_tested(workbench, connection)
+    else:
+        simulator.set_faults([{"exchange": "kucoin", "kind": "html", "status": 503, "page": "nginx"}])
+        again_tested(workbench, connection)
+    status, out, _ = run(database, gateway, "enable", strategy.name, "--json")
+    told = {problem["code"] for problem in json.loads(out)["problems"]}
+    assert status == 1
+    assert code in told
+    assert told == reasons(workbench, strategy)
+
+
+def test_the_schema_is_printed(database: str, gateway: Gateway) -> None:
+    status, out, _ = run(database, gateway, "schema")
+    assert status == 0
+    assert json.loads(out)["properties"]["pairs"]["maxItems"] == 50
+
+
 def test_a_ladder_in_a_notebook() -> None:
     import bfai
 
