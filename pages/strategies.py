@@ -223,9 +223,6 @@ def edit_new(workbench: Workbench, connections: list[Connection]) -> None:
         back_to_list()
         st.button(_("Throw away"), type="tertiary", key="discard", on_click=discard)
         st.button(_("Save draft"), icon=":material/save:", key="save", on_click=doing(save, workbench, editor))
-    refusal = refusal_of(NEW)
-    if refusal is not None and editor.step != 4:
-        refusal_box(editor, refusal, "new")
     draw_editor(workbench, editor, connections)
 
 
@@ -279,10 +276,10 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
             state_button(workbench, strategy)
     if editor.expected != strategy.revision:
         changed_elsewhere(workbench, strategy)
-    refusal = refusal_of(strategy.id)
-    if refusal is not None and (editor.step != 4 or view == "revisions"):
-        refusal_box(editor, refusal, "top")
     if view == "revisions":
+        refusal = refusal_of(strategy.id)
+        if refusal is not None:
+            refusal_box(None, refusal, "restore")
         revisions(workbench, strategy)
     else:
         draw_editor(workbench, editor, connections)

@@ -184,9 +184,7 @@ def kept_editor(strategy_id: str) -> Editor | None:
 def editor_of(workbench: Workbench, strategy: Strategy) -> Editor:
     kept = kept_editor(strategy.id)
     if kept is None or (not kept.unsaved and kept.expected != strategy.revision):
-        step = kept.step if kept is not None else 1
         kept = load_editor(workbench, strategy)
-        kept.step = step
     kept.connection_id = strategy.connection_id
     kept.enabled = strategy.state is StrategyState.ENABLED
     return kept
@@ -197,6 +195,9 @@ def load_editor(workbench: Workbench, strategy: Strategy) -> Editor:
     raw = raw_of(workbench.strategies.parameters(strategy.id))
     editor = Editor(strategy.id, strategy.name, strategy.connection_id, strategy.revision, raw, dict(raw))
     editor.saved_name = strategy.name
+    before = kept_editor(strategy.id)
+    if before is not None:
+        editor.step, editor.opened = before.step, before.opened
     _editors()[strategy.id] = editor
     return editor
 
@@ -429,8 +430,7 @@ def save(workbench: Workbench, editor: Editor, note: str = "") -> Strategy | Non
     except BfaiError as error:
         refuse(editor.id, error)
         return None
-    saved = load_editor(workbench, strategy)
-    saved.step = editor.step
+    load_editor(workbench, strategy).step = editor.step
     st.query_params["strategy"] = strategy.id
     return strategy
 
@@ -459,6 +459,9 @@ def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Conn
         _begin(workbench, editor, connection)
     judged = judge(workbench, editor, connection)
     _steps(editor, judged)
+    refusal = _still_refused(editor, judged)
+    if refusal is not None:
+        refusal_box(editor, refusal, "told", listed=editor.step != 4)
     _one_for_all(editor, judged)
     left, right = st.columns([1, 1.35], gap="medium")
     with left:
@@ -933,13 +936,26 @@ def _elsewhere(editor: Editor, judged: Judged, drawn: set[str]) -> None:
 # -- drawing: step 4 ---------------------------------------------------------------------------------------------------
 
 
-def refusal_box(editor: Editor | None, refusal: Refusal, key: str) -> None:
-    """Why it was not done: every reason, each with what mends it."""
+def _still_refused(editor: Editor, judged: Judged) -> Refusal | None:
+    """The last refusal with those of its reasons that hold still; none where none does any more."""
+    refusal = refusal_of(editor.id)
+    if refusal is None or not refusal.problems:
+        return refusal
+    now = {_same(problem) for problem in judged.problems}
+    left = tuple(problem for problem in refusal.problems if _same(problem) in now)
+    if not left:
+        forget_refusal()
+        return None
+    return Refusal(refusal.strategy_id, refusal.message, left)
+
+
+def refusal_box(editor: Editor | None, refusal: Refusal, key: str, *, listed: bool = True) -> None:
+    """Why it was not done: every reason, each with what mends it, unless they are listed elsewhere."""
     with st.container(border=True, key=f"refusal_{key}"):
         count = len(refusal.problems)
         title = n_("{count} reason", "{count} reasons", count) if count else None
         st.warning(say(refusal.message), title=title, icon=":material/warning:")
-        for number, problem in enumerate(refusal.problems):
+        for number, problem in enumerate(refusal.problems if listed else ()):
             if editor is not None:
                 problem_line(editor, problem, f"{key}_{number}")
             else:
@@ -952,13 +968,8 @@ def _check(workbench: Workbench, editor: Editor, connection: Connection | None, 
 
     _sync("strategy_name", editor.name)
     st.text_input(_("Name"), max_chars=60, key="strategy_name", on_change=renamed)
-    refusal = refusal_of(editor.id)
-    told = refusal.problems if refusal is not None else ()
-    if refusal is not None:
-        refusal_box(editor, refusal, "told")
-    left = [problem for problem in judged.problems if _same(problem) not in {_same(one) for one in told}]
-    errors = [problem for problem in left if _is_error(problem)]
-    warnings = [problem for problem in left if not _is_error(problem)]
+    errors = [problem for problem in judged.problems if _is_error(problem)]
+    warnings = [problem for problem in judged.problems if not _is_error(problem)]
     if errors:
         st.markdown("**" + n_("{count} thing to mend", "{count} things to mend", len(errors)) + "**")
     for number, problem in enumerate(errors):
@@ -967,9 +978,9 @@ def _check(workbench: Workbench, editor: Editor, connection: Connection | None, 
         st.markdown("**" + n_("{count} thing to consider", "{count} things to consider", len(warnings)) + "**")
     for number, problem in enumerate(warnings):
         problem_line(editor, problem, f"unwise_{number}")
-    if not judged.problems and not told and judged.review is not None:
+    if not judged.problems and judged.review is not None:
         st.markdown(":green[:material/check_circle:] " + _("Nothing to mend."))
-    if connection is not None and any(problem.field == "connection" for problem in (*judged.problems, *told)):
+    if connection is not None and any(problem.field == "connection" for problem in judged.problems):
         running = connection.id in workbench.running()
         st.button(
             _("The connection is being tested") if running else _("Test the connection"),
