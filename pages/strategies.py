@@ -35,6 +35,7 @@ from bfai.workbench import Workbench
 
 PER_PAGE = 20
 MAX_FILE_MB = 1
+_EXAMPLE = '{"format": "bfai.strategy/1", …}'
 MORE = ("duplicate", "rename", "export", "delete")
 
 
@@ -85,7 +86,7 @@ def overview(workbench: Workbench, connections: list[Connection]) -> None:
     suspended = sum(strategy.state is StrategyState.SUSPENDED for strategy in strategies)
     caption = n_("{count} strategy", "{count} strategies", len(strategies))
     if suspended:
-        caption = f"{caption} · {n_('{count} suspended', '{count} suspended', suspended)}"
+        caption = " · ".join((caption, n_("{count} suspended", "{count} suspended", suspended)))
     with head(_("Strategies"), f"{caption} · {zone_note()}"):
         st.button(_("Import"), icon=":material/upload:", key="import_strategy", on_click=open_import)
         if connections:
@@ -241,7 +242,8 @@ def back_to_list() -> None:
 def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]) -> None:
     editor = editor_of(workbench, strategy)
     facts = strategy_facts(workbench, strategy)
-    title_row(strategy.name, strategy, f"{facts} · {_('changes not saved')}" if editor.unsaved else facts)
+    unsaved = [_("changes not saved")] if editor.unsaved else []
+    title_row(strategy.name, strategy, " · ".join((facts, *unsaved)))
     with st.container(horizontal=True, vertical_alignment="center"):
         back_to_list()
         view = choose_view()
@@ -258,6 +260,21 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
                 key="save",
                 on_click=doing(save, workbench, editor),
             )
+    with st.container():
+        standing(workbench, strategy, connections)
+        if editor.expected != strategy.revision:
+            changed_elsewhere(workbench, strategy)
+    if view == "revisions":
+        refusal = refusal_of(strategy.id)
+        if refusal is not None:
+            refusal_box(None, refusal, "restore")
+        revisions(workbench, strategy)
+    else:
+        draw_editor(workbench, editor, connections)
+
+
+def standing(workbench: Workbench, strategy: Strategy, connections: list[Connection]) -> None:
+    """What its state means, and the button that changes it."""
     if strategy.state is StrategyState.SUSPENDED or strategy.connection_id is None:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="suspended"):
             with st.container(width="stretch", gap="xsmall"):
@@ -274,15 +291,6 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
                 width="stretch",
             )
             state_button(workbench, strategy)
-    if editor.expected != strategy.revision:
-        changed_elsewhere(workbench, strategy)
-    if view == "revisions":
-        refusal = refusal_of(strategy.id)
-        if refusal is not None:
-            refusal_box(None, refusal, "restore")
-        revisions(workbench, strategy)
-    else:
-        draw_editor(workbench, editor, connections)
 
 
 def changed_elsewhere(workbench: Workbench, strategy: Strategy) -> None:
@@ -352,10 +360,9 @@ def revisions(workbench: Workbench, strategy: Strategy) -> None:
     for revision in kept:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             with st.container(width="stretch", gap=None):
-                mark = f" · {_('in force')}" if revision.number == strategy.enabled_revision else ""
-                st.markdown(
-                    f"**{_('Revision {number}', number=revision.number)}**{mark} · {moment(revision.created_at)}"
-                )
+                title = _("Revision {number}", number=revision.number)
+                in_force = [_("in force")] if revision.number == strategy.enabled_revision else []
+                st.markdown(" · ".join((f"**{title}**", *in_force, moment(revision.created_at))))
                 st.caption(plain(f"{revision.digest[:12]} {revision.note}".strip()))
             if revision.number != strategy.revision:
                 st.button(
@@ -420,9 +427,7 @@ def importer(workbench: Workbench, connections: list[Connection]) -> None:
             key="import_file",
             max_upload_size=MAX_FILE_MB,
         )
-        typed = st.text_area(
-            _("Or its text"), key="import_text", height=160, placeholder='{"format": "bfai.strategy/1", …}'
-        )
+        typed = st.text_area(_("Or its text"), key="import_text", height=160, placeholder=_EXAMPLE)
         names = {connection.id: connection.name for connection in connections}
         chosen = st.selectbox(
             _("Connection"), ["", *names], format_func=lambda id_: names.get(id_) or _("none yet"), key="import_to"
