@@ -7,17 +7,17 @@ never taken for zero.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import MAX_EMAX, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
 from bfai.diagnosis import CAUSE_NAMES
 from bfai.exchanges import get_exchange
-from bfai.i18n import N_
+from bfai.i18n import N_, NN_
 from bfai.model import (
     Connection,
     GrantState,
@@ -28,14 +28,18 @@ from bfai.model import (
     Status,
     TestRun,
 )
-from bfai.strategy.ladder import Ladder, LadderMarket, LadderPlan, Level, Tier, after_recovery, build
+from bfai.strategy.ladder import Ladder, LadderError, LadderMarket, LadderPlan, Level, Tier, after_recovery, build
 from bfai.strategy.limits import PairRules, liquidation_rule
 from bfai.strategy.parameters import Fix, Parameters, Problem, Severity, check, written
 
 FEE_ASSUMED: Final = Decimal("0.002")
 """Where neither exchange nor ccxt tells a fee: more than any of the ten takes of a newcomer on spot, Coinbase apart."""
+_CENT: Final = Decimal("0.01")
+_TENTH: Final = Decimal("0.1")
+_ONE: Final = Decimal(1)
 _HUNDRED: Final = Decimal(100)
 _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
+_WIDE: Final = Context(prec=400, Emax=MAX_EMAX)  # a steep ladder of a hundred add-ons needs absurd sums of money
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ def ladder_market(rules: PairRules, leverage: int = 1) -> LadderMarket:
     swap = rules.market is Market.FUTURES
     rule = liquidation_rule(rules.exchange) if swap else None
     fee = rule.fee_rate(rules) if rule is not None else None
+    if rule is not None and fee is None:
+        fee = FEE_ASSUMED
     return LadderMarket(
         type="linear_swap" if swap else "spot",
         tick_size=rules.tick_size,
@@ -162,13 +168,15 @@ def recovery_level(parameters: Parameters) -> int | None:
 def review(parameters: Parameters, facts: Facts, *, fixes: bool = True) -> Review:
     """Everything that is wrong or unwise, and what the strategy costs. `fixes` False leaves the suggestions out."""
     told = _judge(parameters, facts)
-    if not fixes:
+    if not fixes or told.ok:
         return told
-    mended = tuple(
-        replace(problem, fixes=_fixes(parameters, facts, problem)) if _mendable(problem) else problem
-        for problem in told.problems
-    )
-    return replace(told, problems=mended)
+    bench = _Bench(parameters, facts, told)
+    return replace(told, problems=tuple(bench.mended(problem) for problem in told.problems))
+
+
+def fixes_of(parameters: Parameters, facts: Facts, problem: Problem) -> tuple[Fix, ...]:
+    """What would mend this one problem of the review."""
+    return _Bench(parameters, facts, _judge(parameters, facts)).mended(problem).fixes
 
 
 def gate(parameters: Parameters, facts: Facts) -> tuple[Problem, ...]:
@@ -176,12 +184,15 @@ def gate(parameters: Parameters, facts: Facts) -> tuple[Problem, ...]:
     return review(parameters, facts).errors
 
 
-def _judge(parameters: Parameters, facts: Facts) -> Review:
+def _judge(parameters: Parameters, facts: Facts, only: Collection[str] | None = None) -> Review:
+    """`only`: the pairs that are looked at, where the others cannot matter; Recovery Mode is then left out."""
     limit = _group_limit(parameters, facts.worth)
     ladders: dict[tuple[str, str], Ladder] = {}
     recovery: dict[tuple[str, str], Ladder] = {}
     problems = [*_connection(parameters, facts), *check(parameters)]
     for pair in parameters.pairs:
+        if only is not None and pair not in only:
+            continue
         rules = facts.rules.get(pair)
         problems += _pair(parameters, facts, pair, rules)
         if rules is None or rules.price is None:
@@ -190,10 +201,15 @@ def _judge(parameters: Parameters, facts: Facts) -> Review:
         for direction in parameters.directions:
             if direction == "short" and parameters.market is Market.SPOT:
                 continue
-            ladder = build(market, ladder_plan(parameters, direction, rules.price, limit_quote=limit))
+            try:
+                ladder = build(market, ladder_plan(parameters, direction, rules.price, limit_quote=limit or None))
+            except LadderError as error:
+                if not any(problem.code == "steps_not_rising" for problem in problems):
+                    problems.append(Problem("no_ladder", Severity.ERROR, "addon_mode", error.message, pair=pair))
+                continue
             ladders[pair, direction] = ladder
             problems += _ladder(parameters, pair, ladder, rules)
-            level = recovery_level(parameters)
+            level = recovery_level(parameters) if only is None else None
             if level is not None and level < len(ladder.levels) and ladder.levels[level].reachable:
                 r = parameters.recovery
                 recovery[pair, direction] = after_recovery(
@@ -267,16 +283,17 @@ def _connection(parameters: Parameters, facts: Facts) -> Iterator[Problem]:
         text = N_("The last test of {name} is older than {hours} hours. Test it again.")
         yield _problem("connection_stale", "connection", text, hours=hours, **names)
     report = run.key_report or KeyReport()
-    if connection.status is Status.BLOCKED and report.state(Permission.WITHDRAW) is GrantState.GRANTED:
+    moves_money = connection.target.environment.touches_money or exchange.tests_take_live_keys
+    if moves_money and report.state(Permission.WITHDRAW) is GrantState.GRANTED:
         text = N_("The key of {name} can withdraw. Take that right away at {exchange}, then test again.")
         yield _problem("withdraw_enabled", "connection", text, **names)
-    elif connection.status is Status.BLOCKED:
+    elif Status.BLOCKED in (connection.status, run.status):
         text = N_("{exchange} does not tell whether the key of {name} can withdraw. Look there, then confirm it.")
         yield _problem("withdraw_unknown", "connection", text, **names)
-    elif not connection.status.ok:
+    elif not (connection.status.ok and run.status.ok):
         cause = CAUSE_NAMES[run.diagnosis.cause] if run.diagnosis else N_("Unknown answer")
-        text = N_("The last test of {name} failed: {cause}. Mend that, then test again.")
-        yield _problem("connection_failed", "connection", text, cause=cause, **names)
+        text = N_("The last test of {name} failed: {t_cause}. Mend that, then test again.")
+        yield _problem("connection_failed", "connection", text, t_cause=cause, **names)
     right = Permission.FUTURES_TRADE if parameters.market is Market.FUTURES else Permission.SPOT_TRADE
     code = "no_futures_permission" if right is Permission.FUTURES_TRADE else "no_trade_permission"
     if run.key_report is not None and report.state(right) is GrantState.DENIED:
@@ -303,8 +320,11 @@ def _pair(parameters: Parameters, facts: Facts, pair: str, rules: PairRules | No
         yield _problem("pair_unknown", "pairs", text, pair=pair, exchange=name)
         return
     if rules is None:
-        text = N_("The rules of {pair} could not be fetched from {exchange}. Fetch them again.")
-        yield _problem("market_data_missing", "pairs", text, pair=pair, exchange=name)
+        told = facts.rules_error
+        if told is None:
+            text = N_("The rules of {pair} could not be fetched from {exchange}. Fetch them again.")
+            told = Message(text=text, params={"pair": pair, "exchange": name})
+        yield Problem("market_data_missing", Severity.ERROR, "pairs", told, pair=pair)
         return
     if facts.now - rules.fetched_at > facts.market_max_age:
         yield _problem("market_data_stale", "pairs", N_("The rules of {pair} are old. Fetch them again."), pair=pair)
@@ -318,6 +338,8 @@ def _pair(parameters: Parameters, facts: Facts, pair: str, rules: PairRules | No
         text = N_("{exchange} told no price of {pair}. Fetch it again.")
         yield _problem("market_data_missing", "pairs", text, pair=pair, exchange=name)
     most = rules.max_leverage if parameters.market is Market.FUTURES else None
+    if most is None and parameters.market is Market.FUTURES:
+        most = max((tier.leverage for tier in rules.tiers or () if tier.leverage is not None), default=None)
     if most is not None and parameters.leverage > most:
         text = N_("{pair} allows at most {most}× leverage.")
         yield _problem("leverage_above_limit", "leverage", text, pair=pair, most=written(most))
@@ -338,10 +360,10 @@ _VIOLATIONS: Mapping[str, tuple[str, str]] = {
         N_("{pair}: two orders lie on one price, as a step is smaller than the price grid."),
     ),
     "price_not_positive": ("addon_max_count", N_("{pair}: add-on {level} would lie at or below zero.")),
-    "below_min_amount": ("first_entry_size", N_("{pair}: order {level} is smaller than {exchange} takes.")),
-    "above_max_amount": ("first_entry_size", N_("{pair}: order {level} is larger than {exchange} takes.")),
-    "below_min_cost": ("first_entry_size", N_("{pair}: order {level} costs less than {exchange} takes, {least}.")),
-    "above_max_cost": ("first_entry_size", N_("{pair}: order {level} costs more than {exchange} takes.")),
+    "below_min_amount": ("size", N_("{pair}: add-on {level} is smaller than {exchange} takes.")),
+    "above_max_amount": ("size", N_("{pair}: add-on {level} is larger than {exchange} takes.")),
+    "below_min_cost": ("size", N_("{pair}: add-on {level} costs less than {exchange} takes, {least}.")),
+    "above_max_cost": ("size", N_("{pair}: add-on {level} costs more than {exchange} takes.")),
     "margin_limit_exceeded": (
         "margin_limit_pair",
         N_("{pair}: a whole ladder needs {needed}; one group may use {limit}."),
@@ -350,39 +372,81 @@ _VIOLATIONS: Mapping[str, tuple[str, str]] = {
     "stop_inside_ladder": ("stop_loss_pct", N_("{pair}: the stop comes before add-on {level} is reached.")),
     "tp_not_above_fees": ("take_profit_pct", N_("{pair}: the target does not cover the fees.")),
 }
+_FIRST: Mapping[str, str] = {
+    "price_not_positive": N_("{pair}: the price is below the grid of {exchange}."),
+    "below_min_amount": N_("{pair}: the first order is smaller than {exchange} takes."),
+    "above_max_amount": N_("{pair}: the first order is larger than {exchange} takes."),
+    "below_min_cost": N_("{pair}: the first order costs less than {exchange} takes, {least}."),
+    "above_max_cost": N_("{pair}: the first order costs more than {exchange} takes."),
+}
+"""The same, where it is the first order."""
 
 
-def money(amount: Decimal, quote: str) -> str:
+def _cents(quote: str) -> Decimal:
+    """The smallest sum that is named in this currency."""
+    return _CENT if quote in ("USDT", "USDC", "USD", "EUR", "FDUSD", "DAI") else Decimal("0.00000001")
+
+
+def money(amount: Decimal, quote: str, rounding: str = ROUND_HALF_EVEN) -> str:
     """An amount as sentences name it: cents for what is counted in cents, else eight decimals at most."""
-    places = Decimal("0.01") if quote in ("USDT", "USDC", "USD", "EUR", "FDUSD", "DAI") else Decimal("0.00000001")
-    return f"{written(amount.quantize(places))} {quote}"
+    return f"{_rounded(amount, _cents(quote), rounding)} {quote}"
+
+
+def _rounded(number: Decimal, to: Decimal, rounding: str = ROUND_HALF_EVEN) -> str:
+    found = number.quantize(to, rounding=rounding, context=_WIDE)
+    return f"{found.normalize(_WIDE):f}" if found else "0"
+
+
+def _sums(needed: Decimal, limit: Decimal, quote: str) -> tuple[str, str]:
+    """What is needed and what there is, so rounded that the first stays the larger."""
+    return money(needed, quote, ROUND_CEILING), money(limit, quote, ROUND_FLOOR)
 
 
 def _ladder(parameters: Parameters, pair: str, ladder: Ladder, rules: PairRules) -> Iterator[Problem]:
     name = get_exchange(rules.exchange).name
-    told: set[str] = set()
+    told: set[tuple[str, str]] = set()
     for violation in ladder.violations:
-        if violation.code in told:
-            continue
-        told.add(violation.code)
         where, text = _VIOLATIONS[violation.code]
-        if where == "first_entry_size" and violation.level > 0 and parameters.addon_size is not None:
-            where = "addon_size"
-        params: dict[str, str | int | float] = {"exchange": name}
+        if where == "size":
+            where = "first_entry_size"
+            if violation.level and parameters.custom_steps:
+                where = "custom_steps"
+            elif violation.level and parameters.addon_size is not None:
+                where = "addon_size"
+        elif parameters.custom_steps and where in ("addon_step_pct", "addon_max_count"):
+            where = "custom_steps"
+        if (violation.code, where) in told:
+            continue
+        told.add((violation.code, where))
+        if not violation.level:
+            text = _FIRST.get(violation.code, text)
+        params: dict[str, str | int | float] = {"exchange": name, "pair": pair, "level": violation.level}
         if violation.code == "below_min_cost" and rules.min_cost is not None:
             params["least"] = money(rules.min_cost, rules.quote)
         if violation.code == "margin_limit_exceeded":
-            params["needed"] = money(ladder.summary.required_capital_quote, rules.quote)
-            params["limit"] = money(ladder.plan.margin_limit_quote or Decimal(0), rules.quote)
-        params["level"] = violation.level
-        yield Problem(
-            violation.code,
-            Severity.ERROR,
-            where,
-            Message(text=text, params={**params, "pair": pair}),
-            pair=pair,
-            level=violation.level,
-        )
+            limit = ladder.plan.margin_limit_quote or Decimal(0)
+            params["needed"], params["limit"] = _sums(ladder.summary.required_capital_quote, limit, rules.quote)
+        message = Message(text=text, params=params)
+        yield Problem(violation.code, Severity.ERROR, where, message, pair=pair, level=violation.level)
+    yield from _tier_leverage(parameters, pair, ladder, rules)
+
+
+def _tier_leverage(parameters: Parameters, pair: str, ladder: Ladder, rules: PairRules) -> Iterator[Problem]:
+    """Large positions are allowed less leverage."""
+    if parameters.market is not Market.FUTURES or rules.price is None:
+        return
+    cost = ladder.summary.total_cost_quote
+    reached = [
+        tier
+        for tier in rules.tiers_at(Decimal(parameters.leverage))
+        if tier.min_notional(rules.contract_size, rules.price) <= cost
+    ]
+    most = reached[-1].max_leverage if reached else None
+    if most is not None and parameters.leverage > most and (rules.max_leverage is None or most < rules.max_leverage):
+        text = N_("{pair}: a position of {size} may have at most {most}× leverage.")
+        least = _rounded(most, _TENTH, ROUND_FLOOR)
+        size = money(cost, rules.quote)
+        yield _problem("leverage_above_limit", "leverage", text, pair=pair, size=size, most=least)
 
 
 def _filled(facts: Facts, all_ladders: Decimal) -> Iterator[Problem]:
@@ -408,27 +472,27 @@ def _money(
         return
     total_limit = parameters.margin_limit_total.quote(facts.worth)
     if total_limit is not None and total > total_limit:
-        text = N_("{groups} groups need {needed}, more than the limit of all groups, {limit}.")
-        yield _problem(
-            "margin_limit_exceeded", "margin_limit_total", text,
-            groups=groups, needed=money(total, quote), limit=money(total_limit, quote),
-        )  # fmt: skip
+        text = NN_(
+            "{count} group needs {needed}, more than the limit of all groups, {limit}.",
+            "{count} groups need {needed}, more than the limit of all groups, {limit}.",
+        )
+        needed, most = _sums(total, total_limit, quote)
+        yield _problem("margin_limit_exceeded", "margin_limit_total", text, count=groups, needed=needed, limit=most)
     if limit is not None and limit and per_group <= limit and per_group > limit * Decimal("0.8"):
         text = N_("One group needs more than 80 % of its limit.")
         yield _warning("near_limit", "margin_limit_pair", text)
     if facts.free is not None and total > facts.free - facts.committed:
         left = max(Decimal(0), facts.free - facts.committed)
-        text = N_("{groups} groups need {needed}; {left} is free for them.")
-        yield _problem(
-            "insufficient_balance", "first_entry_size", text,
-            groups=groups, needed=money(total, quote), left=money(left, quote),
-        )  # fmt: skip
+        text = NN_(
+            "{count} group needs {needed}; {left} is free for it.",
+            "{count} groups need {needed}; {left} is free for them.",
+        )
+        needed, there = _sums(total, left, quote)
+        yield _problem("insufficient_balance", "first_entry_size", text, count=groups, needed=needed, left=there)
     if load is not None and load > parameters.deposit_load_max:
         text = N_("With all enabled strategies {load} % of the account would be committed, more than {most} %.")
-        yield _problem(
-            "deposit_load_exceeded", "deposit_load_max", text,
-            load=written(load.quantize(Decimal("0.1"))), most=written(parameters.deposit_load_max),
-        )  # fmt: skip
+        told, most = _rounded(load, _TENTH, ROUND_CEILING), written(parameters.deposit_load_max)
+        yield _problem("deposit_load_exceeded", "deposit_load_max", text, load=told, most=most)
     if facts.worth and per_group > facts.worth / 4:
         yield _warning("group_large", "first_entry_size", N_("One group takes more than a quarter of the account."))
 
@@ -439,17 +503,23 @@ def _unwise(parameters: Parameters, facts: Facts, pair: str, ladder: Ladder, gro
         return
     first, last = reached[0].price, reached[-1]
     assert first is not None
-    if parameters.addons and first * parameters.addon_step_pct / 100 < 3 * ladder.market.tick_size:
+    gaps = [level.step_pct for level in ladder.levels[1:]]
+    if gaps and first * min(gaps) / 100 < 3 * ladder.market.tick_size:
         text = N_("{pair}: a step is less than three price ticks.")
         yield _warning("step_few_ticks", "addon_step_pct", text, pair=pair)
     if last.rebound_to_take_profit_pct is not None and last.rebound_to_take_profit_pct > 10:
         text = N_("{pair}: after the last add-on the price must come back {rebound} % to reach the target.")
-        rebound = written(last.rebound_to_take_profit_pct.quantize(Decimal("0.1")))
+        rebound = _rounded(last.rebound_to_take_profit_pct, _TENTH)
         yield _warning("rebound_far", "addon_step_pct", text, pair=pair, rebound=rebound)
     end = last.liquidation_price
     if end is not None and last.price is not None and abs(last.price - end) < first / 10:
         text = N_("{pair}: liquidation lies close behind the last add-on.")
         yield _warning("liquidation_close", "leverage", text, pair=pair)
+    sign = 1 if ladder.plan.side == "long" else -1
+    ends = [(level.liquidation_price, level.stop_loss_price) for level in reached]
+    if any(end is not None and stop is not None and sign * (end - stop) >= 0 for end, stop in ends):
+        text = N_("{pair}: liquidation comes before the stop. Set a nearer stop, or less leverage.")
+        yield _warning("stop_behind_liquidation", "stop_loss_pct", text, pair=pair)
     floor = ladder.market.min_cost
     costs = [level.cost_quote for level in reached if level.cost_quote is not None]
     if floor and any(floor <= cost < floor * Decimal("1.05") for cost in costs):
@@ -470,167 +540,237 @@ def _unwise(parameters: Parameters, facts: Facts, pair: str, ladder: Ladder, gro
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A field that may mend a problem: towards which bound, in steps of what size, and how the change is said."""
+    """A field that may mend a problem: up or down, to which bound at most, in steps of what size, and how it is said.
+
+    Without a step it is money, counted in the smallest sum that is named.
+    """
 
     field: str
+    up: bool
     bound: Decimal
-    step: Decimal
+    step: Decimal | None
     text: str
 
+    def places(self, now: Decimal, quote: str) -> tuple[Callable[[int], Decimal], int]:
+        """The values on the way, nearest first, by their number from 1 on, and how many they are."""
+        step = self.step or _cents(quote)
+        bound = self.bound if self.up or self.step else step
+        if (bound <= now) if self.up else (bound >= now):
+            return (lambda _: now), 0
+        rounding = ROUND_FLOOR if self.up else ROUND_CEILING
+        from_now = (now / step).to_integral_value(rounding)
+        count = abs((bound / step).to_integral_value(rounding) - from_now)
+        sign = 1 if self.up else -1
+        return (lambda number: (from_now + sign * number) * step), int(count)
 
-_SIZE_LESS: Final = N_("Reduce the first order to {value}")
-_SIZE_MORE: Final = N_("Raise the first order to {value}")
-_FEWER: Final = N_("At most {value} add-ons")
-_CENT, _TENTH, _ONE = Decimal("0.01"), Decimal("0.1"), Decimal(1)
-_LESS_MONEY: Final = _Way("size", _CENT, _CENT, _SIZE_LESS)
-_LESS_GROUPS: Final = _Way("max_groups", _ONE, _ONE, N_("At most {value} groups at a time"))
-_LESS_ADD_ONS: Final = _Way("addon_max_count", Decimal(0), _ONE, _FEWER)
+
+_LESS_BASE: Final = _Way("first_entry_size", False, Decimal(0), None, N_("Reduce the first order to {value}"))
+_MORE_BASE: Final = _Way("first_entry_size", True, Decimal(10**7), None, N_("Raise the first order to {value}"))
+_LESS_ADDON: Final = _Way("addon_size", False, Decimal(0), None, N_("Reduce the add-ons to {value}"))
+_MORE_ADDON: Final = _Way("addon_size", True, Decimal(10**7), None, N_("Raise the add-ons to {value}"))
+_LESS_GROUPS: Final = _Way("max_groups", False, _ONE, _ONE, N_("At most {value} groups at a time"))
+_LESS_ADD_ONS: Final = _Way("addon_max_count", False, Decimal(0), _ONE, N_("At most {value} add-ons"))
+_LESS_LEVERAGE: Final = _Way("leverage", False, _ONE, _ONE, N_("Leverage {value}"))
+_STEPS: Final = N_("Steps of {value} %")
+_TARGET: Final = N_("Take profit at {value} %")
+_LESS: Final = (_LESS_BASE, _LESS_ADDON, _LESS_ADD_ONS)
 _WAYS: Mapping[str, tuple[_Way, ...]] = {
-    "below_min_amount": (_Way("size", Decimal(10**7), _CENT, _SIZE_MORE),),
-    "below_min_cost": (_Way("size", Decimal(10**7), _CENT, _SIZE_MORE),),
-    "above_max_amount": (_LESS_MONEY, _LESS_ADD_ONS),
-    "above_max_cost": (_LESS_MONEY, _LESS_ADD_ONS),
-    "margin_limit_exceeded": (_LESS_MONEY, _LESS_ADD_ONS, _LESS_GROUPS),
-    "insufficient_balance": (_LESS_MONEY, _LESS_ADD_ONS, _LESS_GROUPS),
-    "deposit_load_exceeded": (_LESS_MONEY, _LESS_ADD_ONS, _LESS_GROUPS),
-    "price_not_positive": (
-        _LESS_ADD_ONS,
-        _Way("addon_step_pct", _TENTH, _TENTH, N_("Steps of {value} %")),
-    ),
-    "duplicate_price": (_Way("addon_step_pct", Decimal(50), _TENTH, N_("Steps of {value} %")),),
+    "below_min_amount": (_MORE_BASE, _MORE_ADDON),
+    "below_min_cost": (_MORE_BASE, _MORE_ADDON),
+    "above_max_amount": _LESS,
+    "above_max_cost": _LESS,
+    "margin_limit_exceeded": (*_LESS, _LESS_GROUPS),
+    "insufficient_balance": (*_LESS, _LESS_GROUPS),
+    "deposit_load_exceeded": (*_LESS, _LESS_GROUPS),
+    "price_not_positive": (_LESS_ADD_ONS, _Way("addon_step_pct", False, _TENTH, _TENTH, _STEPS)),
+    "duplicate_price": (_Way("addon_step_pct", True, Decimal(50), _TENTH, _STEPS), _LESS_ADD_ONS),
     "stop_inside_ladder": (
-        _Way("stop_loss_pct", Decimal(99), _TENTH, N_("Stop at {value} %")),
+        _Way("stop_loss_pct", True, Decimal(99), _TENTH, N_("Stop at {value} %")),
         _LESS_ADD_ONS,
     ),
-    "liquidated_before_level": (
-        _Way("leverage", _ONE, _ONE, N_("Leverage {value}")),
-        _LESS_ADD_ONS,
+    "liquidated_before_level": (_LESS_LEVERAGE, _LESS_ADD_ONS),
+    "leverage_above_limit": (_LESS_LEVERAGE, *_LESS),
+    "tp_not_above_fees": (
+        _Way("take_profit_pct", True, _HUNDRED, _CENT, _TARGET),
+        _Way("take_profit_pct", False, _TENTH, _CENT, _TARGET),
     ),
-    "leverage_above_limit": (_Way("leverage", _ONE, _ONE, N_("Leverage {value}")),),
-    "tp_not_above_fees": (_Way("take_profit_pct", Decimal(100), _CENT, N_("Take profit at {value} %")),),
 }
-
-
+_MONEY: Final = frozenset({"margin_limit_exceeded", "insufficient_balance", "deposit_load_exceeded"})
+_TOO_LITTLE: Final = frozenset({"below_min_amount", "below_min_cost"})
+_TOO_MUCH: Final = frozenset({*_MONEY, "above_max_amount", "above_max_cost"})
 _WHOLE: Final = frozenset({"addon_max_count", "leverage", "max_groups"})
+_HOPELESS: Mapping[tuple[str, bool], str] = {
+    ("margin_limit_exceeded", True): N_(
+        "{pair}: a whole ladder needs {needed}; one group may use {limit}. Neither smaller orders nor fewer add-ons "
+        "nor fewer groups alone mend that: raise the limit, add money, or choose another pair."
+    ),
+    ("margin_limit_exceeded", False): N_(
+        "All groups together need {needed}, more than their limit, {limit}. Neither smaller orders nor fewer add-ons "
+        "nor fewer groups alone mend that: raise the limit, add money, or choose other pairs."
+    ),
+    ("insufficient_balance", False): N_(
+        "All groups together need {needed}; {left} is free. Neither smaller orders nor fewer add-ons nor fewer groups "
+        "alone mend that: add money, or choose other pairs."
+    ),
+    ("deposit_load_exceeded", False): N_(
+        "With all enabled strategies {load} % of the account would be committed, more than {most} %. Neither smaller "
+        "orders nor fewer add-ons nor fewer groups alone mend that: allow more, or add money."
+    ),
+}
+"""What is said where no change of a number helps, by the code and whether it is about one pair."""
+
+_Codes = frozenset[tuple[str, str | None]]
 
 
-def _mendable(problem: Problem) -> bool:
-    return problem.severity is Severity.ERROR and problem.code in _WAYS and not problem.fixes
-
-
-def _fixes(parameters: Parameters, facts: Facts, problem: Problem) -> tuple[Fix, ...]:
-    found = (_fix(parameters, facts, problem, way) for way in _WAYS[problem.code])
-    return tuple(fix for fix in found if fix is not None)
-
-
-def _fix(parameters: Parameters, facts: Facts, problem: Problem, way: _Way) -> Fix | None:
-    """The smallest change of this field that ends the problem, if possible without bringing another one; None where
-    none does.
-    """
-    name = way.field
-    if name == "size":
-        name = "first_entry_size"
-        if parameters.addon_size is not None and (problem.field == "addon_size" or way.text == _SIZE_LESS):
-            name = "addon_size"
-    step = way.step
-    if name in ("first_entry_size", "addon_size") and money(_CENT, parameters.quote).startswith("0.01000000"):
-        step = Decimal("0.00000001")
-    now = getattr(parameters, name)
-    if now is None or (name == "addon_max_count" and parameters.custom_steps):
-        return None
-    start, bound = Decimal(now), way.bound
-    up = bound > start
-    if start == bound:
-        return None
-    before = _ladder_codes(_judge(parameters, facts))
-
-    def mends(value: Decimal) -> bool:
-        return (problem.code, problem.pair) not in _ladder_codes(_judge(_changed(parameters, name, value), facts))
-
-    def mends_alone(value: Decimal) -> bool:
-        codes = _ladder_codes(_judge(_changed(parameters, name, value), facts))
-        return (problem.code, problem.pair) not in codes and codes <= before
-
-    low, high = 1, int(abs(bound - start) / step) + 1
-
-    def at(steps: int) -> Decimal:
-        if up:
-            return min(bound, (start / step).to_integral_value(ROUND_FLOOR) * step + steps * step)
-        least = (start / step).to_integral_value(ROUND_FLOOR) * step
-        return max(bound, (least if least < start else start) - (steps - (1 if least < start else 0)) * step)
-
-    reach = _first_that_holds(mends_alone, at, low, high)
-    if reach is None:
-        reach = _first_that_holds(mends, at, low, high)
-    if reach is None:
-        return None
-    value = at(reach)
-    shown = money(value, parameters.quote) if name in ("first_entry_size", "addon_size") else written(value)
-    text = way.text
-    if name == "addon_size":
-        text = N_("Reduce the add-ons to {value}") if text == _SIZE_LESS else N_("Raise the add-ons to {value}")
-    whole = name in _WHOLE
-    return Fix(name, int(value) if whole else written(value), Message(text=text, params={"value": shown}))
-
-
-def _first_that_holds(
-    holds: Callable[[Decimal], bool], at: Callable[[int], Decimal], low: int, high: int
-) -> int | None:
-    """The least number of steps at which it holds, found by doubling and then halving; None where it never does.
-
-    Further than the first place where it holds another rule may break, so the search goes up from the start.
-    """
-    reach = low
-    while not holds(at(reach)):
-        if reach >= high:
-            return None
-        reach = min(high, reach * 2)
-    least = reach // 2 + 1 if reach > low else low
-    while least < reach:
-        middle = (least + reach) // 2
-        if holds(at(middle)):
-            reach = middle
-        else:
-            least = middle + 1
-    return reach
+def _size_codes(told: Review) -> _Codes:
+    return frozenset((problem.code, problem.pair) for problem in told.errors if problem.code in _WAYS)
 
 
 def _changed(parameters: Parameters, name: str, value: Decimal) -> Parameters:
-    whole = name in _WHOLE
-    return parameters.model_copy(update={name: int(value) if whole else value})
+    """With another value on a way. Fewer add-ons of one's own are the first ones; none at all switches them off."""
+    if name == "addon_max_count" and parameters.custom_steps:
+        if not value:
+            return parameters.model_copy(update={"addon_mode": "off"})
+        return parameters.model_copy(update={"custom_steps": parameters.custom_steps[: int(value)]})
+    return parameters.model_copy(update={name: int(value) if name in _WHOLE else value})
 
 
-def _ladder_codes(told: Review) -> set[tuple[str, str | None]]:
-    return {(problem.code, problem.pair) for problem in told.errors if problem.code in _WAYS}
+class _Bench:
+    """Tries changes of one strategy. What was tried is kept: many problems lead along the same way."""
+
+    def __init__(self, parameters: Parameters, facts: Facts, told: Review) -> None:
+        self._parameters, self._facts = parameters, facts
+        self._before = _size_codes(told)
+        ladders = told.ladders.items()
+        heaviest = max(ladders, key=lambda item: item[1].summary.required_capital_quote, default=None)
+        self._heaviest = frozenset({heaviest[0][0]} if heaviest else ())
+        self._tried: dict[tuple[str, Decimal, frozenset[str] | None], _Codes] = {}
+
+    def mended(self, problem: Problem) -> Problem:
+        """The problem with the smallest changes that end it, or saying that there is none.
+
+        A change that brings another problem along is offered only where every other does too, and never a smaller
+        order that the exchange would not take.
+        """
+        if problem.severity is not Severity.ERROR or problem.code not in _WAYS or problem.fixes:
+            return problem
+        found = [fix for way in _WAYS[problem.code] if (fix := self._fix(problem, way)) is not None]
+        fixes = [fix for fix, brings in found if not brings]
+        if not fixes:
+            fixes = [fix for fix, brings in found if not (problem.code in _TOO_MUCH and brings & _TOO_LITTLE)]
+        hopeless = _HOPELESS.get((problem.code, problem.pair is not None))
+        if fixes or hopeless is None:
+            return replace(problem, fixes=tuple(fixes))
+        return replace(problem, text=Message(text=hopeless, params=problem.text.params))
+
+    def _codes(self, name: str, value: Decimal, only: frozenset[str] | None) -> _Codes:
+        key = (name, value, only)
+        if key not in self._tried:
+            changed = _changed(self._parameters, name, value)
+            self._tried[key] = _size_codes(_judge(changed, self._facts, only))
+        return self._tried[key]
+
+    def _fix(self, problem: Problem, way: _Way) -> tuple[Fix, frozenset[str]] | None:
+        """The first value on this way that ends the problem, and the codes that it brings along; None where none does.
+
+        One pair's problem is looked for in that pair alone, the money in the pair that needs most, and then in all.
+        """
+        p, mine = self._parameters, (problem.code, problem.pair)
+        name = way.field
+        now = p.addons if name == "addon_max_count" else getattr(p, name)
+        if now is None or (name == "addon_size" and not p.addons):
+            return None
+        if p.custom_steps and p.addons and name in ("addon_size", "addon_step_pct"):
+            return None
+        at, count = way.places(Decimal(now), p.quote)
+        alone = frozenset({problem.pair}) if problem.pair is not None else self._heaviest
+        for only in (alone, None):
+            reach = _first_that_holds(lambda value, only=only: mine not in self._codes(name, value, only), at, count)
+            if reach is None:
+                return None
+            value = at(reach)
+            after = self._codes(name, value, alone | self._heaviest if problem.pair is not None else None)
+            if mine not in after:
+                return self._said(way, value), frozenset(code for code, _ in after - self._before)
+        return None
+
+    def _said(self, way: _Way, value: Decimal) -> Fix:
+        name, told = way.field, written(value)
+        if way.step is None:
+            told = money(value, self._parameters.quote)
+        message = Message(text=way.text, params={"value": told})
+        if name == "addon_max_count" and self._parameters.custom_steps:
+            kept = _changed(self._parameters, name, value)
+            if not value:
+                return Fix("addon_mode", "off", message)
+            return Fix("custom_steps", kept.model_dump(mode="json")["custom_steps"], message)
+        return Fix(name, int(value) if name in _WHOLE else written(value), message)
+
+
+def _first_that_holds(holds: Callable[[Decimal], bool], at: Callable[[int], Decimal], count: int) -> int | None:
+    """The least number from 1 to `count` at which it holds, found by doubling and then halving; None where it never
+    does.
+    """
+    if count < 1:
+        return None
+    before, reach = 0, 1
+    while not holds(at(reach)):
+        if reach == count:
+            return None
+        before, reach = reach, min(count, reach * 2)
+    while reach - before > 1:
+        middle = (before + reach) // 2
+        if holds(at(middle)):
+            reach = middle
+        else:
+            before = middle
+    return reach
+
+
+# -- a first order -----------------------------------------------------------------------------------------------------
 
 
 def suggest_first_entry(parameters: Parameters, facts: Facts) -> Decimal | None:
     """The largest round first order that limits, balance and the exchange's minimums carry; None where none does, or
     nothing is known to go by. Two leading digits.
     """
-    if facts.worth is None and _group_limit(parameters, None) is None:
+    ceiling = _group_limit(parameters, facts.worth) or facts.worth
+    if not ceiling:
         return None
+    ceiling = min(ceiling * (parameters.leverage if parameters.amount_basis == "notional" else 1), Decimal(10**8))
+    highest = ceiling.adjusted()
+    least = _cents(parameters.quote)
+    sizes = [Decimal(lead).scaleb(power - 1) for power in range(highest, highest - 8, -1) for lead in range(95, 5, -5)]
+    sizes = [size for size in sizes if least <= size <= ceiling]
 
-    def carried(size: Decimal) -> bool:
-        told = _judge(parameters.model_copy(update={"first_entry_size": size}), facts)
-        return told.required_total is not None and not _ladder_codes(told)
+    def codes(size: Decimal) -> set[str]:
+        told = _judge(_changed(parameters, "first_entry_size", size), facts)
+        return {problem.code for problem in told.errors} if told.ladders else set(_TOO_MUCH)
 
-    ceiling = _group_limit(parameters, facts.worth) or facts.worth or Decimal(0)
-    digits = ceiling.adjusted() if ceiling else 0
-    for power in range(digits, digits - 8, -1):
-        for lead in range(95, 5, -5):
-            size = Decimal(lead).scaleb(power - 1)
-            if size <= ceiling and carried(size):
-                return size.normalize() + 0
-    return None
+    def at(number: int) -> Decimal:
+        return sizes[number - 1]
+
+    found = _first_that_holds(lambda size: not codes(size) & _TOO_MUCH, at, len(sizes))
+    if found is None or codes(at(found)) & _TOO_LITTLE:
+        return None
+    return at(found).normalize() + 0
 
 
 def smallest_first_entry(parameters: Parameters, facts: Facts) -> Decimal | None:
     """The smallest first order that the exchange takes with these parameters; None where its rules are not known."""
-    least = parameters.model_copy(update={"first_entry_size": _CENT})
-    told = review(least, facts)
-    fixes = [fix for problem in told.errors for fix in problem.fixes if fix.text.text == _SIZE_MORE]
-    return max((Decimal(fix.value) for fix in fixes), default=None) if told.ladders else None
+    least = _cents(parameters.quote)
+
+    def taken(size: Decimal) -> bool:
+        told = _judge(_changed(parameters, "first_entry_size", size), facts)
+        return not any(problem.code in _TOO_LITTLE for problem in told.errors)
+
+    if not _judge(parameters, facts).ladders:
+        return None
+    if taken(least):
+        return least
+    at, count = _MORE_BASE.places(least, parameters.quote)
+    found = _first_that_holds(taken, at, count)
+    return None if found is None else at(found)
 
 
 # -- what a finished test means ----------------------------------------------------------------------------------------
@@ -647,8 +787,9 @@ class Suspension:
 def suspension(connection: Connection, run: TestRun | None, before: TestRun | None = None) -> Suspension | None:
     """What a connection's last test means for its enabled strategies; None lets them go on.
 
-    `before` is the test before it: a key that lost its address list, or got a right that no document explains, needs a
-    person. So does one that can withdraw. After any other failure the next passed test resumes.
+    `before` is the last test before it that read the key's rights: a key that lost its address list, or got a right
+    that no document explains, needs a person. So does one that can withdraw. After any other failure the next passed
+    test resumes.
     """
     params: dict[str, str | int | float] = {"name": connection.name}
     if connection.status is Status.UNTESTED or run is None:
@@ -658,9 +799,6 @@ def suspension(connection: Connection, run: TestRun | None, before: TestRun | No
         granted = report is not None and report.state(Permission.WITHDRAW) is GrantState.GRANTED
         text = N_("The key of {name} can withdraw.") if granted else N_("Nobody can tell whether {name} can withdraw.")
         return Suspension(Message(text=text, params=params), True)
-    if not connection.status.ok:
-        params["cause"] = CAUSE_NAMES[run.diagnosis.cause] if run.diagnosis else N_("Unknown answer")
-        return Suspension(Message(text=N_("The last test of {name} failed: {cause}."), params=params), False)
     old, new = (before.key_report if before else None), run.key_report
     if old is not None and new is not None and before is not None and before.id != run.id:
         bound = old.ip_restriction.state is GrantState.GRANTED
@@ -670,6 +808,9 @@ def suspension(connection: Connection, run: TestRun | None, before: TestRun | No
         if set(new.unknown_words) - set(old.unknown_words):
             text = N_("The key of {name} got a right that no document explains.")
             return Suspension(Message(text=text, params=params), True)
+    if not connection.status.ok:
+        params["t_cause"] = CAUSE_NAMES[run.diagnosis.cause] if run.diagnosis else N_("Unknown answer")
+        return Suspension(Message(text=N_("The last test of {name} failed: {t_cause}."), params=params), False)
     return None
 
 

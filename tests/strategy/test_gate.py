@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bfai.i18n import translator
 from bfai.model import (
     Cause,
     Connection,
@@ -23,6 +24,7 @@ from bfai.model import (
     IpRestriction,
     KeyReport,
     Market,
+    Message,
     Permission,
     Status,
     Target,
@@ -376,3 +378,256 @@ def test_a_review_is_quick() -> None:
     for _ in range(20):
         review(parameters, facts(), fixes=False)
     assert time.perf_counter() - began < 5
+
+
+# -- what a balance, a quote currency or a ladder may be like ----------------------------------------------------------
+
+
+def test_an_empty_account_is_refused_in_words_that_offer_no_smaller_order() -> None:
+    found = gate(SPOT, facts(free=Decimal(0)))
+    assert {problem.code for problem in found} == {"margin_limit_exceeded", "insufficient_balance"}
+    assert not any(problem.fixes for problem in found)
+    assert all("add money" in problem.text.text for problem in found)
+
+
+def test_no_smaller_order_is_suggested_than_the_exchange_takes() -> None:
+    poor = facts(free=Decimal(40))
+    for problem in gate(SPOT.changed(first_entry_size="6", addon_mode="off", margin_limit_total="5"), poor):
+        assert problem.code == "margin_limit_exceeded"
+        for fix in problem.fixes:
+            assert codes(SPOT.changed(first_entry_size="6", addon_mode="off", **{fix.field: fix.value}), poor) == set()
+
+
+def test_money_in_bitcoin_is_counted_in_satoshi() -> None:
+    ether = rules(
+        pair="ETH/BTC",
+        base="ETH",
+        quote="BTC",
+        tick_size=Decimal("0.00001"),
+        step_size=Decimal("0.0001"),
+        min_amount=Decimal("0.0001"),
+        min_cost=Decimal("0.0001"),
+        price=Decimal("0.05"),
+    )
+    given = facts(told={"ETH/BTC": ether}, free=Decimal("0.5"))
+    large = preset("balanced", "spot", ["ETH/BTC"], "0.009")
+    (problem,) = gate(large, given)
+    fix = next(fix for fix in problem.fixes if fix.field == "first_entry_size")
+    assert Decimal("0.003") < Decimal(fix.value) < Decimal("0.005")
+    assert codes(large.changed(first_entry_size=fix.value), given) == set()
+    size = suggest_first_entry(large, given)
+    assert size is not None
+    assert codes(large.changed(first_entry_size=str(size)), given) == set()
+    least = smallest_first_entry(large, given)
+    assert least is not None
+    assert codes(large.changed(first_entry_size=str(least)), given) == set()
+
+
+def test_what_is_too_large_is_what_is_reduced() -> None:
+    parameters = SPOT.changed(first_entry_size="5000", addon_size="10")
+    problem = next(problem for problem in gate(parameters, facts()) if problem.pair)
+    assert [fix.field for fix in problem.fixes] == ["first_entry_size"]
+    parameters = SPOT.changed(addon_size="5000")
+    problem = next(problem for problem in gate(parameters, facts()) if problem.pair)
+    assert [fix.field for fix in problem.fixes] == ["addon_size", "addon_max_count"]
+
+
+def test_steps_of_ones_own_are_shortened() -> None:
+    steps = [{"deviation_pct": "1", "size": "20"}, {"deviation_pct": "2", "size": "5000"}]
+    parameters = SPOT.changed(custom_steps=steps)
+    for problem in gate(parameters, facts()):
+        (fix,) = problem.fixes
+        assert (fix.field, fix.value) == ("custom_steps", steps[:1])
+    parameters = SPOT.changed(custom_steps=steps[1:])
+    assert {(fix.field, fix.value) for problem in gate(parameters, facts()) for fix in problem.fixes} == {
+        ("addon_mode", "off")
+    }
+
+
+def test_steps_that_do_not_rise_are_said_and_draw_no_ladder() -> None:
+    steps = [{"deviation_pct": "3", "size": "20"}, {"deviation_pct": "2", "size": "20"}]
+    assert codes(SPOT.changed(custom_steps=steps), facts()) == {"steps_not_rising"}
+
+
+def test_sums_beyond_all_measure_are_still_written() -> None:
+    parameters = FUTURES.changed(
+        directions=["short"], addon_multiplier="10", addon_step_multiplier="10", addon_max_count=100
+    )
+    found = gate(parameters, facts(Market.FUTURES))
+    assert {"margin_limit_exceeded", "insufficient_balance"} <= {problem.code for problem in found}
+
+
+def test_what_is_needed_is_never_written_as_what_there_is() -> None:
+    parameters = SPOT.changed(margin_limit_total="9000", margin_limit_pair="50.05", addon_mode="off")
+    just = parameters.changed(first_entry_size="50.004")
+    (problem,) = gate(just, facts(told={"BTC/USDT": rules(step_size=Decimal("0.000000001"))}))
+    assert (problem.text.params["needed"], problem.text.params["limit"]) == ("50.06 USDT", "50.05 USDT")
+
+
+def test_one_group_is_one_group() -> None:
+    (problem,) = (one for one in gate(SPOT, facts(free=Decimal(600), committed=Decimal(590))) if "balance" in one.code)
+    said = translator("en").render(problem.text)
+    assert said.startswith(("1 group needs", "All groups together need"))
+
+
+def test_many_pairs_that_are_all_wrong_are_judged_in_a_moment() -> None:
+    pairs = [f"COIN{number}/USDT" for number in range(50)]
+    told: dict[str, PairRules | None] = {
+        pair: rules(pair=pair, price=Decimal(3 + number)) for number, pair in enumerate(pairs)
+    }
+    began = time.perf_counter()
+    found = gate(SPOT.changed(pairs=pairs, first_entry_size="0.5"), facts(told=told))
+    assert all(problem.fixes for problem in found if problem.code == "below_min_cost")
+    assert time.perf_counter() - began < 10
+
+
+# -- leverage, stops, rules --------------------------------------------------------------------------------------------
+
+
+def test_a_large_position_is_allowed_less_leverage() -> None:
+    tiers = (
+        limits.Tier(Decimal(0), Decimal(1000), "quote", Decimal("0.004"), Decimal(0), Decimal(20)),
+        limits.Tier(Decimal(1000), None, "quote", Decimal("0.01"), Decimal(6), Decimal(2)),
+    )
+    given = facts(Market.FUTURES, told={"BTC/USDT": rules(Market.FUTURES, tiers=tiers)})
+    (problem,) = gate(FUTURES, given)
+    assert problem.code == "leverage_above_limit"
+    assert {fix.field for fix in problem.fixes} >= {"leverage", "first_entry_size"}
+    for fix in problem.fixes:
+        assert not _has(FUTURES.changed(**{fix.field: fix.value}), given, problem)
+
+
+def test_a_leverage_without_tiers_of_its_own_is_above_the_limit() -> None:
+    tiers = (limits.Tier(Decimal(0), None, "quote", Decimal("0.004"), None, None, Decimal(2)),)
+    given = facts(Market.FUTURES, told={"BTC/USDT": rules(Market.FUTURES, tiers=tiers, max_leverage=None)})
+    (problem,) = gate(FUTURES, given)
+    assert (problem.code, [fix.value for fix in problem.fixes if fix.field == "leverage"]) == (
+        "leverage_above_limit",
+        [2],
+    )
+
+
+def test_a_stop_behind_the_liquidation_is_no_stop() -> None:
+    given = facts(Market.FUTURES)
+    alone = FUTURES.changed(addon_mode="off", leverage=20)
+    assert "stop_behind_liquidation" in warnings(alone, given)
+    assert "stop_behind_liquidation" not in warnings(alone.changed(stop_loss_pct="3"), given)
+    assert "stop_behind_liquidation" in warnings(alone.changed(directions=["short"]), given)
+
+
+def test_an_unknown_fee_never_makes_the_liquidation_look_further_away() -> None:
+    told = rules(Market.FUTURES)
+    known = review(FUTURES, facts(Market.FUTURES, told={"BTC/USDT": told}))
+    guessed = review(FUTURES, facts(Market.FUTURES, told={"BTC/USDT": replace(told, taker=None)}))
+    pair = ("BTC/USDT", "long")
+    near, far = (found.ladders[pair].summary.liquidation_price for found in (guessed, known))
+    assert near is not None
+    assert far is not None
+    assert near > far
+
+
+def test_why_rules_could_not_be_read_is_said() -> None:
+    why = Message(text="OKX asks us to slow down.")
+    (problem,) = gate(SPOT, facts(told={}, rules_error=why))
+    assert (problem.code, problem.text) == ("market_data_missing", why)
+
+
+def test_steps_of_ones_own_are_what_is_compared_with_the_ticks() -> None:
+    coarse = facts(told={"BTC/USDT": rules(tick_size=Decimal(50))})
+    near = SPOT.changed(custom_steps=[{"deviation_pct": "2", "size": "20"}, {"deviation_pct": "2.1", "size": "20"}])
+    assert "step_few_ticks" in warnings(near, coarse)
+    wide = SPOT.changed(addon_step_pct="0.1", custom_steps=[{"deviation_pct": "2", "size": "20"}])
+    assert "step_few_ticks" not in warnings(wide, coarse)
+
+
+# -- withdrawal and what follows a test --------------------------------------------------------------------------------
+
+
+def test_a_report_that_tells_of_withdrawal_closes_the_gate_whatever_the_status_says() -> None:
+    assert "withdraw_enabled" in codes(SPOT, facts(report=granted(*Permission)))
+    told = facts(report=granted(*Permission))
+    assert told.connection
+    demo = told.connection.target.model_copy(update={"environment": Environment.DEMO})
+    assert codes(SPOT, replace(told, connection=told.connection.model_copy(update={"target": demo}))) == set()
+
+
+def test_a_failed_run_closes_the_gate_whatever_the_status_says() -> None:
+    given = facts()
+    assert given.run
+    for status, code in ((Status.FAILED, "connection_failed"), (Status.BLOCKED, "withdraw_unknown")):
+        assert codes(SPOT, replace(given, run=given.run.model_copy(update={"status": status}))) == {code}
+
+
+def test_a_key_that_lost_its_addresses_while_the_exchange_failed_needs_a_person() -> None:
+    good = facts()
+    failed = facts(status=Status.FAILED, diagnosis=because(Cause.EXCHANGE_UNAVAILABLE))
+    assert good.run
+    assert failed.connection
+    assert failed.run
+    unbound = GOOD.model_copy(update={"ip_restriction": IpRestriction(state=GrantState.DENIED)})
+    found = suspension(
+        failed.connection, failed.run.model_copy(update={"id": "later", "key_report": unbound}), good.run
+    )
+    assert found is not None
+    assert found.needs_person
+
+
+# -- anything at all ---------------------------------------------------------------------------------------------------
+
+SIZES = st.decimals(Decimal("0.00000001"), Decimal(10**8), places=8)
+PERCENT = st.decimals(Decimal("0.1"), Decimal(50), places=2)
+TIMES = st.decimals(Decimal("0.1"), Decimal(10), places=2)
+ANYTHING = st.fixed_dictionaries(
+    {},
+    optional={
+        "pairs": st.sampled_from([["BTC/USDT"], ["BTC/USDT", "ETH/USDT"], ["ETH/USDT", "XRP/USDT"]]),
+        "first_entry_size": SIZES,
+        "addon_size": st.none() | SIZES,
+        "addon_multiplier": TIMES,
+        "addon_step_pct": PERCENT,
+        "addon_step_multiplier": TIMES,
+        "addon_step_reference": st.sampled_from(["base", "previous", "average"]),
+        "addon_max_count": st.integers(0, 100),
+        "custom_steps": st.none() | st.lists(
+            st.fixed_dictionaries({"deviation_pct": PERCENT, "size": SIZES}), min_size=1, max_size=4
+        ),
+        "take_profit_pct": st.decimals(Decimal("0.1"), Decimal(100), places=2),
+        "take_profit_basis": st.sampled_from(["average_net", "average_gross", "margin_net"]),
+        "stop_loss_pct": st.none() | PERCENT,
+        "stop_loss_basis": st.sampled_from(["average", "base"]),
+        "leverage": st.integers(1, 20),
+        "max_groups": st.integers(1, 199),
+        "directions": st.sampled_from([["long"], ["short"], ["long", "short"]]),
+        "reserve_mode": st.sampled_from(["full", "filled"]),
+        "amount_basis": st.sampled_from(["notional", "margin"]),
+        "margin_limit_total": st.sampled_from(["1", "30%", "5000"]),
+        "margin_limit_pair": st.sampled_from([None, "1", "10%", "500"]),
+        "recovery": st.fixed_dictionaries({"addons_left": st.integers(0, 20)}),
+    },
+)  # fmt: skip
+MONEY = st.none() | st.sampled_from([Decimal(0), Decimal("0.00000001"), Decimal(40), Decimal(10_000), Decimal(10**9)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANYTHING, st.sampled_from([SPOT, FUTURES]), MONEY, st.sampled_from([Decimal(0), Decimal(50), Decimal(10**6)]))
+def test_anything_is_judged_and_what_is_suggested_mends_it(
+    edit: dict[str, Any], start: Parameters, free: Decimal | None, committed: Decimal
+) -> None:
+    prices = {"BTC/USDT": Decimal(60_000), "ETH/USDT": Decimal("2000.5"), "XRP/USDT": Decimal("0.05")}
+    told: dict[str, PairRules | None] = {
+        pair: rules(start.market, pair=pair, price=price) for pair, price in prices.items()
+    }
+    given = facts(start.market, told=told, free=free, committed=committed)
+    parameters = start.changed(**edit)
+    english = translator("en")
+    for problem in review(parameters, given).problems:
+        assert "{" not in english.render(problem.text)
+        for fix in problem.fixes:
+            mended = parameters.changed(**{fix.field: fix.value})
+            assert not _has(mended, given, problem), (problem.code, fix)
+            assert "{" not in english.render(fix.text)
+    assert {(one.code, one.pair) for one in gate(parameters, given)} == {
+        (one.code, one.pair) for one in review(parameters, given, fixes=False).errors
+    }
+    for size in (suggest_first_entry(parameters, given), smallest_first_entry(parameters, given)):
+        assert size is None or size > 0
