@@ -672,12 +672,20 @@ class Workbench:
             confirmation = Confirmation(connection.confirmed_at, connection.confirmed_hash)
 
         def keep(run: TestRun) -> TestRun:
-            before = self.latest_run(connection_id)
+            before = self._last_report(connection_id)
             self._store.add_run(run)
             self._strategies.after_test(connection_id, before)
             return run
 
         return self._start(connection_id, TestJob(connection.target, connection_id), credentials, confirmation, keep)
+
+    def _last_report(self, connection_id: str) -> TestRun | None:
+        """The newest run whose key report was read: during an outage none is."""
+        for row in self._store.runs(connection_id, limit=50):
+            run = self._store.run(row.id)
+            if run is not None and run.key_report is not None:
+                return run
+        return None
 
     def start_tests(self, connection_ids: Sequence[str]) -> list[TestJob]:
         return [self.start_test(connection_id) for connection_id in connection_ids]

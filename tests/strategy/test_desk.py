@@ -150,6 +150,21 @@ def test_a_lost_address_list_needs_a_person(workbench: Workbench, simulator: Sim
     assert (suspended.state, suspended.needs_person) == (StrategyState.SUSPENDED, True)
 
 
+def test_addresses_that_were_lost_during_an_outage_need_a_person_too(
+    workbench: Workbench, simulator: Simulator
+) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    simulator.set_faults([{"exchange": "mexc", "kind": "html", "status": 503, "page": "nginx"}])
+    assert again_tested(workbench, connection) is Status.FAILED
+    simulator.set_faults([])
+    simulator.change_account("mexc", "good", ip_whitelist=[])
+    assert again_tested(workbench, connection) is Status.CONNECTED
+    suspended = workbench.strategies.get(strategy.id)
+    assert (suspended.state, suspended.needs_person) == (StrategyState.SUSPENDED, True)
+
+
 def test_a_stale_test_is_refused(workbench: Workbench, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = connect(workbench, simulator, "mexc", Market.SPOT)
     strategy = made(workbench, connection)
