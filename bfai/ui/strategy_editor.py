@@ -27,7 +27,7 @@ from bfai.model import (
     Target,
 )
 from bfai.strategy.desk import STATE_WORDS
-from bfai.strategy.gate import Facts, Review, engine, review
+from bfai.strategy.gate import Facts, Review, engine, review, smallest_first_entry, suggest_first_entry
 from bfai.strategy.limits import MarketsError
 from bfai.strategy.parameters import (
     Fix,
@@ -102,6 +102,8 @@ class Editor:
     saved: Raw
     step: int = 1
     begins: bool = False
+    resize: bool = False
+    suggested: str | None = None
     good: Parameters | None = None
     shown: tuple[str, str] | None = None
     suggestion: Message | None = None
@@ -242,21 +244,28 @@ def _begin(workbench: Workbench, editor: Editor, connection: Connection) -> None
     if usual and not editor.raw["pairs"]:
         editor.raw["pairs"] = usual[:1]
     editor.begins = False
-    if editor.raw["pairs"]:
-        suggest_size(workbench, editor)
+    _suggest_again(editor)
 
 
-def suggest_size(workbench: Workbench, editor: Editor) -> None:
+def _suggest_again(editor: Editor) -> None:
+    """A first order that nobody typed goes with what was changed."""
+    size = editor.raw.get("first_entry_size")
+    editor.resize = editor.strategy_id is None and size in (None, editor.suggested)
+
+
+def suggest_size(workbench: Workbench, editor: Editor, connection: Connection) -> None:
     """The largest first order that fits, put into its field."""
     editor.suggestion = None
     try:
-        found = workbench.strategies.suggested(
-            editor.connection_id or "", RiskLevel(editor.raw["risk_level"]), editor.raw["pairs"]
-        )
-    except BfaiError as error:
-        editor.suggestion = error.message
+        parameters = parameters_of(editor.raw | {"first_entry_size": "1"})
+        known = _known(workbench, editor, connection, parameters)
+    except BfaiError:
+        return  # what is wrong stands beside its field
+    found = suggest_first_entry(parameters, known) or smallest_first_entry(parameters, known)
+    if found is None:
+        editor.suggestion = Message(text=N_("Say how large the first order is: nothing is known to go by."))
         return
-    editor.raw["first_entry_size"] = number_text(float(found.first_entry_size))
+    editor.raw["first_entry_size"] = editor.suggested = number_text(float(found))
 
 
 # -- what is known -----------------------------------------------------------------------------------------------------
@@ -392,6 +401,7 @@ def set_risk(editor: Editor, level: str) -> None:
     """Fills the fields of a risk level."""
     editor.raw["risk_level"] = level
     editor.raw.update(flat_preset(RiskLevel(level), Market(editor.raw["market"])))
+    _suggest_again(editor)
 
 
 def changed_from_level(raw: Raw) -> int:
@@ -457,12 +467,16 @@ def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Conn
     connection = next((one for one in connections if one.id == editor.connection_id), None)
     if editor.begins and connection is not None:
         _begin(workbench, editor, connection)
+    if editor.resize and connection is not None:
+        editor.resize = False
+        suggest_size(workbench, editor, connection)
     judged = judge(workbench, editor, connection)
     _steps(editor, judged)
-    refusal = _still_refused(editor, judged)
-    if refusal is not None:
-        refusal_box(editor, refusal, "told", listed=editor.step != 4)
-    _one_for_all(editor, judged)
+    with st.container():  # always there, so that what comes and goes in it does not move the fields to new places
+        refusal = _still_refused(editor, judged)
+        if refusal is not None:
+            refusal_box(editor, refusal, "told", listed=editor.step != 4)
+        _one_for_all(editor, judged)
     left, right = st.columns([1, 1.35], gap="medium")
     with left:
         drawn = _fields(workbench, editor, connections, connection, judged)
@@ -622,10 +636,11 @@ def _field(place: _Place, one: Field, problems: Iterable[Problem]) -> None:
 
 
 def _took(place: _Place, one: Field, read: Callable[[Any], Any]) -> Callable[[], None]:
-    """Keeps what was just put into the widget."""
+    """Keeps what was just put into the widget. Streamlit also calls it for one that has left the screen meanwhile."""
 
     def take() -> None:
-        place.editor.raw[one.name] = read(st.session_state.get(place.key(one)))
+        if place.key(one) in st.session_state:
+            place.editor.raw[one.name] = read(st.session_state[place.key(one)])
 
     return take
 
@@ -676,11 +691,11 @@ def _number(place: _Place, one: Field) -> None:
         help=_(one.help, quote=place.editor.quote) or None,
         on_change=_took(place, one, (lambda found: found) if whole else number_text),
     )
-    if one.name == "first_entry_size" and place.editor.connection_id and place.editor.raw.get("pairs"):
+    if one.name == "first_entry_size" and place.connection is not None and place.editor.raw.get("pairs"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(_("The largest that fits"), key="suggest_size", type="tertiary", icon=":material/straighten:"):
                 with st.spinner(_("Working out the largest first order that fits.")):
-                    suggest_size(place.workbench, place.editor)
+                    suggest_size(place.workbench, place.editor, place.connection)
                 st.rerun()
         if place.editor.suggestion is not None:
             st.caption(say(place.editor.suggestion))
@@ -747,6 +762,12 @@ def _several(place: _Place, one: Field) -> None:
 def _risk(place: _Place, one: Field) -> None:
     editor, key = place.editor, place.key(one)
     _sync(key, editor.raw.get(one.name))
+
+    def take() -> None:
+        level = st.session_state.get(key)
+        if level and level != editor.raw[one.name]:  # the same one again must not undo what was changed since
+            set_risk(editor, level)
+
     st.segmented_control(
         place.label(one),
         list(RISK_LEVELS),
@@ -754,7 +775,7 @@ def _risk(place: _Place, one: Field) -> None:
         format_func=lambda level: _(RISK_LEVELS[level]),
         key=key,
         help=_(one.help) or None,
-        on_change=lambda: set_risk(editor, st.session_state.get(key) or editor.raw["risk_level"]),
+        on_change=take,
     )
     changed = changed_from_level(editor.raw)
     if changed:
@@ -782,7 +803,10 @@ def _pairs(place: _Place, one: Field) -> None:
     _sync(key, chosen)
 
     def take() -> None:
-        editor.raw[one.name] = tidy_pairs(st.session_state.get(key) or ())
+        found = tidy_pairs(st.session_state.get(key, editor.raw[one.name]) or ())
+        if found != editor.raw[one.name]:
+            editor.raw[one.name] = found
+            _suggest_again(editor)
 
     st.multiselect(
         place.label(one),
@@ -817,7 +841,7 @@ def _connection(place: _Place, one: Field) -> None:
 
         def take() -> None:
             chosen = by_id.get(st.session_state.get(key) or "")
-            if chosen is not None:
+            if chosen is not None and chosen.id != editor.connection_id:
                 bind(editor, chosen)
 
         st.selectbox(
@@ -964,7 +988,7 @@ def refusal_box(editor: Editor | None, refusal: Refusal, key: str, *, listed: bo
 
 def _check(workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged) -> None:
     def renamed() -> None:
-        editor.name = str(st.session_state.get("strategy_name") or "")
+        editor.name = str(st.session_state.get("strategy_name", editor.name))
 
     _sync("strategy_name", editor.name)
     st.text_input(_("Name"), max_chars=60, key="strategy_name", on_change=renamed)

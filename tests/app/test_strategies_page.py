@@ -190,6 +190,23 @@ def test_a_risk_level_fills_the_fields_and_a_touched_one_says_so(home: Home) -> 
     assert at.slider(key="strategy_new_addon_max_count").value == 6
 
 
+def test_a_suggested_first_order_goes_with_the_risk_level_and_a_typed_one_stays(home: Home) -> None:
+    at, _workbench, _connection = home()
+    press(at, "new_strategy")
+    press(at, "strategy_on")
+    box = "strategy_new_first_entry_size"
+    balanced = at.number_input(key=box).value
+    choose(at, "strategy_new_risk_level", "aggressive")
+    assert at.number_input(key=box).value != balanced
+    assert ":red[" not in texts(at)
+    at.number_input(key=box).set_value(11.0).run()
+    choose(at, "strategy_new_risk_level", "conservative")
+    assert at.number_input(key=box).value == 11.0
+    press(at, "suggest_size")
+    assert at.number_input(key=box).value != 11.0
+    assert ":red[" not in texts(at)
+
+
 def test_what_is_typed_outlives_a_change_of_page_and_of_language(home: Home) -> None:
     at, workbench, connection = home()
     strategy_id = made(workbench, connection)

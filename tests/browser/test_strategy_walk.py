@@ -1,0 +1,121 @@
+"""What a person does with a strategy, by the visible texts: risk level, slider, a mistake mended, states, revisions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from bfai.simulator import Simulator
+from tests.browser.test_walks import add, click, make_vault, settled
+
+pytestmark = pytest.mark.browser
+
+
+def visit(page: Page, name: str) -> None:
+    page.get_by_test_id("stSidebar").get_by_role("link", name=name).click()
+    settled(page)
+
+
+def run_test(page: Page, status: str) -> None:
+    """Tests the one connection there is, to its new status."""
+    visit(page, "Overview")
+    click(page, "Test all")
+    expect(page.get_by_test_id("stMain").get_by_text(f"{status} 1")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Reading what the key may do.")).to_have_count(0)
+    settled(page)
+
+
+def test_a_strategy_from_risk_level_to_revisions(
+    serve: Callable[..., object], open_app: Callable[..., Page], simulator: Simulator
+) -> None:
+    page = open_app(serve())
+    make_vault(page)
+    add(page, simulator, "mexc", "no_futures")
+    expect(page.get_by_text("The key works, and it cannot withdraw.")).to_be_visible()
+    click(page, "Save the connection")
+    expect(page.get_by_text("MEXC Spot Main is saved.")).to_be_visible()
+
+    # A risk level fills the fields; a slider that moves makes it custom, and the preview moves with it.
+    visit(page, "Strategies")
+    click(page, "New strategy")
+    expect(page.get_by_text("Freqtrade runs on MEXC spot")).to_be_visible()
+    expect(page.get_by_text("Covers a fall of")).to_be_visible()
+    click(page, "Go on")
+    page.get_by_role("radio", name="Aggressive").click()
+    expect(page.get_by_role("textbox", name="Margin limit: USDT")).to_have_value("50%")
+    click(page, "Go on")
+    slider = page.get_by_role("slider", name="Number of add-ons")
+    expect(slider).to_have_value("6")
+    expect(page.get_by_role("img", name="A ladder of 6 add-ons")).to_be_visible()
+    slider.press("ArrowLeft")
+    slider.press("ArrowLeft")
+    expect(slider).to_have_value("4")
+    expect(page.get_by_role("img", name="A ladder of 4 add-ons")).to_be_visible()
+    settled(page)
+    click(page, "Back")
+    expect(page.get_by_text("Custom (from aggressive): 1 field changed")).to_be_visible()
+
+    # Too large a first order: said beside the field, mended by the suggested change.
+    first = page.get_by_role("spinbutton", name="First order (USDT)")
+    first.fill("2000")
+    first.press("Enter")
+    expect(page.get_by_text(re.compile("things to mend. One change mends them all."))).to_be_visible()
+    expect(page.get_by_text(re.compile("is free for")).first).to_be_visible()
+    page.locator(".st-key-fix_everything").get_by_role("button").click()
+    expect(page.get_by_text(re.compile("things? to mend"))).to_have_count(0)
+    expect(first).not_to_have_value("2000")
+
+    # Enabled.
+    page.get_by_role("radio", name=re.compile("Check and enable")).click()
+    settled(page)
+    name = page.get_by_label("Name", exact=True)
+    name.fill("Dips")
+    name.press("Tab")
+    settled(page)
+    click(page, "Save and enable")
+    expect(page.get_by_text("Dips is enabled.")).to_be_visible()
+
+    # A test that fails suspends it and says why; the next one that passes resumes it.
+    simulator.change_account("mexc", "no_futures", permissions="SPOT_ACCOUNT_READ")
+    run_test(page, "Failed")
+    visit(page, "Strategies")
+    expect(page.get_by_text(re.compile("Suspended$"))).to_be_visible()
+    expect(page.get_by_text(re.compile("The last test of MEXC Spot Main failed"))).to_be_visible()
+    expect(page.get_by_text("It resumes by itself")).to_be_visible()
+    simulator.change_account("mexc", "no_futures", permissions="SPOT_ACCOUNT_READ,SPOT_DEAL_READ,SPOT_DEAL_WRITE")
+    run_test(page, "Online")
+    visit(page, "Strategies")
+    expect(page.get_by_text(re.compile("Enabled$"))).to_be_visible()
+
+    # A name that is taken is said where it is typed.
+    click(page, "More")
+    page.get_by_role("menuitem", name="Duplicate").or_(page.get_by_role("option", name="Duplicate")).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("dips")
+    dialog.get_by_label("Name", exact=True).press("Tab")
+    dialog.get_by_role("button", name="Duplicate").click()
+    expect(dialog.get_by_text("A strategy named Dips exists already.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+    # A second revision, compared with the first and taken back.
+    click(page, "Open")
+    page.get_by_role("radio", name=re.compile("Add-ons and exit")).click()
+    expect(slider).to_have_value("4")
+    slider.press("ArrowLeft")
+    expect(page.get_by_text("changes not saved")).to_be_visible()
+    click(page, "Save revision 2")
+    expect(page.get_by_text("changes not saved")).to_have_count(0)
+    page.get_by_role("radio", name="Revisions").click()
+    row = page.get_by_test_id("stTable").get_by_role("row").filter(has_text="Number of add-ons")
+    expect(row).to_contain_text("4")
+    expect(row).to_contain_text("3")
+    click(page, "Restore")
+    expect(page.get_by_text("Revision 1 stands again, as revision 3.")).to_be_visible()
+    page.get_by_role("radio", name="Edit").click()
+    page.get_by_role("radio", name=re.compile("Add-ons and exit")).click()
+    expect(slider).to_have_value("4")
+    expect(page.get_by_text(re.compile("Enabled$"))).to_be_visible()
