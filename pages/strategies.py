@@ -93,7 +93,7 @@ def overview(workbench: Workbench, connections: list[Connection]) -> None:
             st.button(
                 _("New strategy"),
                 icon=":material/add:",
-                type="primary",
+                type="secondary" if st.session_state.get("strategy_import") else "primary",
                 key="new_strategy",
                 on_click=open_strategy,
                 args=(NEW,),
@@ -430,7 +430,7 @@ def importer(workbench: Workbench, connections: list[Connection]) -> None:
         typed = st.text_area(_("Or its text"), key="import_text", height=160, placeholder=_EXAMPLE)
         names = {connection.id: connection.name for connection in connections}
         chosen = st.selectbox(
-            _("Connection"), ["", *names], format_func=lambda id_: names.get(id_) or _("none yet"), key="import_to"
+            _("Connection"), [*names, ""], format_func=lambda id_: names.get(id_) or _("none yet"), key="import_to"
         )
         refusal = refusal_of("import")
         if refusal is not None:

@@ -109,6 +109,7 @@ class Editor:
     suggestion: Message | None = None
     enabled: bool = False
     saved_name: str = ""
+    on_screen: int = 0
     opened: set[str] = field(default_factory=set[str])
     asked: str = ""
 
@@ -213,9 +214,6 @@ def new_editor(workbench: Workbench, connections: Sequence[Connection]) -> Edito
     editor = Editor(None, "", None, 0, {}, {})
     _editors()[NEW] = editor
     bind(editor, connection)
-    editor.name = workbench.strategies.free_name(
-        _("{exchange} strategy", exchange=exchange_name(workbench, connection.target.exchange))
-    )
     return editor
 
 
@@ -238,12 +236,15 @@ def bind(editor: Editor, connection: Connection) -> None:
 
 
 def _begin(workbench: Workbench, editor: Editor, connection: Connection) -> None:
-    """Fills pair and first order of a new strategy as soon as the exchange was asked."""
+    """Fills name and pair of a new strategy, where nobody chose others."""
     names, _error = market_pairs(workbench, connection.target)
     usual = [pair for pair in _USUAL if pair in names] or list(names[:1])
     if usual and not editor.raw["pairs"]:
         editor.raw["pairs"] = usual[:1]
     editor.begins = False
+    if editor.name == editor.saved_name:
+        where = exchange_name(workbench, connection.target.exchange)
+        editor.name = editor.saved_name = workbench.strategies.free_name(_("{exchange} strategy", exchange=where))
     _suggest_again(editor)
 
 
@@ -478,6 +479,7 @@ def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Conn
             refusal_box(editor, refusal, "told", listed=editor.step != 4)
         _one_for_all(editor, judged)
     left, right = st.columns([1, 1.35], gap="medium")
+    editor.on_screen = editor.step
     with left:
         drawn = _fields(workbench, editor, connections, connection, judged)
         if editor.step == 4:
@@ -636,10 +638,10 @@ def _field(place: _Place, one: Field, problems: Iterable[Problem]) -> None:
 
 
 def _took(place: _Place, one: Field, read: Callable[[Any], Any]) -> Callable[[], None]:
-    """Keeps what was just put into the widget. Streamlit also calls it for one that has left the screen meanwhile."""
+    """Keeps what was just put into the widget. Streamlit also calls this for one that left the screen, with nothing."""
 
     def take() -> None:
-        if place.key(one) in st.session_state:
+        if one.step == place.editor.on_screen and place.key(one) in st.session_state:
             place.editor.raw[one.name] = read(st.session_state[place.key(one)])
 
     return take
@@ -764,8 +766,9 @@ def _risk(place: _Place, one: Field) -> None:
     _sync(key, editor.raw.get(one.name))
 
     def take() -> None:
+        # The same level again must not undo what was changed since.
         level = st.session_state.get(key)
-        if level and level != editor.raw[one.name]:  # the same one again must not undo what was changed since
+        if level and level != editor.raw[one.name] and editor.on_screen == one.step:
             set_risk(editor, level)
 
     st.segmented_control(
@@ -804,7 +807,7 @@ def _pairs(place: _Place, one: Field) -> None:
 
     def take() -> None:
         found = tidy_pairs(st.session_state.get(key, editor.raw[one.name]) or ())
-        if found != editor.raw[one.name]:
+        if found != editor.raw[one.name] and editor.on_screen == one.step:
             editor.raw[one.name] = found
             _suggest_again(editor)
 
@@ -841,7 +844,7 @@ def _connection(place: _Place, one: Field) -> None:
 
         def take() -> None:
             chosen = by_id.get(st.session_state.get(key) or "")
-            if chosen is not None and chosen.id != editor.connection_id:
+            if chosen is not None and chosen.id != editor.connection_id and editor.on_screen == one.step:
                 bind(editor, chosen)
 
         st.selectbox(
@@ -988,7 +991,8 @@ def refusal_box(editor: Editor | None, refusal: Refusal, key: str, *, listed: bo
 
 def _check(workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged) -> None:
     def renamed() -> None:
-        editor.name = str(st.session_state.get("strategy_name", editor.name))
+        if editor.on_screen == 4:
+            editor.name = str(st.session_state.get("strategy_name", editor.name))
 
     _sync("strategy_name", editor.name)
     st.text_input(_("Name"), max_chars=60, key="strategy_name", on_change=renamed)
