@@ -33,7 +33,7 @@ _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _NBSP = "\u00a0"
 _LARGEST = 60  # decimal places on either side of the point that are ever written out
 # Assets that are counted in cents. Everything else is shown with up to eight decimals.
-_CENTS = frozenset({"USDT", "USDC", "USD", "EUR", "DAI", "FDUSD", "TUSD", "PYUSD", "USDE", "GBP"})
+CENTS = frozenset({"USDT", "USDC", "USD", "EUR", "DAI", "FDUSD", "TUSD", "PYUSD", "USDE", "GBP"})
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +98,10 @@ class Translator:
         """A stored sentence in this language.
 
         Parameters are inserted as they are, except those whose name begins with `t_`: they are texts of ours (the name
-        of a permission, say) and are translated first. A text marked by `NN_` counts by its parameter `count`.
+        of a permission, say) and are translated first, and those with `m_`: an amount and its asset, "1234.5 USDT". A
+        text marked by `NN_` counts by its parameter `count`.
         """
-        params: dict[str, object] = {
-            name: self.t(value) if name.startswith("t_") and isinstance(value, str) else value
-            for name, value in message.params.items()
-        }
+        params: dict[str, object] = {name: self._inserted(name, value) for name, value in message.params.items()}
         singular, counts, plural = message.text.partition(_PLURAL)
         if not counts:
             return self.t(message.text, **params)
@@ -111,6 +109,16 @@ class Translator:
         if not isinstance(count, int):
             return self.t(plural, **params)
         return fill(self._catalogue.ngettext(singular, plural, count), {**params, "count": self.number(count)})
+
+    def _inserted(self, name: str, value: str | float) -> object:
+        if not isinstance(value, str):
+            return value
+        if name.startswith("t_"):
+            return self.t(value)
+        if name.startswith("m_"):
+            amount, _, asset = value.partition(" ")
+            return self.money(Decimal(amount), asset)
+        return value
 
     # --- numbers -----------------------------------------------------------------------------------------------
 
@@ -131,7 +139,7 @@ class Translator:
 
         What exists is never written as nothing: 0.000000001 BTC keeps its digits.
         """
-        places = 2 if asset in _CENTS else 8
+        places = 2 if asset in CENTS else 8
         rounded = amount
         if amount.is_finite() and abs(amount.adjusted()) <= _LARGEST:
             with localcontext(prec=2 * _LARGEST):

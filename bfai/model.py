@@ -299,6 +299,8 @@ class TestRun(_Frozen):
     balances: dict[str, str] = {}
     seen_ip: str | None = None
     clock_offset_ms: float | None = None
+    answered_at: AwareDatetime | None = None
+    """When the exchange was asked, where that is not `started_at`: a confirmation repeats what an older test saw."""
     receipt: tuple[Sent, ...] = ()
     started_at: AwareDatetime
     duration_ms: float

@@ -55,7 +55,9 @@ from bfai.model import (
 from bfai.paste import Pasted
 from bfai.store import RunRow, Sealed, Store, open_store
 from bfai.strategy.desk import MarketData, Strategies
-from bfai.strategy.limits import Markets, declared
+from bfai.strategy.limits import Markets, PairRules, declared
+from bfai.strategy.terms import Terms
+from bfai.strategy.terms import ask as ask_terms
 from bfai.transport import Gateway
 from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
@@ -100,6 +102,8 @@ DRAFT_LIFE = timedelta(minutes=10)
 ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
 SIMULATOR_SECONDS = 30.0
+TERMS_SECONDS = 8.0
+"""How long a page waits for the fees of an account before it goes on with those that everybody pays."""
 
 
 class Mode(StrEnum):
@@ -221,7 +225,7 @@ class Workbench:
         self._draft_vault = Vault("drafts", os.urandom(32))
         self._jobs: dict[str, TestJob] = {}
         self._address: tuple[datetime, str | None] | None = None
-        self._strategies = Strategies(store, self._market_data, self._here)
+        self._strategies = Strategies(store, self._market_data, self._here, self._terms)
 
     @property
     def strategies(self) -> Strategies:
@@ -233,6 +237,16 @@ class Workbench:
         return MarketData(
             pairs=lambda asked: engine.ask(lambda transport: Markets(transport).pairs(asked)),
             pair=lambda asked, pair: engine.ask(lambda transport: Markets(transport).complete(asked, pair)),
+        )
+
+    def _terms(self, connection: Connection, rules: PairRules, clock_offset_ms: float) -> Terms | None:
+        """What the account of this connection pays; None while the vault is locked."""
+        vault, target = self._vault, connection.target.model_copy(update={"market": rules.market})
+        if vault is None:
+            return None
+        credentials = vault.open(connection.id, self._store.sealed(connection.id))
+        return self._engine(target).ask(
+            lambda transport: ask_terms(transport, target, credentials, rules, clock_offset_ms), timeout=TERMS_SECONDS
         )
 
     def __repr__(self) -> str:
@@ -593,8 +607,15 @@ class Workbench:
         if run is last:
             return None
         self._store.confirm_withdraw_off(connection_id, now, last.key_report.rights_hash())
+        asked_at = last.answered_at or last.started_at
         confirmed = run.model_copy(
-            update={"id": uuid.uuid4().hex, "started_at": now, "duration_ms": 0.0, "receipt": ()}
+            update={
+                "id": uuid.uuid4().hex,
+                "started_at": now,
+                "answered_at": asked_at,
+                "duration_ms": 0.0,
+                "receipt": (),
+            }
         )
         self._store.add_run(confirmed)
         self._strategies.after_test(connection_id)

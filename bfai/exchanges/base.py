@@ -8,6 +8,7 @@ whole markets.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import re
 from abc import ABC, abstractmethod
@@ -52,6 +53,11 @@ class Role(StrEnum):
     ADDRESS = "own_address"
     PROBE = "withdraw_probe"
     SECOND_OPINION = "second_opinion"
+    FEES = "fees"
+    TIERS = "maintenance_tiers"
+
+
+_ASKED_APART = frozenset({Role.ADDRESS, Role.SECOND_OPINION, Role.FEES, Role.TIERS})
 
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -78,8 +84,8 @@ class Call:
 
     `host` is a logical name that the site resolves; where a site has no such host, the call is not made there.
     `implicit` is the ccxt method whose signing rules apply; empty for a public call that ccxt does not know, which is
-    sent as it stands. `in_test` is False for a call that no test makes. `right` is the permission that gates the call
-    and `word` the exchange's own name of it. The call costs `weight` of the exchange's `limits[pool]`.
+    sent as it stands. `right` is the permission that gates the call and `word` the exchange's own name of it. The call
+    costs `weight` of the exchange's `limits[pool]`.
 
     `{api_key}` and `{nonce}` in a parameter are filled in; any other `{name}`, in `path` or a parameter, is a value
     that another answer of the same test gives (`Exchange.values`), and the call waits for it.
@@ -99,7 +105,6 @@ class Call:
     right: Permission | None = None
     word: str | None = None
     dry_run: bool = False
-    in_test: bool = True
     pool: str = ""
     weight: int = 1
     share_seconds: float = 0.0
@@ -116,6 +121,11 @@ class Call:
     def name(self) -> str:
         """Tells the calls of one plan apart."""
         return f"{self.host} {self.path}"
+
+    @property
+    def in_test(self) -> bool:
+        """Whether a test of the connection makes it."""
+        return self.role not in _ASKED_APART
 
     @property
     def needs(self) -> frozenset[str]:
@@ -202,6 +212,39 @@ class ErrorRule:
         if self.hosts and (answer.call is None or answer.call.host not in self.hosts):
             return False
         return self.pattern is None or re.search(self.pattern, answer.readable, re.IGNORECASE) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What an account pays, as shares of an order's worth. Below zero is a rebate."""
+
+    maker: Decimal
+    taker: Decimal
+
+
+MarginUnit = Literal["quote", "contracts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Maintenance margin of positions from `floor` to `cap` (None: no end), counted in `unit`.
+
+    `mmr` is a share of the position's worth, `cum` the amount in quote that is taken off; None where the exchange does
+    not tell one, which makes the estimate the more careful one. `leverage` is set where a tier is for positions opened
+    with that leverage only (HTX).
+    """
+
+    floor: Decimal
+    cap: Decimal | None
+    unit: MarginUnit
+    mmr: Decimal
+    cum: Decimal | None = None
+    max_leverage: Decimal | None = None
+    leverage: Decimal | None = None
+
+    def min_notional(self, contract_size: Decimal, price: Decimal) -> Decimal:
+        """Where it begins in quote, at this price."""
+        return self.floor if self.unit == "quote" else self.floor * contract_size * price
 
 
 class Tick(StrEnum):
@@ -328,6 +371,8 @@ class Exchange(ABC):
     """Finds the exchange in a pasted text: its hosts, names and headers."""
     body_pattern: str = r"(?!)"
     """Finds it by the shape of its JSON, where that is its own."""
+    fee_fields: Mapping[Market, tuple[str, str]] = MappingProxyType({})
+    """Where the answer to its `Role.FEES` call tells the maker's and the taker's rate, as `only` reads it."""
     rights_fields: frozenset[str] = frozenset()
     """The documented fields of its key report that tell of rights or sound like it. Empty: a field for each right."""
     tests_take_live_keys: bool = False
@@ -382,6 +427,15 @@ class Exchange(ABC):
         """Calls that may tell more where the key call was refused without a reason."""
         hosts = self.site(target.region, target.environment).hosts
         return tuple(call for call in self.calls if call.role is Role.SECOND_OPINION and call.host in hosts)
+
+    def account_calls(self, target: Target) -> tuple[Call, ...]:
+        """The calls that tell what this account pays for orders, and what margin it must keep, for one pair."""
+        hosts = self.site(target.region, target.environment).hosts
+        return tuple(
+            call
+            for call in self.calls
+            if call.role in (Role.FEES, Role.TIERS) and call.market in (None, target.market) and call.host in hosts
+        )
 
     def inseparable(self, right: Permission, words: Sequence[str]) -> set[Permission]:
         """What each of these words that gives this right gives as well: nobody can take it away alone."""
@@ -529,6 +583,25 @@ class Exchange(ABC):
     def values(self, answer: Answer) -> Mapping[str, str]:
         """Values in a successful answer that other calls of the test need; `uid` is the account's number."""
         return {}
+
+    def pair_values(self, pair_id: str) -> Mapping[str, str]:
+        """What fills the placeholders of `account_calls` for a pair, by the exchange's own name of it."""
+        return {"pair": pair_id}
+
+    def read_fees(self, market: Market, quote: str, answer: Answer) -> Fees | None:
+        """The fees in the answer to the `Role.FEES` call about one pair, or None where it does not tell them in the
+        documented form.
+        """
+        del quote
+        names = self.fee_fields.get(market)
+        return None if names is None else fees(*(decimal(only(answer.json, name)) for name in names))
+
+    def read_tiers(self, answer: Answer) -> tuple[Tier, ...] | None:
+        """The maintenance tiers in the answer to the `Role.TIERS` call, ascending, or None where it does not tell them
+        in the documented form.
+        """
+        del answer
+        return None
 
     def of_other_kind(self, answer: Answer) -> bool:
         """Whether a refusal says no more than that the call is for another kind of account (Bitget has two).
@@ -849,6 +922,52 @@ def positive_int(value: object) -> int | None:
     """A positive whole number from JSON text or number, or None."""
     number = decimal(value)
     return int(number) if number is not None and number > 0 and number == number.to_integral_value() else None
+
+
+_HIGHEST_FEE = Decimal("0.05")
+
+
+def fees(maker: Decimal | None, taker: Decimal | None) -> Fees | None:
+    """The two rates, if both are told. A rate above 5 % is no share: nobody knows what it is counted in."""
+    if maker is None or taker is None or max(abs(maker), abs(taker)) > _HIGHEST_FEE:
+        return None
+    return Fees(maker, taker)
+
+
+def only(body: object, path: str) -> Any:
+    """What stands at `path`, names joined by dots: `*` is the one item of a list or object. None where nothing does."""
+    value: Any = body
+    for name in path.split("."):
+        if name != "*":
+            value = as_object(value).get(name)
+            continue
+        items = list(cast("dict[str, Any]", value).values()) if isinstance(value, dict) else value
+        value = cast("list[Any]", items)[0] if isinstance(items, list) and len(cast("list[Any]", items)) == 1 else None
+    return value
+
+
+def tiers(
+    rows: Sequence[Mapping[str, Any]], floor: str, cap: str, mmr: str, cum: str, leverage: str = ""
+) -> tuple[Tier, ...] | None:
+    """Tiers in quote from objects with these names, or None where one is not whole: half a table would pick a wrong
+    tier.
+    """
+    found: list[Tier] = []
+    for row in rows:
+        begins, rate, amount = (decimal(row.get(name)) for name in (floor, mmr, cum))
+        if begins is None or rate is None or amount is None or not 0 < rate < 1:
+            return None
+        most = decimal(row.get(leverage)) if leverage else None
+        found.append(Tier(begins, decimal(row.get(cap)), "quote", rate, amount, most))
+    found.sort(key=lambda tier: tier.floor)
+    whole = bool(found) and found[0].floor == 0
+    whole = whole and all(one.cap == following.floor for one, following in itertools.pairwise(found))
+    return tuple(found) if whole else None
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """The items of a list as `as_object` gives them; nothing where it is no list."""
+    return [as_object(item) for item in cast("list[object]", value)] if isinstance(value, list) else []
 
 
 def as_object(value: object) -> dict[str, Any]:

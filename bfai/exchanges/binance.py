@@ -23,15 +23,23 @@ from bfai.exchanges.base import (
     ErrorRule,
     Exchange,
     ExpiryRule,
+    Fees,
     Field,
     Guide,
     Limit,
     Region,
     Right,
     Role,
+    Tier,
+    as_object,
+    decimal,
+    fees,
     free_balances,
     grants_from_fields,
+    objects,
+    only,
     positive_int,
+    tiers,
     time_ms,
 )
 from bfai.i18n import N_
@@ -246,6 +254,36 @@ class Binance(Exchange):
             quantity="0.01",
             price="30000",
         ),
+        _read(
+            Role.FEES,
+            "spot",
+            "/api/v3/account/commission",
+            "privateGetAccountCommission",
+            N_("read the fees of this account for one pair"),
+            20,
+            Market.SPOT,
+            symbol="{pair}",
+        ),
+        _read(
+            Role.FEES,
+            "futures",
+            "/fapi/v1/commissionRate",
+            "fapiPrivateGetCommissionRate",
+            N_("read the fees of this account for one pair"),
+            20,
+            Market.FUTURES,
+            symbol="{pair}",
+        ),
+        _read(
+            Role.TIERS,
+            "futures",
+            "/fapi/v1/leverageBracket",
+            "fapiPrivateGetLeverageBracket",
+            N_("read the maintenance margin of one pair for this account"),
+            1,
+            Market.FUTURES,
+            symbol="{pair}",
+        ),
         Call(
             Role.SECOND_OPINION,
             "GET",
@@ -253,7 +291,6 @@ class Binance(Exchange):
             FUTURES_CONFIG,
             "fapiPrivateGetAccountConfig",
             N_("ask which address the exchange sees"),
-            in_test=False,
             pool="futures",
             weight=5,
         ),
@@ -505,6 +542,32 @@ class Binance(Exchange):
         if market is Market.SPOT:
             return free_balances(answer.object.get("balances"), "asset", "free")
         return free_balances(answer.json, "asset", "availableBalance")
+
+    def read_fees(self, market: Market, quote: str, answer: Answer) -> Fees | None:
+        """On spot the rate is the sum of its parts; of buying and selling the dearer one counts."""
+        body = answer.object
+        if market is Market.FUTURES:
+            return fees(*(decimal(body.get(name)) for name in ("makerCommissionRate", "takerCommissionRate")))
+        if decimal(only(body, "standardCommission.maker")) is None:
+            return None
+        total = {"maker": Decimal(0), "taker": Decimal(0)}
+        for part in ("standardCommission", "specialCommission", "taxCommission"):
+            rates = {name: decimal(value) for name, value in as_object(body.get(part)).items()}
+            if None in rates.values():
+                return None
+            side = max(rates.get("buyer") or Decimal(0), rates.get("seller") or Decimal(0))
+            for name in total:
+                total[name] += (rates.get(name) or Decimal(0)) + side
+        return fees(total["maker"], total["taker"])
+
+    def read_tiers(self, answer: Answer) -> tuple[Tier, ...] | None:
+        body = answer.json
+        row = answer.object or as_object(only(body, "*"))
+        if decimal(row.get("notionalCoef", 1)) != 1:  # tiers of this account's own, whose amounts are not documented
+            return None
+        return tiers(
+            objects(row.get("brackets")), "notionalFloor", "notionalCap", "maintMarginRatio", "cum", "initialLeverage"
+        )
 
     def read_orders(self, market: Market, answer: Answer) -> int | None:
         rows: object = answer.json

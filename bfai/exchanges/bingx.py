@@ -27,6 +27,7 @@ from bfai.exchanges.base import (
     Region,
     Right,
     Role,
+    Tier,
     address_list,
     as_object,
     free_balances,
@@ -34,8 +35,10 @@ from bfai.exchanges.base import (
     grants_from_words,
     may_be,
     merge_reports,
+    objects,
     positive_int,
     text_or_none,
+    tiers,
     time_ms,
 )
 from bfai.i18n import N_
@@ -167,6 +170,38 @@ class Bingx(Exchange):
             dry_run=True,
             pool="order",
         ),
+        _read(
+            Role.FEES,
+            "/openApi/spot/v1/user/commissionRate",
+            "spotV1PrivateGetUserCommissionRate",
+            N_("read the fees of this account for one pair"),
+            "two",
+            Market.SPOT,
+            symbol="{pair}",
+        ),
+        _read(
+            Role.FEES,
+            "/openApi/swap/v2/user/commissionRate",
+            "swapV2PrivateGetUserCommissionRate",
+            N_("read the fees of this account for one pair"),
+            "two",
+            Market.FUTURES,
+        ),
+        _read(
+            Role.TIERS,
+            "/openApi/swap/v1/maintMarginRatio",
+            "swapV1PrivateGetMaintMarginRatio",
+            N_("read the maintenance margin of one pair for this account"),
+            "two",
+            Market.FUTURES,
+            symbol="{pair}",
+        ),
+    )
+    fee_fields = MappingProxyType(
+        {
+            Market.SPOT: ("data.makerCommissionRate", "data.takerCommissionRate"),
+            Market.FUTURES: ("data.commission.makerCommissionRate", "data.commission.takerCommissionRate"),
+        }
     )
     limits = MappingProxyType(
         {
@@ -335,6 +370,10 @@ class Bingx(Exchange):
         if market is Market.SPOT:
             return free_balances(as_object(data).get("balances"), "asset", "free")
         return free_balances(data, "asset", "availableMargin")
+
+    def read_tiers(self, answer: Answer) -> tuple[Tier, ...] | None:
+        rows = objects(answer.object.get("data"))
+        return tiers(rows, "minPositionVal", "maxPositionVal", "maintMarginRatio", "maintAmount")
 
     def read_orders(self, market: Market, answer: Answer) -> int | None:
         del market

@@ -170,6 +170,56 @@ class Bitget(Exchange):
             "uta_trade",
             "twenty",
         ),
+        _read(
+            Role.FEES,
+            "/api/v2/common/trade-rate",
+            "privateCommonGetV2CommonTradeRate",
+            N_("read the fees of this account for one pair"),
+            Market.SPOT,
+            "stor",
+            "ten",
+            symbol="{pair}",
+            businessType="spot",
+        ),
+        _read(
+            Role.FEES,
+            "/api/v2/common/trade-rate",
+            "privateCommonGetV2CommonTradeRate",
+            N_("read the fees of this account for one pair"),
+            Market.FUTURES,
+            "coor",
+            "ten",
+            symbol="{pair}",
+            businessType="mix",
+        ),
+        _read(
+            Role.FEES,
+            "/api/v3/account/fee-rate",
+            "privateUtaGetV3AccountFeeRate",
+            N_("read the fees of this account for one pair"),
+            Market.SPOT,
+            "uta_mgt",
+            "ten",
+            symbol="{pair}",
+            category="SPOT",
+        ),
+        _read(
+            Role.FEES,
+            "/api/v3/account/fee-rate",
+            "privateUtaGetV3AccountFeeRate",
+            N_("read the fees of this account for one pair"),
+            Market.FUTURES,
+            "uta_mgt",
+            "ten",
+            symbol="{pair}",
+            category="USDT-FUTURES",
+        ),
+    )
+    fee_fields = MappingProxyType(
+        {
+            Market.SPOT: ("data.makerFeeRate", "data.takerFeeRate"),
+            Market.FUTURES: ("data.makerFeeRate", "data.takerFeeRate"),
+        }
     )
     limits = MappingProxyType(
         {

@@ -262,6 +262,38 @@ class Bybit(Exchange):
             dry_run=True,
             pool="ten",
         ),
+        Call(
+            Role.FEES,
+            "GET",
+            "api",
+            "/v5/account/fee-rate",
+            "privateGetV5AccountFeeRate",
+            N_("read the fees of this account for one pair"),
+            Market.SPOT,
+            params={"category": "spot", "symbol": "{pair}"},
+            right=Permission.READ,
+            word="SpotTrade",
+            pool="five",
+        ),
+        Call(
+            Role.FEES,
+            "GET",
+            "api",
+            "/v5/account/fee-rate",
+            "privateGetV5AccountFeeRate",
+            N_("read the fees of this account for one pair"),
+            Market.FUTURES,
+            params={"category": "linear", "symbol": "{pair}"},
+            right=Permission.READ,
+            word="Order",
+            pool="five",
+        ),
+    )
+    fee_fields = MappingProxyType(
+        {
+            Market.SPOT: ("result.list.*.makerFeeRate", "result.list.*.takerFeeRate"),
+            Market.FUTURES: ("result.list.*.makerFeeRate", "result.list.*.takerFeeRate"),
+        }
     )
     limits = MappingProxyType(
         {

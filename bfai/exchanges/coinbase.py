@@ -137,6 +137,24 @@ class Coinbase(Exchange):
             dry_run=True,
             pool="private",
         ),
+        Call(
+            Role.FEES,
+            "GET",
+            "api",
+            "/api/v3/brokerage/transaction_summary",
+            "v3PrivateGetBrokerageTransactionSummary",
+            N_("read the fees of this account for one pair"),
+            Market.SPOT,
+            params={"product_type": "SPOT"},
+            right=Permission.READ,
+            word="can_view",
+            pool="private",
+        ),
+    )
+    fee_fields = MappingProxyType(
+        {
+            Market.SPOT: ("fee_tier.maker_fee_rate", "fee_tier.taker_fee_rate"),
+        }
     )
     limits = MappingProxyType({"public": Limit(10, 1), "private": Limit(30, 1, by="account")})
     rights = (

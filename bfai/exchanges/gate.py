@@ -191,6 +191,33 @@ class Gate(Exchange):
             settle="usdt",
             status="open",
         ),
+        _read(
+            Role.FEES,
+            "api",
+            "/api/v4/spot/fee",
+            "privateSpotGetFee",
+            N_("read the fees of this account for one pair"),
+            Market.SPOT,
+            "spot",
+            currency_pair="{pair}",
+        ),
+        _read(
+            Role.FEES,
+            "futures",
+            "/api/v4/futures/usdt/fee",
+            "privateFuturesGetSettleFee",
+            N_("read the fees of this account for one pair"),
+            Market.FUTURES,
+            "futures",
+            settle="usdt",
+            contract="{pair}",
+        ),
+    )
+    fee_fields = MappingProxyType(
+        {
+            Market.SPOT: ("maker_fee", "taker_fee"),
+            Market.FUTURES: ("*.maker_fee", "*.taker_fee"),
+        }
     )
     limits = MappingProxyType(
         {

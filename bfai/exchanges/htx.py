@@ -188,6 +188,21 @@ class Htx(Exchange):
             N_("read the open futures orders"),
             Market.FUTURES,
         ),
+        # For futures HTX tells fees to a POST request only, and nothing but dry-run orders is sent by POST.
+        _read(
+            Role.FEES,
+            "spot",
+            "/v2/reference/transact-fee-rate",
+            "spotPrivateGetV2ReferenceTransactFeeRate",
+            N_("read the fees of this account for one pair"),
+            Market.SPOT,
+            symbols="{pair}",
+        ),
+    )
+    fee_fields = MappingProxyType(
+        {
+            Market.SPOT: ("data.*.actualMakerRate", "data.*.actualTakerRate"),
+        }
     )
     limits = MappingProxyType(
         {

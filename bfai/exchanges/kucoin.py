@@ -122,7 +122,6 @@ class Kucoin(Exchange):
             "",
             N_("ask which address the exchange sees"),
             signed=False,
-            in_test=False,
             pool="public",
             weight=20,
         ),
@@ -238,6 +237,40 @@ class Kucoin(Exchange):
             pool="futures",
             weight=2,
         ),
+        Call(
+            Role.FEES,
+            "GET",
+            "spot",
+            "/api/v1/trade-fees",
+            "privateGetTradeFees",
+            N_("read the fees of this account for one pair"),
+            Market.SPOT,
+            params={"symbols": "{pair}"},
+            right=Permission.READ,
+            word="General",
+            pool="spot",
+            weight=3,
+        ),
+        Call(
+            Role.FEES,
+            "GET",
+            "futures",
+            "/api/v1/trade-fees",
+            "futuresPrivateGetTradeFees",
+            N_("read the fees of this account for one pair"),
+            Market.FUTURES,
+            params={"symbol": "{pair}"},
+            right=Permission.READ,
+            word="General",
+            pool="futures",
+            weight=3,
+        ),
+    )
+    fee_fields = MappingProxyType(
+        {
+            Market.SPOT: ("data.*.makerFeeRate", "data.*.takerFeeRate"),
+            Market.FUTURES: ("data.makerFeeRate", "data.takerFeeRate"),
+        }
     )
     limits = MappingProxyType(
         {

@@ -199,6 +199,39 @@ class Mexc(Exchange):
             word="CONTRACT_DEAL_READ",
             pool="futures",
         ),
+        Call(
+            Role.FEES,
+            "GET",
+            "spot",
+            "/api/v3/tradeFee",
+            "spotPrivateGetTradeFee",
+            N_("read the fees of this account for one pair"),
+            Market.SPOT,
+            params={"symbol": "{pair}"},
+            right=Permission.READ,
+            word="SPOT_ACCOUNT_READ",
+            pool="spot",
+            weight=20,
+        ),
+        Call(
+            Role.FEES,
+            "GET",
+            "futures",
+            "/api/v1/private/account/tiered_fee_rate/v2",
+            "contractPrivateGetAccountTieredFeeRateV2",
+            N_("read the fees of this account for one pair"),
+            Market.FUTURES,
+            params={"symbol": "{pair}"},
+            right=Permission.READ,
+            word="CONTRACT_ACCOUNT_READ",
+            pool="futures",
+        ),
+    )
+    fee_fields = MappingProxyType(
+        {
+            Market.SPOT: ("data.makerCommission", "data.takerCommission"),
+            Market.FUTURES: ("data.realMakerFee", "data.realTakerFee"),
+        }
     )
     limits = MappingProxyType({"spot": Limit(500, 10, each=True), "futures": Limit(20, 2, each=True)})
     rights = (

@@ -22,6 +22,7 @@ from bfai.exchanges.base import (
     ErrorRule,
     Exchange,
     ExpiryRule,
+    Fees,
     Field,
     Guide,
     Limit,
@@ -29,8 +30,12 @@ from bfai.exchanges.base import (
     Right,
     Role,
     addresses,
+    as_object,
+    decimal,
+    fees,
     free_balances,
     grants_from_words,
+    only,
     positive_int,
     split_words,
     text_or_none,
@@ -155,6 +160,26 @@ class Okx(Exchange):
         ),
         _precheck(Market.SPOT, instId="BTC-USDT", tdMode="cash", sz="0.001"),
         _precheck(Market.FUTURES, instId="BTC-USDT-SWAP", tdMode="cross", sz="1"),
+        _signed(
+            Role.FEES,
+            "/api/v5/account/trade-fee",
+            "privateGetAccountTradeFee",
+            N_("read the fees of this account for one pair"),
+            "five",
+            Market.SPOT,
+            instType="SPOT",
+            instId="{pair}",
+        ),
+        _signed(
+            Role.FEES,
+            "/api/v5/account/trade-fee",
+            "privateGetAccountTradeFee",
+            N_("read the fees of this account for one pair"),
+            "five",
+            Market.FUTURES,
+            instType="SWAP",
+            instFamily="{family}",
+        ),
     )
     limits = MappingProxyType(
         {
@@ -314,6 +339,23 @@ class Okx(Exchange):
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:
         del market
         return free_balances(_first(answer.object).get("details"), "ccy", "availBal")
+
+    def pair_values(self, pair_id: str) -> Mapping[str, str]:
+        return {"pair": pair_id, "family": pair_id.removesuffix("-SWAP")}
+
+    def read_fees(self, market: Market, quote: str, answer: Answer) -> Fees | None:
+        """OKX writes a fee below zero. Newer answers name one group of fees, older ones a field by currency."""
+        row = as_object(only(answer.json, "data.*"))
+        group = only(row, "feeGroup.*")
+        if group is not None:
+            told = as_object(group)
+            names = ("maker", "taker")
+        else:
+            told = row
+            kind = "USDC" if quote == "USDC" else "U" if market is Market.FUTURES else ""
+            names = (f"maker{kind}", f"taker{kind}")
+        maker, taker = (decimal(told.get(name)) for name in names)
+        return None if maker is None or taker is None else fees(-maker, -taker)
 
     def read_orders(self, market: Market, answer: Answer) -> int | None:
         del market

@@ -106,6 +106,11 @@ class MarketData(NamedTuple):
 MARKET_DATA_KEPT: Final = timedelta(days=30)
 
 
+def account_data(connection_id: str) -> str:
+    """How the names of market data begin that an exchange tells to this connection's key alone: deleted with it."""
+    return f"account/{connection_id}/"
+
+
 def connection_deleted(name: str) -> Message:
     """Why a strategy is suspended whose connection was deleted."""
     text = N_("The connection {name} was deleted. Duplicate this strategy for another connection.")

@@ -65,6 +65,7 @@ from bfai.store import (
     VaultExists,
     VaultRow,
     Wrap,
+    account_data,
     connection_deleted,
 )
 from bfai.store.packing import Packed, pack, timed_checks, unpack, unpack_latencies
@@ -704,6 +705,8 @@ class SqliteStore:
             row = self._row(connection_id)
             self._unbind(row)
             self._do("DELETE FROM connection WHERE owner = :owner AND pk = :pk", pk=row["pk"])
+            of_it = f"{account_data(connection_id)}%"
+            self._do("DELETE FROM market_data WHERE owner = :owner AND name LIKE :of_it", of_it=of_it)
             self._write_audit("deleted", connection_id, name=row["name"], exchange=row["exchange"])
         self._erase_traces()
 

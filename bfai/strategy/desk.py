@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
+from bfai.exchanges import get_exchange
 from bfai.i18n import N_
 from bfai.model import (
     BfaiError,
@@ -28,7 +29,7 @@ from bfai.model import (
     TestRun,
     utc_now,
 )
-from bfai.store import Store, StrategyChanged, connection_deleted
+from bfai.store import Store, StrategyChanged, account_data, connection_deleted
 from bfai.strategy.gate import Facts, Review, gate, review, smallest_first_entry, suggest_first_entry, suspension
 from bfai.strategy.limits import PairRules, PairUnknown
 from bfai.strategy.parameters import (
@@ -41,7 +42,9 @@ from bfai.strategy.parameters import (
     preset,
     read,
 )
+from bfai.strategy.terms import Terms
 
+_DRAFT = StrategyState.DRAFT
 FRESHNESS = timedelta(hours=24)
 """How old the connection's last test may be when a strategy is enabled."""
 STATE_WORDS: Mapping[StrategyState, str] = {
@@ -50,6 +53,9 @@ STATE_WORDS: Mapping[StrategyState, str] = {
     StrategyState.SUSPENDED: N_("Suspended"),
 }
 RULES_HOLD = timedelta(hours=6)
+TERMS_HOLD = timedelta(hours=24)
+TERMS_ASKED_AGAIN = timedelta(hours=1)
+"""After how long an exchange is asked again that did not tell what an account pays."""
 PRICE_HOLDS = timedelta(minutes=2)
 
 
@@ -65,12 +71,17 @@ class Strategies:
     """The strategies of one person. Thread-safe: every change is one step in the store."""
 
     def __init__(
-        self, store: Store, market_data: Callable[[Target], MarketData], here: Callable[[Target], Target]
+        self,
+        store: Store,
+        market_data: Callable[[Target], MarketData],
+        here: Callable[[Target], Target],
+        terms: Callable[[Connection, PairRules, float], Terms | None],
     ) -> None:
         """Use `Workbench.strategies`."""
         self._store = store
         self._market_data = market_data
         self._here = here
+        self._ask_terms = terms
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -78,11 +89,17 @@ class Strategies:
         """All, by name. What a test found while nobody was there to act on it is acted on first."""
         found = self._store.strategies()
         connections = {connection.id: connection for connection in self._store.connections()}
-        for strategy in found:
-            connection = connections.get(strategy.connection_id or "")
-            if connection is not None and strategy.state is not StrategyState.DRAFT:
-                self._settle(strategy, connection)
-        return self._store.strategies()
+        runs = {
+            connection_id: self._last_run(connections[connection_id])
+            for connection_id in {strategy.connection_id for strategy in found if strategy.state is not _DRAFT}
+            if connection_id in connections
+        }
+        changed = [
+            self._settle(strategy, connections[strategy.connection_id], runs[strategy.connection_id])
+            for strategy in found
+            if strategy.state is not _DRAFT and strategy.connection_id in runs
+        ]
+        return self._store.strategies() if any(changed) else found
 
     def get(self, strategy_id: str) -> Strategy:
         """Raises StrategyError where there is none."""
@@ -241,23 +258,25 @@ class Strategies:
     ) -> Facts:
         """What the gate has to know. Rules that cannot be fetched come from the cache, however old they are."""
         connection = self._store.connection(connection_id) if connection_id else None
-        run = self._store.run(connection.last_run_id) if connection and connection.last_run_id else None
+        run = self._last_run(connection) if connection else None
         rules: dict[str, PairRules | None] = {}
         error: Message | None = None
         for pair in parameters.pairs:
             if connection is None:
                 break
+            target = _market_target(connection, parameters)
             try:
-                rules[pair] = self.rules(_market_target(connection, parameters), pair, max_age=max_age)
+                found = self.rules(target, pair, max_age=max_age)
             except PairUnknown:
                 rules[pair] = None
+                continue
             except BfaiError as failure:
                 error = failure.message
-                stored = self._store.market_data(f"{_key(_market_target(connection, parameters))}/{pair}")
-                if stored is not None and (old := _rules(stored.rows)):
-                    rules[pair] = old[0]
+                found = self._known_rules(target, pair)
+            if found is not None:
+                rules[pair] = self._of_account(connection, found, run, ask=True)
         free = Decimal(run.balances.get(parameters.quote, "0")) if run is not None and run.status.ok else None
-        committed = self._committed(connection, parameters.quote, except_id) if connection else Decimal(0)
+        committed = self._committed(connection, run, parameters.quote, except_id) if connection else Decimal(0)
         return Facts(
             connection=connection,
             run=run,
@@ -270,7 +289,39 @@ class Strategies:
             market_max_age=RULES_HOLD,
         )
 
-    def _committed(self, connection: Connection, quote: str, except_id: str | None) -> Decimal:
+    def _last_run(self, connection: Connection) -> TestRun | None:
+        return self._store.run(connection.last_run_id) if connection.last_run_id else None
+
+    def _known_rules(self, target: Target, pair: str) -> PairRules | None:
+        """From the cache, however old."""
+        stored = self._store.market_data(f"{_key(target)}/{pair}")
+        return next(iter(_rules(stored.rows)), None) if stored is not None else None
+
+    def _of_account(self, connection: Connection, rules: PairRules, run: TestRun | None, *, ask: bool) -> PairRules:
+        """The rules with what this connection's account pays and must keep, as far as its exchange tells."""
+        if not get_exchange(connection.target.exchange).account_calls(
+            connection.target.model_copy(update={"market": rules.market})
+        ):
+            return rules
+        name = f"{account_data(connection.id)}{rules.market.value}/{rules.pair}"
+        stored, now = self._store.market_data(name), utc_now()
+        known = _terms(stored.rows) if stored is not None and stored.fetched_at >= connection.key_since else None
+        if stored is not None and known is not None:
+            holds = TERMS_HOLD if known.fees else TERMS_ASKED_AGAIN
+            if now - stored.fetched_at <= holds:
+                return known.over(rules)
+        if not ask or run is None or not run.status.ok:
+            return rules
+        try:
+            told = self._ask_terms(connection, rules, run.clock_offset_ms or 0.0)
+        except BfaiError:
+            told = Terms(None, None)
+        if told is None:
+            return rules
+        self._store.put_market_data(name, json.dumps(told.to_json()), now)
+        return told.over(rules)
+
+    def _committed(self, connection: Connection, run: TestRun | None, quote: str, except_id: str | None) -> Decimal:
         """What the other enabled strategies of this connection need when all their ladders fill."""
         total = Decimal(0)
         for other in self._store.strategies_of(connection.id):
@@ -281,12 +332,11 @@ class Strategies:
                 continue
             rules: dict[str, PairRules | None] = {}
             for pair in parameters.pairs:
-                stored = self._store.market_data(f"{_key(_market_target(connection, parameters))}/{pair}")
-                if stored is not None and (found := _rules(stored.rows)):
-                    rules[pair] = found[0]
-            run = self._store.run(connection.last_run_id) if connection.last_run_id else None
+                found = self._known_rules(_market_target(connection, parameters), pair)
+                if found is not None:
+                    rules[pair] = self._of_account(connection, found, run, ask=False)
             facts = Facts(connection=connection, run=run, rules=rules, now=utc_now())
-            total += review(parameters, facts).required_total or Decimal(0)
+            total += review(parameters, facts, fixes=False).required_total or Decimal(0)
         return total
 
     def review(self, strategy_id: str) -> Review:
@@ -332,19 +382,25 @@ class Strategies:
         connection = self._store.connection(connection_id)
         if connection is None:
             return
+        run = self._last_run(connection)
         for strategy in self._store.strategies_of(connection_id):
-            if strategy.state is not StrategyState.DRAFT:
-                self._settle(strategy, connection, before)
+            if strategy.state is not _DRAFT:
+                self._settle(strategy, connection, run, before)
 
-    def _settle(self, strategy: Strategy, connection: Connection, before: TestRun | None = None) -> None:
-        run = self._store.run(connection.last_run_id) if connection.last_run_id else None
+    def _settle(
+        self, strategy: Strategy, connection: Connection, run: TestRun | None, before: TestRun | None = None
+    ) -> bool:
+        """Suspends or resumes it as the last run asks for. Whether that changed anything."""
         found = suspension(connection, run, before)
         if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
             if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
-                return
+                return False
             self._change(strategy, StrategyState.SUSPENDED, "strategy_suspended", (found.text,), found.needs_person)
-        elif found is None and strategy.state is StrategyState.SUSPENDED and not strategy.needs_person:
+            return True
+        if found is None and strategy.state is StrategyState.SUSPENDED and not strategy.needs_person:
             self._change(strategy, StrategyState.ENABLED, "strategy_resumed", (), False)
+            return True
+        return False
 
     def _change(
         self, strategy: Strategy, state: StrategyState, action: str, reasons: tuple[Message, ...], needs_person: bool
@@ -373,6 +429,14 @@ def _market_target(connection: Connection, parameters: Parameters) -> Target:
 def _key(target: Target) -> str:
     """Names a market in the cache."""
     return f"{target.exchange}/{target.region}/{target.environment.value}/{target.market.value}"
+
+
+def _terms(stored: str) -> Terms | None:
+    """Terms from the cache; None where they are of an older form."""
+    try:
+        return Terms.from_json(cast("Mapping[str, Any]", json.loads(stored)))
+    except ValueError:
+        return None
 
 
 def _rules(stored: str) -> tuple[PairRules, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from bfai.diagnosis import CAUSE_NAMES
 from bfai.exchanges import get_exchange
-from bfai.i18n import N_, NN_
+from bfai.i18n import CENTS, N_, NN_
 from bfai.model import (
     Connection,
     GrantState,
@@ -275,10 +275,11 @@ def _connection(parameters: Parameters, facts: Facts) -> Iterator[Problem]:
     if run is None or connection.status is Status.UNTESTED:
         yield _problem("connection_not_tested", "connection", N_("{name} was not tested yet. Test it."), **names)
         return
-    if run.started_at < connection.key_since:
+    asked_at = run.answered_at or run.started_at
+    if asked_at < connection.key_since:
         text = N_("The key of {name} is newer than its test. Test it.")
         yield _problem("connection_stale", "connection", text, **names)
-    elif facts.now - run.started_at > facts.freshness:
+    elif facts.now - asked_at > facts.freshness:
         hours = int(facts.freshness.total_seconds() // 3600)
         text = N_("The last test of {name} is older than {hours} hours. Test it again.")
         yield _problem("connection_stale", "connection", text, hours=hours, **names)
@@ -362,11 +363,11 @@ _VIOLATIONS: Mapping[str, tuple[str, str]] = {
     "price_not_positive": ("addon_max_count", N_("{pair}: add-on {level} would lie at or below zero.")),
     "below_min_amount": ("size", N_("{pair}: add-on {level} is smaller than {exchange} takes.")),
     "above_max_amount": ("size", N_("{pair}: add-on {level} is larger than {exchange} takes.")),
-    "below_min_cost": ("size", N_("{pair}: add-on {level} costs less than {exchange} takes, {least}.")),
+    "below_min_cost": ("size", N_("{pair}: add-on {level} costs less than {exchange} takes, {m_least}.")),
     "above_max_cost": ("size", N_("{pair}: add-on {level} costs more than {exchange} takes.")),
     "margin_limit_exceeded": (
         "margin_limit_pair",
-        N_("{pair}: a whole ladder needs {needed}; one group may use {limit}."),
+        N_("{pair}: a whole ladder needs {m_needed}; one group may use {m_limit}."),
     ),
     "liquidated_before_level": ("leverage", N_("{pair}: liquidation comes before add-on {level} is reached.")),
     "stop_inside_ladder": ("stop_loss_pct", N_("{pair}: the stop comes before add-on {level} is reached.")),
@@ -376,7 +377,7 @@ _FIRST: Mapping[str, str] = {
     "price_not_positive": N_("{pair}: the price is below the grid of {exchange}."),
     "below_min_amount": N_("{pair}: the first order is smaller than {exchange} takes."),
     "above_max_amount": N_("{pair}: the first order is larger than {exchange} takes."),
-    "below_min_cost": N_("{pair}: the first order costs less than {exchange} takes, {least}."),
+    "below_min_cost": N_("{pair}: the first order costs less than {exchange} takes, {m_least}."),
     "above_max_cost": N_("{pair}: the first order costs more than {exchange} takes."),
 }
 """The same, where it is the first order."""
@@ -384,11 +385,11 @@ _FIRST: Mapping[str, str] = {
 
 def _cents(quote: str) -> Decimal:
     """The smallest sum that is named in this currency."""
-    return _CENT if quote in ("USDT", "USDC", "USD", "EUR", "FDUSD", "DAI") else Decimal("0.00000001")
+    return _CENT if quote in CENTS else Decimal("0.00000001")
 
 
 def money(amount: Decimal, quote: str, rounding: str = ROUND_HALF_EVEN) -> str:
-    """An amount as sentences name it: cents for what is counted in cents, else eight decimals at most."""
+    """An amount as a sentence's parameter: cents for what is counted in cents, else eight decimals at most."""
     return f"{_rounded(amount, _cents(quote), rounding)} {quote}"
 
 
@@ -422,10 +423,10 @@ def _ladder(parameters: Parameters, pair: str, ladder: Ladder, rules: PairRules)
             text = _FIRST.get(violation.code, text)
         params: dict[str, str | int | float] = {"exchange": name, "pair": pair, "level": violation.level}
         if violation.code == "below_min_cost" and rules.min_cost is not None:
-            params["least"] = money(rules.min_cost, rules.quote)
+            params["m_least"] = money(rules.min_cost, rules.quote)
         if violation.code == "margin_limit_exceeded":
             limit = ladder.plan.margin_limit_quote or Decimal(0)
-            params["needed"], params["limit"] = _sums(ladder.summary.required_capital_quote, limit, rules.quote)
+            params["m_needed"], params["m_limit"] = _sums(ladder.summary.required_capital_quote, limit, rules.quote)
         message = Message(text=text, params=params)
         yield Problem(violation.code, Severity.ERROR, where, message, pair=pair, level=violation.level)
     yield from _tier_leverage(parameters, pair, ladder, rules)
@@ -443,10 +444,10 @@ def _tier_leverage(parameters: Parameters, pair: str, ladder: Ladder, rules: Pai
     ]
     most = reached[-1].max_leverage if reached else None
     if most is not None and parameters.leverage > most and (rules.max_leverage is None or most < rules.max_leverage):
-        text = N_("{pair}: a position of {size} may have at most {most}× leverage.")
+        text = N_("{pair}: a position of {m_size} may have at most {most}× leverage.")
         least = _rounded(most, _TENTH, ROUND_FLOOR)
         size = money(cost, rules.quote)
-        yield _problem("leverage_above_limit", "leverage", text, pair=pair, size=size, most=least)
+        yield _problem("leverage_above_limit", "leverage", text, pair=pair, m_size=size, most=least)
 
 
 def _filled(facts: Facts, all_ladders: Decimal) -> Iterator[Problem]:
@@ -473,22 +474,22 @@ def _money(
     total_limit = parameters.margin_limit_total.quote(facts.worth)
     if total_limit is not None and total > total_limit:
         text = NN_(
-            "{count} group needs {needed}, more than the limit of all groups, {limit}.",
-            "{count} groups need {needed}, more than the limit of all groups, {limit}.",
+            "{count} group needs {m_needed}, more than the limit of all groups, {m_limit}.",
+            "{count} groups need {m_needed}, more than the limit of all groups, {m_limit}.",
         )
         needed, most = _sums(total, total_limit, quote)
-        yield _problem("margin_limit_exceeded", "margin_limit_total", text, count=groups, needed=needed, limit=most)
+        yield _problem("margin_limit_exceeded", "margin_limit_total", text, count=groups, m_needed=needed, m_limit=most)
     if limit is not None and limit and per_group <= limit and per_group > limit * Decimal("0.8"):
         text = N_("One group needs more than 80 % of its limit.")
         yield _warning("near_limit", "margin_limit_pair", text)
     if facts.free is not None and total > facts.free - facts.committed:
         left = max(Decimal(0), facts.free - facts.committed)
         text = NN_(
-            "{count} group needs {needed}; {left} is free for it.",
-            "{count} groups need {needed}; {left} is free for them.",
+            "{count} group needs {m_needed}; {m_left} is free for it.",
+            "{count} groups need {m_needed}; {m_left} is free for them.",
         )
         needed, there = _sums(total, left, quote)
-        yield _problem("insufficient_balance", "first_entry_size", text, count=groups, needed=needed, left=there)
+        yield _problem("insufficient_balance", "first_entry_size", text, count=groups, m_needed=needed, m_left=there)
     if load is not None and load > parameters.deposit_load_max:
         text = N_("With all enabled strategies {load} % of the account would be committed, more than {most} %.")
         told, most = _rounded(load, _TENTH, ROUND_CEILING), written(parameters.deposit_load_max)
@@ -564,12 +565,16 @@ class _Way:
         return (lambda number: (from_now + sign * number) * step), int(count)
 
 
-_LESS_BASE: Final = _Way("first_entry_size", False, Decimal(0), None, N_("Reduce the first order to {value}"))
-_MORE_BASE: Final = _Way("first_entry_size", True, Decimal(10**7), None, N_("Raise the first order to {value}"))
-_LESS_ADDON: Final = _Way("addon_size", False, Decimal(0), None, N_("Reduce the add-ons to {value}"))
-_MORE_ADDON: Final = _Way("addon_size", True, Decimal(10**7), None, N_("Raise the add-ons to {value}"))
-_LESS_GROUPS: Final = _Way("max_groups", False, _ONE, _ONE, N_("At most {value} groups at a time"))
-_LESS_ADD_ONS: Final = _Way("addon_max_count", False, Decimal(0), _ONE, N_("At most {value} add-ons"))
+_LESS_BASE: Final = _Way("first_entry_size", False, Decimal(0), None, N_("Reduce the first order to {m_value}"))
+_MORE_BASE: Final = _Way("first_entry_size", True, Decimal(10**7), None, N_("Raise the first order to {m_value}"))
+_LESS_ADDON: Final = _Way("addon_size", False, Decimal(0), None, N_("Reduce the add-ons to {m_value}"))
+_MORE_ADDON: Final = _Way("addon_size", True, Decimal(10**7), None, N_("Raise the add-ons to {m_value}"))
+_LESS_GROUPS: Final = _Way(
+    "max_groups", False, _ONE, _ONE, NN_("At most {count} group at a time", "At most {count} groups at a time")
+)
+_LESS_ADD_ONS: Final = _Way(
+    "addon_max_count", False, Decimal(0), _ONE, NN_("At most {count} add-on", "At most {count} add-ons")
+)
 _LESS_LEVERAGE: Final = _Way("leverage", False, _ONE, _ONE, N_("Leverage {value}"))
 _STEPS: Final = N_("Steps of {value} %")
 _TARGET: Final = N_("Take profit at {value} %")
@@ -601,16 +606,16 @@ _TOO_MUCH: Final = frozenset({*_MONEY, "above_max_amount", "above_max_cost"})
 _WHOLE: Final = frozenset({"addon_max_count", "leverage", "max_groups"})
 _HOPELESS: Mapping[tuple[str, bool], str] = {
     ("margin_limit_exceeded", True): N_(
-        "{pair}: a whole ladder needs {needed}; one group may use {limit}. Neither smaller orders nor fewer add-ons "
-        "nor fewer groups alone mend that: raise the limit, add money, or choose another pair."
+        "{pair}: a whole ladder needs {m_needed}; one group may use {m_limit}. Neither smaller orders nor fewer "
+        "add-ons nor fewer groups alone mend that: raise the limit, add money, or choose another pair."
     ),
     ("margin_limit_exceeded", False): N_(
-        "All groups together need {needed}, more than their limit, {limit}. Neither smaller orders nor fewer add-ons "
-        "nor fewer groups alone mend that: raise the limit, add money, or choose other pairs."
+        "All groups together need {m_needed}, more than their limit, {m_limit}. Neither smaller orders nor fewer "
+        "add-ons nor fewer groups alone mend that: raise the limit, add money, or choose other pairs."
     ),
     ("insufficient_balance", False): N_(
-        "All groups together need {needed}; {left} is free. Neither smaller orders nor fewer add-ons nor fewer groups "
-        "alone mend that: add money, or choose other pairs."
+        "All groups together need {m_needed}; {m_left} is free. Neither smaller orders nor fewer add-ons nor fewer "
+        "groups alone mend that: add money, or choose other pairs."
     ),
     ("deposit_load_exceeded", False): N_(
         "With all enabled strategies {load} % of the account would be committed, more than {most} %. Neither smaller "
@@ -675,7 +680,10 @@ class _Bench:
 
         One pair's problem is looked for in that pair alone, the money in the pair that needs most, and then in all.
         """
-        p, mine = self._parameters, (problem.code, problem.pair)
+        p = self._parameters
+        # An order is too small by amount or by cost: what mends one of them alone is no help.
+        together = _TOO_LITTLE if problem.code in _TOO_LITTLE else {problem.code}
+        mine = {(code, problem.pair) for code in together}
         name = way.field
         now = p.addons if name == "addon_max_count" else getattr(p, name)
         if now is None or (name == "addon_size" and not p.addons):
@@ -685,20 +693,25 @@ class _Bench:
         at, count = way.places(Decimal(now), p.quote)
         alone = frozenset({problem.pair}) if problem.pair is not None else self._heaviest
         for only in (alone, None):
-            reach = _first_that_holds(lambda value, only=only: mine not in self._codes(name, value, only), at, count)
+            reach = _first_that_holds(
+                lambda value, only=only: mine.isdisjoint(self._codes(name, value, only)), at, count
+            )
             if reach is None:
                 return None
             value = at(reach)
             after = self._codes(name, value, alone | self._heaviest if problem.pair is not None else None)
-            if mine not in after:
+            if mine.isdisjoint(after):
                 return self._said(way, value), frozenset(code for code, _ in after - self._before)
         return None
 
     def _said(self, way: _Way, value: Decimal) -> Fix:
-        name, told = way.field, written(value)
+        name = way.field
+        params: dict[str, str | int | float] = {"value": written(value)}
         if way.step is None:
-            told = money(value, self._parameters.quote)
-        message = Message(text=way.text, params={"value": told})
+            params = {"m_value": money(value, self._parameters.quote)}
+        elif name in _WHOLE:
+            params["count"] = int(value)
+        message = Message(text=way.text, params=params)
         if name == "addon_max_count" and self._parameters.custom_steps:
             kept = _changed(self._parameters, name, value)
             if not value:

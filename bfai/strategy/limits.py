@@ -30,44 +30,29 @@ from yarl import URL
 
 from bfai.diagnosis import diagnose
 from bfai.exchanges import get_exchange
-from bfai.exchanges.base import Answer, Exchange, as_object
+from bfai.exchanges.base import Answer, Exchange, MarginUnit, Tier, as_object, objects
 from bfai.i18n import N_
 from bfai.model import BfaiError, Cause, Diagnosis, Environment, Market, Message, Sent, Target, utc_now
 from bfai.transport import Transport, UndeclaredRequest, retry_after_seconds
 
-FORMAT = "bfai.rules/1"
+FORMAT = "bfai.rules/2"
 MAX_LIST = 32 * 1024 * 1024  # bytes; Binance's list of spot pairs is the longest, with some megabytes
 IN_THREAD = 256 * 1024  # characters; parsing more than that would hold up the event loop
 PAGES = 20
 RECEIPT = 200
 
 T = TypeVar("T")
-Unit = Literal["quote", "contracts"]
 
 
 # -- the nouns ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """Maintenance margin of positions from `floor` to `cap` (None: no end), counted in `unit`.
+class FeesFrom(StrEnum):
+    """Who told them: the exchange to this account, the exchange to everybody, or ccxt's table of its global company."""
 
-    `mmr` is a share of the position's worth, `cum` the amount in quote that is taken off; None where the exchange does
-    not tell one, which makes the estimate the more careful one. `leverage` is set where a tier is for positions opened
-    with that leverage only (HTX).
-    """
-
-    floor: Decimal
-    cap: Decimal | None
-    unit: Unit
-    mmr: Decimal
-    cum: Decimal | None = None
-    max_leverage: Decimal | None = None
-    leverage: Decimal | None = None
-
-    def min_notional(self, contract_size: Decimal, price: Decimal) -> Decimal:
-        """Where it begins in quote, at this price."""
-        return self.floor if self.unit == "quote" else self.floor * contract_size * price
+    ACCOUNT = "account"
+    EXCHANGE = "exchange"
+    TABLE = "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +60,10 @@ class PairRules:
     """What one pair's orders must keep to. None is what the exchange does not tell: unknown, never zero.
 
     Amounts are in coins on spot and in contracts on futures; `contract_size` is coins in one contract, 1 on spot.
-    Prices and costs are in quote. `maker` and `taker` are rates of somebody without discounts (negative: a rebate), as
-    the exchange tells them where `fees_told`, else as ccxt knows them for its global company. `api_tradable` is False
-    where the exchange lists the pair but takes no orders for it by API, with `why_not`, a message id about `{exchange}`
-    and `{pair}`. `tiers` and `price` are set where the same answer told them, or by `Markets.complete`.
+    Prices and costs are in quote. `maker` and `taker` are rates (negative: a rebate) from where `fees_from` says,
+    without discounts unless they are this account's own. `api_tradable` is False where the exchange lists the pair but
+    takes no orders for it by API, with `why_not`, a message id about `{exchange}` and `{pair}`. `tiers` and `price` are
+    set where the same answer told them, or by `Markets.complete`.
     """
 
     pair: str
@@ -105,7 +90,7 @@ class PairRules:
     max_cost: Decimal | None
     maker: Decimal | None
     taker: Decimal | None
-    fees_told: bool
+    fees_from: FeesFrom
     liquidation_fee: Decimal | None
     max_leverage: Decimal | None
     tiers: tuple[Tier, ...] | None
@@ -124,7 +109,7 @@ class PairRules:
         """For a cache: numbers as text, the time in ISO 8601, None as it is."""
         names = (name for name in self.__dataclass_fields__ if name != "tiers")
         values = {name: _plain(getattr(self, name)) for name in names}
-        tiers = None if self.tiers is None else [_tier_json(tier) for tier in self.tiers]
+        tiers = None if self.tiers is None else [tier_json(tier) for tier in self.tiers]
         return {"format": FORMAT, **values, "tiers": tiers}
 
     @classmethod
@@ -137,9 +122,10 @@ class PairRules:
             for name in _NUMBERS:
                 values[name] = None if values[name] is None else Decimal(values[name])
             values["environment"], values["market"] = Environment(values["environment"]), Market(values["market"])
+            values["fees_from"] = FeesFrom(values["fees_from"])
             values["fetched_at"] = datetime.fromisoformat(values["fetched_at"])
             tiers = values["tiers"]
-            values["tiers"] = None if tiers is None else tuple(_tier_from(row) for row in tiers)
+            values["tiers"] = None if tiers is None else tuple(tier_from(row) for row in tiers)
             return cls(**values)
         except (KeyError, TypeError, InvalidOperation) as error:
             raise ValueError(f"these are no whole rules: {type(error).__name__}") from error
@@ -167,11 +153,11 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _tier_json(tier: Tier) -> dict[str, object]:
+def tier_json(tier: Tier) -> dict[str, object]:
     return {name: _plain(getattr(tier, name)) for name in Tier.__dataclass_fields__}
 
 
-def _tier_from(row: Mapping[str, Any]) -> Tier:
+def tier_from(row: Mapping[str, Any]) -> Tier:
     numbers = {
         name: None if row[name] is None else Decimal(row[name]) for name in Tier.__dataclass_fields__ if name != "unit"
     }
@@ -316,7 +302,7 @@ class Source:
     shape: str = ""
     tiers: Ask | None = None
     tiers_with_pair: bool = False
-    tier_unit: Unit = "quote"
+    tier_unit: MarginUnit = "quote"
     tier_params: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     tier_per_cent: bool = False
     tier_by_leverage: bool = False
@@ -367,11 +353,6 @@ def _larger(*values: Decimal | None) -> Decimal | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _rows(value: object) -> list[Mapping[str, Any]]:
-    items = cast("list[object]", value) if isinstance(value, list) else []
-    return [as_object(item) for item in items]
-
-
 def _flag(value: object) -> bool | None:
     return (
         {True: True, False: False, "true": True, "false": False}.get(value) if isinstance(value, (bool, str)) else None
@@ -396,11 +377,11 @@ def _mexc_futures(draft: _Draft, row: Mapping[str, Any]) -> None:
 
 def _mexc_tiers(row: Mapping[str, Any]) -> tuple[Tier, ...] | None:
     """ccxt leaves `riskBaseVol` and the mode CUSTOM out, which makes levels too wide and the estimate too bold."""
-    unit: Unit = "quote" if row.get("riskLimitType") == "BY_VALUE" else "contracts"
+    unit: MarginUnit = "quote" if row.get("riskLimitType") == "BY_VALUE" else "contracts"
     if row.get("riskLimitMode") == "CUSTOM":
         levels = [
             (_positive(level.get("maxVol")), _positive(level.get("mmr")), _positive(level.get("maxLeverage")))
-            for level in _rows(row.get("riskLimitCustom"))
+            for level in objects(row.get("riskLimitCustom"))
         ]
         return _ascending(levels, unit)
     names = ("maintenanceMarginRate", "initialMarginRate", "riskIncrVol", "riskIncrMmr", "riskIncrImr")
@@ -420,7 +401,7 @@ def _mexc_tiers(row: Mapping[str, Any]) -> tuple[Tier, ...] | None:
 
 
 def _ascending(
-    levels: Iterable[tuple[Decimal | None, Decimal | None, Decimal | None]], unit: Unit
+    levels: Iterable[tuple[Decimal | None, Decimal | None, Decimal | None]], unit: MarginUnit
 ) -> tuple[Tier, ...] | None:
     floor, found = Decimal(0), list[Tier]()
     for cap, mmr, leverage in levels:
@@ -1085,7 +1066,7 @@ class _Asking:
         else:
             found = await self._parsed(parser.fetch_leverage_tiers([rules.ccxt_symbol], params))
             rows = as_object(found).get(rules.ccxt_symbol)
-        return self._tiers_of(_rows(rows))
+        return self._tiers_of(objects(rows))
 
     async def price(self) -> Decimal:
         parser, rules = await self._known_parser()
@@ -1146,7 +1127,7 @@ class _Asking:
             max_cost=draft.max_cost,
             maker=draft.maker,
             taker=draft.taker,
-            fees_told=self.source.fees_told,
+            fees_from=FeesFrom.EXCHANGE if self.source.fees_told else FeesFrom.TABLE,
             liquidation_fee=draft.liquidation_fee,
             max_leverage=draft.max_leverage,
             tiers=draft.tiers,

@@ -27,8 +27,8 @@ from bfai.model import (
     Target,
 )
 from bfai.strategy.desk import STATE_WORDS
-from bfai.strategy.gate import Facts, Review, engine, review, smallest_first_entry, suggest_first_entry
-from bfai.strategy.limits import MarketsError
+from bfai.strategy.gate import FEE_ASSUMED, Facts, Review, engine, review, smallest_first_entry, suggest_first_entry
+from bfai.strategy.limits import FeesFrom, MarketsError, PairRules
 from bfai.strategy.parameters import (
     Fix,
     Parameters,
@@ -1111,6 +1111,30 @@ def _preview(workbench: Workbench, editor: Editor, connection: Connection | None
         groups=seen.groups if seen.groups > 1 else None,
         key=f"ladder_{editor.id}_{side}",
     )
+    if rules is not None:
+        st.caption(_fees_text(workbench, rules))
+
+
+_FEES_FROM: Mapping[FeesFrom, str] = {
+    FeesFrom.ACCOUNT: N_("Fees: {maker} as maker, {taker} as taker. That is what {exchange} takes of this account."),
+    FeesFrom.EXCHANGE: N_("Fees: {maker} as maker, {taker} as taker. {exchange} names them to all; you may pay less."),
+    FeesFrom.TABLE: N_("Fees: {maker} as maker, {taker} as taker. Usual at {exchange}; what you pay is not told."),
+}
+
+
+def _fees_text(workbench: Workbench, rules: PairRules) -> str:
+    """The fees that the figures count, and who named them."""
+    exchange = exchange_name(workbench, rules.exchange)
+    if rules.maker is None or rules.taker is None:
+        return _("Fees: {exchange} tells none, {fee} is assumed.", exchange=exchange, fee=_rate(FEE_ASSUMED))
+    text = _FEES_FROM[rules.fees_from]
+    return _(text, exchange=exchange, maker=_rate(rules.maker), taker=_rate(rules.taker))
+
+
+def _rate(share: Decimal) -> str:
+    """A fee in per cent with all its digits."""
+    exponent = share.normalize().as_tuple().exponent
+    return words().percent(share, max(0, -exponent - 2) if isinstance(exponent, int) else 0)
 
 
 def _is_old(judged: Judged) -> bool:

@@ -40,7 +40,7 @@ from bfai.strategy.gate import (
     suggest_first_entry,
     suspension,
 )
-from bfai.strategy.limits import PairRules
+from bfai.strategy.limits import FeesFrom, PairRules
 from bfai.strategy.parameters import Parameters, Problem, Severity, preset
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -78,7 +78,7 @@ def rules(market: Market = Market.SPOT, **changes: Any) -> PairRules:
         max_cost=None,
         maker=Decimal("0.001"),
         taker=Decimal("0.001"),
-        fees_told=True,
+        fees_from=FeesFrom.EXCHANGE,
         liquidation_fee=None,
         max_leverage=Decimal(100) if futures else None,
         tiers=tiers if futures else None,
@@ -461,7 +461,7 @@ def test_what_is_needed_is_never_written_as_what_there_is() -> None:
     parameters = SPOT.changed(margin_limit_total="9000", margin_limit_pair="50.05", addon_mode="off")
     just = parameters.changed(first_entry_size="50.004")
     (problem,) = gate(just, facts(told={"BTC/USDT": rules(step_size=Decimal("0.000000001"))}))
-    assert (problem.text.params["needed"], problem.text.params["limit"]) == ("50.06 USDT", "50.05 USDT")
+    assert (problem.text.params["m_needed"], problem.text.params["m_limit"]) == ("50.06 USDT", "50.05 USDT")
 
 
 def test_one_group_is_one_group() -> None:
