@@ -79,6 +79,8 @@ def test_kucoins_own_sdk(simulator: Simulator) -> None:
     assert good["account"]["level"] is not None
     assert ("USDT", "4210.00") in {(row["currency"], row["available"]) for row in good["spot accounts"]}
     assert good["futures account"]["currency"] == "USDT" and good["futures account"]["available_balance"] == 1500
+    assert [row["taker_fee_rate"] for row in good["spot fees"]] == ["0.0009"]
+    assert good["futures fees"]["maker_fee_rate"] == "0.00016"
     assert good["spot orders"] == good["futures orders"] == good["futures positions"] == []
 
     no = refused(wrong)
@@ -92,7 +94,7 @@ def test_kucoins_own_sdk(simulator: Simulator) -> None:
         {**simulator.accounts["kucoin"]["good"], "apiKey": "0" * 24},
     )
     assert all('"code":"400004"' in words for words in refused(passphrase).values())
-    assert len(refused(unknown)) == 7 and all('"code":"400003"' in words for words in refused(unknown).values())
+    assert len(refused(unknown)) == 9 and all('"code":"400003"' in words for words in refused(unknown).values())
 
 
 def test_mexc_api_for_spot(simulator: Simulator) -> None:
@@ -118,13 +120,14 @@ def test_pymexc_for_spot_and_futures(simulator: Simulator) -> None:
     assert ("USDT", "4210.00") in {(row["asset"], row["free"]) for row in good["spot account"]["balances"]}
     assert [row["availableBalance"] for row in good["futures assets"]["data"] if row["currency"] == "USDT"] == [1500.0]
     assert good["futures asset"]["data"]["currency"] == "USDT"
+    assert good["futures fees"]["data"]["takerFee"] == 0.00045
     assert good["futures orders"]["data"] == good["futures positions"]["data"] == good["spot orders"] == []
 
     spot = refused(wrong)
     assert spot.keys() == {"spot account", "spot orders"}
     assert all("code=700002" in words for words in spot.values()), spot
     futures = {call: wrong[call] for call in wrong if call.startswith("futures") and call != "futures time"}
-    assert len(futures) == 4 and all(not said["success"] and said["code"] == 602 for said in futures.values()), futures
+    assert len(futures) == 5 and all(not said["success"] and said["code"] == 602 for said in futures.values()), futures
 
 
 @pytest.mark.parametrize(
@@ -170,6 +173,7 @@ def test_bybits_own_pybit(simulator: Simulator) -> None:
     assert key["permissions"]["Spot"] == ["SpotTrade"] and key["ips"] == ["127.0.0.1"] and key["readOnly"] == 0
     assert ("USDT", "4210.00") in {(row["coin"], row["walletBalance"]) for row in good["wallet"]}
     assert good["spot orders"] == good["futures orders"] == []
+    assert [row["takerFeeRate"] for row in good["fees"]] == ["0.00045"]
     assert good["order check"]["orderId"] and good["order check"]["postImrE4"] > 0
 
     no = refused(wrong)
@@ -193,7 +197,8 @@ def test_coinbases_own_sdk(simulator: Simulator, account: str) -> None:
     assert good["key"]["portfolio_type"] == "DEFAULT"
     assert {row["currency"]: row["available_balance"]["value"] for row in good["accounts"]}["USDT"] == "4210.00"
     assert good["orders"] == [] and good["futures"]["available_margin"]["value"] == "0"
-    assert good["preview"]["errs"] == [] and good["preview"]["order_total"].startswith("60.36")
+    assert good["fees"]["maker_fee_rate"] == "0.0035"
+    assert good["preview"]["errs"] == [] and good["preview"]["order_total"].startswith("60.39")
 
     for no in map(refused, wrong):
         assert no.keys() == good.keys() - {"time"}
@@ -229,6 +234,8 @@ def test_okxs_own_sdk(simulator: Simulator) -> None:
     assert key["perm"] == "read_only,trade" and key["ip"] == "127.0.0.1" and key["uid"] == key["mainUid"]
     assert {row["ccy"]: row["availBal"] for row in good["balance"]["data"][0]["details"]}["USDT"] == "4210.00"
     assert good["orders"]["data"] == good["positions"]["data"] == good["withdrawals"]["data"] == []
+    takers = [good[f"{market} fees"]["data"][0]["feeGroup"][0]["taker"] for market in ("spot", "futures")]
+    assert takers == ["-0.0009", "-0.00045"]
 
     for answers, code in zip(others, ("50113", "50105", "50110"), strict=True):
         assert {call: given["code"] for call, given in answers.items() if given["code"] != "0"} == dict.fromkeys(
@@ -249,6 +256,7 @@ def test_a_client_for_both_kinds_of_bitget_accounts(simulator: Simulator) -> Non
     assert {row["coin"]: row["available"] for row in good["spot"]}["USDT"] == "4210.00"
     assert [(row["marginCoin"], row["available"]) for row in good["futures"]] == [("USDT", "1500.00")]
     assert good["spot orders"] == good["positions"] == []
+    assert [good[f"{market} fees"]["makerFeeRate"] for market in ("spot", "futures")] == ["0.0007", "0.00016"]
     assert good["futures orders"] == {"entrustedList": None, "endId": None}
     no = refused(wrong)
     assert no.keys() == good.keys() - {"time"} and all("400" in words for words in no.values()), no
@@ -277,6 +285,7 @@ def test_huobis_own_sdk(simulator: Simulator) -> None:
     assert key["accessKey"] == pair[0]["apiKey"]
     assert key["permission"] == "readOnly,trade" and key["ipAddresses"] == "127.0.0.1" and key["validDays"] == -1
     assert good["accounts"] == ["point", "spot"] and good["orders"] == []
+    assert [(row["symbol"], row["actualTakerRate"]) for row in good["fees"]] == [("btcusdt", "0.0009")]
     assert {"currency": "usdt", "type": "trade", "balance": "4210.00"} in good["balance"]
 
     no = refused(wrong)
@@ -307,6 +316,10 @@ def test_bingx_py(simulator: Simulator) -> None:
     assert ("USDT", "1500.00") in {(row["asset"], row["available_margin"]) for row in good["futures"]}
     assert good["spot orders"] == good["futures orders"] == []
 
+    assert good["spot fees"]["taker_commission_rate"] == 0.0009
+    assert good["futures fees"]["commission"]["taker_commission_rate"] == 0.00045
+    assert good["tiers"][0]["maint_margin_ratio"] == "0.003800"
+
     assert refused(demo) == {} and demo["futures"][0]["asset"] == "VST"
 
     no = refused(wrong)
@@ -334,6 +347,8 @@ def test_gates_own_sdk(simulator: Simulator, whole: bool) -> None:
     assert ("USDT", "4210.00") in {(row["currency"], row["available"]) for row in good["spot"]}
     assert good["futures"]["currency"] == "USDT" and good["futures"]["available"] == "1500.00"
     assert float(good["total"]["amount"]) > 5710
+    assert good["fees"]["taker_fee"] == good["spot fees"]["taker_fee"] == "0.0009"
+    assert good["fees"]["futures_taker_fee"] == good["futures fees"]["BTC_USDT"]["taker_fee"] == "0.00045"
     assert good["spot orders"] == good["futures orders"] == good["positions"] == good["withdrawals"] == []
 
     no = refused(wrong)
@@ -360,12 +375,15 @@ def test_binances_own_sdks(simulator: Simulator) -> None:
     assert good["futures account"]["totalWalletBalance"] == "1500.00"
     assert good["withdrawals"] == good["spot orders"] == good["futures orders"] == []
     assert good["spot order test"] == {} and good["futures order test"]["orderId"] == 0
+    assert good["spot fees"]["standardCommission"]["taker"] == "0.00090000"
+    assert good["futures fees"]["takerCommissionRate"] == "0.00045"
+    assert [row["symbol"] for row in good["tiers"]] == ["BTCUSDT"]
 
     private = good.keys() - {"spot time", "futures time", "system status"}
     for no, code in ((refused(wrong), "-1022"), (refused(blocked), "-2015")):
         assert no.keys() == private and all(f"({code}, " in words for words in no.values()), no
     told = {call for call, words in refused(blocked).items() if "request ip: 127.0.0.1" in words}
-    futures = {"futures", "futures account", "futures orders", "futures order test"}
+    futures = {"futures", "futures account", "futures orders", "futures order test", "futures fees", "tiers"}
     assert told == futures
     assert refused(reader).keys() == futures | {"spot order test"}
     assert frozen["trading status"]["data"]["isLocked"] is True

@@ -63,6 +63,11 @@ FIELDS: Final = (
 )
 SPOT_SITES: Final = {"api.binance.us": "us", "testnet.binance.vision": "testnet", "demo-api.binance.com": "demo"}
 FUTURES_SITES: Final = {"demo-fapi.binance.com": "demo", "testnet.binancefuture.com": "testnet"}
+BRACKETS: Final = (
+    (0, 50_000, "0.004", 125), (50_000, 600_000, "0.005", 100), (600_000, 3_000_000, "0.01", 75),
+    (3_000_000, 12_000_000, "0.025", 20),
+)  # fmt: skip
+"""Notional from and to, maintenance margin, leverage."""
 WORDS_2015: Final = "Invalid API-key, IP, or permissions for action."
 DISABLED: Final = "This action is disabled on this account."
 _STEPS: Final = {
@@ -120,6 +125,10 @@ def _fits(account: Account, text: str, given: str) -> bool:
 
 def _error(status: int, code: int, msg: str) -> Reply:
     return as_json({"code": code, "msg": msg}, status)
+
+
+def _missing(name: str) -> Reply:
+    return _error(400, -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
 def _number(value: object) -> Decimal | None:
@@ -204,11 +213,11 @@ class Binance(Exchange):
             return self._refused(call)
         text, given = payload(call.query, call.body.decode("utf-8", "replace"))
         if not given:
-            return _error(400, -1102, "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.")
+            return _missing("signature")
         params = call.params
         sent, window = _number(params.get("timestamp")), _number(params.get("recvWindow") or WINDOW_MS)
         if sent is None:
-            return _error(400, -1102, "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed.")
+            return _missing("timestamp")
         if sent >= MICROSECONDS:
             sent /= 1000
         if window is None or not 0 < window <= MAX_WINDOW_MS:
@@ -431,17 +440,37 @@ class Binance(Exchange):
     def account(self, call: Call) -> Reply:
         """Balances. The three flags describe the account and are true for a key that only reads, too."""
         account = call.who
+        maker, taker = account.spot_fees
         rows = [{"asset": coin, "free": amount, "locked": "0.00000000"} for coin, amount in account.spot.items()]
         if call.params.get("omitZeroBalances") != "true":
             rows.append({"asset": "BNB", "free": "0.00000000", "locked": "0.00000000"})
         return as_json(
             {
-                "makerCommission": 10, "takerCommission": 10, "buyerCommission": 0, "sellerCommission": 0,
-                "commissionRates": dict.fromkeys(("maker", "taker", "buyer", "seller"), "0.00100000"),
+                "makerCommission": int(Decimal(maker) * 10_000), "takerCommission": int(Decimal(taker) * 10_000),
+                "buyerCommission": 0, "sellerCommission": 0, "commissionRates": _commission(maker, taker),
                 "canTrade": True, "canWithdraw": True, "canDeposit": True, "brokered": False,
                 "requireSelfTradePrevention": False, "preventSor": False, "updateTime": CREATED_MS,
                 "accountType": "SPOT", "balances": rows, "permissions": ["SPOT"], "uid": account.uid,
             }
+        )  # fmt: skip
+
+    @route("GET", "/api/v3/account/commission", groups=("spot", "tests"), scopes=(READ,), weight=20)
+    def commission(self, call: Call) -> Reply:
+        """Spot documents, query commission rates: what is paid is the sum of the three commissions.
+
+        The discount is for fees paid in BNB, of which no sample account has any.
+        """
+        name, account = call.params.get("symbol"), call.who
+        if not name:
+            return _missing("symbol")
+        if name not in SYMBOLS:
+            return _error(400, -1121, "Invalid symbol.")
+        none = _commission("0", "0")
+        discount = {"enabledForAccount": True, "enabledForSymbol": True, "discountAsset": "BNB",
+                    "discount": "0.75000000"}  # fmt: skip
+        return as_json(
+            {"symbol": name, "standardCommission": _commission(*account.spot_fees), "specialCommission": none,
+             "taxCommission": none, "discount": discount}
         )  # fmt: skip
 
     @route("GET", "/api/v3/openOrders", groups=("spot", "tests"), scopes=(READ,), weight=6)
@@ -482,14 +511,12 @@ class Binance(Exchange):
             return _error(400, -1116, "Invalid orderType.")
         quantity, price = _number(params.get("quantity")), _number(params.get("price"))
         if not quantity or quantity <= 0:
-            return _error(400, -1102, "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed.")
+            return _missing("quantity")
         if params["type"] == "LIMIT":
             if not price or price <= 0:
-                return _error(400, -1102, "Mandatory parameter 'price' was not sent, was empty/null, or malformed.")
+                return _missing("price")
             if params.get("timeInForce") not in ("GTC", "IOC", "FOK", "GTX", "GTD"):
-                return _error(
-                    400, -1102, "Mandatory parameter 'timeInForce' was not sent, was empty/null, or malformed."
-                )
+                return _missing("timeInForce")
             if quantity * price < 5:
                 return _error(400, -1013, "Filter failure: NOTIONAL")
         return None
@@ -531,10 +558,28 @@ class Binance(Exchange):
 
     @route("GET", "/fapi/v2/positionRisk", groups=("futures",), scopes=(FUTURES,), weight=5)
     @route("GET", "/fapi/v3/positionRisk", groups=("futures",), scopes=(FUTURES,), weight=5)
-    @route("GET", "/fapi/v1/leverageBracket", groups=("futures",), scopes=(FUTURES,))
     def positions(self, _call: Call) -> Reply:
         """None."""
         return as_json([])
+
+    @route("GET", "/fapi/v1/commissionRate", groups=("futures",), scopes=(FUTURES,), weight=20)
+    def futures_commission(self, call: Call) -> Reply:
+        """Futures documents, user commission rate; `rpiCommissionRate` is for orders that only retail users meet."""
+        name, (maker, taker) = call.params.get("symbol"), call.who.futures_fees
+        if not name:
+            return _missing("symbol")
+        if name not in SYMBOLS:
+            return _error(400, -1121, "Invalid symbol.")
+        rates = {"makerCommissionRate": maker, "takerCommissionRate": taker, "rpiCommissionRate": "0.00005"}
+        return as_json({"symbol": name, **rates})
+
+    @route("GET", "/fapi/v1/leverageBracket", groups=("futures",), scopes=(FUTURES,))
+    def brackets(self, call: Call) -> Reply:
+        """Margin tiers. With `symbol` the documents show one object, but what was seen live is a list of one."""
+        asked = call.params.get("symbol")
+        if asked and asked not in SYMBOLS:
+            return _error(400, -1121, "Invalid symbol.")
+        return as_json([_brackets(name, pair) for name, pair in SYMBOLS.items() if asked in (None, "", name)])
 
     @route("GET", "/fapi/v1/accountConfig", groups=("futures",), scopes=(FUTURES,), weight=5)
     def account_config(self, _call: Call) -> Reply:
@@ -547,6 +592,27 @@ class Binance(Exchange):
 
 def _site(call: Call) -> str:
     return (FUTURES_SITES if call.group == "futures" else SPOT_SITES).get(call.host, "global")
+
+
+def _commission(maker: str, taker: str) -> dict[str, str]:
+    rates = {"maker": maker, "taker": taker, "buyer": "0", "seller": "0"}
+    return {name: format(Decimal(rate), ".8f") for name, rate in rates.items()}
+
+
+def _brackets(name: str, pair: Pair) -> dict[str, object]:
+    """`cum` is what the lower tiers save. `notionalCoef` is only there for a user whose brackets were changed.
+
+    No document tells whether the amounts have been multiplied by it; here nothing differs but that field.
+    """
+    rows, saved, before = list[dict[str, object]](), Decimal(0), Decimal(0)
+    for number, (least, most, ratio, leverage) in enumerate(BRACKETS, 1):
+        saved += least * (Decimal(ratio) - before)
+        before = Decimal(ratio)
+        rows.append(
+            {"bracket": number, "initialLeverage": min(pair.max_leverage, leverage), "notionalCap": most,
+             "notionalFloor": least, "maintMarginRatio": float(ratio), "cum": float(saved)}
+        )  # fmt: skip
+    return {"symbol": name, **({"notionalCoef": 1.5} if pair.base == "ETH" else {}), "brackets": rows}
 
 
 def _plain(value: Decimal) -> str:

@@ -58,6 +58,8 @@ ORDER_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "TRIGGER_LIMIT": ("quantity", "stopPrice", "price"), "TRAILING_STOP_MARKET": (), "TRAILING_TP_SL": (),
 }  # fmt: skip
 """Kinds of orders and what each needs (BingX docs, test order)."""
+TIERS: Final = ((0, 150_000, "0.003800"), (150_000, 900_000, "0.004000"), (900_000, 3_000_000, "0.005000"))
+"""Worth of a position from and to, and its maintenance margin."""
 
 _STEPS: Final = {
     "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360, "8h": 480,
@@ -130,6 +132,14 @@ def _wrong(call: Call, what: str) -> Reply:
 
 def _no_symbol(call: Call, name: str) -> Reply:
     return _say(call, 109425 if "/swap/" in call.path else 100204, f"{name} not exist, please verify it")
+
+
+def _wrong_symbol(call: Call) -> Reply | None:
+    """The refusal of a missing or unknown symbol."""
+    name = call.params.get("symbol")
+    if not name:
+        return _wrong(call, "symbol: This field is required")
+    return None if name in SYMBOLS else _no_symbol(call, name)
 
 
 def _given(call: Call) -> dict[str, str]:
@@ -429,6 +439,33 @@ class BingX(Exchange):
         """None."""
         name = call.params.get("symbol")
         return _no_symbol(call, name) if name and name not in SYMBOLS else _data(call, {"orders": []})
+
+    @route("GET", "/openApi/spot/v1/user/commissionRate", scopes=(READ,))
+    def spot_fees(self, call: Call) -> Reply:
+        """What this account pays for a pair, as numbers (BingX docs, query trading commission rate)."""
+        maker, taker = map(float, call.who.spot_fees)
+        return _wrong_symbol(call) or _data(call, {"takerCommissionRate": taker, "makerCommissionRate": maker})
+
+    @route("GET", "/openApi/swap/v2/user/commissionRate", scopes=(READ,))
+    def futures_fees(self, call: Call) -> Reply:
+        """The same for all contracts: it takes no symbol, and is one level deeper."""
+        maker, taker = map(float, call.who.futures_fees)
+        return _data(call, {"commission": {"takerCommissionRate": taker, "makerCommissionRate": maker}})
+
+    @route("GET", "/openApi/swap/v1/maintMarginRatio", scopes=(READ,))
+    def margin_tiers(self, call: Call) -> Reply:
+        """BingX docs, position and maintenance margin ratio: all of it text. How a tier is named was chosen."""
+        if (wrong := _wrong_symbol(call)) is not None:
+            return wrong
+        rows, saved, before = list[dict[str, str]](), Decimal(0), Decimal(0)
+        for number, (least, most, ratio) in enumerate(TIERS, 1):
+            saved += least * (Decimal(ratio) - before)
+            before = Decimal(ratio)
+            rows.append(
+                {"tier": str(number), "symbol": call.params["symbol"], "minPositionVal": str(least),
+                 "maxPositionVal": str(most), "maintMarginRatio": ratio, "maintAmount": f"{saved:.6f}"}
+            )  # fmt: skip
+        return as_json({"code": 0, "msg": "", "timestamp": call.now_ms, "data": rows})
 
     @route("GET", "/openApi/api/v3/capital/deposit/hisrec", scopes=(READ,))
     @route("GET", "/openApi/api/v3/capital/withdraw/history", scopes=(READ,))

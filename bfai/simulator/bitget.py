@@ -60,7 +60,7 @@ _AREA: Final = {
 }  # fmt: skip
 LIMITS: Final[Mapping[str, int]] = {
     "/api/v2/spot/account/info": 1, "/api/v3/account/info": 5, "/api/v2/spot/account/assets": 10,
-    "/api/v2/mix/account/accounts": 10, "/api/v2/mix/order/orders-pending": 10,
+    "/api/v2/mix/account/accounts": 10, "/api/v2/mix/order/orders-pending": 10, "/api/v2/common/trade-rate": 10,
 }  # fmt: skip
 """Calls per second; 20 otherwise."""
 _READ_WORDS: Final = ("stor", "smor", "coor", "cpor", "ttor", "wtor", "taxr", "chor", "p2pr", "pllr")
@@ -407,6 +407,18 @@ class Bitget(Exchange):
         coin = params.get("marginCoin", "").upper()
         return _data(call, _margin_account(coin, call.who.futures.get(coin, "0")))
 
+    @route("GET", "/api/v2/common/trade-rate", scopes=(*SPOT, *FUTURES_READ))
+    def trade_rate(self, call: Call) -> Reply:
+        """Bitget docs, get trade rate: of this account. They name no right; that any to read orders does was chosen."""
+        kind = call.params.get("businessType", "")
+        if (wrong := _fee_symbol(call)) is not None:
+            return wrong
+        if not kind:
+            return _error(call, "40019", "Parameter businessType cannot be empty")
+        if kind not in ("spot", "mix", "margin"):
+            return _error(call, "40020", "Parameter businessType error")
+        return _fees(call, futures=kind == "mix")
+
     @route("GET", "/api/v2/spot/trade/unfilled-orders", scopes=SPOT)
     @route("GET", "/api/v2/spot/trade/history-orders", scopes=SPOT)
     @route("GET", "/api/v2/spot/trade/fills", scopes=SPOT)
@@ -482,6 +494,12 @@ class Bitget(Exchange):
         zero = dict.fromkeys(("unrealisedPnl", "mmr", "imr", "mgnRatio"), "0")
         return _data(call, {**equity, "btcEquity": "0", **zero, "assets": rows})
 
+    @route("GET", "/api/v3/account/fee-rate", scopes=UNIFIED)
+    def unified_fee_rate(self, call: Call) -> Reply:
+        """The same of a unified account, by `category`."""
+        futures = call.params.get("category", "").upper() in CATEGORIES
+        return _category(call, "category") or _fee_symbol(call) or _fees(call, futures=futures)
+
     @route("GET", "/api/v3/account/funding-assets", scopes=UNIFIED)
     @route("GET", "/api/v3/account/deposit-records", scopes=UNIFIED)
     @route("GET", "/api/v3/account/withdrawal-records", scopes=UNIFIED)
@@ -507,6 +525,19 @@ def _category(call: Call, name: str) -> Reply | None:
         return _error(call, "40019", f"Parameter {name} cannot be empty")
     known = given in CATEGORIES or (name == "category" and given in ("SPOT", "MARGIN"))
     return None if known else _error(call, "40020", f"Parameter {name} error")
+
+
+def _fee_symbol(call: Call) -> Reply | None:
+    """The refusal of a missing or unknown symbol."""
+    name = call.params.get("symbol", "")
+    if not name:
+        return _error(call, "40019", "Parameter symbol cannot be empty")
+    return None if name in SYMBOLS else _unknown_symbol(call, name)
+
+
+def _fees(call: Call, *, futures: bool) -> Reply:
+    maker, taker = call.who.futures_fees if futures else call.who.spot_fees
+    return _data(call, {"makerFeeRate": maker, "takerFeeRate": taker})
 
 
 def _unknown_symbol(call: Call, name: str) -> Reply:

@@ -51,6 +51,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "FiatBitPay": ("FaitPayOrder",), "BitCard": ("BitCard",), "ByXPost": ("ByXPost",),
 }  # fmt: skip
 """The groups of a key report and the words of each (Bybit docs, get API key information)."""
+FEE_RATE: Final = "/v5/account/fee-rate"
 DERIVATIVES: Final = ("Order", "Position", "DerivativesTrade")
 TRADES: Final = ("SpotTrade", *DERIVATIVES)
 GATES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -208,7 +209,8 @@ class Bybit(Exchange):
     def finish(self, call: Call, reply: Reply) -> Reply:
         """The rate headers of private calls. The limit never runs dry; a fault with status 429 does that."""
         if call.route is not None and call.route.private:
-            reply.headers["X-Bapi-Limit"] = limit = "10" if "/user/" in call.path else "50"
+            limit = "5" if call.path == FEE_RATE else "10" if "/user/" in call.path else "50"
+            reply.headers["X-Bapi-Limit"] = limit
             reply.headers["X-Bapi-Limit-Status"] = str(int(limit) - 1)
             reply.headers["X-Bapi-Limit-Reset-Timestamp"] = str(call.now_ms)
         return reply
@@ -428,20 +430,19 @@ class Bybit(Exchange):
         rows = [_coin_info(coin, title) for coin, title in names.items() if wanted in (None, "", coin)]
         return _say(call, 0, "", {"rows": rows})
 
-    @route("GET", "/v5/account/fee-rate", groups=_FULL, private=True)
+    @route("GET", FEE_RATE, groups=_FULL, private=True)
     def fees(self, call: Call) -> Reply:
-        """Fees of a category."""
-        category = call.params.get("category", "")
-        if category not in ("spot", "linear"):
+        """What this account pays in a category, which contracts do not repeat. Bybit names no right: any opens it."""
+        category, wanted = call.params.get("category", ""), call.params.get("symbol")
+        if category not in GATES:
             return _params_error(call, "category invalid")
-        taker = "0.001" if category == "spot" else "0.00055"
-        wanted = call.params.get("symbol")
-        rows = [
-            {"symbol": name, "baseCoin": "", "takerFeeRate": taker, "makerFeeRate": "0.0002"}
-            for name in SYMBOLS
-            if wanted in (None, "", name)
-        ]
-        return _data(call, {"list": rows})
+        names = list(SYMBOLS) if category in ("spot", "linear") else []
+        if wanted and wanted not in names:
+            return _params_error(call, "symbol invalid")
+        maker, taker = call.who.spot_fees if category == "spot" else call.who.futures_fees
+        rates = {"takerFeeRate": taker, "makerFeeRate": maker}
+        rows = [{"symbol": name, **rates} for name in names if wanted in (None, "", name)]
+        return _data(call, {**({"category": category} if category in ("spot", "option") else {}), "list": rows})
 
     @route("POST", "/v5/order/pre-check", groups=_FULL, scopes=("Order", "DerivativesTrade"), dry_run=True)
     def pre_check(self, call: Call) -> Reply:

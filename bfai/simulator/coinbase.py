@@ -44,7 +44,7 @@ RIGHTS: Final = ("view", "trade", "transfer")
 TRADES: Final = ("view", "trade")
 LIFE_S: Final = 120
 CREATED: Final = "2024-03-05T12:00:00.000Z"
-FEE: Final = Decimal("0.006")
+FEES: Final = ("0.0035", "0.0065")
 
 _BROKERAGE: Final = "/api/v3/brokerage"
 _INNER: Final = re.compile(r"/(products|accounts)/([^/]+)/([a-z]+)$")
@@ -160,7 +160,7 @@ def _account(name: str, permissions: tuple[str, ...] = TRADES, *, edwards: bool 
         curve = ec.derive_private_key(int(seed, 16), ec.SECP256R1())
         secret = curve.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
         key = f"organizations/{_uuid('organization')}/apiKeys/{_uuid('key', name)}"
-    made = Account(name=name, api_key=key, secret=secret, permissions=permissions, ip_whitelist=HERE)
+    made = Account(name=name, api_key=key, secret=secret, permissions=permissions, ip_whitelist=HERE, spot_fees=FEES)
     for field, value in more.items():
         setattr(made, field, value)
     return made
@@ -416,14 +416,25 @@ class Coinbase(Exchange):
         return as_json({"portfolios": [row]})
 
     @route("GET", f"{_BROKERAGE}/transaction_summary", groups=_MAIN, scopes=("view",))
-    def summary(self, _call: Call) -> Reply:
-        """Fees."""
-        tier = {"pricing_tier": "Intro 1", "usd_from": "0", "usd_to": "1000", "taker_fee_rate": "0.006",
-                "maker_fee_rate": "0.004", "aop_from": "", "aop_to": ""}  # fmt: skip
+    def summary(self, call: Call) -> Reply:
+        """What this account pays (Coinbase docs, get transaction summary), with all that was seen live.
+
+        It asks for no product. The one tier stands for any `product_type`; how an unknown one is refused was chosen.
+        """
+        if call.params.get("product_type", "SPOT") not in ("", "UNKNOWN_PRODUCT_TYPE", "SPOT", "FUTURE"):
+            return _invalid("product_type is invalid")
+        maker, taker = call.who.spot_fees
+        kinds = ["VOLUME_TYPE_SPOT", "VOLUME_TYPE_US_DERIVATIVES"]
+        none = ("usd_from", "usd_to", "perps_vol_from", "perps_vol_to", "futures_vol_from", "futures_vol_to")
+        tier = {"pricing_tier": "Intro 2", **dict.fromkeys(none, ""), "taker_fee_rate": taker, "maker_fee_rate": maker,
+                "aop_from": "0", "aop_to": "1000000",
+                "volume_types_and_range": [{"volume_types": kinds, "vol_from": "0", "vol_to": "10000"}]}  # fmt: skip
         return as_json(
             {"total_volume": 0, "total_fees": 0, "fee_tier": tier, "margin_rate": None,
              "goods_and_services_tax": None, "advanced_trade_only_volume": 0, "advanced_trade_only_fees": 0,
-             "coinbase_pro_volume": 0, "coinbase_pro_fees": 0, "total_balance": ""}
+             "coinbase_pro_volume": 0, "coinbase_pro_fees": 0, "total_balance": "", "has_promo_fee": False,
+             "volume_breakdown": [{"volume_type": kind, "volume": 0} for kind in kinds],
+             "has_cost_plus_commission": False}
         )  # fmt: skip
 
     @route("GET", f"{_BROKERAGE}/orders/historical/batch", groups=_MAIN, scopes=("view",))
@@ -564,7 +575,7 @@ def _previewed(call: Call, pair: Pair, side: str, kind: str, terms: Mapping[str,
     if size < pair.size_step:
         wrong.append("PREVIEW_INVALID_BASE_SIZE_TOO_SMALL")
     total, held = size * price, call.who.spot
-    fee = total * FEE
+    fee = total * Decimal(call.who.spot_fees[1])
     enough = Decimal(held.get(pair.quote, "0")) >= total + fee
     if not (enough if side == "BUY" else Decimal(held.get(pair.base, "0")) >= size):
         wrong.append("PREVIEW_INSUFFICIENT_FUND")

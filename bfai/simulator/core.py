@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -23,6 +24,8 @@ BAL_FUTURES: Final[Mapping[str, str]] = {"USDT": "1500.00"}
 WRITE: Final = "is no documented dry run"
 """What is wrong with a write that the exchange file has no stronger word for."""
 STATUSES: Final = ("active", "frozen", "expired", "deleted")
+SPOT_FEES: Final = ("0.0007", "0.0009")
+FUTURES_FEES: Final = ("0.00016", "0.00045")
 
 
 @dataclass
@@ -58,6 +61,9 @@ class Account:
     """Fields left out of the key report."""
     spot: Mapping[str, str] = field(default_factory=lambda: BAL_SPOT)
     futures: Mapping[str, str] = field(default_factory=lambda: BAL_FUTURES)
+    spot_fees: tuple[str, str] = SPOT_FEES
+    """What this account pays as a maker and as a taker, as fractions: not what market lists say of everybody."""
+    futures_fees: tuple[str, str] = FUTURES_FEES
 
     def allows(self, address: str) -> bool:
         """Whether the key may be used from this address."""
@@ -65,7 +71,9 @@ class Account:
 
 
 _FIXED: Final = frozenset({"name", "api_key"})
-_LISTS: Final = frozenset({"permissions", "ip_whitelist", "pairs", "omit"})
+_FEES: Final = frozenset({"spot_fees", "futures_fees"})
+_LISTS: Final = frozenset({"permissions", "ip_whitelist", "pairs", "omit"}) | _FEES
+_RATE: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _CHANGEABLE: Final = frozenset(f.name for f in fields(Account)) - _FIXED
 
 
@@ -78,7 +86,9 @@ def changed(account: Account, changes: Mapping[str, Any]) -> Account:
             raise ValueError(f"unknown change {key!r}; known: {', '.join(sorted(_CHANGEABLE))}")
         if name in _LISTS:
             items: Iterable[Any] = value.split(",") if isinstance(value, str) else (value or ())
-            wanted[name] = tuple(text for item in items if (text := str(item).strip()))
+            wanted[name] = rates = tuple(text for item in items if (text := str(item).strip()))
+            if name in _FEES and (len(rates) != 2 or not all(map(_RATE.fullmatch, rates))):
+                raise ValueError(f"{name} are two rates, maker and taker: {value!r}")
             continue
         if name == "status" and value not in STATUSES:
             raise ValueError(f"unknown status {value!r}; known: {', '.join(STATUSES)}")

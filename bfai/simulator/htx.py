@@ -40,6 +40,8 @@ from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, ca
 
 SPOT: Final = {pair.join("").lower(): pair for pair in LISTED}
 CONTRACTS: Final = by_symbol("-")
+BASE_FEE: Final = "0.002"
+"""Of spot, before anything is deducted."""
 CREATED_MS: Final = 1_615_192_704_000
 WINDOW_MS: Final = 300_000
 LIMIT: Final = 100
@@ -522,6 +524,18 @@ class Htx(Exchange):
         """For parent users only."""
         return _error(call, 1002, "", "forbidden") if call.who.is_sub else as_json({"code": 200, "data": []})
 
+    @route("GET", "/v2/reference/transact-fee-rate", groups=("spot",), scopes=(READ,))
+    def fee_rates(self, call: Call) -> Reply:
+        """HTX docs, current fee rate applied to the user: of at most 10 pairs. What is paid is the actual rate."""
+        names = [name for name in call.params.get("symbols", "").split(",") if name]
+        if not names:
+            return _error(call, 2003, "", "missing mandatory field: symbols")
+        if len(names) > 10 or not all(name in SPOT for name in names):
+            return _error(call, 2002, "", "invalid field value in `symbols`")
+        maker, taker = call.who.spot_fees
+        rates = {"makerFeeRate": BASE_FEE, "takerFeeRate": BASE_FEE, "actualMakerRate": maker, "actualTakerRate": taker}
+        return as_json({"code": 200, "data": [{"symbol": name, **rates} for name in names], "success": True})
+
     # -- contracts
 
     @route("GET", "/linear-swap-api/v1/swap_contract_info", groups=("contract",))
@@ -592,7 +606,19 @@ class Htx(Exchange):
             return _error(call, 1332, "", "The contract doesn't exist.")
         return _v5(call, [])
 
-    # These two read, though they are asked with POST: no order and no balance changes.
+    # These read, though they are asked with POST: no order and no balance changes.
+    @route("POST", "/linear-swap-api/v1/swap_fee", groups=("contract",), scopes=(READ,), dry_run=True)
+    def contract_fees(self, call: Call) -> Reply:
+        """HTX docs, query information on contract trading fee: perpetual contracts, all or one."""
+        asked = call.data or {}
+        name = asked.get("contract_code") or asked.get("pair")
+        if name and name not in CONTRACTS:
+            return _error(call, 1332, "", "The contract doesn't exist.")
+        if asked.get("business_type", "swap") == "futures":
+            return _contract(call, [])
+        fees = call.who.futures_fees
+        return _contract(call, [_fees(one, pair, fees) for one, pair in CONTRACTS.items() if name in (None, "", one)])
+
     @route("POST", "/api/v1/contract_account_info", groups=("contract",), scopes=(READ,), dry_run=True)
     @route("POST", "/swap-api/v1/swap_account_info", groups=("contract",), scopes=(READ,), dry_run=True)
     def coin_balance(self, call: Call) -> Reply:
@@ -686,6 +712,15 @@ def _factors(pair: Pair) -> dict[str, object]:
     return {
         "symbol": pair.base, "contract_code": name, "margin_mode": "isolated", "trade_partition": pair.quote,
         "list": rows, "business_type": "swap", "contract_type": "swap", "pair": name,
+    }  # fmt: skip
+
+
+def _fees(name: str, pair: Pair, fees: tuple[str, str]) -> dict[str, str]:
+    maker, taker = fees
+    return {
+        "symbol": pair.base, "contract_code": name, "open_maker_fee": maker, "open_taker_fee": taker,
+        "close_maker_fee": maker, "close_taker_fee": taker, "fee_asset": pair.quote, "delivery_fee": "0",
+        "business_type": "swap", "contract_type": "swap", "pair": name,
     }  # fmt: skip
 
 

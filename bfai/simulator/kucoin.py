@@ -448,7 +448,27 @@ class KuCoin(Exchange):
             return _error(400, "400100", "size and price can not be empty")
         return _ordered(call, order)
 
+    @route("GET", "/api/v1/trade-fees", groups=("spot",), scopes=("General",), weight=3)
+    def trade_fees(self, call: Call) -> Reply:
+        """KuCoin docs, get actual fee: of at most 10 pairs. How an unknown pair is refused was chosen."""
+        names = [name for name in call.params.get("symbols", "").split(",") if name]
+        if not names or len(names) > 10:
+            return _error(400, "400100", "symbols can not be empty" if not names else "symbols exceed the limit of 10")
+        if not all(name in SPOT for name in names):
+            return _error(200, "900001", "symbol not exists")
+        return _data([_fees(name, call.who.spot_fees) for name in names])
+
     # -- futures
+
+    @route("GET", "/api/v1/trade-fees", groups=("futures",), scopes=("General",), weight=3)
+    def futures_trade_fees(self, call: Call) -> Reply:
+        """The same of one contract, and an object; the documents ask for no right to trade here either."""
+        name = call.params.get("symbol")
+        if not name:
+            return _error(400, "100001", "Symbol parameter cannot be empty.")
+        if name not in FUTURES:
+            return _error(200, "100001", "Contract does not exist.")
+        return _data(_fees(name, call.who.futures_fees))
 
     @route("POST", "/api/v1/orders/test", groups=("futures",), scopes=("Futures",), weight=2, dry_run=True)
     def futures_order_test(self, call: Call) -> Reply:
@@ -571,6 +591,10 @@ def _order(call: Call, symbols: Mapping[str, Pair]) -> tuple[dict[str, Any] | No
 def _ordered(call: Call, order: Mapping[str, Any]) -> Reply:
     number = hashlib.sha256(call.body).hexdigest()
     return _data({"orderId": number[:24], "clientOid": order.get("clientOid") or number[24:56]})
+
+
+def _fees(name: str, fees: tuple[str, str]) -> dict[str, str]:
+    return {"symbol": name, "takerFeeRate": fees[1], "makerFeeRate": fees[0]}
 
 
 def _grid(places: Decimal) -> str:

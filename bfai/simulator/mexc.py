@@ -413,10 +413,11 @@ class Mexc(Exchange):
 
     @route("GET", "/api/v3/tradeFee", groups=("spot",), scopes=("SPOT_ACCOUNT_READ",), weight=20)
     def trade_fee(self, call: Call) -> Reply:
-        """Commission of one pair."""
-        if call.params.get("symbol") not in SPOT:
-            return _missing("symbol")
-        fee = {"makerCommission": 0, "takerCommission": 0.0005}
+        """What this account pays for one pair, as numbers (MEXC spot docs, query symbol commission)."""
+        name, (maker, taker) = call.params.get("symbol"), call.who.spot_fees
+        if name not in SPOT:
+            return _error(400, 10007, "bad symbol") if name else _missing("symbol")
+        fee = {"makerCommission": float(maker), "takerCommission": float(taker)}
         return as_json({"data": fee, "code": 0, "msg": "success", "timestamp": call.now_ms})
 
     @route("GET", "/api/v3/sub-account/list", groups=("spot",), scopes=("SPOT_ACCOUNT_READ",))
@@ -574,6 +575,38 @@ class Mexc(Exchange):
     def contract_orders(self, _call: Call) -> Reply:
         """Orders and positions: none."""
         return _contract([])
+
+    # Both pages of fees ask for the right to read orders.
+    @route("GET", "/api/v1/private/account/tiered_fee_rate", scopes=("CONTRACT_DEAL_READ",), refusal=703)
+    def fee_rate(self, call: Call) -> Reply:
+        """What this account pays, in the older form; a discount of 1 is none. That a symbol is needed was chosen."""
+        maker, taker = map(float, call.who.futures_fees)
+        return _fee_symbol(call, needed=True) or _contract(
+            {"level": 0, "dealAmount": 0, "walletBalance": float(call.who.futures.get("USDT", "0")), "makerFee": maker,
+             "takerFee": taker, "makerFeeDiscount": 1, "takerFeeDiscount": 1}
+        )  # fmt: skip
+
+    @route("GET", "/api/v1/private/account/tiered_fee_rate/v2", scopes=("CONTRACT_DEAL_READ",), refusal=703)
+    def fee_details(self, call: Call) -> Reply:
+        """MEXC contract docs, get fee details: the real rates are what is paid, here half of the original ones."""
+        maker, taker = map(Decimal, call.who.futures_fees)
+        name = call.params.get("symbol")
+        return _fee_symbol(call, needed=False) or _contract(
+            {**({"symbol": name} if name else {}), "joinDiscount": True, "enjoyDiscount": True, "discountRate": 0.5,
+             "joinDeduct": False, "enjoyDeduct": False, "deductRate": 0, "originalMakerFee": float(maker * 2),
+             "originalTakerFee": float(taker * 2), "realMakerFee": float(maker), "realTakerFee": float(taker),
+             "dealAmount": 0, "walletBalance": float(call.who.futures.get("USDT", "0")), "inviterKyc": "", "level": 0,
+             "feeType": 1,
+             "agentFee": False, "feeRateMode": "NORMAL", "leverageFeeRates": [], "tieredFeeRates": []}
+        )  # fmt: skip
+
+
+def _fee_symbol(call: Call, *, needed: bool) -> Reply | None:
+    """What is wrong with the symbol of a fee call."""
+    name = call.params.get("symbol")
+    if not name:
+        return _contract_error(600, "Parameter error") if needed else None
+    return None if name in CONTRACTS else _contract_error(1001, "Contract does not exist")
 
 
 def _candles(call: Call, pair: Pair, minutes: int, *, names: tuple[str, str], unit: int, most: int) -> list[Candle]:

@@ -44,6 +44,8 @@ TRADES: Final = ("read_only", "trade")
 READ: Final = ("read_only",)
 HERE: Final = ("127.0.0.1",)
 ELSEWHERE: Final = ("198.51.100.7",)
+OTHER_FEES: Final[Mapping[str, tuple[str, str]]] = {"SPOT": ("0.0015", "0.002"), "SWAP": ("0.0002", "0.0005")}
+"""Maker and taker of what is not traded here: spot of fee group 2, contracts that are margined in coins."""
 ORDER_TYPES: Final = ("market", "limit", "post_only", "fok", "ioc", "optimal_limit_ioc")
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -357,6 +359,40 @@ class Okx(Exchange):
              **zero}
         )  # fmt: skip
 
+    @route("GET", "/api/v5/account/trade-fee", scopes=READ)
+    def trade_fee(self, call: Call) -> Reply:
+        """OKX docs, get fee rates: negative is what is paid. All instruments here are of the fee group 1.
+
+        `feeGroup` is what counts; `maker` and the like are deprecated, and of contracts speak of other ones: those
+        margined in USDT have `makerU`. That a named instrument gets its own group alone is taken from the example.
+        """
+        params = call.params
+        kind, group = params.get("instType", ""), params.get("groupId")
+        if not kind:
+            return _error("50014", "Parameter instType can not be empty.", 400)
+        if kind not in ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"):
+            return _error("51000", "Parameter instType error", 400)
+        spot = kind in ("SPOT", "MARGIN")
+        named = params.get("instId") if spot else params.get("instFamily") or params.get("uly")
+        if named and group:
+            return _error("51000", "Parameter groupId error", 400)
+        if named and (named if spot else f"{named}-SWAP") not in _instruments(call, kind):
+            return _unknown_instrument()
+        mine, other = call.who.spot_fees if spot else call.who.futures_fees, OTHER_FEES["SPOT" if spot else "SWAP"]
+        groups = {"1": mine} if named else {"1": mine, "2": other}
+        told = [
+            {"elpMaker": _paid(maker) if spot else "", "groupId": number, "maker": _paid(maker), "taker": _paid(taker)}
+            for number, (maker, taker) in groups.items()
+            if group in (None, "", number)
+        ]
+        maker, taker = map(_paid, mine if spot else other)
+        maker_u, taker_u = ("", "") if spot else map(_paid, mine)
+        return _data(
+            {"category": "1", "delivery": "", "exercise": "", "feeGroup": told, "fiat": [], "instType": kind,
+             "level": "Lv1", "maker": maker, "makerU": maker_u, "makerUSDC": maker_u, "ruleType": "normal",
+             "taker": taker, "takerU": taker_u, "takerUSDC": taker_u, "ts": str(call.now_ms)}
+        )  # fmt: skip
+
     @route("GET", "/api/v5/asset/currencies", scopes=READ)
     def currencies(self, _call: Call) -> Reply:
         """OKX docs, get currencies: one chain each."""
@@ -435,6 +471,10 @@ def _instruments(call: Call, kind: str) -> Mapping[str, Pair]:
 
 def _unknown_instrument() -> Reply:
     return _error("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
+
+
+def _paid(rate: str) -> str:
+    return format(-Decimal(rate), "f")
 
 
 def _size(volume: Decimal, pair: Pair) -> Decimal:

@@ -18,6 +18,7 @@ Calls = dict[str, Callable[[], Any]]
 def kucoin_universal_sdk(keys: Keys) -> Calls:
     from kucoin_universal_sdk.api import DefaultClient
     from kucoin_universal_sdk.generate.account.account import GetFuturesAccountReqBuilder, GetSpotAccountListReqBuilder
+    from kucoin_universal_sdk.generate.account.fee import GetFuturesActualFeeReqBuilder, GetSpotActualFeeReqBuilder
     from kucoin_universal_sdk.generate.futures.order import GetOrderListReqBuilder
     from kucoin_universal_sdk.generate.futures.positions import GetPositionListReqBuilder
     from kucoin_universal_sdk.generate.spot.order import GetOpenOrdersReqBuilder
@@ -33,6 +34,7 @@ def kucoin_universal_sdk(keys: Keys) -> Calls:
     option.set_transport_option(TransportOptionBuilder().build())
     rest = DefaultClient(option.build()).rest_service()
     account = rest.get_account_service().get_account_api()
+    fees = rest.get_account_service().get_fee_api()
     spot, futures = rest.get_spot_service(), rest.get_futures_service()
     currency = GetFuturesAccountReqBuilder().set_currency("USDT").build()
     return {
@@ -46,6 +48,13 @@ def kucoin_universal_sdk(keys: Keys) -> Calls:
         ],
         "spot orders": lambda: (
             spot.get_order_api().get_open_orders(GetOpenOrdersReqBuilder().set_symbol("BTC-USDT").build()).data
+        ),
+        "spot fees": lambda: [
+            _plain(row)
+            for row in fees.get_spot_actual_fee(GetSpotActualFeeReqBuilder().set_symbols("BTC-USDT").build()).data or []
+        ],
+        "futures fees": lambda: _plain(
+            fees.get_futures_actual_fee(GetFuturesActualFeeReqBuilder().set_symbol("XBTUSDTM").build())
         ),
         "futures account": lambda: _plain(account.get_futures_account(currency)),
         "futures orders": lambda: futures.get_order_api().get_order_list(GetOrderListReqBuilder().build()).items,
@@ -86,6 +95,7 @@ def pymexc(keys: Keys) -> Calls:
         "futures asset": lambda: contract.asset("USDT"),
         "futures orders": lambda: contract.open_orders("BTC_USDT"),
         "futures positions": contract.open_positions,
+        "futures fees": lambda: contract.tiered_fee_rate("BTC_USDT"),
     }
 
 
@@ -123,6 +133,7 @@ def pybit(keys: Keys) -> Calls:
         "wallet": lambda: bybit.get_wallet_balance(accountType="UNIFIED")["result"]["list"][0]["coin"],
         "spot orders": lambda: bybit.get_open_orders(category="spot")["result"]["list"],
         "futures orders": lambda: bybit.get_open_orders(category="linear", settleCoin="USDT")["result"]["list"],
+        "fees": lambda: bybit.get_fee_rates(category="linear", symbol="BTCUSDT")["result"]["list"],
         "order check": lambda: bybit.pre_check_order(category="linear", symbol="BTCUSDT", **order)["result"],
     }
 
@@ -137,6 +148,7 @@ def coinbase_advanced_py(keys: Keys) -> Calls:
         "accounts": lambda: rest.get_accounts().to_dict()["accounts"],
         "orders": lambda: rest.list_orders(order_status=["OPEN"]).to_dict()["orders"],
         "futures": lambda: rest.get_futures_balance_summary().to_dict()["balance_summary"],
+        "fees": lambda: rest.get_transaction_summary(product_type="SPOT").to_dict()["fee_tier"],
         "preview": lambda: rest.preview_limit_order_gtc_buy("BTC-USDT", "0.001", "60000").to_dict(),
     }
 
@@ -170,6 +182,8 @@ def python_okx(keys: Keys) -> Calls:
         "balance": lambda: account.get_account_balance(ccy="BTC,USDT"),
         "positions": account.get_positions,
         "orders": lambda: trade.get_order_list(instType="SWAP"),
+        "spot fees": lambda: account.get_fee_rates("SPOT", instId="BTC-USDT"),
+        "futures fees": lambda: account.get_fee_rates("SWAP", instFamily="BTC-USDT"),
         "withdrawals": funding.get_withdrawal_history,
     }
 
@@ -182,6 +196,8 @@ def bitget_api_client(keys: Keys) -> Calls:
             "key": lambda client: client.spot.get_account_information(),
             "spot": lambda client: client.spot.get_account_assets(),
             "futures": lambda client: client.contract.get_account_list("USDT-FUTURES"),
+            "spot fees": lambda client: client.common.get_trade_rate("BTCUSDT", "spot"),
+            "futures fees": lambda client: client.common.get_trade_rate("BTCUSDT", "mix"),
             "spot orders": lambda client: client.spot.get_current_orders(),
             "futures orders": lambda client: client.contract.get_pending_orders("USDT-FUTURES"),
             "positions": lambda client: client.contract.get_all_positions("USDT-FUTURES", "USDT"),
@@ -250,6 +266,7 @@ def huobi_sdk(keys: Keys) -> Calls:
         "accounts": lambda: [row.type for row in account.get_accounts()],
         "balance": lambda: [vars(row) for row in account.get_balance(spot())],
         "orders": lambda: TradeClient(**own).get_open_orders("btcusdt", spot()),
+        "fees": lambda: [vars(row) for row in TradeClient(**own).get_transact_feerate("btcusdt")],
     }
 
 
@@ -271,6 +288,9 @@ def bingx_py(keys: Keys) -> Calls:
         "spot orders": lambda: bingx.spot.current_open_orders().data.orders,
         "futures": lambda: bingx.swap.query_account_data().model_dump()["data"],
         "futures orders": lambda: bingx.swap.get_current_all_open_orders().data.orders,
+        "spot fees": lambda: bingx.spot.query_trading_commission_rate("BTC-USDT").model_dump()["data"],
+        "futures fees": lambda: bingx.swap.query_trading_commission_rate().model_dump()["data"],
+        "tiers": lambda: bingx.swap.position_and_maintenance_margin_ratio("BTC-USDT").model_dump()["data"],
     }
 
 
@@ -312,6 +332,11 @@ def gate_api(keys: Keys) -> Calls:
         "futures orders": lambda: futures.list_futures_orders("usdt", "open", contract="BTC_USDT"),
         "positions": lambda: futures.list_positions("usdt"),
         "total": lambda: wallet.get_total_balance().to_dict()["total"],
+        "fees": lambda: wallet.get_trade_fee(currency_pair="BTC_USDT").to_dict(),
+        "spot fees": lambda: spot.get_fee(currency_pair="BTC_USDT").to_dict(),
+        "futures fees": lambda: {
+            name: fee.to_dict() for name, fee in futures.get_futures_fee("usdt", contract="BTC_USDT").items()
+        },
         "withdrawals": wallet.list_withdrawals,
     }
 
@@ -355,13 +380,19 @@ def binance_sdk(keys: Keys) -> Calls:
         "futures": futures.futures_account_balance_v3,
         "futures account": futures.account_information_v3,
         "futures orders": futures.current_all_open_orders,
+        "spot fees": lambda: spot.account_commission("BTCUSDT"),
+        "futures fees": lambda: futures.user_commission_rate("BTCUSDT"),
+        "tiers": lambda: futures.notional_and_leverage_brackets("BTCUSDT"),
         "futures order test": lambda: futures.test_order(**order, price=10000.0),
     }
     return {name: lambda call=call: _data(call().data()) for name, call in calls.items()}
 
 
 def _data(answer: Any) -> Any:
-    return [_data(row) for row in answer] if isinstance(answer, list) else answer.to_dict()
+    if isinstance(answer, list):
+        return [_data(row) for row in answer]
+    plain = answer.to_dict()
+    return _data(plain) if isinstance(plain, list) else plain
 
 
 def ccxt_binance(keys: Keys) -> Calls:

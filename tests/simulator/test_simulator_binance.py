@@ -304,3 +304,58 @@ def test_maintenance_and_limits(client: Client) -> None:
     assert said(binance(client, keys, "GET", REPORT)) == (503, -1008)
     client.sim.set_faults([{"exchange": "binance", "kind": "status", "status": 429}])
     assert said(binance(client, keys, "GET", REPORT)) == (429, -1003)
+
+
+COMMISSION, FUTURES_COMMISSION = "/api/v3/account/commission", "/fapi/v1/commissionRate"
+BRACKETS = "/fapi/v1/leverageBracket"
+
+
+def fapi(client: Client, account: str, path: str, query: str = "", **more: Any) -> Answer:
+    return binance(client, client.keys("binance", account), "GET", path, query, host="fapi.binance.com", **more)
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    reader = client.keys("binance", "read_only")
+    told = binance(client, reader, "GET", COMMISSION, "symbol=BTCUSDT")
+    none = dict.fromkeys(("maker", "taker", "buyer", "seller"), "0.00000000")
+    assert told.json == {
+        "symbol": "BTCUSDT", "standardCommission": {**none, "maker": "0.00070000", "taker": "0.00090000"},
+        "specialCommission": none, "taxCommission": none,
+        "discount": {
+            "enabledForAccount": True, "enabledForSymbol": True, "discountAsset": "BNB", "discount": "0.75000000"
+        },
+    }  # fmt: skip
+    assert told.headers["x-mbx-used-weight-1m"] == "20"
+    account = binance(client, reader, "GET", "/api/v3/account").json
+    assert account["commissionRates"] == told.json["standardCommission"] and account["takerCommission"] == 9
+    futures = fapi(client, "good", FUTURES_COMMISSION, "symbol=BTCUSDT").json
+    assert (futures["makerCommissionRate"], futures["takerCommissionRate"]) == ("0.00016", "0.00045")
+    assert futures["symbol"] == "BTCUSDT"
+    client.sim.change_account("binance", "good", futures_fees=["-0.00005", "0.0003"])
+    assert fapi(client, "good", FUTURES_COMMISSION, "symbol=BTCUSDT").json["makerCommissionRate"] == "-0.00005"
+
+
+def test_margin_tiers_are_a_list_even_for_one_symbol(client: Client) -> None:
+    (row,) = fapi(client, "good", BRACKETS, "symbol=BTCUSDT").json
+    assert row["symbol"] == "BTCUSDT" and "notionalCoef" not in row
+    first, second, *_ = tiers = row["brackets"]
+    assert first == {
+        "bracket": 1, "initialLeverage": 125, "notionalCap": 50_000, "notionalFloor": 0, "maintMarginRatio": 0.004,
+        "cum": 0.0,
+    }  # fmt: skip
+    assert [tier["cum"] for tier in tiers] == [0, 50, 3050, 48_050] and second["notionalFloor"] == 50_000
+    rows = {row["symbol"]: row for row in fapi(client, "good", BRACKETS).json}
+    assert len(rows) == 6 and rows["ETHUSDT"]["notionalCoef"] == 1.5
+    assert rows["LUNCUSDT"]["brackets"][0]["initialLeverage"] == 20
+
+
+def test_refusals_of_fees_and_tiers(client: Client) -> None:
+    keys = client.keys("binance", "good")
+    assert said(binance(client, keys, "GET", COMMISSION)) == (400, -1102)
+    assert said(binance(client, keys, "GET", COMMISSION, "symbol=NONO")) == (400, -1121)
+    assert said(binance(client, keys, "GET", COMMISSION, "symbol=BTCUSDT", sign="0" * 64)) == (400, -1022)
+    assert said(fapi(client, "good", FUTURES_COMMISSION)) == (400, -1102)
+    for path in (FUTURES_COMMISSION, BRACKETS):
+        assert said(fapi(client, "good", path, "symbol=NONO")) == (400, -1121)
+        assert said(fapi(client, "good", path, "symbol=BTCUSDT", sign="0" * 64)) == (400, -1022)
+        assert said(fapi(client, "read_only", path, "symbol=BTCUSDT")) == (401, -2015)

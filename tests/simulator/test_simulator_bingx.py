@@ -329,3 +329,38 @@ def test_markets(client: Client) -> None:
         "LTC-USDT",
         "LUNC-USDT",
     ]
+
+
+SPOT_FEES, FUTURES_FEES = "/openApi/spot/v1/user/commissionRate", "/openApi/swap/v2/user/commissionRate"
+TIERS = "/openApi/swap/v1/maintMarginRatio"
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    reader = client.keys("bingx", "read_only")
+    for host in (LIVE, VST):
+        spot = bingx(client, reader, SPOT_FEES, "symbol=BTC-USDT", host=host).json
+        assert spot["data"] == {"takerCommissionRate": 0.0009, "makerCommissionRate": 0.0007}
+        futures = bingx(client, reader, FUTURES_FEES, host=host).json
+        assert futures["data"] == {"commission": {"takerCommissionRate": 0.00045, "makerCommissionRate": 0.00016}}
+
+
+def test_margin_tiers(client: Client) -> None:
+    told = bingx(client, client.keys("bingx", "read_only"), TIERS, "symbol=BTC-USDT").json
+    assert told["code"] == 0 and abs(told["timestamp"] - now()) < 5000
+    assert told["data"][1] == {
+        "tier": "2", "symbol": "BTC-USDT", "minPositionVal": "150000", "maxPositionVal": "900000",
+        "maintMarginRatio": "0.004000", "maintAmount": "30.000000",
+    }  # fmt: skip
+    assert [row["maintAmount"] for row in told["data"]] == ["0.000000", "30.000000", "930.000000"]
+
+
+def test_refusals_of_fees_and_tiers(client: Client) -> None:
+    keys = client.keys("bingx", "good")
+    assert bingx(client, keys, SPOT_FEES).code == 100400 and bingx(client, keys, TIERS).code == 109400
+    assert bingx(client, keys, SPOT_FEES, "symbol=NO-NO").code == 100204
+    assert bingx(client, keys, TIERS, "symbol=NO-NO").code == 109425
+    for path in (SPOT_FEES, FUTURES_FEES, TIERS):
+        assert bingx(client, keys, path, "symbol=BTC-USDT", signed="symbol=ETH-USDT").code == 100001
+    client.sim.change_account("bingx", "good", permissions="1,3")
+    for path in (SPOT_FEES, FUTURES_FEES, TIERS):
+        assert bingx(client, keys, path, "symbol=BTC-USDT").code == 100004, "they need Read, not trading"

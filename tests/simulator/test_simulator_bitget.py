@@ -363,3 +363,32 @@ def test_markets(client: Client) -> None:
     unified = get(f"/api/v3/market/candles?category=SPOT&symbol=ETHUSDT&interval=1H&{window}")["data"]
     assert futures == [row[:7] for row in rows] == unified[::-1]
     assert get("/api/v2/spot/market/candles?symbol=ETHUSDT&granularity=7h")["code"] == "40020"
+
+
+FEES, UNIFIED_FEES = "/api/v2/common/trade-rate", "/api/v3/account/fee-rate"
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    reader = client.keys("bitget", "read_only")
+    spot = bitget(client, reader, "GET", f"{FEES}?symbol=BTCUSDT&businessType=spot")
+    mix = bitget(client, reader, "GET", f"{FEES}?symbol=BTCUSDT&businessType=mix")
+    assert spot.json["data"] == {"makerFeeRate": "0.0007", "takerFeeRate": "0.0009"}
+    assert mix.json["data"] == {"makerFeeRate": "0.00016", "takerFeeRate": "0.00045"}
+    assert spot.headers["x-mbx-used-remain-limit"] == "9"
+    client.sim.change_account("bitget", "read_only", mode="unified")
+    assert said(bitget(client, reader, "GET", f"{FEES}?symbol=BTCUSDT&businessType=mix")) == UNIFIED
+    for category, told in (("SPOT", spot), ("USDT-FUTURES", mix)):
+        target = f"{UNIFIED_FEES}?category={category}&symbol=BTCUSDT"
+        assert bitget(client, reader, "GET", target).json["data"] == told.json["data"]
+
+
+def test_refusals_of_fees(client: Client) -> None:
+    keys, target = client.keys("bitget", "good"), f"{FEES}?symbol=BTCUSDT&businessType=mix"
+    assert said(bitget(client, keys, "GET", f"{FEES}?businessType=mix")) == (400, "40019")
+    assert said(bitget(client, keys, "GET", f"{FEES}?symbol=BTCUSDT")) == (400, "40019")
+    assert said(bitget(client, keys, "GET", f"{FEES}?symbol=BTCUSDT&businessType=no")) == (400, "40020")
+    assert said(bitget(client, keys, "GET", f"{FEES}?symbol=NONO&businessType=mix")) == (400, "40034")
+    assert said(bitget(client, keys, "GET", target, signed=FEES)) == (400, "40009")
+    assert said(bitget(client, keys, "GET", f"{UNIFIED_FEES}?category=SPOT&symbol=BTCUSDT")) == CLASSIC
+    client.sim.change_account("bitget", "good", permissions="wwow")
+    assert said(bitget(client, keys, "GET", target)) == DENIED

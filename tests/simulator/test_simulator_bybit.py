@@ -356,3 +356,27 @@ def test_markets(client: Client) -> None:
     rows = get(target)
     assert len(rows) == 11
     assert int(rows[0][0]) > int(rows[-1][0]), "newest first"
+
+
+FEES = "/v5/account/fee-rate"
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    reader = client.keys("bybit", "read_only")
+    spot = bybit(client, reader, "GET", f"{FEES}?category=spot&symbol=BTCUSDT")
+    rates = {"takerFeeRate": "0.0009", "makerFeeRate": "0.0007"}
+    assert spot.json["result"] == {"category": "spot", "list": [{"symbol": "BTCUSDT", **rates}]}
+    assert spot.headers["x-bapi-limit"] == "5"
+    linear = bybit(client, reader, "GET", f"{FEES}?category=linear&symbol=BTCUSDT").json["result"]
+    assert linear == {"list": [{"symbol": "BTCUSDT", "takerFeeRate": "0.00045", "makerFeeRate": "0.00016"}]}
+    assert len(bybit(client, reader, "GET", f"{FEES}?category=linear").json["result"]["list"]) == 6
+    assert bybit(client, reader, "GET", f"{FEES}?category=inverse").json["result"] == {"list": []}
+
+
+def test_refusals_of_fees(client: Client) -> None:
+    keys, target = client.keys("bybit", "good"), f"{FEES}?category=linear&symbol=BTCUSDT"
+    assert said(bybit(client, keys, "GET", FEES)) == (200, 10001)
+    assert said(bybit(client, keys, "GET", f"{FEES}?category=no")) == (200, 10001)
+    assert said(bybit(client, keys, "GET", f"{FEES}?category=linear&symbol=NONO")) == (200, 10001)
+    assert said(bybit(client, keys, "GET", target, signed="category=linear")) == (200, 10004)
+    assert bybit(client, keys, "GET", target, host="api-demo.bybit.com").json["retCode"] != 0, "not in demo trading"

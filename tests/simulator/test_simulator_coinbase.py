@@ -310,7 +310,7 @@ def test_preview_validates(client: Client) -> None:
         return coinbase(client, keys, "POST", PREVIEW, json.dumps({**order, **changes}))
 
     done = preview().json
-    assert (done["errs"], done["order_total"], bool(done["preview_id"])) == ([], "60.360000", True)
+    assert (done["errs"], done["order_total"], bool(done["preview_id"])) == ([], "60.3900000", True)
     assert preview({"quote_size": "100"}, "market_market_ioc").json["errs"] == []
     assert preview({"base_size": "0.01"}, "market_market_ioc", side="SELL").json["errs"] == []
     broken: list[dict[str, Any]] = [
@@ -385,3 +385,19 @@ def test_markets(client: Client) -> None:
     rows = client.call("GET", HOST, target).json["candles"]
     assert len(rows) == 11
     assert int(rows[0]["start"]) > int(rows[-1]["start"]), "newest first"
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    target = f"{V3}/transaction_summary?product_type=SPOT"
+    answer = coinbase(client, client.keys("coinbase", "read_only"), "GET", target)
+    tier = answer.json["fee_tier"]
+    assert (tier["maker_fee_rate"], tier["taker_fee_rate"]) == ("0.0035", "0.0065")
+    assert tier["volume_types_and_range"][0]["vol_from"] == "0" and answer.json["has_promo_fee"] is False
+    assert answer.headers["x-ratelimit-limit"] == "30"
+    keys = client.keys("coinbase", "good")
+    wrong = coinbase(client, keys, "GET", f"{V3}/transaction_summary?product_type=NONO")
+    assert (wrong.status, wrong.json["error"]) == (400, "INVALID_ARGUMENT")
+    strange = {**keys, "secret": client.keys("coinbase", "withdraw")["secret"]}
+    assert is_refused(coinbase(client, strange, "GET", target))
+    client.sim.change_account("coinbase", "good", permissions="trade")
+    assert lacks_a_right(coinbase(client, keys, "GET", target))

@@ -309,6 +309,12 @@ def test_change_at_the_exchange(client: Client) -> None:
     for account, changes in (("nobody", {}), ("good", {"nonsense": 1}), ("good", {"status": "odd"})):
         with pytest.raises(ValueError, match="known: "):
             sim.change_account("kucoin", account, **changes)
+    for fees in ("0.001", ["0.001", "many"], []):
+        with pytest.raises(ValueError, match="two rates"):
+            sim.change_account("kucoin", "good", spot_fees=fees)
+    sim.change_account("kucoin", "good", spot_fees="-0.0001,0.0002")
+    (told,) = client.kucoin(client.keys("kucoin", "good"), "GET", "/api/v1/trade-fees?symbols=BTC-USDT").json["data"]
+    assert (told["makerFeeRate"], told["takerFeeRate"]) == ("-0.0001", "0.0002")
     sim.change_account("kucoin", "good", status="deleted")
     assert client.kucoin(client.keys("kucoin", "good"), "GET", "/api/v1/user/api-key").code == "400003"
     sim.reset()

@@ -337,3 +337,33 @@ def test_markets(client: Client) -> None:
     for wrong in ("interval=2m", "limit=1001", "limit=5&from=1700000000"):
         answer = public(f"/spot/candlesticks?currency_pair=BTC_USDT&{wrong}")
         assert (answer.status, answer.json["label"]) == (400, "INVALID_PARAM_VALUE"), wrong
+
+
+SPOT_FEE, WALLET_FEE, FUTURES_FEE = "/spot/fee", "/wallet/fee", "/futures/usdt/fee"
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    reader = client.keys("gate", "read_only")
+    spot, wallet = (gate(client, reader, f"{path}?currency_pair=ETH_USDT").json for path in (SPOT_FEE, WALLET_FEE))
+    for told in (spot, wallet):
+        assert (told["maker_fee"], told["taker_fee"]) == ("0.0007", "0.0009")
+        assert (told["gt_discount"], told["gt_taker_fee"], told["debit_fee"]) == (False, "0", 3)
+    assert spot["currency_pair"] == "ETH_USDT" and "currency_pair" not in wallet
+    assert (wallet["futures_maker_fee"], wallet["futures_taker_fee"]) == ("0.00016", "0.00045")
+    rates = {"taker_fee": "0.00045", "maker_fee": "0.00016"}
+    assert gate(client, reader, f"{FUTURES_FEE}?contract=ETH_USDT").json == {"ETH_USDT": rates}
+    every = gate(client, reader, FUTURES_FEE, host=FUTURES).json
+    assert len(every) == 6 and every["BTC_USDT"] == rates
+
+
+def test_refusals_of_fees(client: Client) -> None:
+    keys = client.keys("gate", "good")
+    for path, label in ((SPOT_FEE, "INVALID_CURRENCY_PAIR"), (WALLET_FEE, "INVALID_CURRENCY_PAIR")):
+        assert said(gate(client, keys, f"{path}?currency_pair=NO_NO"))[:2] == (400, label)
+    assert said(gate(client, keys, f"{FUTURES_FEE}?contract=NO_NO"))[:2] == (400, "CONTRACT_NOT_FOUND")
+    for path in (SPOT_FEE, WALLET_FEE, FUTURES_FEE):
+        assert said(gate(client, keys, path, sign="0" * 128)) == BAD_SIGN
+    assert said(gate(client, client.keys("gate", "no_futures"), FUTURES_FEE)) == lacks("futures")
+    client.sim.change_account("gate", "good", permissions="futures")
+    assert said(gate(client, keys, WALLET_FEE)) == lacks("wallet")
+    assert said(gate(client, keys, SPOT_FEE)) == lacks("spot")

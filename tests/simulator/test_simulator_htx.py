@@ -324,3 +324,39 @@ def test_markets(client: Client) -> None:
         "LTC-USDT",
         "LUNC-USDT",
     ]
+
+
+FEES, CONTRACT_FEES = "/v2/reference/transact-fee-rate", "/linear-swap-api/v1/swap_fee"
+
+
+def contract_fees(client: Client, keys: Keys, asked: dict[str, str]) -> dict[str, Any]:
+    return htx(client, keys, CONTRACT_FEES, method="POST", body=json.dumps(asked)).json
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    reader = client.keys("htx", "read_only")
+    told = htx(client, reader, FEES, {"symbols": "ethusdt,btcusdt"}).json
+    assert (told["code"], told["success"]) == (200, True)
+    assert [row["symbol"] for row in told["data"]] == ["ethusdt", "btcusdt"]
+    assert (told["data"][0]["actualMakerRate"], told["data"][0]["actualTakerRate"]) == ("0.0007", "0.0009")
+    assert (told["data"][0]["makerFeeRate"], told["data"][0]["takerFeeRate"]) == ("0.002", "0.002")
+    (row,) = contract_fees(client, reader, {"contract_code": "BTC-USDT"})["data"]
+    assert row["contract_code"] == "BTC-USDT" and row["fee_asset"] == "USDT"
+    for side in ("open", "close"):
+        assert (row[f"{side}_maker_fee"], row[f"{side}_taker_fee"]) == ("0.00016", "0.00045")
+    assert len(contract_fees(client, reader, {})["data"]) == 6
+    assert contract_fees(client, reader, {"business_type": "futures"})["data"] == []
+    assert client.sim.violations == [], "it reads, though it is asked with POST"
+
+
+def test_refusals_of_fees(client: Client) -> None:
+    keys = client.keys("htx", "good")
+    wrong = {**keys, "secret": "0" * 29}
+    assert htx(client, keys, FEES).json["code"] == 2003
+    for symbols in ("nono", ",".join(["btcusdt"] * 11)):
+        assert htx(client, keys, FEES, {"symbols": symbols}).json["code"] == 2002
+    assert htx(client, wrong, FEES, {"symbols": "btcusdt"}).json["code"] == 12008
+    assert contract_fees(client, keys, {"contract_code": "NO-NO"})["err_code"] == 1332
+    assert contract_fees(client, wrong, {"contract_code": "BTC-USDT"})["err_code"] == 403
+    client.sim.change_account("htx", "good", permissions="trade")
+    assert htx(client, keys, FEES, {"symbols": "btcusdt"}).json["code"] == 1002

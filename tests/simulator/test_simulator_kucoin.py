@@ -169,3 +169,26 @@ def test_markets(client: Client) -> None:
         "LTCUSDTM",
         "LUNCUSDTM",
     ]
+
+
+FEES = "/api/v1/trade-fees"
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    reader = client.keys("kucoin", "read_only")
+    spot = client.kucoin(reader, "GET", f"{FEES}?symbols=ETH-USDT,BTC-USDT").json["data"]
+    rates = {"takerFeeRate": "0.0009", "makerFeeRate": "0.0007"}
+    assert spot == [{"symbol": "ETH-USDT", **rates}, {"symbol": "BTC-USDT", **rates}]
+    futures = client.futures(reader, "GET", f"{FEES}?symbol=XBTUSDTM").json["data"]
+    assert futures == {"symbol": "XBTUSDTM", "takerFeeRate": "0.00045", "makerFeeRate": "0.00016"}
+
+
+def test_refusals_of_fees(client: Client) -> None:
+    keys, wrong = client.keys("kucoin", "good"), client.keys("kucoin", "good", secret="0" * 36)
+    assert said(client.kucoin(keys, "GET", FEES)) == (400, "400100")
+    assert said(client.kucoin(keys, "GET", f"{FEES}?symbols={','.join(['BTC-USDT'] * 11)}")) == (400, "400100")
+    assert said(client.kucoin(keys, "GET", f"{FEES}?symbols=BTC-USDT,NO-NO")) == (200, "900001")
+    assert said(client.futures(keys, "GET", FEES)) == (400, "100001")
+    assert said(client.futures(keys, "GET", f"{FEES}?symbol=NONO")) == (200, "100001")
+    assert said(client.kucoin(keys, "GET", f"{FEES}?symbols=BTC-USDT", signed=FEES)) == (401, "400005")
+    assert said(client.futures(wrong, "GET", f"{FEES}?symbol=XBTUSDTM"))[0] == 401

@@ -243,3 +243,31 @@ def test_same_credentials_at_every_start(sim: Simulator) -> None:
     again = Simulator()
     assert again.accounts == sim.accounts
     assert again.accounts["mexc"]["good"]["apiKey"] == "mx0vSAMPLEXZdAyY8n"
+
+
+FEE, OLD_FEE = "/api/v3/tradeFee", "/api/v1/private/account/tiered_fee_rate"
+NEW_FEE = f"{OLD_FEE}/v2"
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    keys = client.keys("mexc", "read_only")
+    spot = client.mexc(keys, "GET", FEE, "symbol=BTCUSDT").json
+    assert spot["data"] == {"makerCommission": 0.0007, "takerCommission": 0.0009} and spot["code"] == 0
+    old, new = (client.contract(keys, path, "symbol=BTC_USDT").json for path in (OLD_FEE, NEW_FEE))
+    assert (old["success"], old["data"]["makerFee"], old["data"]["takerFee"]) == (True, 0.00016, 0.00045)
+    assert (new["data"]["realMakerFee"], new["data"]["realTakerFee"]) == (0.00016, 0.00045)
+    assert (new["data"]["originalMakerFee"], new["data"]["originalTakerFee"]) == (0.00032, 0.0009)
+    assert new["data"]["symbol"] == "BTC_USDT" and new["data"]["feeRateMode"] == "NORMAL"
+    assert "symbol" not in client.contract(keys, NEW_FEE).json["data"]
+
+
+def test_refusals_of_fees(client: Client) -> None:
+    keys, wrong = client.keys("mexc", "good"), client.keys("mexc", "good", secret="0" * 32)
+    assert client.mexc(keys, "GET", FEE).code == 700004
+    assert client.mexc(keys, "GET", FEE, "symbol=NONO").code == 10007
+    assert client.mexc(wrong, "GET", FEE, "symbol=BTCUSDT").code == 700002
+    assert client.contract(keys, OLD_FEE).code == 600
+    for path in (OLD_FEE, NEW_FEE):
+        assert client.contract(keys, path, "symbol=NO_NO").code == 1001
+        assert client.contract(wrong, path, "symbol=BTC_USDT").code == 602
+        assert client.contract(client.keys("mexc", "no_futures"), path, "symbol=BTC_USDT").code == 703

@@ -331,3 +331,38 @@ def test_markets(client: Client) -> None:
     assert all(len(row) == 9 and row[8] == "1" for row in rows)
     assert get("/api/v5/market/candles?instId=BTC-USDT&bar=1m&limit=2")["data"][0][8] == "0"
     assert len(get("/api/v5/market/candles?instId=BTC-USDT&limit=999")["data"]) == 300
+
+
+FEES = "/api/v5/account/trade-fee"
+
+
+def test_fees_of_this_account(client: Client) -> None:
+    """Negative is paid; the group of an instrument tells its rate, and deprecated fields speak of other contracts."""
+    reader = client.keys("okx", "read_only")
+
+    def fees(query: str) -> dict[str, Any]:
+        answer = okx(client, reader, "GET", f"{FEES}?{query}")
+        assert said(answer) == FINE
+        (row,) = answer.json["data"]
+        return row
+
+    spot = fees("instType=SPOT&instId=BTC-USDT")
+    assert spot["feeGroup"] == [{"elpMaker": "-0.0007", "groupId": "1", "maker": "-0.0007", "taker": "-0.0009"}]
+    assert (spot["maker"], spot["taker"], spot["makerU"], spot["level"]) == ("-0.0007", "-0.0009", "", "Lv1")
+    for family in ("instFamily", "uly"):
+        swap = fees(f"instType=SWAP&{family}=BTC-USDT")
+        assert swap["feeGroup"] == [{"elpMaker": "", "groupId": "1", "maker": "-0.00016", "taker": "-0.00045"}]
+        assert (swap["makerU"], swap["takerU"]) == ("-0.00016", "-0.00045")
+        assert (swap["maker"], swap["taker"]) == ("-0.0002", "-0.0005")
+    assert [group["groupId"] for group in fees("instType=SWAP")["feeGroup"]] == ["1", "2"]
+    assert [group["taker"] for group in fees("instType=SPOT&groupId=1")["feeGroup"]] == ["-0.0009"]
+
+
+def test_refusals_of_fees(client: Client) -> None:
+    keys, target = client.keys("okx", "good"), f"{FEES}?instType=SPOT&instId=BTC-USDT"
+    assert said(okx(client, keys, "GET", FEES)) == (400, "50014")
+    assert said(okx(client, keys, "GET", f"{FEES}?instType=NO")) == (400, "51000")
+    assert said(okx(client, keys, "GET", f"{target}&groupId=1")) == (400, "51000")
+    assert said(okx(client, keys, "GET", f"{FEES}?instType=SPOT&instId=NO-NO")) == (200, "51001")
+    assert said(okx(client, keys, "GET", f"{FEES}?instType=SWAP&instFamily=NO-NO")) == (200, "51001")
+    assert said(okx(client, keys, "GET", target, signed=FEES)) == (401, "50113")
