@@ -22,6 +22,8 @@ from bfai.ui.pieces import (
     Action,
     advice_list,
     attempting,
+    choose_by_address,
+    choose_view,
     exchange_name,
     head,
     milliseconds,
@@ -67,7 +69,7 @@ def draw(workbench: Workbench) -> None:
     with controls:
         chosen = choose(workbench, connections)
         connection = connections.get(chosen)
-        view = choose_view(st.query_params.get("view", "result")) if connection else "history"
+        view = choose_view({"result": _("Result"), "history": _("History")}) if connection else "history"
         range_name = choose_range() if view == "history" else ""
     with actions:
         test_buttons(workbench, connections, connection, view)
@@ -157,24 +159,6 @@ def test_and_show(workbench: Workbench, connection_id: str) -> None:
         if name in st.query_params:
             del st.query_params[name]
     start(workbench, [connection_id])
-
-
-def choose_view(view: str) -> str:
-    names = {"result": _("Result"), "history": _("History")}
-    view = view if view in names else "result"
-    picked = st.segmented_control(
-        _("View"),
-        list(names),
-        default=view,
-        required=True,
-        format_func=lambda name: names[name],
-        key=f"view_{view}",
-        label_visibility="collapsed",
-    )
-    if picked and picked != view:
-        st.query_params["view"] = picked
-        return picked
-    return view
 
 
 # -- one result --------------------------------------------------------------------------------------------------------
@@ -271,21 +255,7 @@ def history(
 
 def choose_range() -> str:
     names = {"24h": _("24 h"), "7d": _("7 d"), "30d": _("30 d"), "all": _("all")}
-    asked = st.query_params.get("range", "7d")
-    asked = asked if asked in names else "7d"
-    picked = st.segmented_control(
-        _("Time"),
-        list(names),
-        default=asked,
-        required=True,
-        format_func=lambda name: names[name],
-        key=f"range_{asked}",
-        label_visibility="collapsed",
-    )
-    if picked and picked != asked:
-        st.query_params["range"] = picked
-        return picked
-    return asked
+    return choose_by_address(_("Time"), names, "range", "7d")
 
 
 def metrics(
