@@ -69,6 +69,9 @@ def _plain(value: object) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
+_AMOUNT = re.compile(r"-?\d{1,40}(\.\d{1,40})?")
+
+
 class Translator:
     """One language: its sentences, and its way to write numbers and times. Immutable, shared by all threads.
 
@@ -117,7 +120,7 @@ class Translator:
             return self.t(value)
         if name.startswith("m_"):
             amount, _, asset = value.partition(" ")
-            return self.money(Decimal(amount), asset)
+            return self.money(Decimal(amount), asset) if _AMOUNT.fullmatch(amount) else value
         return value
 
     # --- numbers -----------------------------------------------------------------------------------------------

@@ -153,6 +153,7 @@ def test_a_new_strategy_is_ready_to_be_enabled(home: Home) -> None:
     assert not problems(at)
     assert "Freqtrade runs on MEXC spot" in said(at)
     assert at.multiselect[0].value == ["BTC/USDT"]
+    assert "Fees: 0.07% as maker, 0.09% as taker. That is what MEXC takes of this account." in said(at)
     for _ in range(3):
         press(at, "strategy_on")
     assert "to mend" not in said(at)

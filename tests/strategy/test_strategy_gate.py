@@ -631,3 +631,27 @@ def test_anything_is_judged_and_what_is_suggested_mends_it(
     }
     for size in (suggest_first_entry(parameters, given), smallest_first_entry(parameters, given)):
         assert size is None or size > 0
+
+
+def test_an_order_that_is_too_small_in_two_ways_is_mended_in_both() -> None:
+    told: dict[str, PairRules | None] = {"BTC/USDT": rules(min_amount=Decimal("0.001"), min_cost=Decimal(5))}
+    tiny = SPOT.changed(first_entry_size="0.5", margin_limit_total="100000")
+    found = [
+        problem for problem in gate(tiny, facts(told=told)) if problem.code in ("below_min_amount", "below_min_cost")
+    ]
+    assert {problem.code for problem in found} == {"below_min_amount", "below_min_cost"}
+    for problem in found:
+        (fix,) = (fix for fix in problem.fixes if fix.field == "first_entry_size")
+        left = {one.code for one in gate(tiny.changed(first_entry_size=fix.value), facts(told=told))}
+        assert left.isdisjoint({"below_min_amount", "below_min_cost"})
+
+
+def test_a_suggestion_counts_in_words() -> None:
+    just_one = SPOT.changed(first_entry_size="240", margin_limit_total="600", margin_limit_pair="600")
+    said = {
+        translator("en").render(fix.text)
+        for problem in gate(just_one, facts(free=Decimal(100_000)))
+        for fix in problem.fixes
+        if fix.field == "addon_max_count"
+    }
+    assert said == {"At most 1 add-on"}
