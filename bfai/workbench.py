@@ -24,9 +24,7 @@ from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
     CAUSE_NAMES,
     PERMISSION_NAMES,
-    Explanation,
     Remedy,
-    explain_text,
     other_regions,
     remedy,
     sentence,
@@ -34,6 +32,7 @@ from bfai.diagnosis import (
 from bfai.engine import Engine, TestJob
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
+from bfai.explain import Explanation, explain_text
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
