@@ -916,10 +916,10 @@ _EXTRAS = (
     ("ip_open", Market.SPOT, "Grid"),
     ("expiring", Market.SPOT, "DCA"),
     ("ip_blocked", Market.SPOT, "Server"),
-    ("withdraw", Market.SPOT, "Old Key"),
     ("good", Market.FUTURES, "Conservative"),
+    ("withdraw", Market.SPOT, "Old Key"),
 )
-"""Each exchange shows a good key and one of these, in turn."""
+"""Each exchange shows a good key and one of these, in turn, where it has such a key."""
 
 _STRENGTH_HINTS: Mapping[str, str] = {
     "too_short": N_("At least 10 characters. Four or five unrelated words are good."),
