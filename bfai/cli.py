@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TextIO, TypeVar, cast
 import click
 
 from bfai import diagnosis as diagnosing
+from bfai import explain as explaining
 from bfai import report as reporting
 from bfai.bots import exchange_of
 from bfai.exchanges import all_exchanges
@@ -266,7 +267,7 @@ def explain(exchange: str | None, status: int | None, endpoint: str | None, json
             click.echo(json.dumps(_explain_line(line), ensure_ascii=False))
         return
     known = all_exchanges()
-    found = diagnosing.explain_text(
+    found = explaining.explain_text(
         sys.stdin.read(1_000_000),
         known.values(),
         exchange=known[exchange] if exchange else None,
@@ -296,21 +297,21 @@ def _explain_line(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
-        found = diagnosing.explain(Answer(body=line[:10_000], status=200), None)
+        found = explaining.explain(Answer(body=line[:10_000], status=200), None)
         return {"exchange": None, "diagnosis": reporting.diagnosis(found, None, words)}
     fields = cast("dict[str, Any]", parsed)
     name, endpoint = fields.get("exchange"), fields.get("endpoint")
     known = all_exchanges()
-    answer = diagnosing.answer_from_line(fields)
+    answer = explaining.answer_from_line(fields)
     adapter = known.get(exchange_of(name) or "") if isinstance(name, str) else None
     if adapter is None and name in (None, "any"):
-        adapter = diagnosing.recognise(f"{answer.body} {answer.error_text}", known.values())
+        adapter = explaining.recognise(f"{answer.body} {answer.error_text}", known.values())
     shown = adapter.id if adapter else (name if isinstance(name, str) else None)
     if isinstance(endpoint, str) and adapter is not None:
-        key = diagnosing.report_in(endpoint, answer.body, adapter)
+        key = explaining.report_in(endpoint, answer.body, adapter)
         if key is not None:
             return {"exchange": shown, **_report_fields(key)}
-    return {"exchange": shown, "diagnosis": reporting.diagnosis(diagnosing.explain(answer, adapter), adapter, words)}
+    return {"exchange": shown, "diagnosis": reporting.diagnosis(explaining.explain(answer, adapter), adapter, words)}
 
 
 def _report_fields(key: Any) -> dict[str, Any]:

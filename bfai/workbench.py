@@ -24,9 +24,7 @@ from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
     CAUSE_NAMES,
     PERMISSION_NAMES,
-    Explanation,
     Remedy,
-    explain_text,
     other_regions,
     remedy,
     sentence,
@@ -34,6 +32,7 @@ from bfai.diagnosis import (
 from bfai.engine import Engine, TestJob
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
+from bfai.explain import Explanation, explain_text
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
@@ -938,10 +937,10 @@ _EXTRAS = (
     ("ip_open", Market.SPOT, "Grid"),
     ("expiring", Market.SPOT, "DCA"),
     ("ip_blocked", Market.SPOT, "Server"),
-    ("withdraw", Market.SPOT, "Old Key"),
     ("good", Market.FUTURES, "Conservative"),
+    ("withdraw", Market.SPOT, "Old Key"),
 )
-"""Each exchange shows a good key and one of these, in turn."""
+"""Each exchange shows a good key and one of these, in turn, where it has such a key."""
 
 _STRENGTH_HINTS: Mapping[str, str] = {
     "too_short": N_("At least 10 characters. Four or five unrelated words are good."),

@@ -46,8 +46,10 @@ from bfai.ui.pieces import (
     exchange_name,
     facts,
     market_name,
+    moved,
     start,
     tell,
+    widget_key,
 )
 from bfai.ui.strategy_fields import (
     BY_NAME,
@@ -83,7 +85,6 @@ _USUAL = ("BTC/USDT", "BTC/USDC", "BTC/USD", "BTC/EUR")
 _MOST_TRIED = 12
 _FEW_LADDERS = 2
 _NOW = timedelta(0)
-_MISSING: Final = object()
 
 
 KnownPairs = tuple[tuple[str, ...], Message | None]
@@ -501,17 +502,21 @@ def _steps(editor: Editor, judged: Judged) -> None:
         mark = f" :red[:material/error:] {errors[step]}" if errors.get(step) else ""
         return f"{step} · {_(STEPS[step])}{mark}"
 
-    def moved() -> None:
-        editor.step = st.session_state.get("strategy_step") or editor.step
+    key = widget_key("strategy_step", editor.step)
 
-    _sync("strategy_step", editor.step)
+    def take() -> None:
+        step = st.session_state.get(key)
+        if step and moved("strategy_step", key, step):
+            editor.step = step
+
     st.pills(
         _("Step"),
         list(STEPS),
+        default=editor.step,
         required=True,
         format_func=label,
-        key="strategy_step",
-        on_change=moved,
+        key=key,
+        on_change=take,
         label_visibility="collapsed",
         wrap=True,
     )
@@ -617,17 +622,14 @@ class _Place:
     connections: Sequence[Connection]
     connection: Connection | None
 
-    def key(self, one: Field) -> str:
+    def name(self, one: Field) -> str:
         return f"strategy_{self.editor.id}_{one.name}"
+
+    def key(self, one: Field) -> str:
+        return widget_key(self.name(one), self.editor.raw.get(one.name))
 
     def label(self, one: Field) -> str:
         return _(one.label, quote=plain(self.editor.quote))
-
-
-def _sync(key: str, wanted: Any) -> None:
-    """What the widget shows is what is kept. Written only where it differs, so that nobody's typing is disturbed."""
-    if st.session_state.get(key, _MISSING) != wanted:
-        st.session_state[key] = wanted
 
 
 def _field(place: _Place, one: Field, problems: Iterable[Problem]) -> None:
@@ -637,12 +639,15 @@ def _field(place: _Place, one: Field, problems: Iterable[Problem]) -> None:
             problem_line(place.editor, problem, f"{one.name}_{number}")
 
 
-def _took(place: _Place, one: Field, read: Callable[[Any], Any]) -> Callable[[], None]:
-    """Keeps what was just put into the widget. Streamlit also calls this for one that left the screen, with nothing."""
+def _took(place: _Place, one: Field, key: str, read: Callable[[Any], Any]) -> Callable[[], None]:
+    """Keeps what was just put into the widget. Streamlit also calls this for one that left the screen."""
 
     def take() -> None:
-        if one.step == place.editor.on_screen and place.key(one) in st.session_state:
-            place.editor.raw[one.name] = read(st.session_state[place.key(one)])
+        if one.step != place.editor.on_screen or key not in st.session_state:
+            return
+        value = read(st.session_state[key])
+        if moved(place.name(one), key, value):
+            place.editor.raw[one.name] = value
 
     return take
 
@@ -652,27 +657,27 @@ def _slider(place: _Place, one: Field) -> None:
     value = as_float(place.editor.raw.get(one.name)) or 0.0
     low, high = min(float(one.low), value), max(float(one.high), value)
     if one.whole:
-        _sync(key, int(value))
         st.slider(
             place.label(one),
             int(low),
             int(high),
+            int(value),
             step=1,
             key=key,
             help=_(one.help) or None,
-            on_change=_took(place, one, int),
+            on_change=_took(place, one, key, int),
         )
         return
-    _sync(key, value)
     st.slider(
         place.label(one),
         low,
         high,
+        value,
         step=float(one.by),
         format="%.12g",
         key=key,
         help=_(one.help) or None,
-        on_change=_took(place, one, number_text),
+        on_change=_took(place, one, key, number_text),
     )
 
 
@@ -682,16 +687,15 @@ def _number(place: _Place, one: Field) -> None:
     value = as_float(place.editor.raw.get(one.name))
     money = "{quote}" in one.label
     whole = one.whole
-    _sync(key, int(value) if whole and value is not None else value)
     st.number_input(
         place.label(one),
-        value=None,
+        value=int(value) if whole and value is not None else value,
         step=1 if whole else 1.0 if money else 0.1,
         format="%d" if whole else "%.12g",
         key=key,
         placeholder=_(one.empty) if one.optional else _("a number"),
         help=_(one.help, quote=place.editor.quote) or None,
-        on_change=_took(place, one, (lambda found: found) if whole else number_text),
+        on_change=_took(place, one, key, (lambda found: found) if whole else number_text),
     )
     if one.name == "first_entry_size" and place.connection is not None and place.editor.raw.get("pairs"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -705,75 +709,81 @@ def _number(place: _Place, one: Field) -> None:
 
 def _amount(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, str(place.editor.raw.get(one.name) or ""))
     st.text_input(
         place.label(one),
+        str(place.editor.raw.get(one.name) or ""),
         key=key,
         placeholder=_(one.empty) if one.optional else None,
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda text: str(text or "").strip() or None),
+        on_change=_took(place, one, key, lambda text: str(text or "").strip() or None),
     )
 
 
 def _lines(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, str(place.editor.raw.get(one.name) or ""))
     st.text_area(
         place.label(one),
+        str(place.editor.raw.get(one.name) or ""),
         key=key,
         height=100,
         placeholder=_(one.empty),
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda text: str(text or "")),
+        on_change=_took(place, one, key, lambda text: str(text or "")),
     )
 
 
 def _choice(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, place.editor.raw.get(one.name))
+    options = list(one.choices)
     st.selectbox(
         place.label(one),
-        list(one.choices),
+        options,
+        index=options.index(place.editor.raw[one.name]),
         format_func=lambda value: _(one.choices[value]),
         key=key,
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda value: value),
+        on_change=_took(place, one, key, lambda value: value),
     )
 
 
 def _switch(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, bool(place.editor.raw.get(one.name)))
-    st.toggle(place.label(one), key=key, help=_(one.help) or None, on_change=_took(place, one, bool))
+    st.toggle(
+        place.label(one),
+        bool(place.editor.raw.get(one.name)),
+        key=key,
+        help=_(one.help) or None,
+        on_change=_took(place, one, key, bool),
+    )
 
 
 def _several(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, list(place.editor.raw.get(one.name) or ()))
     st.pills(
         place.label(one),
         list(one.choices),
         selection_mode="multi",
+        default=list(place.editor.raw.get(one.name) or ()),
         format_func=lambda value: _(one.choices[value]),
         key=key,
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda values: [value for value in one.choices if value in (values or ())]),
+        on_change=_took(place, one, key, lambda values: [value for value in one.choices if value in (values or ())]),
     )
 
 
 def _risk(place: _Place, one: Field) -> None:
     editor, key = place.editor, place.key(one)
-    _sync(key, editor.raw.get(one.name))
 
     def take() -> None:
         # The same level again must not undo what was changed since.
         level = st.session_state.get(key)
-        if level and level != editor.raw[one.name] and editor.on_screen == one.step:
+        if level and editor.on_screen == one.step and moved(place.name(one), key, level):
             set_risk(editor, level)
 
     st.segmented_control(
         place.label(one),
         list(RISK_LEVELS),
+        default=editor.raw[one.name],
         required=True,
         format_func=lambda level: _(RISK_LEVELS[level]),
         key=key,
@@ -803,17 +813,17 @@ def _pairs(place: _Place, one: Field) -> None:
     if place.connection is not None:
         names, error = market_pairs(place.workbench, place.connection.target)
     chosen: list[str] = list(editor.raw.get(one.name) or ())
-    _sync(key, chosen)
 
     def take() -> None:
-        found = tidy_pairs(st.session_state.get(key, editor.raw[one.name]) or ())
-        if found != editor.raw[one.name] and editor.on_screen == one.step:
-            editor.raw[one.name] = found
+        typed = st.session_state.get(key)
+        if typed is not None and editor.on_screen == one.step and moved(place.name(one), key, list(typed)):
+            editor.raw[one.name] = tidy_pairs(typed)
             _suggest_again(editor)
 
     st.multiselect(
         place.label(one),
         [*names, *(pair for pair in chosen if pair not in names)],
+        chosen,
         key=key,
         help=_(one.help) or None,
         accept_new_options=True,
@@ -839,17 +849,18 @@ def _connection(place: _Place, one: Field) -> None:
         name = place.connection.name if place.connection else _("none any more")
         st.markdown(_("**Connection:** {name}", name=plain(name)), help=_(one.help))
     else:
-        key = place.key(one)
-        _sync(key, editor.connection_id)
+        key = widget_key(place.name(one), editor.connection_id)
 
         def take() -> None:
             chosen = by_id.get(st.session_state.get(key) or "")
-            if chosen is not None and chosen.id != editor.connection_id and editor.on_screen == one.step:
+            if chosen is not None and editor.on_screen == one.step and moved(place.name(one), key, chosen.id):
                 bind(editor, chosen)
 
+        options = list(by_id)
         st.selectbox(
             place.label(one),
-            list(by_id),
+            options,
+            index=options.index(editor.connection_id or ""),
             format_func=lambda id_: _connection_line(by_id[id_]),
             key=key,
             help=_(one.help),
@@ -877,14 +888,15 @@ def _other_connection(place: _Place, one: Field) -> None:
     names = {"": _("the same connection")} | {other.id: other.name for other in others}
     now = place.editor.raw.get(one.name) or ""
     names.setdefault(now, _("a connection that is deleted"))
-    _sync(key, now)
+    options = list(names)
     st.selectbox(
         place.label(one),
-        list(names),
+        options,
+        index=options.index(now),
         format_func=lambda id_: names[id_],
         key=key,
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda value: value or None),
+        on_change=_took(place, one, key, lambda value: value or None),
     )
 
 
@@ -990,12 +1002,14 @@ def refusal_box(editor: Editor | None, refusal: Refusal, key: str, *, listed: bo
 
 
 def _check(workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged) -> None:
-    def renamed() -> None:
-        if editor.on_screen == 4:
-            editor.name = str(st.session_state.get("strategy_name", editor.name))
+    key = widget_key("strategy_name", editor.name)
 
-    _sync("strategy_name", editor.name)
-    st.text_input(_("Name"), max_chars=60, key="strategy_name", on_change=renamed)
+    def renamed() -> None:
+        name = st.session_state.get(key)
+        if name is not None and editor.on_screen == 4 and moved("strategy_name", key, str(name)):
+            editor.name = str(name)
+
+    st.text_input(_("Name"), editor.name, max_chars=60, key=key, on_change=renamed)
     errors = [problem for problem in judged.problems if _is_error(problem)]
     warnings = [problem for problem in judged.problems if not _is_error(problem)]
     if errors:
@@ -1148,17 +1162,27 @@ def _shown(editor: Editor, choices: Sequence[tuple[str, str]]) -> tuple[str, str
         names = {"long": _("Long"), "short": _("Short")}
         several = len({side for _pair, side in choices}) > 1
         options = [f"{pair} {side}" for pair, side in choices]
-        _sync("strategy_shown", f"{now[0]} {now[1]}")
+        key = widget_key("strategy_shown", f"{now[0]} {now[1]}")
 
         def label(option: str) -> str:
             pair, _blank, side = option.partition(" ")
             return f"{pair} · {names[side]}" if several else pair
 
         def take() -> None:
-            pair, _blank, side = str(st.session_state.get("strategy_shown") or "").partition(" ")
-            editor.shown = (pair, side)
+            option = str(st.session_state.get(key) or "")
+            if moved("strategy_shown", key, option):
+                pair, _blank, side = option.partition(" ")
+                editor.shown = (pair, side)
 
-        st.selectbox(_("Preview of"), options, format_func=label, key="strategy_shown", on_change=take, width=300)
+        st.selectbox(
+            _("Preview of"),
+            options,
+            index=choices.index(now),
+            format_func=label,
+            key=key,
+            on_change=take,
+            width=300,
+        )
     return now
 
 
