@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from html import escape
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -223,6 +224,15 @@ class KeyReport(_Frozen):
     def with_grant(self, permission: Permission, grant: Grant) -> KeyReport:
         return self.model_copy(update={"grants": {**self.grants, permission: grant}})
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row for each right, the gravest first, then address list and end."""
+        order = (Permission.WITHDRAW, *(one for one in Permission if one is not Permission.WITHDRAW))
+        rows = [[one.value, (g := self.grant(one)).state.value, g.evidence.value, ", ".join(g.words)] for one in order]
+        bound = self.ip_restriction
+        rows.append(["ip_restriction", bound.state.value, "", ", ".join((*bound.addresses, *bound.masked))])
+        rows.append(["expires_at", "", self.expiry_evidence.value, str(self.expires_at or "")])
+        return html_table(("right", "state", "evidence", "in the exchange's words"), rows)
+
     def content_hash(self) -> str:
         """Hex SHA-256 of the canonical JSON: equal reports are stored once."""
         return _digest(self.model_dump(mode="json"))
@@ -233,6 +243,13 @@ class KeyReport(_Frozen):
         """
         dumped = self.model_dump(mode="json", include={"grants", "words", "unknown_words", "escalations"})
         return _digest({**dumped, "ip": self.ip_restriction.model_dump(mode="json")})
+
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table for notebooks. Every cell is escaped: labels and words come from outside."""
+    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
+    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
 def _digest(value: Any) -> str:

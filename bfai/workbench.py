@@ -49,6 +49,7 @@ from bfai.model import (
     Status,
     Target,
     TestRun,
+    html_table,
     utc_now,
 )
 from bfai.paste import Pasted
@@ -250,6 +251,23 @@ class Workbench:
 
     def __repr__(self) -> str:
         return f"Workbench(mode={self.mode.value}, vault={self.vault_state.value})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the connections with what their last test found."""
+        rows = [
+            [
+                connection.name,
+                get_exchange(connection.target.exchange).name,
+                connection.target.market.value,
+                connection.target.environment.value,
+                f"…{connection.key_hint}",
+                connection.status.value,
+                str(connection.last_tested_at or ""),
+            ]
+            for connection in self.connections()
+        ]
+        head = ("connection", "exchange", "market", "environment", "key", "status", "last tested (UTC)")
+        return html_table(head, rows)
 
     @classmethod
     def local(
