@@ -37,7 +37,7 @@ from bfai.ui.pieces import (
     watch,
     zone_note,
 )
-from bfai.workbench import CAUSE_NAMES, RunRow, Workbench
+from bfai.workbench import CAUSE_NAMES, RunRow, Scope, Workbench
 
 RANGES = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30), "all": None}
 PER_PAGE = 25
@@ -292,7 +292,7 @@ def metrics(
     workbench: Workbench, connection: Connection, runs: Sequence[RunRow], since: datetime | None, span: timedelta | None
 ) -> None:
     last = workbench.latest_run(connection.id)
-    share = workbench.share_online(connection.id, span)
+    share = workbench.history.summary(Scope(connection.id), since).share
     durations = sorted(run.duration_ms for run in runs if not run.local_network)
     failures = [run for run in runs if run.status in (Status.FAILED, Status.BLOCKED) and not run.local_network]
     causes = Counter(run.cause for run in failures if run.cause)
@@ -380,7 +380,9 @@ def response_times(
         if len(runs) < 2:
             st.caption(_("One test is no line yet. Test again, and the chart begins."))
             return
-        buckets = buckets_of(workbench.latency(connection.id, name, since, bucket_count(len(runs))).itertuples())
+        buckets = buckets_of(
+            workbench.history.latency(Scope(connection.id), name, since, buckets=bucket_count(len(runs))).itertuples()
+        )
         medians = [bucket.median for bucket in buckets if bucket.median is not None]
         failures = sum(bucket.failures for bucket in buckets)
         if not medians:
@@ -518,7 +520,7 @@ def download(
     kind = "simulator-" if is_simulated(workbench) else ""
     st.download_button(
         _("Download CSV"),
-        data=lambda: workbench.history_csv(connection_id, since=since),
+        data=lambda: workbench.history.to_csv(Scope(connection_id), since),
         file_name=f"bfai-{kind}tests-{slug}.csv",
         mime="text/csv",
         icon=":material/download:",

@@ -130,9 +130,9 @@ class ChartWords:
 
 
 def buckets_of(rows: Iterable[Any]) -> list[Bucket]:
-    """Rows with `t`, `lo`, `median`, `hi` and `failures`, as a data frame's `itertuples()` gives them."""
+    """Rows with `t`, `p5`, `p50`, `p95` and `failures`, as a data frame's `itertuples()` gives them."""
     return [
-        Bucket(row.t.to_pydatetime(), _known(row.lo), _known(row.median), _known(row.hi), int(row.failures))
+        Bucket(row.t.to_pydatetime(), _known(row.p5), _known(row.p50), _known(row.p95), int(row.failures))
         for row in rows
     ]
 

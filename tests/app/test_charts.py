@@ -109,6 +109,6 @@ def test_dates_are_written_in_numbers() -> None:
 
 def test_missing_numbers_become_nothing() -> None:
     row = SimpleNamespace(
-        t=SimpleNamespace(to_pydatetime=lambda: NOON), lo=float("nan"), median=float("nan"), hi=float("nan"), failures=1
+        t=SimpleNamespace(to_pydatetime=lambda: NOON), p5=float("nan"), p50=float("nan"), p95=float("nan"), failures=1
     )
     assert buckets_of([row]) == [Bucket(NOON, None, None, None, 1)]
