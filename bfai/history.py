@@ -16,17 +16,18 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, TypeVar
 from zoneinfo import ZoneInfo
 
 from bfai import drift as drifting
-from bfai.model import Cause, CheckName, KeyReport, Status, utc_now
+from bfai.model import CheckName, KeyReport, Status, utc_now
+from bfai.record import Flow, Outage, Record, micros, ranks
 from bfai.store import RunRow, Store, Track
 from bfai.store import rollups as up
-from bfai.store.packing import measures
 from bfai.store.rollups import np, pd
 
 if TYPE_CHECKING:
@@ -35,18 +36,14 @@ if TYPE_CHECKING:
 KEEP_DAYS: Final = 90
 NEWEST_KEPT: Final = 500
 EXACT_RUNS: Final = 5000
-SILENCE_FACTOR: Final = 3.0  # a pause of more than so many usual ones is a gap
-SUMMARY_CHECKS: Final = (CheckName.KEY, CheckName.REACH)
+SUMMARY_METRICS: Final = tuple(up.CHECKS.index(check) for check in (CheckName.KEY, CheckName.REACH))
+SHARES: Final = (0.5, 0.95, 0.99)
 
 RUN_COLUMNS: Final = ("id", "connection_id", "started_at", "status", "cause", "duration_ms", "local_network")
 _LATENCY_COLUMNS: Final = tuple(f"{name.value}_ms" for name in CheckName)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000
 _KEEP_SETTING = "keep_runs_days"
-_TRIES = 5
-_TOLD = (up.ONLINE, up.FAILED, up.BLOCKED)  # states that say something about the exchange
 _T = TypeVar("_T")
 
 
@@ -86,103 +83,6 @@ class Summary:
     p99: float | None
 
 
-class _Flow(NamedTuple):
-    """What happened in each space between edges.
-
-    `held`: microseconds by connection, space and state. `counts`: rows of connection, space, code, runs. `lasted`: how
-    long each space was, over all connections together.
-    """
-
-    tracks: Sequence[Track]
-    edges: Any
-    held: Any
-    counts: Any
-    lasted: Any
-
-
-class _Rolled(NamedTuple):
-    """The part of a flow that comes from roll-ups: columns of time held, and rows of counts."""
-
-    track: Any
-    space: Any
-    state: Any
-    held: Any
-    counts: Any
-
-
-class _Runs(NamedTuple):
-    """Columns of runs by window and time, and the place of each window's connection among the tracks."""
-
-    window: Any
-    track_of: Any
-    started_at: Any
-    asked_at: Any
-    code: Any
-    state: Any
-
-
-class _Events(NamedTuple):
-    """Columns of runs: place of the track, when, code, how many, and how long from `at` on they may have started."""
-
-    track: Any
-    at: Any
-    code: Any
-    runs: Any
-    span: Any
-
-
-class _Values(NamedTuple):
-    """Columns of what was measured: place of the track, when, metric, value, how often.
-
-    `value` is milliseconds where `exact`, else the number of a bin.
-    """
-
-    track: Any
-    at: Any
-    metric: Any
-    value: Any
-    runs: Any
-    exact: bool = False
-
-    @classmethod
-    def joined(cls, parts: Sequence[_Values]) -> _Values:
-        return cls(
-            *(np.concatenate([np.empty(0, dtype=np.int64), *part]) for part in _columns([p[:5] for p in parts], 5))
-        )
-
-    @classmethod
-    def of_spaces(cls, space: Any, value: Any, runs: Any, *, exact: bool) -> _Values:
-        """Values of which only the space is known that they are in; it stands for the metric."""
-        return cls(space, space, space, value, runs, exact)
-
-    def where(self, taken: Any) -> _Values:
-        return _Values(*(column[taken] for column in self[:5]), self.exact)
-
-    def of(self, metrics: Collection[int]) -> _Values:
-        return self.where(np.isin(self.metric, list(metrics)))
-
-    def binned(self) -> _Values:
-        return self._replace(value=up.bins(self.value), exact=False)
-
-    def ranked(self, group: Any, shares: Sequence[float]) -> tuple[Any, Any, Any]:
-        """The groups that have values, ascending, how many each has, and its percentiles."""
-        groups, place = _ranks(group)
-        n = np.bincount(place, weights=self.runs, minlength=len(groups)).astype(np.int64)
-        if not self.exact:
-            numbers, column = _ranks(self.value)
-            cells = np.bincount(place * len(numbers) + column, weights=self.runs, minlength=len(groups) * len(numbers))
-            return groups, n, up.quantiles(cells.reshape(len(groups), len(numbers)), up.middle(numbers), shares)
-        values = self.value[np.lexsort((self.value, place))]
-        first = np.cumsum(n) - n
-        found = np.empty((len(groups), len(shares)))
-        for number, share in enumerate(shares):
-            low = np.floor((n - 1) * share)
-            below = values[first + low.astype(np.int64)]
-            above = values[first + np.minimum(low + 1, n - 1).astype(np.int64)]
-            found[:, number] = below + (above - below) * ((n - 1) * share - low)
-        return groups, n, found
-
-
 class History:
     """The figures of one owner's test runs. `now` is the clock: what comes after it is not counted as time."""
 
@@ -190,7 +90,7 @@ class History:
         """Percentiles of more than `exact_runs` runs, or of runs that are not kept any more, come from histograms."""
         self._store = store
         self._now = now
-        self._exact_runs = exact_runs
+        self._record = Record(store, now, exact_runs)
 
     # What is there
 
@@ -218,53 +118,47 @@ class History:
     def keep(self, keep: timedelta) -> None:
         self._store.set_setting(_KEEP_SETTING, max(1, keep.days))
 
-    def _tracks(self, scope: Scope) -> list[Track]:
-        return self._tracks_of(None if scope.connection_id is None else [scope.connection_id], scope.exchange)
+    def _tracks(self, scope: Scope) -> tuple[Track, ...]:
+        return self._record.tracks(None if scope.connection_id is None else [scope.connection_id], scope.exchange)
 
-    def _tracks_of(self, connection_ids: Collection[str] | None, exchange: str | None = None) -> list[Track]:
-        """Roll-ups of hours that are not over yet are not looked at: the clock was set back."""
-        past = self._micros_now() // up.HOUR * up.HOUR
-        tracks = self._store.tracks(connection_ids, exchange)
-        return [track._replace(rolled_until=min(track.rolled_until, past)) for track in tracks]
+    def _steady(self, scope: Scope, read: Callable[[tuple[Track, ...]], _T]) -> _T:
+        return self._record.steady(lambda: self._tracks(scope), read)
 
     def _range(self, scope: Scope, since: datetime | None, until: datetime | None) -> tuple[int, int]:
         end = self._now() if until is None else until
         if since is None:
             found = self.extent(scope)
             since = min(found[0], end) if found else end
-        return _micros(since), _micros(end)
+        return micros(since), micros(end)
 
     # Time and counts
 
     def summary(self, scope: Scope = ALL, since: datetime | None = None, until: datetime | None = None) -> Summary:
         """See `Summary`. Without `since` the range begins with the first run, without `until` it ends now."""
         start, end = self._range(scope, since, until)
-        flow = self._flow_of(scope, np.array([start, max(start, end)]))
+        flow = self._flow(scope, np.array([start, max(start, end)]))
         states = flow.held.sum(axis=(0, 1))
         online, known = int(states[up.ONLINE]), int(states[: up.OWN_NETWORK].sum())
-        outages = self._outages(flow.tracks, start, end)
-        over = [ended - began for _, began, ended, _ in outages if ended is not None]
-        lengths = [_lasted(began, ended, self._micros_now()) for _, began, ended, _ in outages]
-        values: Any = self.percentiles(scope, _time(start), _time(end))
-        values = values.set_index("check")
-        check = next((name.value for name in SUMMARY_CHECKS if name.value in values.index), None)
-        latencies: list[float | None] = [None] * 3
-        if check is not None:
-            latencies = [float(values.loc[check, name]) for name in ("p50", "p95", "p99")]
+        outages = self._record.outages(flow.tracks, start, end)
+        over = [one.ended - one.began for one in outages if one.ended is not None]
+        lengths = [_lasted(one, self._record.now()) for one in outages]
+        n, percentiles = self._percentiles(flow.tracks, start, end)
+        check = next((metric for metric in SUMMARY_METRICS if n[metric]), SUMMARY_METRICS[0])
+        p50, p95, p99 = (None if value != value else value for value in _floats_of(percentiles[check]))
         return Summary(
             online=_span(online),
             known=_span(known),
             unknown=_span(int(flow.lasted.sum()) - known),
             own_network=_span(int(states[up.OWN_NETWORK])),
             share=online / known if known else None,
-            runs=int(flow.counts[:, 3].sum()),
-            failures=int(_failed(flow.counts)[:, 3].sum()),
+            runs=int(flow.counts.runs.sum()),
+            failures=int(flow.counts.failed.runs.sum()),
             outages=len(outages),
             longest_outage=_span(max(lengths)) if lengths else None,
             time_to_recover=_span(sum(over)) / len(over) if over else None,
-            p50=latencies[0],
-            p95=latencies[1],
-            p99=latencies[2],
+            p50=p50,
+            p95=p95,
+            p99=p99,
         )
 
     def timeline(
@@ -278,14 +172,14 @@ class History:
         """
         start, end = self._range(scope, since, until)
         edges = _places(start, end, places)
-        flow = self._flow_of(scope, edges)
+        flow = self._flow(scope, edges)
         states = flow.held.sum(axis=0)
-        worst = _worst(flow.counts[:, 1], flow.counts[:, 2], places)
+        worst = _worst(flow.counts.space, flow.counts.code, places)
         unknown = flow.lasted - states[:, : up.OWN_NETWORK].sum(axis=1)
         return _frame(
             t=_times(edges[:-1]),
             end=_times(edges[1:]),
-            runs=_summed(flow.counts[:, 1], flow.counts[:, 3], places),
+            runs=_summed(flow.counts.space, flow.counts.runs, places),
             online_s=states[:, up.ONLINE] / _SECOND,
             failed_s=states[:, up.FAILED] / _SECOND,
             blocked_s=states[:, up.BLOCKED] / _SECOND,
@@ -300,13 +194,13 @@ class History:
         One row for each connection, in the order given, and each of `places` equal stretches. See `timeline`.
         """
         order = {connection_id: place for place, connection_id in enumerate(connection_ids)}
-        edges = _places(_micros(since), _micros(until), places)
-        flow = self._steady(lambda: self._tracks_of(list(order)), lambda tracks: self._flow(tracks, edges))
+        edges = _places(micros(since), micros(until), places)
+        flow = self._flow_of(order, edges)
         rows = sorted(range(len(flow.tracks)), key=lambda place: order[flow.tracks[place].connection_id])
-        slot = flow.counts[:, 0] * places + flow.counts[:, 1]
+        slot = flow.counts.track * places + flow.counts.space
         size = len(rows) * places
-        runs = _summed(slot, flow.counts[:, 3], size).reshape(len(rows), places)[rows]
-        worst = _worst(slot, flow.counts[:, 2], size).reshape(len(rows), places)[rows]
+        runs = _summed(slot, flow.counts.runs, size).reshape(len(rows), places)[rows]
+        worst = _worst(slot, flow.counts.code, size).reshape(len(rows), places)[rows]
         return _frame(
             connection_id=_texts(flow.tracks[row].connection_id for row in rows for _ in range(places)),
             t=_times(np.tile(edges[:-1], len(rows))),
@@ -318,8 +212,7 @@ class History:
 
     def shares(self, connection_ids: Collection[str], since: datetime, until: datetime) -> dict[str, float | None]:
         """The share of time online of each connection that exists, 0 to 1; None where nothing is known."""
-        edges = np.array([_micros(since), max(_micros(since), _micros(until))])
-        flow = self._steady(lambda: self._tracks_of(connection_ids), lambda tracks: self._flow(tracks, edges))
+        flow = self._flow_of(connection_ids, np.array([micros(since), max(micros(since), micros(until))]))
         found: dict[str, float | None] = {}
         for track, held in zip(flow.tracks, flow.held[:, 0].tolist(), strict=True):
             known = sum(held[: up.OWN_NETWORK])
@@ -335,8 +228,8 @@ class History:
         nothing is known). A day has 23 or 25 hours where clocks change.
         """
         start, end = self._range(scope, since, until)
-        days, edges = _days(start, min(end, self._micros_now()), tz)
-        flow = self._flow_of(scope, edges)
+        days, edges = _days(start, min(end, self._record.now()), tz)
+        flow = self._flow(scope, edges)
         states = flow.held.sum(axis=0)
         online, known = states[:, up.ONLINE], states[:, : up.OWN_NETWORK].sum(axis=1)
         with np.errstate(invalid="ignore"):
@@ -349,17 +242,18 @@ class History:
         `day` (date in the viewer's zone), `cause` (text), `runs` (int); no row where there was none.
         """
         days, edges = _days(*self._range(scope, since, until), tz)
-        counts = self._flow_of(scope, edges).counts
-        found: dict[tuple[int, str], int] = {}
-        for _, place, code, runs in _failed(counts).tolist():
-            cause = up.cause_of(code)
-            key = place, cause.value if cause else ""
-            found[key] = found.get(key, 0) + runs
-        rows = sorted(found.items())
+        counts = self._flow(scope, edges).counts
+        failed = counts.failed
+        slots, place = ranks(failed.space * 256 + failed.code)
+        found: list[tuple[int, str, int]] = []
+        for slot, runs in zip(_ints_of(slots), _ints_of(_summed(place, failed.runs, len(slots))), strict=True):
+            cause = up.cause_of(slot % 256)
+            found.append((slot // 256, cause.value if cause else "", runs))
+        found.sort()
         return _frame(
-            day=_objects(days[place] for (place, _), _ in rows),
-            cause=_texts(cause or None for (_, cause), _ in rows),
-            runs=_ints(runs for _, runs in rows),
+            day=_objects(days[day] for day, _, _ in found),
+            cause=_texts(cause or None for _, cause, _ in found),
+            runs=_ints(runs for _, _, runs in found),
         )
 
     def compare(self, connection_ids: Collection[str], since: datetime, until: datetime) -> DataFrame:
@@ -369,16 +263,15 @@ class History:
         (ints), `p50`, `p95`, `p99` (ms of the check `key`, else `reach`; missing where neither was measured).
         """
         order = {connection_id: place for place, connection_id in enumerate(connection_ids)}
-        start, end = _micros(since), _micros(until)
-        edges = np.array([start, max(start, end)])
-        flow = self._steady(lambda: self._tracks_of(list(order)), lambda tracks: self._flow(tracks, edges))
-        tracks = flow.tracks
+        start, end = micros(since), micros(until)
+        flow = self._flow_of(order, np.array([start, max(start, end)]))
+        tracks, failed = flow.tracks, flow.counts.failed
         online, known = flow.held[:, 0, up.ONLINE], flow.held[:, 0, : up.OWN_NETWORK].sum(axis=1)
-        runs = _summed(flow.counts[:, 0], flow.counts[:, 3], len(tracks))
-        failed = _failed(flow.counts)
-        failures = _summed(failed[:, 0], failed[:, 3], len(tracks))
-        outages = [track for track, _, _, _ in self._outages(tracks, start, end)]
-        values = self._percentiles_by_track(tracks, start, end)
+        runs = _summed(flow.counts.track, flow.counts.runs, len(tracks))
+        failures = _summed(failed.track, failed.runs, len(tracks))
+        outages = Counter(one.track for one in self._record.outages(tracks, start, end))
+        n, percentiles = self._record.percentiles(tracks, start, end, SUMMARY_METRICS, SHARES, apart=True)
+        values = np.where((n[:, 0] > 0)[:, None], percentiles[:, 0], percentiles[:, 1])
         with np.errstate(invalid="ignore"):
             share = np.where(known > 0, online / known, np.nan)
         rows = sorted(range(len(tracks)), key=lambda place: order[tracks[place].connection_id])
@@ -388,117 +281,19 @@ class History:
             known_s=known[rows] / _SECOND,
             runs=runs[rows],
             failures=failures[rows],
-            outages=_ints(outages.count(row) for row in rows),
+            outages=_ints(outages[row] for row in rows),
             p50=values[rows, 0],
             p95=values[rows, 1],
             p99=values[rows, 2],
         )
 
-    def _flow_of(self, scope: Scope, edges: Any) -> _Flow:
-        return self._steady(lambda: self._tracks(scope), lambda tracks: self._flow(tracks, edges))
-
-    def _micros_now(self) -> int:
-        return _micros(self._now())
-
-    def _steady(self, tracks: Callable[[], list[Track]], read: Callable[[list[Track]], _T]) -> _T:
-        """What `read` makes of the tracks, read again where somebody rolled up or cleared away in the meantime."""
-        known = tracks()
-        for _ in range(_TRIES):
-            found, before = read(known), known
-            known = tracks()
-            if known == before:
-                break
-        return found
-
-    def _flow(self, tracks: Sequence[Track], edges: Any) -> _Flow:
-        """What happened between these edges: from roll-ups where whole hours lie between two of them, else from runs.
-
-        Of hours whose runs are not kept any more, what an edge cuts is parted in proportion, and their runs count
-        where the hour begins.
-        """
-        spaces, now = len(edges) - 1, self._micros_now()
-        if not tracks or edges[-1] <= edges[0]:
-            held, counts = np.zeros((len(tracks), spaces, up.STATES), dtype=np.int64), np.empty((0, 4), dtype=np.int64)
-            return _Flow(tracks, edges, held, counts, np.zeros(spaces, dtype=np.int64))
-        held = np.zeros(len(tracks) * spaces * up.STATES, dtype=np.int64)
-        rolled = self._rolled_hours(tracks, edges)
-        slots = (rolled.track * spaces + rolled.space) * up.STATES + rolled.state
-        held += np.bincount(slots, weights=rolled.held, minlength=len(held)).astype(np.int64)
-        windows = _raw_windows(tracks, edges)
-        runs = self._read(tracks, windows, before=True)
-        begin, end = (np.array([window[place] for window in windows], dtype=np.int64) for place in (1, 2))
-        pieces, space = up.split(
-            up.hold(runs.window, runs.started_at, runs.asked_at, runs.state, begin, np.minimum(end, now)), edges
-        )
-        slots = (runs.track_of[pieces.window] * spaces + space) * up.STATES + pieces.state
-        held += np.bincount(slots, weights=pieces.end - pieces.begin, minlength=len(held)).astype(np.int64)
-        within = runs.started_at >= begin[runs.window]
-        place = np.searchsorted(edges, runs.started_at[within], "right") - 1
-        track = runs.track_of[runs.window[within]]
-        counts = np.column_stack([track, place, runs.code[within], np.ones(len(place), dtype=np.int64)])
-        counts = np.concatenate([rolled.counts, counts])
-        return _Flow(tracks, edges, held.reshape(len(tracks), spaces, up.STATES), counts, self._lasted(tracks, edges))
-
-    def _lasted(self, tracks: Sequence[Track], edges: Any) -> Any:
-        """Microseconds of each space up to now, once for each connection that had a run before its end."""
-        ends = self._store.ends([track.key for track in tracks])
-        tested = sum(first < min(int(edges[-1]), self._micros_now()) for first, _ in ends.values())
-        return np.maximum(np.minimum(edges[1:], self._micros_now()) - edges[:-1], 0) * tested
-
-    def _rolled_hours(self, tracks: Sequence[Track], edges: Any) -> _Rolled:
-        since, until = int(edges[0]), int(edges[-1])
-        place_of = {track.key: place for place, track in enumerate(tracks)}
-        rows = self._store.rolled([*place_of], since // up.DAY, max(until - 1, since) // up.DAY)
-        track = np.array([place_of[row[0]] for row in rows], dtype=np.int64)
-        day = np.array([row[1] for row in rows], dtype=np.int64)
-        hours = day[:, None] * 24 + np.arange(24)
-        begin = hours * up.HOUR
-        first = np.searchsorted(edges, begin, "right") - 1
-        last = np.searchsorted(edges, begin + up.HOUR, "left") - 1
-        rolled_until, kept_from = (
-            np.array([getattr(one, name) for one in tracks], dtype=np.int64)[track][:, None]
-            for name in ("rolled_until", "kept_from")
-        )
-        touched = (begin < until) & (begin + up.HOUR > since) & (begin < rolled_until)
-        whole = touched & (first == last) & (first >= 0) & (last < len(edges) - 1)
-        cut = touched & ~whole & (begin < kept_from)
-        held = up.read_held([row[2] for row in rows])
-        row, hour = np.nonzero(whole)
-        state = np.tile(np.arange(up.STATES), len(row))
-        columns = [
-            (np.repeat(track[row], up.STATES), np.repeat(first[row, hour], up.STATES), state, held[row, hour].ravel())
-        ]
-        if cut.any():
-            columns.append(_parted(track, begin, held, np.nonzero(cut), edges))
-        counts = up.read_counts([row[3] for row in rows])
-        taken = (whole | (cut & (begin >= since)))[counts.row, counts.hour]
-        entries = (track[counts.row], first[counts.row, counts.hour], counts.code, counts.runs)
-        return _Rolled(
-            *(np.concatenate(column) for column in zip(*columns, strict=True)),
-            np.column_stack([column[taken] for column in entries]).astype(np.int64),
+    def _flow_of(self, connection_ids: Collection[str], edges: Any) -> Flow:
+        return self._record.steady(
+            lambda: self._record.tracks(list(connection_ids)), lambda tracks: self._record.flow(tracks, edges)
         )
 
-    def _read(self, tracks: Sequence[Track], windows: Sequence[tuple[int, int, int]], *, before: bool = False) -> _Runs:
-        """The runs of windows (place of the track, since, until), by window and time."""
-        rows = self._store.readings(_keyed(tracks, windows), before=before)
-        columns = np.array(rows, dtype=np.int64).reshape(-1, 3)
-        code, repeats = self._codes(columns[:, 2]), self._asked(columns[:, 2])
-        asked_at = np.minimum(columns[:, 1], repeats)
-        track_of = np.array([window[0] for window in windows], dtype=np.int64)
-        return _Runs(columns[:, 0], track_of, columns[:, 1], asked_at, code, np.array(up.STATE_OF)[code])
-
-    def _asked(self, patterns: Any) -> Any:
-        """When the exchange was asked, of confirmations; of all others, for ever after."""
-        known, place = np.unique(patterns, return_inverse=True)
-        facts = self._store.pattern_facts(known.tolist())
-        asked = [facts[number].repeats for number in known.tolist()]
-        return np.array([up.FOREVER if at is None else at for at in asked], dtype=np.int64)[place]
-
-    def _codes(self, patterns: Any) -> Any:
-        known, place = np.unique(patterns, return_inverse=True)
-        facts = self._store.pattern_facts(known.tolist())
-        codes = [up.code(facts[number].status, facts[number].cause) for number in known.tolist()]
-        return np.array(codes, dtype=np.int64)[place]
+    def _flow(self, scope: Scope, edges: Any) -> Flow:
+        return self._steady(scope, lambda tracks: self._record.flow(tracks, edges))
 
     # Outages
 
@@ -512,33 +307,15 @@ class History:
         """
         start, end = self._range(scope, since, until)
         tracks = self._tracks(scope)
-        rows = sorted(self._outages(tracks, start, end), key=lambda row: (row[1], row[0]))
-        now = self._micros_now()
+        rows = sorted(self._record.outages(tracks, start, end), key=lambda one: (one.began, one.track))
+        now = self._record.now()
         return _frame(
-            connection_id=_texts(tracks[row[0]].connection_id for row in rows),
-            began=_times([row[1] for row in rows]),
-            ended=_times([row[2] for row in rows]),
-            seconds=_floats(_lasted(row[1], row[2], now) / _SECOND for row in rows),
-            cause=_texts(cause.value if (cause := up.cause_of(row[3])) else None for row in rows),
+            connection_id=_texts(tracks[one.track].connection_id for one in rows),
+            began=_times([one.began for one in rows]),
+            ended=_times([one.ended for one in rows]),
+            seconds=_floats(_lasted(one, now) / _SECOND for one in rows),
+            cause=_texts(cause.value if (cause := up.cause_of(one.code)) else None for one in rows),
         )
-
-    def _outages(self, tracks: Sequence[Track], since: int, until: int) -> list[tuple[int, int, int | None, int]]:
-        """Place of the track, beginning, end, code of the first run; of those that touch the range."""
-        place_of = {track.key: place for place, track in enumerate(tracks)}
-        edges = self._store.outage_edges([*place_of], since)
-        codes = self._codes(np.array([row[2] for row in edges], dtype=np.int64)).tolist()
-        found: list[tuple[int, int, int | None, int]] = []
-        last: tuple[int, int, int] | None = None
-        for (key, at, _), code in zip(edges, codes, strict=True):
-            track, failed = place_of[key], up.STATE_OF[code] == up.FAILED
-            if last is not None and (track != last[0] or not failed):
-                found.append((last[0], last[1], at if track == last[0] else None, last[2]))
-                last = None
-            if failed and last is None:
-                last = track, at, code
-        if last is not None:
-            found.append((last[0], last[1], None, last[2]))
-        return [row for row in found if row[1] < until and (row[2] is None or row[2] > since)]
 
     # Response times
 
@@ -577,143 +354,27 @@ class History:
     ) -> DataFrame:
         """Response times of every check that was measured: `check` (text), `n` (int), `p50`, `p95`, `p99` (ms)."""
         start, end = self._range(scope, since, until)
-        metrics = range(len(up.CHECKS))
-        values = self._steady(lambda: self._tracks(scope), lambda tracks: self._values(tracks, start, end, metrics))
-        groups, n, found = values.ranked(values.metric, (0.5, 0.95, 0.99))
+        n, found = self._steady(scope, lambda tracks: self._percentiles(tracks, start, end))
+        measured = np.flatnonzero(n)
         return _frame(
-            check=_texts(up.CHECKS[metric].value for metric in groups.tolist()),
-            n=n,
-            p50=found[:, 0],
-            p95=found[:, 1],
-            p99=found[:, 2],
+            check=_texts(up.CHECKS[metric].value for metric in _ints_of(measured)),
+            n=n[measured],
+            p50=found[measured, 0],
+            p95=found[measured, 1],
+            p99=found[measured, 2],
         )
 
-    def _percentiles_by_track(self, tracks: Sequence[Track], since: int, until: int) -> Any:
-        """The percentiles of each track, of the first of `SUMMARY_CHECKS` that was measured."""
-        metrics = [up.CHECKS.index(check) for check in SUMMARY_CHECKS]
-        values = self._values(tracks, since, until, metrics)
-        found = np.full((len(tracks), 3), np.nan)
-        groups, _, percentiles = values.ranked(values.track * 32 + values.metric, (0.5, 0.95, 0.99))
-        for metric in reversed(metrics):
-            mine = groups % 32 == metric
-            found[groups[mine] // 32] = percentiles[mine]
-        return found
+    def _percentiles(self, tracks: tuple[Track, ...], since: int, until: int) -> tuple[Any, Any]:
+        """By check: how many, and p50, p95, p99."""
+        return self._record.percentiles(tracks, since, until, tuple(range(len(up.CHECKS))), SHARES)
 
-    def _exactly(self, tracks: Sequence[Track], since: int, until: int) -> bool:
-        """Whether the runs themselves are few enough to be looked at, and are all there."""
-        windows = [(track.key, since, until) for track in tracks]
-        return all(track.kept_from <= since for track in tracks) and (
-            self._store.count_runs_within(windows, self._exact_runs + 1) <= self._exact_runs
-        )
-
-    def _values(self, tracks: Sequence[Track], since: int, until: int, metrics: Collection[int]) -> _Values:
-        """What was measured in a range: exactly for few runs, else by histograms."""
-        if until <= since:
-            return _Values.joined([])
-        if self._exactly(tracks, since, until):
-            return self._measured(tracks, [(place, since, until) for place in range(len(tracks))], metrics)
-        edges = np.array([since, until])
-        found = [self._measured(tracks, _raw_windows(tracks, edges), metrics).binned()]
-        days = self._store.rolled_days(_keys(tracks), -(-since // up.DAY), until // up.DAY - 1)
-        found.append(_day_values(tracks, days, metrics))
-        for first, last in _edge_days(tracks, since, until):
-            for metric in [None] if len(metrics) > 2 else metrics:
-                rows = self._store.rolled_hours(_keys(tracks), first, last, metric)
-                found.append(_hour_values(tracks, rows, since, until, whole_days=False))
-        return _Values.joined(found).of(metrics)
-
-    def _measured(
-        self, tracks: Sequence[Track], windows: Sequence[tuple[int, int, int]], metrics: Collection[int]
-    ) -> _Values:
-        """What the runs of windows (place of the track, since, until) measured."""
-        rows = self._store.readings(_keyed(tracks, windows), numbers=True)
-        window, started_at, pattern, numbers = (list(part) for part in zip(*rows, strict=True)) if rows else ([],) * 4
-        found = measures(pattern, numbers, self._store.pattern_facts(set(pattern)), metrics)
-        track = np.array([windows[number][0] for number in window], dtype=np.int64)[found.row]
-        at = np.array(started_at, dtype=np.int64)[found.row]
-        return _Values(track, at, found.metric, found.value, np.ones(len(at), dtype=np.int64), exact=True)
-
-    def _events(self, tracks: Sequence[Track], since: int, until: int) -> _Events:
-        """How many runs of which code, by hour where they are rolled up, else one by one."""
-        edges = np.array([since, max(since, until)])
-        place_of = {track.key: place for place, track in enumerate(tracks)}
-        found: list[tuple[Any, ...]] = []
-        if until > since:
-            rows = self._store.rolled([*place_of], since // up.DAY, (until - 1) // up.DAY)
-            counts = up.read_counts([row[3] for row in rows])
-            track = np.array([place_of[row[0]] for row in rows], dtype=np.int64)[counts.row]
-            at = (np.array([row[1] for row in rows], dtype=np.int64)[counts.row] * 24 + counts.hour) * up.HOUR
-            taken = _whole_hours(tracks, track, at, since, until)
-            columns = (track, at, counts.code.astype(np.int64), counts.runs, np.full(len(at), up.HOUR))
-            found.append(tuple(column[taken] for column in columns))
-            runs = self._read(tracks, _raw_windows(tracks, edges))
-            one = np.ones(len(runs.code), dtype=np.int64)
-            found.append((runs.track_of[runs.window], runs.started_at, runs.code, one, one))
-        return _Events(*(np.concatenate([np.empty(0, dtype=np.int64), *part]) for part in _columns(found, 5)))
-
-    def _bands(
-        self, scope: Scope, metric: int, since: datetime | None, until: datetime | None, buckets: int
-    ) -> DataFrame:
+    def _bands(self, scope: Scope, metric: int, since: datetime | None, until: datetime | None, buckets: int) -> Any:
         start, end = self._range(scope, since, until)
-
-        def read(tracks: list[Track]) -> Any:
-            if self._exactly(tracks, start, end):
-                return self._exact_bands(tracks, metric, start, end, max(buckets, 1))
-            return self._rolled_bands(tracks, metric, start, end, max(buckets, 1))
-
-        return self._steady(lambda: self._tracks(scope), read)
-
-    def _exact_bands(self, tracks: Sequence[Track], metric: int, since: int, until: int, buckets: int) -> Any:
-        windows = [(place, since, until) for place in range(len(tracks))]
-        rows = self._store.readings(_keyed(tracks, windows), numbers=True)
-        facts = self._store.pattern_facts({row[2] for row in rows})
-        rows = [row for row in rows if facts[row[2]].repeats is None and facts[row[2]].cause is not Cause.LOCAL_NETWORK]
-        if not rows:
-            return _band_frame(np.empty((0, 6)), np.empty(0, dtype=np.int64))
-        _, at, pattern, numbers = (list(part) for part in zip(*rows, strict=True))
-        started_at = np.array(at, dtype=np.int64)
-        found = measures(pattern, numbers, facts, [metric])
-        failed = np.array(up.STATE_OF)[self._codes(np.array(pattern, dtype=np.int64))] == up.FAILED
-        start = int(started_at.min())
-        width = (int(started_at.max()) - start) // buckets + 1
-        space = (started_at - start) // width
-        values = _Values.of_spaces(space[found.row], found.value, np.ones(len(found.row), dtype=np.int64), exact=True)
-        order = np.argsort(started_at, kind="stable")
-        pauses = np.diff(started_at[order])
-        usual = np.sort(pauses)[len(pauses) // 2] if len(pauses) else 0
-        before, after = space[order][:-1], space[order][1:]
-        gaps = before[(pauses > usual * SILENCE_FACTOR) & (after > before + 1)] + 1
-        return _banded(values, space, failed.astype(np.int64), gaps, start + width * np.arange(buckets + 1))
-
-    def _rolled_bands(self, tracks: Sequence[Track], metric: int, since: int, until: int, buckets: int) -> Any:
-        """Bands whose stretches are whole hours, or whole days."""
-        events = self._events(tracks, since, until)
-        state = np.array(up.STATE_OF)[events.code]
-        told = np.isin(state, _TOLD)
-        if not told.any():
-            return _band_frame(np.empty((0, 6)), np.empty(0, dtype=np.int64))
-        first, last = int(events.at[told].min()) // up.HOUR, int(events.at[told].max()) // up.HOUR + 1
-        width = -(-(last - first) // buckets)
-        if width > 12:
-            width, first = -(-width // 24) * 24, first // 24 * 24
-            width = width if -(-(last - first) // width) <= buckets else width + 24
-        edges = (first + width * np.arange(-(-(last - first) // width) + 1)) * up.HOUR
-        found = [self._measured(tracks, _raw_windows(tracks, np.array([since, until])), [metric]).binned()]
-        if width % 24:
-            rows = self._store.rolled_hours(_keys(tracks), since // up.DAY, (until - 1) // up.DAY, metric)
-            found.append(_hour_values(tracks, rows, since, until, whole_days=True))
-        else:
-            days = self._store.rolled_days(_keys(tracks), -(-since // up.DAY), until // up.DAY - 1)
-            found.append(_day_values(tracks, days, [metric]))
-            for day, until_day in _edge_days(tracks, since, until):
-                rows = self._store.rolled_hours(_keys(tracks), day, until_day, metric)
-                found.append(_hour_values(tracks, rows, since, until, whole_days=False))
-        joined = _Values.joined(found)
-        space = np.searchsorted(edges, joined.at, "right") - 1
-        values = _Values.of_spaces(space, joined.value, joined.runs, exact=False)
-        gaps = _silences(events.at[told] // up.HOUR, events.runs[told], first, width)
-        place = np.searchsorted(edges, events.at[told], "right") - 1
-        return _banded(values, place, events.runs[told] * (state[told] == up.FAILED), gaps, np.maximum(edges, since))
+        found = self._steady(scope, lambda tracks: self._record.bands(tracks, metric, start, end, buckets))
+        p5, p50, p95 = found.values.T
+        frame = _frame(t=_times(found.at), p5=p5, p50=p50, p95=p95, n=found.n, failures=found.failures)
+        frame.attrs["stretch_s"] = found.width / _SECOND
+        return frame
 
     # Single runs
 
@@ -729,20 +390,18 @@ class History:
         `t`, `connection_id`, `cause` (text), `duration_ms`, `id`. Only runs that are still kept; those that are not are
         counted in `latency`.
         """
-        rows = self._steady(
-            lambda: self._tracks(scope), lambda tracks: self._failed(tracks, *self._range(scope, since, until), limit)
-        )
+        rows = self._steady(scope, lambda tracks: self._failed(tracks, *self._range(scope, since, until), limit))
         return _frame(
-            t=_times([_micros(row.started_at) for row in rows]),
+            t=_times([micros(row.started_at) for row in rows]),
             connection_id=_texts(row.connection_id for row in rows),
             cause=_texts(row.cause.value if row.cause else None for row in rows),
             duration_ms=_floats(row.duration_ms for row in rows),
             id=_texts(row.id for row in rows),
         )
 
-    def _failed(self, tracks: Sequence[Track], since: int, until: int, limit: int) -> list[RunRow]:
+    def _failed(self, tracks: tuple[Track, ...], since: int, until: int, limit: int) -> list[RunRow]:
         """The newest failed runs, looked for only where there are some."""
-        events = self._events(tracks, since, until)
+        events = self._record.events(tracks, since, until)
         places = np.flatnonzero(np.array(up.STATE_OF)[events.code] == up.FAILED)
         places = places[np.argsort(-events.at[places], kind="stable")]
         enough = np.cumsum(events.runs[places])
@@ -753,22 +412,23 @@ class History:
             until_place = int(np.searchsorted(enough, reached + limit - len(found), "left")) + 1
             now, done = places[done:until_place], until_place
             begin, end = np.maximum(events.at[now], since), np.minimum(events.at[now] + events.span[now], until)
-            columns = zip(events.track[now].tolist(), begin.tolist(), end.tolist(), strict=True)
-            windows = sorted(set(_keyed(tracks, list(columns))))
+            columns = zip(*(_ints_of(column) for column in (events.track[now], begin, end)), strict=True)
+            windows = sorted({(tracks[place].key, first, last) for place, first, last in columns})
             found += [row for row in self._store.runs_within(windows, [Status.FAILED]) if failed(row)]
         return sorted(found, key=lambda row: row.started_at)[-limit:] if limit > 0 else []
 
     def _rows(self, scope: Scope, since: datetime | None, until: datetime | None) -> Iterator[list[RunRow]]:
         """The runs that are kept, by time, in portions."""
         tracks = self._tracks(scope)
-        found = self._store.ends(_keys(tracks)).values()
-        if not found:
-            return
-        begin = max(min(first for first, _ in found), _micros(since) if since else 0)
-        end = min(max(last for _, last in found) + 1, _micros(until) if until else up.FOREVER)
-        for start in range(begin, end, up.DAY):
-            windows = [(track.key, start, min(start + up.DAY, end)) for track in tracks]
+        begin = 0 if since is None else micros(since)
+        end = up.FOREVER if until is None else micros(until)
+        while ends := self._store.ends([track.key for track in tracks], begin):
+            begin = max(begin, min(first for first, _ in ends.values()))
+            if begin >= end:
+                break
+            windows = [(track.key, begin, min(begin + up.DAY, end)) for track in tracks]
             yield sorted(self._store.runs_within(windows), key=lambda row: row.started_at)
+            begin += up.DAY
 
     # What changed on keys
 
@@ -803,13 +463,15 @@ class History:
         before and after each change of the key report, and where the range ends, or now.
         """
         start, end = self._range(scope, since, until)
-        end = min(end, self._micros_now())
+        end = min(end, self._record.now())
         rows: list[tuple[str, int, float]] = []
         reports = self._reports(scope, _time(start), _time(end), first=True)
         for place, (track, at, _, _, report) in enumerate(reports):
-            ends = _micros(report.expires_at) if report.expires_at else None
+            ends = micros(report.expires_at) if report.expires_at else None
             later = reports[place + 1] if place + 1 < len(reports) else None
             last = later[1] if later is not None and later[0] == track else end
+            if later is not None and later[0] == track and last <= max(at, start):
+                continue  # nothing of its time is in the range
             if ends is None:
                 rows += [(track.connection_id, max(at, start), np.nan)]
             else:
@@ -933,7 +595,7 @@ def run_frame(rows: Iterable[RunRow]) -> DataFrame:
     columns: dict[str, Any] = {
         "id": _texts(row.id for row in rows),
         "connection_id": _texts(row.connection_id for row in rows),
-        "started_at": _times([_micros(row.started_at) for row in rows]),
+        "started_at": _times([micros(row.started_at) for row in rows]),
         "status": _texts(row.status.value for row in rows),
         "cause": _texts(row.cause.value if row.cause else None for row in rows),
         "duration_ms": _floats(row.duration_ms for row in rows),
@@ -969,133 +631,6 @@ def _json_run(row: RunRow) -> dict[str, Any]:
     }
 
 
-# Where a figure is read
-
-
-def _keys(tracks: Sequence[Track]) -> list[int]:
-    return [track.key for track in tracks]
-
-
-def _keyed(tracks: Sequence[Track], windows: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Windows with the connection's key in the place of its track's place."""
-    return [(tracks[place].key, since, until) for place, since, until in windows]
-
-
-def _raw_windows(tracks: Sequence[Track], edges: Any) -> list[tuple[int, int, int]]:
-    """Where runs must be read: hours that an edge cuts, and what is not rolled up yet. Place of the track and ends."""
-    since, until = int(edges[0]), int(edges[-1])
-    cut = np.unique(edges[edges % up.HOUR != 0] // up.HOUR * up.HOUR).tolist()
-    found: list[tuple[int, int, int]] = []
-    for place, track in enumerate(tracks):
-        hours = [hour for hour in cut if track.kept_from <= hour < track.rolled_until]
-        found += [(place, max(hour, since), min(hour + up.HOUR, until)) for hour in hours]
-        if max(track.rolled_until, since) < until:
-            found.append((place, max(track.rolled_until, since), until))
-    return found
-
-
-def _limits(tracks: Sequence[Track], track: Any) -> tuple[Any, Any]:
-    """`kept_from` and `rolled_until` of a column of places of tracks."""
-    names = ("kept_from", "rolled_until")
-    kept_from, rolled_until = (np.array([getattr(one, name) for one in tracks], dtype=np.int64) for name in names)
-    return kept_from[track], rolled_until[track]
-
-
-def _whole_hours(tracks: Sequence[Track], track: Any, begin: Any, since: int, until: int) -> Any:
-    """Which hours are taken from roll-ups. One that the range cuts is where its runs are gone, if it begins within."""
-    kept_from, rolled_until = _limits(tracks, track)
-    within = (begin >= since) & (begin < until) & (begin < rolled_until)
-    return within & ((begin + up.HOUR <= until) | (begin < kept_from))
-
-
-def _whole_days(tracks: Sequence[Track], track: Any, day: Any) -> Any:
-    """Which days are rolled up to their end."""
-    return (day + 1) * up.DAY <= _limits(tracks, track)[1]
-
-
-def _edge_days(tracks: Sequence[Track], since: int, until: int) -> list[tuple[int, int]]:
-    """First and last of the days that the range cuts, or that are rolled up in part."""
-    first, last = since // up.DAY, (until - 1) // up.DAY
-    ends = min([last, *(track.rolled_until // up.DAY for track in tracks if track.rolled_until > since)])
-    return [(first, last)] if ends <= first + 1 else [(first, first), (ends, last)]
-
-
-def _parted(track: Any, begin: Any, held: Any, cut: tuple[Any, Any], edges: Any) -> tuple[Any, Any, Any, Any]:
-    """The time of hours that edges cut, in proportion: track, space, state, microseconds."""
-    since = np.maximum(begin[cut], edges[0])
-    until = np.minimum(begin[cut] + up.HOUR, edges[-1])
-    first = np.searchsorted(edges, since, "right") - 1
-    which, space = up.spread(first, np.searchsorted(edges, until, "left") - first)
-    lasted = np.minimum(until[which], edges[space + 1]) - np.maximum(since[which], edges[space])
-    parts = np.rint(held[cut][which] * (lasted / up.HOUR)[:, None]).astype(np.int64)
-    state = np.tile(np.arange(up.STATES), len(which))
-    return np.repeat(track[cut[0]][which], up.STATES), np.repeat(space, up.STATES), state, parts.ravel()
-
-
-def _day_values(tracks: Sequence[Track], rows: Sequence[tuple[int, int, bytes]], metrics: Collection[int]) -> _Values:
-    """The histograms of days that are rolled up to their end."""
-    place_of = {track.key: place for place, track in enumerate(tracks)}
-    found = up.read_histograms([row[2] for row in rows])
-    track = np.array([place_of[row[0]] for row in rows], dtype=np.int64)[found.row]
-    day = np.array([row[1] for row in rows], dtype=np.int64)[found.row]
-    return (
-        _Values(track, day * up.DAY, found.key, found.bin, found.runs)
-        .where(_whole_days(tracks, track, day))
-        .of(metrics)
-    )
-
-
-def _hour_values(
-    tracks: Sequence[Track], rows: Sequence[tuple[int, int, int, bytes]], since: int, until: int, *, whole_days: bool
-) -> _Values:
-    """The histograms of whole hours; without `whole_days`, of those that are not in a whole day of the range."""
-    place_of = {track.key: place for place, track in enumerate(tracks)}
-    found = up.read_histograms([row[3] for row in rows])
-    track, metric, day = (np.array(column, dtype=np.int64) for column in _columns([row[:3] for row in rows], 3))
-    track = np.array([place_of[key] for key in track.tolist()], dtype=np.int64)[found.row]
-    day = day[found.row]
-    begin = (day * 24 + found.key) * up.HOUR
-    taken = _whole_hours(tracks, track, begin, since, until)
-    if not whole_days:
-        inside = (day * up.DAY >= since) & ((day + 1) * up.DAY <= until)
-        taken &= ~(inside & _whole_days(tracks, track, day))
-    return _Values(track, begin, metric[found.row], found.bin, found.runs).where(taken)
-
-
-def _silences(hours: Any, runs: Any, first: int, width: int) -> Any:
-    """The stretches (of `width` hours from `first` on) with which a silence begins, by how many runs an hour had.
-
-    The runs of an hour are taken to be spread evenly, which is all that is known of them.
-    """
-    hour, place = _ranks(hours)
-    n = np.bincount(place, weights=runs)
-    even = 1 / n
-    last = np.diff(hour) - (1 - even[:-1])
-    pauses, weights = np.concatenate([even, last]), np.concatenate([n - 1, np.ones(len(last))])
-    order = np.argsort(pauses)
-    reached = np.cumsum(weights[order])
-    usual = pauses[order][np.searchsorted(reached, reached[-1] / 2)] if reached[-1] else 0.0
-    space = (hour - first) // width
-    return space[:-1][(last > usual * SILENCE_FACTOR) & (space[1:] > space[:-1] + 1)] + 1
-
-
-def _ranks(numbers: Any) -> tuple[Any, Any]:
-    """The different numbers of a column, ascending, and the place of each row's number among them.
-
-    As `np.unique` gives them, without sorting: these are whole numbers that lie near each other.
-    """
-    if not len(numbers):
-        return numbers, numbers
-    lowest = numbers.min()
-    there = np.bincount(numbers - lowest) > 0
-    return np.flatnonzero(there) + lowest, (np.cumsum(there) - 1)[numbers - lowest]
-
-
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """The columns of rows, also of none."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-
-
 def _days(since: int, until: int, tz: tzinfo | str) -> tuple[list[Any], Any]:
     """The days of a zone that a range touches, and the range cut where they begin."""
     if until <= since:
@@ -1103,24 +638,20 @@ def _days(since: int, until: int, tz: tzinfo | str) -> tuple[list[Any], Any]:
     tz = ZoneInfo(tz) if isinstance(tz, str) else tz
     first, last = _time(since).astimezone(tz).date(), _time(until - 1).astimezone(tz).date()
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    starts = [_micros(datetime(day.year, day.month, day.day, tzinfo=tz)) for day in days[1:]]
+    starts = [micros(datetime(day.year, day.month, day.day, tzinfo=tz)) for day in days[1:]]
     return days, np.array([since, *starts, until], dtype=np.int64)
 
 
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND
+def _time(at: int) -> datetime:
+    return up.EPOCH + timedelta(microseconds=at)
 
 
-def _time(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
+def _span(length: int) -> timedelta:
+    return timedelta(microseconds=length)
 
 
-def _span(micros: int) -> timedelta:
-    return timedelta(microseconds=micros)
-
-
-def _lasted(began: int, ended: int | None, now: int) -> int:
-    return max((now if ended is None else ended) - began, 0)
+def _lasted(one: Outage, now: int) -> int:
+    return max((now if one.ended is None else one.ended) - one.began, 0)
 
 
 def _places(since: int, until: int, places: int) -> Any:
@@ -1135,10 +666,6 @@ def _worst(place: Any, code: Any, places: int) -> Any:
     return found
 
 
-def _failed(counts: Any) -> Any:
-    return counts[np.array(up.STATE_OF)[counts[:, 2]] == up.FAILED]
-
-
 def _summed(place: Any, n: Any, places: int) -> Any:
     return np.bincount(place, weights=n, minlength=places).astype(np.int64)
 
@@ -1150,40 +677,12 @@ def _frame(**columns: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-def _banded(values: _Values, space: Any, failures: Any, gaps: Any, edges: Any) -> Any:
-    """Bands of the values by space. `space` and `failures` are columns of runs, `gaps` the spaces of empty rows."""
-    spaces = np.unique(space)
-    rows = np.zeros((len(spaces), 6))
-    rows[:, 0], rows[:, 1:4] = spaces, np.nan
-    groups, n, bands = values.ranked(values.metric, (0.05, 0.5, 0.95))
-    mine = np.searchsorted(spaces, groups)
-    rows[mine, 1:4], rows[mine, 4] = bands, n
-    rows[:, 5] = np.bincount(np.searchsorted(spaces, space), weights=failures, minlength=len(spaces))
-    empty = np.zeros((len(gaps), 6))
-    empty[:, 0], empty[:, 1:4] = gaps, np.nan
-    rows = np.concatenate([rows, empty])
-    return _band_frame(rows[np.argsort(rows[:, 0], kind="stable")], edges)
-
-
-def _band_frame(rows: Any, edges: Any) -> Any:
-    frame = _frame(
-        t=_times(edges[rows[:, 0].astype(np.int64)]),
-        p5=rows[:, 1],
-        p50=rows[:, 2],
-        p95=rows[:, 3],
-        n=rows[:, 4].astype(np.int64),
-        failures=rows[:, 5].astype(np.int64),
-    )
-    frame.attrs["stretch_s"] = float(edges[-1] - edges[-2]) / _SECOND if len(edges) > 1 else 0.0
-    return frame
-
-
-def _times(micros: Any) -> Any:
+def _times(at: Any) -> Any:
     """Microseconds as times in UTC; None is none."""
-    if isinstance(micros, list):
-        found: list[int | None] = [*micros]  # pyright: ignore[reportUnknownArgumentType]
-        micros = np.array([np.iinfo(np.int64).min if at is None else at for at in found], dtype=np.int64)
-    return pd.DatetimeIndex(micros.astype("datetime64[us]")).tz_localize("UTC")
+    if isinstance(at, list):
+        found: list[int | None] = [*at]  # pyright: ignore[reportUnknownArgumentType]
+        at = np.array([np.iinfo(np.int64).min if one is None else one for one in found], dtype=np.int64)
+    return pd.DatetimeIndex(at.astype("datetime64[us]")).tz_localize("UTC")
 
 
 def _texts(values: Iterable[str | None]) -> Any:
@@ -1199,6 +698,10 @@ def _ints(values: Iterable[int]) -> Any:
 
 
 def _ints_of(column: Any) -> list[int]:
+    return column.tolist()
+
+
+def _floats_of(column: Any) -> list[float]:
     return column.tolist()
 
 

@@ -10,7 +10,7 @@ Any of them may raise a `StoreError`; nothing is half written when it does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -432,10 +432,14 @@ class Store(Protocol):
         """How many runs these windows have; `most` where there are as many or more."""
         ...
 
+    def version(self) -> Hashable:
+        """Another value after anything was written, by whomever."""
+        ...
+
     def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]: ...
 
-    def ends(self, keys: Collection[int]) -> dict[int, tuple[int, int]]:
-        """When the first and the last run of each of these connections started; nothing of one without runs."""
+    def ends(self, keys: Collection[int], since: int = 0) -> dict[int, tuple[int, int]]:
+        """When the first and the last run since then of each of these connections started; nothing of one without."""
         ...
 
     def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:

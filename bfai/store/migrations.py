@@ -259,11 +259,13 @@ _HISTORY = (
         histograms BLOB NOT NULL,
         PRIMARY KEY (connection, metric, day)
     ) STRICT, WITHOUT ROWID""",
+    # These blobs are too long for a page of a table without row ids.
     """CREATE TABLE rollup_day (
+        pk INTEGER PRIMARY KEY,
         connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
         day INTEGER NOT NULL,
         owner INTEGER NOT NULL REFERENCES owner (pk),
         histograms BLOB NOT NULL,
-        PRIMARY KEY (connection, day)
-    ) STRICT, WITHOUT ROWID""",
+        UNIQUE (connection, day)
+    ) STRICT""",
 )

@@ -11,6 +11,8 @@ says nothing about the exchange.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from bfai.model import Cause, CheckName, Status
@@ -31,6 +33,7 @@ class _Late:
 np: Any = _Late("numpy")
 pd: Any = _Late("pandas")
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR: Final = 3_600_000_000
 DAY: Final = 24 * HOUR
 LONGEST_HOLD: Final = DAY
@@ -174,7 +177,8 @@ RELATIVE_ERROR: Final = 0.02
 _SMALLEST: Final = 0.001  # milliseconds; what is nearer to zero is zero
 _LARGEST: Final = 1023
 _GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
-_SHIFT: Final = 11  # bits of a bin's number
+BINS: Final = 2048
+"""Bins are numbered from -1023 to 1023, and written with 1024 more: in eleven bits."""
 
 
 def bins(values: Any) -> Any:
@@ -266,8 +270,8 @@ def roll(started_at: Any, asked_at: Any, code: Any, measures: Measures, since: i
     counts = _entries(_COUNT, 0xFFFF, run_hour[within] // 24, run_hour[within] % 24, code[within])
     taken = within[measures.row]
     at, metric, value = run_hour[measures.row[taken]], measures.metric[taken], bins(measures.value[taken])
-    daily = _entries(_ENTRY, 0xFF, at // 24, metric << _SHIFT | value + 1024)
-    hourly = _entries(_ENTRY, 0xFF, at // 24 * 32 + metric, (at % 24) << _SHIFT | value + 1024)
+    daily = _entries(_ENTRY, 0xFF, at // 24, metric * BINS + value + BINS // 2)
+    hourly = _entries(_ENTRY, 0xFF, at // 24 * 32 + metric, at % 24 * BINS + value + BINS // 2)
     found: list[Day] = []
     for row, day in enumerate(days.tolist()):
         hours = {key % 32: blob for key, blob in hourly.items() if key // 32 == day}
@@ -310,32 +314,23 @@ class Counts(NamedTuple):
     runs: Any
 
 
-class Histograms(NamedTuple):
-    """Of which row of the roll-ups, hour of the day or metric, bin, runs."""
-
-    row: Any
-    key: Any
-    bin: Any
-    runs: Any
-
-
-def read_held(blobs: list[bytes]) -> Any:
+def read_held(blobs: Sequence[bytes]) -> Any:
     """Microseconds by row, hour of the day, state."""
     return np.frombuffer(b"".join(blobs), dtype="<u4").reshape(-1, 24, STATES)
 
 
-def read_counts(blobs: list[bytes]) -> Counts:
+def read_counts(blobs: Sequence[bytes]) -> Counts:
     row, entries = _read(_COUNT, blobs)
     return Counts(row, entries["hour"].astype(np.int64), entries["code"], entries["runs"].astype(np.int64))
 
 
-def read_histograms(blobs: list[bytes]) -> Histograms:
+def read_entries(blobs: Sequence[bytes]) -> tuple[Any, Any, Any]:
+    """Entries of histograms, as columns: of which row, `what`, runs."""
     row, entries = _read(_ENTRY, blobs)
-    what = entries["what"].astype(np.int64)
-    return Histograms(row, what >> _SHIFT, (what & 2047) - 1024, entries["runs"].astype(np.int64))
+    return row, entries["what"].astype(np.int64), entries["runs"]
 
 
-def _read(kind: list[tuple[str, str]], blobs: list[bytes]) -> tuple[Any, Any]:
+def _read(kind: list[tuple[str, str]], blobs: Sequence[bytes]) -> tuple[Any, Any]:
     entries = np.frombuffer(b"".join(blobs), dtype=kind)
     sizes = np.fromiter(map(len, blobs), dtype=np.int64, count=len(blobs)) // entries.itemsize
     return np.repeat(np.arange(len(blobs)), sizes), entries

@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 import unicodedata
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Hashable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -431,8 +431,9 @@ _BY_WHOLE_ID = f"SELECT {{}} FROM run WHERE owner = :owner AND id = :id AND {_WH
 _KEY, _SINCE, _UNTIL = (f"json_extract(w.value, '$[{place}]')" for place in range(3))
 _OF_WINDOWS = (
     f"FROM json_each(:windows) w CROSS JOIN run r WHERE r.owner = :owner AND r.connection = {_KEY}"
-    f" AND r.started_at >= {{}} AND r.started_at < {_UNTIL} ORDER BY w.key, r.started_at, r.seq"
+    f" AND r.started_at >= {{}} AND r.started_at < {_UNTIL}"
 )
+_IN_ORDER = "ORDER BY w.key, r.started_at, r.seq"
 _STRATEGIES = (
     "SELECT s.*, c.id AS connection_id, c.name AS connection_now FROM strategy s"
     " LEFT JOIN connection c ON c.pk = s.connection WHERE s.owner = :owner"
@@ -1008,7 +1009,7 @@ class SqliteStore:
         last = f"(SELECT max(b.started_at) FROM run b WHERE b.connection = {_KEY} AND b.started_at < {_SINCE})"
         start = f"coalesce({last}, {_SINCE})" if before else _SINCE
         more = ", r.numbers" if numbers else ""
-        query = f"SELECT w.key, r.started_at, r.pattern{more} {_OF_WINDOWS.format(start)}"
+        query = f"SELECT w.key, r.started_at, r.pattern{more} {_OF_WINDOWS.format(start)} {_IN_ORDER}"
         with self._reading():
             return self._rows(query, windows=_windows(windows))
 
@@ -1016,9 +1017,8 @@ class SqliteStore:
         self, windows: Sequence[tuple[int, int, int]], statuses: Collection[Status] | None = None
     ) -> list[RunRow]:
         fitting = "SELECT pk FROM pattern WHERE owner = :owner AND status IN (SELECT value FROM json_each(:statuses))"
-        query = f"SELECT {_LIGHT} {_OF_WINDOWS.format(_SINCE)}".replace(
-            " ORDER BY", f" AND (:statuses IS NULL OR r.pattern IN ({fitting})) ORDER BY"
-        )
+        fits = f"(:statuses IS NULL OR r.pattern IN ({fitting}))"
+        query = f"SELECT {_LIGHT} {_OF_WINDOWS.format(_SINCE)} AND {fits} {_IN_ORDER}"
         wanted = None if statuses is None else _json(sorted(statuses))
         with self._snapshot():
             rows = self._rows(query, windows=_windows(windows), statuses=wanted)
@@ -1029,19 +1029,24 @@ class SqliteStore:
         with self._reading():
             return self._do(query, windows=_windows(windows), most=most).fetchone()[0]
 
+    def version(self) -> Hashable:
+        with self._reading():
+            return self._db.execute("PRAGMA data_version").fetchone()[0], self._db.total_changes
+
     def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]:
         with self._reading():
             return self._facts(patterns)
 
-    def ends(self, keys: Collection[int]) -> dict[int, tuple[int, int]]:
+    def ends(self, keys: Collection[int], since: int = 0) -> dict[int, tuple[int, int]]:
         with self._reading():
-            rows = self._do(
-                "SELECT c.pk, (SELECT min(started_at) FROM run WHERE connection = c.pk),"
+            rows = self._rows(
+                "SELECT c.pk, (SELECT min(started_at) FROM run WHERE connection = c.pk AND started_at >= :since),"
                 " (SELECT max(started_at) FROM run WHERE connection = c.pk) FROM connection c"
                 " WHERE c.owner = :owner AND c.pk IN (SELECT value FROM json_each(:keys))",
                 keys=_json(sorted(keys)),
-            ).fetchall()
-        return {row[0]: (row[1], row[2]) for row in rows if row[1] is not None}
+                since=since,
+            )
+        return {key: (first, last) for key, first, last in rows if first is not None}
 
     def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
         what = "r.connection, r.started_at, r.pattern FROM json_each(:keys) w CROSS JOIN run r"
@@ -1225,23 +1230,20 @@ class SqliteStore:
         ).fetchone()
         if row is None or among is None:
             return None, 0
-        kept_from = max(row["kept_from"], min(oldest, among[0], row["rolled_until"]) // _MICROS_A_DAY * _MICROS_A_DAY)
-        if kept_from > row["kept_from"]:
-            self._set(key, kept_from=kept_from)
+        until = max(row["kept_from"], min(oldest, among[0], row["rolled_until"]) // _MICROS_A_DAY * _MICROS_A_DAY)
         ends = "SELECT min(started_at), max(started_at) FROM run WHERE owner = :owner AND connection = :key"
-        first, last = self._do(f"{ends} AND started_at < :kept_from", key=key, kept_from=kept_from).fetchone()
+        first, last = self._do(f"{ends} AND started_at < :until", key=key, until=until).fetchone()
         gone = (
             "FROM run WHERE owner = :owner AND connection = :key AND started_at >= :after AND started_at < :until"
             " AND change = 0 AND started_at NOT IN (:first, :last)"
         )
         values: dict[str, Any] = {"key": key, "after": after, "first": first, "last": last}
         end = self._do(
-            f"SELECT started_at {gone} ORDER BY started_at LIMIT 1 OFFSET :limit",
-            until=kept_from,
-            limit=limit,
-            **values,
+            f"SELECT started_at {gone} ORDER BY started_at LIMIT 1 OFFSET :limit", until=until, limit=limit, **values
         ).fetchone()
-        deleted = self._do(f"DELETE {gone}", until=kept_from if end is None else end[0] + 1, **values).rowcount
+        deleted = self._do(f"DELETE {gone}", until=until if end is None else end[0] + 1, **values).rowcount
+        if deleted and until > row["kept_from"]:
+            self._set(key, kept_from=until)
         return None if end is None else end[0] + 1, deleted
 
     # Strategies
