@@ -141,7 +141,8 @@ class History:
         online, known = int(states[up.ONLINE]), int(states[: up.OWN_NETWORK].sum())
         outages = self._record.outages(flow.tracks, start, end)
         over = [one.ended - one.began for one in outages if one.ended is not None]
-        lengths = [_lasted(one, self._record.now()) for one in outages]
+        now = self._record.now()
+        lengths = [_lasted(one, now) for one in outages]
         n, percentiles = self._percentiles(flow.tracks, start, end)
         check = next((metric for metric in SUMMARY_METRICS if n[metric]), SUMMARY_METRICS[0])
         p50, p95, p99 = (None if value != value else value for value in _floats_of(percentiles[check]))
@@ -412,8 +413,9 @@ class History:
             until_place = int(np.searchsorted(enough, reached + limit - len(found), "left")) + 1
             now, done = places[done:until_place], until_place
             begin, end = np.maximum(events.at[now], since), np.minimum(events.at[now] + events.span[now], until)
-            columns = zip(*(_ints_of(column) for column in (events.track[now], begin, end)), strict=True)
-            windows = sorted({(tracks[place].key, first, last) for place, first, last in columns})
+            columns = (_ints_of(column) for column in (events.track[now], begin, end))
+            wanted: set[tuple[int, int, int]] = set(zip(*columns, strict=True))
+            windows = sorted((tracks[place].key, first, last) for place, first, last in wanted)
             found += [row for row in self._store.runs_within(windows, [Status.FAILED]) if failed(row)]
         return sorted(found, key=lambda row: row.started_at)[-limit:] if limit > 0 else []
 
@@ -489,14 +491,12 @@ class History:
     ) -> list[tuple[Track, int, str, KeyReport | None, KeyReport]]:
         """Track, time, run, report before and report, of each change in the range; with `first`, of the last before."""
         start, end = self._range(scope, since, until)
-        tracks = {track.key: track for track in self._tracks(scope)}
         found: list[tuple[Track, int, str, KeyReport | None, KeyReport]] = []
-        last: tuple[int, KeyReport] | None = None
-        for key, at, run_id, body in self._store.report_changes(list(tracks), start, end):
-            report = KeyReport.model_validate_json(body)
+        last: tuple[Track, KeyReport] | None = None
+        for track, at, run_id, report in self._record.reports(self._tracks(scope), start, end):
             if at >= start or first:
-                found.append((tracks[key], at, run_id, last[1] if last and last[0] == key else None, report))
-            last = key, report
+                found.append((track, at, run_id, last[1] if last and last[0] == track else None, report))
+            last = track, report
         return found
 
     # Exports

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
-from bfai.model import Cause
+from bfai.model import Cause, KeyReport
 from bfai.store import Store, Track
 from bfai.store import rollups as up
 from bfai.store.packing import measures
@@ -24,6 +24,7 @@ TOLD: Final = (up.ONLINE, up.FAILED, up.BLOCKED)
 _TRIES = 5
 _MOST_KEPT = 32
 _HALF_A_DAY = 12
+_FEW = 20_000
 _T = TypeVar("_T")
 
 Window = tuple[int, int, int]
@@ -50,7 +51,7 @@ class Flow(NamedTuple):
     `held`: microseconds by track, space and state. `lasted`: how long each space was, over all tracks together.
     """
 
-    tracks: Sequence[Track]
+    tracks: tuple[Track, ...]
     edges: Any
     held: Any
     counts: Counts
@@ -100,17 +101,15 @@ class _Runs(NamedTuple):
 
 
 class _Days(NamedTuple):
-    """Rolled-up days, row by row: place of the track, day, microseconds by hour and state, counts."""
+    """Rolled-up days, row by row: place of the track, day, when its hours begin, microseconds by hour and state,
+    counts.
+    """
 
     track: Any
     day: Any
+    begin: Any
     held: Any
     counts: up.Counts
-
-    @property
-    def begin(self) -> Any:
-        """When their hours begin."""
-        return (self.day[:, None] * 24 + np.arange(24)) * up.HOUR
 
 
 class Record:
@@ -170,8 +169,8 @@ class Record:
         if not tracks or edges[-1] <= edges[0]:
             nothing = np.zeros(0, dtype=np.int64)
             return Flow(tracks, edges, np.zeros(shape, dtype=np.int64), Counts(*[nothing] * 4), np.zeros(spaces, int))
-        held, rolled = self._rolled_flow(tracks, edges)
-        windows = _raw_windows(tracks, edges)
+        held, rolled, even = self._rolled_flow(tracks, edges)
+        windows = [window for window in _raw_windows(tracks, edges) if window not in even]
         runs = self._read(tracks, windows, before=True)
         begin, end = (np.array([window[place] for window in windows], dtype=np.int64) for place in (1, 2))
         lasting = up.hold(runs.window, runs.started_at, runs.asked_at, runs.state, begin, np.minimum(end, now))
@@ -187,7 +186,8 @@ class Record:
         lasted = np.maximum(np.minimum(edges[1:], now) - edges[:-1], 0) * tested
         return Flow(tracks, edges, held, counts, lasted)
 
-    def _rolled_flow(self, tracks: tuple[Track, ...], edges: Any) -> tuple[Any, Counts]:
+    def _rolled_flow(self, tracks: tuple[Track, ...], edges: Any) -> tuple[Any, Counts, set[Window]]:
+        """Time and counts from roll-ups, and which of the hours that an edge cuts are settled with that."""
         since, until, spaces = int(edges[0]), int(edges[-1]), len(edges) - 1
         days = self._days(tracks, since, until)
         begin = days.begin
@@ -196,17 +196,45 @@ class Record:
         kept_from, rolled_until = (column[:, None] for column in _limits(tracks, days.track))
         touched = (begin < until) & (begin + up.HOUR > since) & (begin < rolled_until)
         whole = touched & (first == last) & (first >= 0) & (last < spaces)
-        cut = touched & ~whole & (begin < kept_from)
+        gone = touched & ~whole & (begin < kept_from)
+        # Where nothing but one result was seen in an hour, its time can be parted, and only the runs need counting.
+        even = touched & ~whole & ~gone
+        codes = _summed(days.counts.row * 24 + days.counts.hour, None, begin.size).reshape(begin.shape)
+        even[even] = (codes[even] < 2) & (days.held[even].max(axis=1, initial=0) == up.HOUR)
         slots = (days.track[:, None] * spaces + first)[whole]
         taken = days.held[whole]
         size = len(tracks) * spaces
         held = np.stack([_summed(slots, taken[:, state], size) for state in range(up.STATES)], axis=1)
-        if cut.any():
-            held += _parted(days, cut, edges, size)
+        if (gone | even).any():
+            held += _parted(days, gone | even, edges, size)
         counts = days.counts
-        chosen = (whole | (cut & (begin >= since)))[counts.row, counts.hour]
+        chosen = (whole | (gone & (begin >= since)))[counts.row, counts.hour]
         entries = (days.track[counts.row], first[counts.row, counts.hour], counts.code, counts.runs)
-        return held.reshape(len(tracks), spaces, up.STATES), Counts(*(column[chosen] for column in entries))
+        columns = [[column[chosen] for column in entries], self._count_even(tracks, days, even, edges)]
+        joined = Counts(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+        row, hour = np.nonzero(even)
+        ends = np.maximum(begin[row, hour], since), np.minimum(begin[row, hour] + up.HOUR, until)
+        settled = set(zip(*(ints(column) for column in (days.track[row], *ends)), strict=True))
+        return held.reshape(len(tracks), spaces, up.STATES), joined, settled
+
+    def _count_even(self, tracks: Sequence[Track], days: _Days, even: Any, edges: Any) -> list[Any]:
+        """Columns as in `Counts`: the runs of hours that edges cut, and which have one code."""
+        chosen = even[days.counts.row, days.counts.hour]
+        row, hour, code, total = (column[chosen] for column in days.counts)
+        begin, track = days.begin[row, hour], days.track[row]
+        since, until = np.maximum(begin, edges[0]), np.minimum(begin + up.HOUR, edges[-1])
+        first = np.searchsorted(edges, since, "right") - 1
+        pieces = np.searchsorted(edges, until, "left") - first
+        which, space = up.spread(first, pieces)
+        ends = np.maximum(since[which], edges[space]), np.minimum(until[which], edges[space + 1])
+        # The last piece of an hour that is wholly asked for has what the others leave.
+        last = space - first[which] == pieces[which] - 1
+        rest = last & (until - since == up.HOUR)[which]
+        windows = zip(*(ints(column[~rest]) for column in (track[which], *ends)), strict=True)
+        runs = np.zeros(len(which), dtype=np.int64)
+        runs[~rest] = self._store.counts_within(_keyed(tracks, list(windows)))
+        runs[rest] = (total - _summed(which, runs, len(total)))[which[rest]]
+        return [column[runs > 0] for column in (track[which], space, code[which], runs)]
 
     def _days(self, tracks: tuple[Track, ...], since: int, until: int) -> _Days:
         """The roll-ups of the days that a range touches."""
@@ -216,7 +244,7 @@ class Record:
             rows = self._store.rolled(_keys(tracks), first, last)
             track, day = _places_and_days(tracks, rows)
             held, counts = up.read_held([row[2] for row in rows]), up.read_counts([row[3] for row in rows])
-            return _Days(track, day, held, counts)
+            return _Days(track, day, _hours(day), held, counts)
 
         return self._once(("days", tracks, first, last), read)
 
@@ -245,7 +273,7 @@ class Record:
 
         def read() -> Events:
             days = self._days(tracks, since, until)
-            taken = _whole_hours(tracks, days, since, until)[days.counts.row, days.counts.hour]
+            taken = _whole_hours(tracks, days.track, days.begin, since, until)[days.counts.row, days.counts.hour]
             row, hour, code, n = (column[taken] for column in days.counts)
             span = np.full(len(row), up.HOUR)
             rolled = days.track[row], (days.day[row] * 24 + hour) * up.HOUR, code.astype(np.int64), n, span
@@ -269,12 +297,22 @@ class Record:
         for (key, at, _), code in zip(edges, codes, strict=True):
             track, down = place_of[key], up.STATE_OF[code] == up.FAILED
             if last is not None and (track != last.track or not down):
-                found.append(last._replace(ended=at) if track == last.track else last)
+                found.append(Outage(last.track, last.began, at if track == last.track else None, last.code))
                 last = None
             if down and last is None:
                 last = Outage(track, at, None, code)
         found += [] if last is None else [last]
         return [one for one in found if one.began < until and (one.ended is None or one.ended > since)]
+
+    def reports(self, tracks: tuple[Track, ...], since: int, until: int) -> list[tuple[Track, int, str, KeyReport]]:
+        """Track, time, run and key report of each run whose report was another one than before, and the last before."""
+        track_of = {track.key: track for track in tracks}
+
+        def read() -> list[tuple[Track, int, str, KeyReport]]:
+            rows = self._store.report_changes([*track_of], since, until)
+            return [(track_of[row[0]], row[1], row[2], KeyReport.model_validate_json(row[3])) for row in rows]
+
+        return self._once(("reports", tracks, since, until), read)
 
     # What was measured
 
@@ -370,8 +408,8 @@ class Record:
             for metric in metrics if hourly or len(metrics) < 3 else [None]:
                 rows = self._store.rolled_hours(_keys(tracks), begin, end, metric)
                 track, day = _places_and_days(tracks, [(row[0], row[2]) for row in rows])
-                hours = (day[:, None] * 24 + np.arange(24)) * up.HOUR
-                taken = _whole_hours(tracks, _Days(track, day, None, up.Counts(*[()] * 4)), since, until)
+                hours = _hours(day)
+                taken = _whole_hours(tracks, track, hours, since, until)
                 if not hourly:
                     inside = (day * up.DAY >= since) & ((day + 1) * up.DAY <= until)
                     taken &= ~(inside & ((day + 1) * up.DAY <= _limits(tracks, track)[1]))[:, None]
@@ -448,25 +486,36 @@ class _Histograms:
             self._slots[metric * up.BINS : (metric + 1) * up.BINS] = np.arange(up.BINS) + place * up.BINS
         self._cells = np.zeros(groups * self._width + 1)
 
-    def _add(self, group: Any, slot: Any, runs: Any) -> None:
-        last = len(self._cells) - 1
-        cells = np.where((group < 0) | (slot < 0), last, group * self._width + slot)
-        self._cells += np.bincount(cells, weights=runs, minlength=last + 1)
+    def _add(self, cells: Any, runs: Any) -> None:
+        if len(cells) < _FEW:
+            np.add.at(self._cells, cells, 1 if runs is None else runs)
+        else:
+            self._cells += np.bincount(cells, weights=runs, minlength=len(self._cells))
+
+    def _cells_of(self, group: Any, slot: Any) -> Any:
+        return np.where((group < 0) | (slot < 0), len(self._cells) - 1, group * self._width + slot)
 
     def add_values(self, group: Any, metric: Any, value: Any) -> None:
-        self._add(group, self._slots[metric * up.BINS + up.bins(value) + up.BINS // 2], None)
+        self._add(self._cells_of(group, self._slots[metric * up.BINS + up.bins(value) + up.BINS // 2]), None)
 
     def add_days(self, blobs: Sequence[bytes], group: Any) -> None:
         """Histograms of days, each of a group."""
-        row, what, runs = up.read_entries(blobs)
-        self._add(group[row], self._slots[what], runs)
+        sizes, what, runs = up.read_entries(blobs)
+        if len(self._cells) <= self._width + 1:  # one group: nothing needs to be known of an entry but what it is
+            table = np.bincount(what, weights=runs, minlength=len(self._slots))
+            self._add(self._cells_of(np.zeros(1, dtype=np.int64), self._slots), table)
+            return
+        self._add(self._cells_of(np.repeat(group, sizes), self._slots[what]), runs)
 
     def add_hours(self, blobs: Sequence[bytes], metrics: Sequence[int], group: Any) -> None:
         """The 24 histograms of days, each day of one metric, each hour of a group."""
-        row, what, runs = up.read_entries(blobs)
-        metric = np.array(metrics, dtype=np.int64)
-        slot = self._slots[metric[row] * up.BINS + what % up.BINS]
-        self._add(group.ravel()[row * 24 + what // up.BINS], slot, runs)
+        sizes, what, runs = up.read_entries(blobs)
+        hour, number = what >> up.BIN_BITS, what & (up.BINS - 1)
+        first = self._slots[np.array(metrics, dtype=np.int64) * up.BINS]  # where the metric's bins begin
+        begin = self._cells_of(group, first[:, None])
+        row = np.repeat(np.arange(len(blobs)) * 24, sizes) + hour
+        cells = begin.ravel()[row]
+        self._add(np.where(cells < len(self._cells) - 1, cells + number, cells), runs)
 
     def quantiles(self, shares: Sequence[float]) -> tuple[Any, Any]:
         """How many values, and percentiles, by group and metric."""
@@ -545,6 +594,10 @@ def ranks(numbers: Any) -> tuple[Any, Any]:
     return np.flatnonzero(there) + lowest, (np.cumsum(there) - 1)[numbers - lowest]
 
 
+def ints(column: Any) -> list[int]:
+    return column.tolist()
+
+
 def _summed(place: Any, n: Any, places: int) -> Any:
     return np.bincount(place, weights=n, minlength=places).astype(np.int64)
 
@@ -582,10 +635,14 @@ def _limits(tracks: Sequence[Track], track: Any) -> tuple[Any, Any]:
     return kept_from[track], rolled_until[track]
 
 
-def _whole_hours(tracks: Sequence[Track], days: _Days, since: int, until: int) -> Any:
+def _hours(day: Any) -> Any:
+    """When the hours of days begin."""
+    return (day[:, None] * 24 + np.arange(24)) * up.HOUR
+
+
+def _whole_hours(tracks: Sequence[Track], track: Any, begin: Any, since: int, until: int) -> Any:
     """Which hours are taken from roll-ups. One that the range cuts is where its runs are gone, if it begins within."""
-    begin = days.begin
-    kept_from, rolled_until = (column[:, None] for column in _limits(tracks, days.track))
+    kept_from, rolled_until = (column[:, None] for column in _limits(tracks, track))
     within = (begin >= since) & (begin < until) & (begin < rolled_until)
     return within & ((begin + up.HOUR <= until) | (begin < kept_from))
 
@@ -612,8 +669,8 @@ def _parted(days: _Days, cut: Any, edges: Any, size: int) -> Any:
 
 def _places_and_days(tracks: Sequence[Track], rows: Sequence[tuple[Any, ...]]) -> tuple[Any, Any]:
     """Columns of places of tracks and days, of rows that begin with a connection's key and a day."""
-    keys = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-    days = np.fromiter((row[1] for row in rows), dtype=np.int64, count=len(rows))
+    keys = np.array([row[0] for row in rows], dtype=np.int64)
+    days = np.array([row[1] for row in rows], dtype=np.int64)
     return np.searchsorted(np.array(_keys(tracks), dtype=np.int64), keys), days
 
 

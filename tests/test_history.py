@@ -388,3 +388,15 @@ def test_frames_without_rows_have_the_columns_and_types_of_those_with_rows() -> 
     assert list(empty["timeline"]["worst"]) == ["no_test"] * 4
     assert Past().history.extent() is None
     assert past.history.extent() == (hours(0), hours(1))
+
+
+def test_a_clock_that_once_stood_at_1970_makes_nothing_slow() -> None:
+    past = Past()
+    past.connect()
+    past.store.add_run(a_run("a", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)))
+    past.tests(range(5), reach=20.0)
+    past.history.maintain(pause=0)
+    assert past.history.runs_frame()["started_at"].dt.year.tolist() == [1970] + [2026] * 5
+    assert past.history.summary().online == 24 * HOUR + 28 * HOUR
+    assert list(past.history.latency(A, "reach", buckets=2)["n"]) == [0, 5]
+    assert past.history.to_csv().count("\n") == 7

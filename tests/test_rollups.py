@@ -114,6 +114,7 @@ def close(found: float | None, values: Sequence[float], share: float, *, exact: 
 PERCENTILES = ("p50", "p95", "p99")
 
 
+@pytest.mark.timeout(600)
 @slowly
 @given(st.data())
 def test_figures_are_those_of_the_plain_computation(data: st.DataObject) -> None:
@@ -121,6 +122,7 @@ def test_figures_are_those_of_the_plain_computation(data: st.DataObject) -> None
     compare(kept, data)
 
 
+@pytest.mark.timeout(600)
 @slowly
 @given(st.data())
 def test_figures_stay_when_their_runs_are_deleted(data: st.DataObject) -> None:

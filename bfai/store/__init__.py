@@ -428,6 +428,10 @@ class Store(Protocol):
         """The runs of these windows (key, since, until), by window and time."""
         ...
 
+    def counts_within(self, windows: Sequence[tuple[int, int, int]]) -> list[int]:
+        """How many runs each of these windows (key, since, until) has."""
+        ...
+
     def count_runs_within(self, windows: Sequence[tuple[int, int, int]], most: int) -> int:
         """How many runs these windows have; `most` where there are as many or more."""
         ...

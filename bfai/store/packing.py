@@ -216,17 +216,17 @@ def unpack_numbers(packed: bytes, count: int = -1) -> list[float]:
 def number_columns(packed: Sequence[bytes], places: Sequence[int]) -> Any:
     """The numbers at these places of many runs, each of which has them: an array with one row a run."""
     found = np.empty((len(packed), len(places)))
-    short = np.fromiter((one[0] == _SHORT[0] for one in packed), dtype=bool, count=len(packed))
+    short = np.array([one[0] for one in packed], dtype=np.uint8) == _SHORT[0]
     wide: list[int] = np.flatnonzero(~short).tolist()
     for row in wide:
         numbers = unpack_numbers(packed[row])
         found[row] = [numbers[place] for place in places]
     if not short.any():
         return found
-    blobs = [one for one in packed if one[0] == _SHORT[0]]
+    blobs = [one for one in packed if one[0] == _SHORT[0]] if wide else packed
     data = np.frombuffer(b"".join(blobs), dtype=np.uint8)
     ends = np.flatnonzero(data < 128)  # of each number, and the first byte of each run
-    sizes = np.fromiter(map(len, blobs), dtype=np.int64, count=len(blobs))
+    sizes = np.array([len(one) for one in blobs], dtype=np.int64)
     heads = np.searchsorted(ends, np.cumsum(sizes) - sizes)
     wanted = heads[:, None] + np.array(places)
     begin, end = ends[wanted] + 1, ends[wanted + 1]
@@ -274,24 +274,28 @@ def measures(
 
     Runs that say nothing of the exchange are left out, and so is what is no finite number.
     """
-    pattern = np.array(patterns, dtype=np.int64)
+    # Patterns that have the same metrics at the same places are read together.
+    layout_of: dict[int, int] = {}
+    layouts: dict[tuple[tuple[int, int], ...], int] = {}
+    for pattern in set(patterns):
+        known = facts[pattern]
+        wanted: list[tuple[int, int]] = []
+        if known.repeats is None and known.cause is not Cause.LOCAL_NETWORK and known.status is not Status.UNTESTED:
+            places = [(_METRICS[name], place) for place, name in enumerate(known.timed, 1) if name in _METRICS]
+            places += [] if known.clock is None else [(CLOCK_OFFSET, known.clock)]
+            wanted = [one for one in places if metrics is None or one[0] in metrics]
+        layout_of[pattern] = layouts.setdefault(tuple(wanted), len(layouts))
+    layout = np.array([layout_of[pattern] for pattern in patterns], dtype=np.int64)
     found: list[tuple[Any, Any, Any]] = []
-    for one in np.unique(pattern).tolist():
-        known = facts[one]
-        if known.repeats is not None or known.cause is Cause.LOCAL_NETWORK or known.status is Status.UNTESTED:
+    for wanted_there, number in layouts.items():
+        if not wanted_there:
             continue
-        places = {_METRICS[name]: place for place, name in enumerate(known.timed, 1) if name in _METRICS}
-        if known.clock is not None:
-            places[CLOCK_OFFSET] = known.clock
-        wanted = {metric: place for metric, place in places.items() if metrics is None or metric in metrics}
-        if not wanted:
-            continue
-        rows = np.flatnonzero(pattern == one)
+        rows = np.flatnonzero(layout == number)
         places_of: list[int] = rows.tolist()
-        values = number_columns([packed[row] for row in places_of], list(wanted.values()))
+        values = number_columns([packed[row] for row in places_of], [place for _, place in wanted_there])
         finite = np.isfinite(values)
         row, column = np.nonzero(finite)
-        found.append((rows[row], np.array(list(wanted))[column], values[finite]))
+        found.append((rows[row], np.array([metric for metric, _ in wanted_there])[column], values[finite]))
     columns = zip(*found, strict=True) if found else ([np.empty(0, dtype=np.int64)],) * 2 + ([np.empty(0)],)
     return Measures(*(np.concatenate(list(column)) for column in columns))
 

@@ -177,8 +177,9 @@ RELATIVE_ERROR: Final = 0.02
 _SMALLEST: Final = 0.001  # milliseconds; what is nearer to zero is zero
 _LARGEST: Final = 1023
 _GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+BIN_BITS: Final = 11
 BINS: Final = 2048
-"""Bins are numbered from -1023 to 1023, and written with 1024 more: in eleven bits."""
+"""Bins are numbered from -1023 to 1023, and written with 1024 more."""
 
 
 def bins(values: Any) -> Any:
@@ -320,17 +321,17 @@ def read_held(blobs: Sequence[bytes]) -> Any:
 
 
 def read_counts(blobs: Sequence[bytes]) -> Counts:
-    row, entries = _read(_COUNT, blobs)
+    sizes, entries = _read(_COUNT, blobs)
+    row = np.repeat(np.arange(len(blobs)), sizes)
     return Counts(row, entries["hour"].astype(np.int64), entries["code"], entries["runs"].astype(np.int64))
 
 
 def read_entries(blobs: Sequence[bytes]) -> tuple[Any, Any, Any]:
-    """Entries of histograms, as columns: of which row, `what`, runs."""
-    row, entries = _read(_ENTRY, blobs)
-    return row, entries["what"].astype(np.int64), entries["runs"]
+    """Entries of histograms: how many each blob has, and columns of `what` and runs."""
+    sizes, entries = _read(_ENTRY, blobs)
+    return sizes, entries["what"], entries["runs"]
 
 
 def _read(kind: list[tuple[str, str]], blobs: Sequence[bytes]) -> tuple[Any, Any]:
     entries = np.frombuffer(b"".join(blobs), dtype=kind)
-    sizes = np.fromiter(map(len, blobs), dtype=np.int64, count=len(blobs)) // entries.itemsize
-    return np.repeat(np.arange(len(blobs)), sizes), entries
+    return np.array([len(blob) for blob in blobs], dtype=np.int64) // entries.itemsize, entries

@@ -1024,6 +1024,13 @@ class SqliteStore:
             rows = self._rows(query, windows=_windows(windows), statuses=wanted)
             return self._light(rows, self._names())
 
+    def counts_within(self, windows: Sequence[tuple[int, int, int]]) -> list[int]:
+        within = f"r.connection = {_KEY} AND r.started_at >= {_SINCE} AND r.started_at < {_UNTIL}"
+        count = f"SELECT count(*) FROM run r WHERE r.owner = :owner AND {within}"
+        with self._reading():
+            rows = self._rows(f"SELECT ({count}) FROM json_each(:windows) w ORDER BY w.key", windows=_windows(windows))
+        return [row[0] for row in rows]
+
     def count_runs_within(self, windows: Sequence[tuple[int, int, int]], most: int) -> int:
         query = f"SELECT count(*) FROM (SELECT 1 {_OF_WINDOWS.format(_SINCE)} LIMIT :most)"
         with self._reading():
@@ -1049,11 +1056,13 @@ class SqliteStore:
         return {key: (first, last) for key, first, last in rows if first is not None}
 
     def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
-        what = "r.connection, r.started_at, r.pattern FROM json_each(:keys) w CROSS JOIN run r"
+        what = "r.connection, r.started_at, r.pattern FROM json_each(:keys) w CROSS JOIN run r INDEXED BY run_by_change"
         return self._changes(f"SELECT {what}", "true", keys, since, _OUTAGE_EDGE)
 
     def report_changes(self, keys: Collection[int], since: int, until: int) -> list[tuple[int, int, str, str]]:
-        what = "r.connection, r.started_at, r.id, k.body FROM json_each(:keys) w CROSS JOIN run r"
+        what = (
+            "r.connection, r.started_at, r.id, k.body FROM json_each(:keys) w CROSS JOIN run r INDEXED BY run_by_change"
+        )
         join = "JOIN key_report k ON k.pk = r.report"
         rows = self._changes(
             f"SELECT {what} {join}", "r.started_at < :until", keys, since, _REPORT_CHANGED, until=until
@@ -1065,7 +1074,7 @@ class SqliteStore:
     ) -> list[Any]:
         """Rows of runs that changed something, from the last one before `since` on."""
         last = (
-            "SELECT max(b.started_at) FROM run b WHERE b.connection = w.value AND b.change > 0"
+            "SELECT max(b.started_at) FROM run b INDEXED BY run_by_change WHERE b.connection = w.value AND b.change > 0"
             " AND b.change & :change AND b.started_at < :since"
         )
         with self._reading():
