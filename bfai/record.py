@@ -22,9 +22,8 @@ TOLD: Final = (up.ONLINE, up.FAILED, up.BLOCKED)
 """States that say something about the exchange."""
 
 _TRIES = 5
-_MOST_KEPT = 32
+_MOST_KEPT = 64
 _HALF_A_DAY = 12
-_FEW = 20_000
 _T = TypeVar("_T")
 
 Window = tuple[int, int, int]
@@ -480,49 +479,50 @@ class _Histograms:
 
     def __init__(self, groups: int, metrics: tuple[int, ...]) -> None:
         self.metrics = metrics
-        self._width = len(metrics) * up.BINS
+        self._groups = groups
         self._slots = np.full(32 * up.BINS, -1)
         for place, metric in enumerate(metrics):
             self._slots[metric * up.BINS : (metric + 1) * up.BINS] = np.arange(up.BINS) + place * up.BINS
-        self._cells = np.zeros(groups * self._width + 1)
+        self._parts: list[tuple[Any, Any, Any]] = []
 
-    def _add(self, cells: Any, runs: Any) -> None:
-        if len(cells) < _FEW:
-            np.add.at(self._cells, cells, 1 if runs is None else runs)
-        else:
-            self._cells += np.bincount(cells, weights=runs, minlength=len(self._cells))
-
-    def _cells_of(self, group: Any, slot: Any) -> Any:
-        return np.where((group < 0) | (slot < 0), len(self._cells) - 1, group * self._width + slot)
+    def _add(self, group: Any, slot: Any, runs: Any) -> None:
+        kept = (group >= 0) & (slot >= 0)
+        self._parts.append((group, slot, runs) if kept.all() else (group[kept], slot[kept], runs[kept]))
 
     def add_values(self, group: Any, metric: Any, value: Any) -> None:
-        self._add(self._cells_of(group, self._slots[metric * up.BINS + up.bins(value) + up.BINS // 2]), None)
+        slot = self._slots[metric * up.BINS + up.bins(value) + up.BINS // 2]
+        self._add(group, slot, np.ones(len(slot), dtype=np.int64))
 
     def add_days(self, blobs: Sequence[bytes], group: Any) -> None:
         """Histograms of days, each of a group."""
         sizes, what, runs = up.read_entries(blobs)
-        if len(self._cells) <= self._width + 1:  # one group: nothing needs to be known of an entry but what it is
+        if self._groups == 1:  # nothing needs to be known of an entry but what it is
             table = np.bincount(what, weights=runs, minlength=len(self._slots))
-            self._add(self._cells_of(np.zeros(1, dtype=np.int64), self._slots), table)
-            return
-        self._add(self._cells_of(np.repeat(group, sizes), self._slots[what]), runs)
+            self._add(np.zeros(len(table), dtype=np.int64), self._slots, table)
+        else:
+            self._add(np.repeat(group, sizes), self._slots[what], runs)
 
     def add_hours(self, blobs: Sequence[bytes], metrics: Sequence[int], group: Any) -> None:
         """The 24 histograms of days, each day of one metric, each hour of a group."""
         sizes, what, runs = up.read_entries(blobs)
-        hour, number = what >> up.BIN_BITS, what & (up.BINS - 1)
-        first = self._slots[np.array(metrics, dtype=np.int64) * up.BINS]  # where the metric's bins begin
-        begin = self._cells_of(group, first[:, None])
-        row = np.repeat(np.arange(len(blobs)) * 24, sizes) + hour
-        cells = begin.ravel()[row]
-        self._add(np.where(cells < len(self._cells) - 1, cells + number, cells), runs)
+        group = group.ravel()[np.repeat(np.arange(len(blobs)) * 24, sizes) + (what >> up.BIN_BITS)]
+        begin = self._slots[np.array(metrics, dtype=np.int64) * up.BINS]  # where the metric's bins begin
+        group[np.repeat(begin < 0, sizes)] = -1
+        self._add(group, np.repeat(begin, sizes) + (what & (up.BINS - 1)), runs)
 
     def quantiles(self, shares: Sequence[float]) -> tuple[Any, Any]:
         """How many values, and percentiles, by group and metric."""
-        table = self._cells[:-1].reshape(-1, up.BINS)
+        first, width = 0, len(self.metrics) * up.BINS
+        if len(self.metrics) == 1 and any(len(slot) for _, slot, _ in self._parts):
+            first = min(int(slot.min()) for _, slot, _ in self._parts if len(slot))
+            width = max(int(slot.max()) for _, slot, _ in self._parts if len(slot)) + 1 - first
+        cells = np.zeros(self._groups * width)
+        for group, slot, runs in self._parts:
+            cells += np.bincount(group * width + slot - first, weights=runs, minlength=len(cells))
+        table = cells.reshape(self._groups * len(self.metrics), -1)
         used = np.flatnonzero(table.any(axis=0))
         table = table[:, used]
-        return table.sum(axis=1).astype(np.int64), up.quantiles(table, up.middle(used - up.BINS // 2), shares)
+        return table.sum(axis=1).astype(np.int64), up.quantiles(table, up.middle(used + first - up.BINS // 2), shares)
 
 
 def exact_quantiles(group: Any, value: Any, groups: int, shares: Sequence[float]) -> tuple[Any, Any]:
