@@ -301,20 +301,21 @@ def views(store: Store, rounds: int) -> list[dict[str, Any]]:
 
 
 def overview(store: Store, rounds: int) -> dict[str, Any]:
-    history = History(store, lambda: NOW)
     ids = [connection.id for connection in store.connections()]
+    month, day = NOW - timedelta(days=30), NOW - timedelta(hours=24)
+
+    def fresh() -> History:
+        return History(store, lambda: NOW)
 
     def read() -> None:
         store.connections()
         store.recent_runs(40)
-        history.shares(ids, NOW - timedelta(days=30), NOW)
+        fresh().shares(ids, month, NOW)
 
-    strips = lambda: history.timelines(ids, NOW - timedelta(hours=24), NOW, 40)  # noqa: E731
-    compare = lambda: history.compare(ids, NOW - timedelta(days=30), NOW)  # noqa: E731
     return {
         "last 40 runs of each, share of 30 days": clocked(read, rounds),
-        "strips of 24 h": clocked(strips, rounds),
-        "comparison over 30 days": clocked(compare, rounds),
+        "strips of 24 h": clocked(lambda: fresh().timelines(ids, day, NOW, 40), rounds),
+        "comparison over 30 days": clocked(lambda: fresh().compare(ids, month, NOW), rounds),
     }
 
 
@@ -364,6 +365,7 @@ def obvious(store: Store) -> dict[str, Any]:
 
 def appending(store: Store, lives: Sequence[Life], folder: Path, count: int) -> dict[str, Any]:
     """`add_run` beside a bare insert of a row of the same size, in turn, both to the disk before they return."""
+    (folder / "bare.db").unlink(missing_ok=True)
     bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
