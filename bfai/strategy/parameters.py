@@ -577,6 +577,11 @@ def _unwise(p: Parameters) -> Iterator[Problem]:
     if p.market is Market.FUTURES and p.stop_loss_pct is None:
         text = N_("Without a stop a futures group can be liquidated.")
         yield Problem("stop_off", Severity.WARNING, "stop_loss_pct", Message(text=text))
+    red = p.recovery.red_drawdown_pct
+    if p.recovery.enabled and red is not None:
+        text = N_("At a drawdown of {percent} % of the equity all groups are closed at a loss.")
+        told = Message(text=text, params={"percent": shown(red)})
+        yield Problem("red_closes_all", Severity.WARNING, "recovery.red_drawdown_pct", told)
     if p.addons and p.addon_resting > p.addons:
         text = N_("More resting add-ons than there are add-ons.")
         yield Problem("resting_above_count", Severity.WARNING, "addon_resting", Message(text=text))

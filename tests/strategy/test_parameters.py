@@ -147,6 +147,7 @@ def test_a_contradiction_that_only_a_person_can_settle(parameters: Parameters, c
         (SPOT.changed(addon_max_count=16), {"addon_max_count_high"}),
         (FUTURES.changed(stop_loss_pct=None), {"stop_off"}),
         (SPOT.changed(addon_resting=7), {"resting_above_count"}),
+        (SPOT.changed(recovery__red_drawdown_pct="20"), {"red_closes_all"}),
         (SPOT.changed(addon_mode="off", addon_max_count=100, addon_resting=7), set[str]()),
     ],
 )
