@@ -8,6 +8,8 @@ one step with the row that says why.
 from __future__ import annotations
 
 import json
+import os
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -57,7 +59,8 @@ from bfai.strategy.terms import Terms
 
 _DRAFT = StrategyState.DRAFT
 FRESHNESS = timedelta(hours=24)
-"""How old the connection's last test may be when a strategy is enabled."""
+"""How old the connection's last test may be when a strategy is enabled, unless `BFAI_TEST_HOLDS_HOURS` says it."""
+LONGEST_FRESHNESS = timedelta(hours=720)
 STATE_WORDS: Mapping[StrategyState, str] = {
     StrategyState.DRAFT: N_("Draft"),
     StrategyState.ENABLED: N_("Enabled"),
@@ -96,6 +99,7 @@ class Strategies:
         self._market_data = market_data
         self._here = here
         self._ask_terms = terms
+        self._freshness = _freshness()
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -310,7 +314,7 @@ class Strategies:
             committed=committed,
             now=now or utc_now(),
             connections=frozenset(other.id for other in self._store.connections()),
-            freshness=FRESHNESS,
+            freshness=self._freshness,
             market_max_age=RULES_HOLD,
         )
 
@@ -461,6 +465,12 @@ class Strategies:
             self._store.set_strategy_state(
                 strategy.id, strategy.state, state, reasons=reasons, needs_person=needs_person, action=action
             )
+
+
+def _freshness() -> timedelta:
+    hours = os.environ.get("BFAI_TEST_HOLDS_HOURS", "")
+    told = timedelta(hours=int(hours)) if re.fullmatch(r"[0-9]{1,3}", hours) else FRESHNESS
+    return told if timedelta(0) < told <= LONGEST_FRESHNESS else FRESHNESS
 
 
 def _until_it_stands(act: Callable[[], T]) -> T:

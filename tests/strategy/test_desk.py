@@ -19,6 +19,7 @@ from bfai.model import Connection, Market, Status, Strategy, StrategyState, Targ
 from bfai.simulator import Simulator
 from bfai.store import BadName, StrategyChanged
 from bfai.strategy import desk
+from bfai.strategy.gate import gate
 from bfai.strategy.parameters import Parameters, RiskLevel, StrategyError, preset
 from bfai.transport import Gateway
 from bfai.workbench import Workbench
@@ -175,6 +176,20 @@ def test_a_stale_test_is_refused(workbench: Workbench, simulator: Simulator, mon
     later = utc_now() + timedelta(hours=25)
     monkeypatch.setattr(desk, "utc_now", lambda: later)
     assert "connection_stale" in reasons(workbench, strategy)
+
+
+@pytest.mark.parametrize(("hours", "fresh"), [("1", False), ("3", True), ("0", True), ("nonsense", True)])
+def test_how_old_a_test_may_be_is_a_setting(
+    simulator: Simulator, database: str, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, hours: str, fresh: bool
+) -> None:
+    monkeypatch.setenv("BFAI_TEST_HOLDS_HOURS", hours)
+    with Workbench.local(database, gateway=gateway) as workbench:
+        workbench.create_vault("correct horse battery staple")
+        connection = connect(workbench, simulator, "mexc", Market.SPOT)
+        strategy = made(workbench, connection)
+        later = utc_now() + timedelta(hours=2)
+        facts = workbench.strategies.facts(connection.id, workbench.strategies.parameters(strategy.id), now=later)
+        assert ("connection_stale" not in {problem.code for problem in gate(small(Market.SPOT), facts)}) is fresh
 
 
 def test_another_key_makes_the_test_stale(workbench: Workbench, simulator: Simulator) -> None:
