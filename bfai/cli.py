@@ -769,7 +769,9 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 _set = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a parameter. Repeatable.")
-_file = click.option("--file", "file", type=click.File("r", encoding="utf-8"), help="Parameters as JSON or YAML.")
+_file = click.option(
+    "--file", "file", type=click.File("r", encoding="utf-8", errors="replace"), help="Parameters as JSON or YAML."
+)
 
 
 @strategy.command("list")

@@ -70,6 +70,7 @@ from bfai.store import (
     StoreUnreachable,
     StrategyChanged,
     StrategyNameTaken,
+    SurroundingsChanged,
     UnknownConnection,
     UnknownStrategy,
     VaultExists,
@@ -705,6 +706,25 @@ def test_a_state_that_somebody_changed_meanwhile_is_left_as_it_is(store: Store) 
             act()
     assert store.strategy(made.id) == enabled
     assert actions(store) == ["strategy_added", "strategy_saved", "strategy_enabled"]
+
+
+def test_a_state_is_not_changed_when_what_it_was_judged_by_changed(store: Store) -> None:
+    connection = add(store)
+    made, beside = plan(store, connection), plan(store, connection, name="Beside")
+    seen = store.surroundings(made.id)
+    assert store.surroundings(made.id) == seen
+    enabled = enable(store, beside, revision=1)
+    with pytest.raises(SurroundingsChanged):
+        enable(store, made, revision=1, surroundings=seen)
+    assert store.strategy(made.id) == made
+    seen = store.surroundings(made.id)
+    store.set_strategy_state(beside.id, enabled.state, StrategyState.DRAFT, action="strategy_disabled")
+    assert store.surroundings(made.id) != seen
+    seen = store.surroundings(made.id)
+    store.confirm_withdraw_off(connection.id, T0, "hash")
+    with pytest.raises(SurroundingsChanged):
+        enable(store, made, revision=1, surroundings=seen)
+    assert enable(store, made, surroundings=store.surroundings(made.id)).state is StrategyState.ENABLED
 
 
 def test_a_deleted_strategy_takes_its_revisions_along_and_leaves_the_trail(store: Store) -> None:

@@ -204,6 +204,14 @@ class StrategyChanged(StoreError):
         self.strategy = strategy
 
 
+class SurroundingsChanged(StoreError):
+    """What a strategy was judged by has changed since: its connection, or a strategy beside it. Judge it again."""
+
+    def __init__(self, name: str) -> None:
+        text = N_("The connection of {name}, or another strategy there, changed in the meantime. Try again.")
+        super().__init__(Message(text=text, params={"name": name}))
+
+
 class VaultExists(StoreError):
     """This owner has a vault already."""
 
@@ -411,6 +419,12 @@ class Store(Protocol):
         """Delete it with its revisions. Raises `UnknownStrategy`. Audited as `strategy_deleted`; the trail stays."""
         ...
 
+    def surroundings(self, strategy_id: str) -> str:
+        """A word for what a strategy is judged by, apart from itself: its connection's test, key and confirmation, and
+        which revisions of the other strategies there are in force. Another word once one of them changes.
+        """
+        ...
+
     def set_strategy_state(
         self,
         strategy_id: str,
@@ -421,8 +435,11 @@ class Store(Protocol):
         revision: int | None = None,
         reasons: Sequence[Message] = (),
         needs_person: bool = False,
+        surroundings: str | None = None,
     ) -> Strategy:
         """Change the state if it is still `expected_state`, and the newest revision still `revision` if that is given.
+
+        With `surroundings`, only if these are still what `surroundings()` gave: `SurroundingsChanged` otherwise.
 
         A strategy that becomes enabled has `revision` in force from then on; without it a suspended one resumes with
         the revision that was in force, any other takes the newest. A draft has none in force. `reasons` and

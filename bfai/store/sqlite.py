@@ -60,6 +60,7 @@ from bfai.store import (
     StoreUnreachable,
     StrategyChanged,
     StrategyNameTaken,
+    SurroundingsChanged,
     UnknownConnection,
     UnknownStrategy,
     VaultExists,
@@ -997,6 +998,21 @@ class SqliteStore:
             self._do("DELETE FROM strategy WHERE owner = :owner AND pk = :pk", pk=row["pk"])
         self._erase_traces()
 
+    def surroundings(self, strategy_id: str) -> str:
+        with self._reading():
+            return self._surroundings(strategy_id)
+
+    def _surroundings(self, strategy_id: str) -> str:
+        rows = self._do(
+            "SELECT c.status, c.last_run_id, c.key_since, c.confirmed_at, o.id, o.enabled_revision FROM strategy s"
+            " JOIN connection c ON c.pk = s.connection"
+            " LEFT JOIN strategy o ON o.connection = c.pk AND o.pk != s.pk AND o.state != :draft"
+            " WHERE s.owner = :owner AND s.id = :id ORDER BY o.id",
+            id=strategy_id,
+            draft=StrategyState.DRAFT.value,
+        ).fetchall()
+        return repr([tuple(row) for row in rows])
+
     def set_strategy_state(
         self,
         strategy_id: str,
@@ -1007,11 +1023,14 @@ class SqliteStore:
         revision: int | None = None,
         reasons: Sequence[Message] = (),
         needs_person: bool = False,
+        surroundings: str | None = None,
     ) -> Strategy:
         with self._writing():
             row = self._strategy_row(strategy_id)
             if row["state"] != expected_state.value or revision not in (None, row["revision"]):
                 raise StrategyChanged(_strategy(row))
+            if surroundings is not None and surroundings != self._surroundings(strategy_id):
+                raise SurroundingsChanged(row["name"])
             now, before = _micros(utc_now()), row["enabled_revision"]
             in_force, since = before, row["enabled_at"]
             if state is StrategyState.DRAFT:

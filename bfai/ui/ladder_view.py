@@ -229,6 +229,7 @@ LIQUIDATION = Style(RED, "diamond")
 NOW = Style(GRAY, "none", (2, 3), 1.6)
 CAPITAL = Style(BLUE, "circle", width=2.5)
 LIMIT = Style(RED, "none", (9, 3, 2, 3))
+FREE = Style(ORANGE, "none", (2, 3))
 TRIED = Style(BLUE, "none", (6, 3), 1.6)
 CURVES = (
     Style(GRAY, "none", (2, 3), 1.6),
@@ -508,15 +509,32 @@ def limit_fits(ladder: Ladder, limit: Decimal | None, recovery: Ladder | None = 
     return limit is not None and limit <= 3 * max((capital for _away, capital, _level in points), default=Decimal(0))
 
 
-def capital_spec(ladder: Ladder, pen: Pen, *, limit: Decimal | None = None, recovery: Ladder | None = None) -> Spec:
-    """Capital over the distance from the first price; the limit as a line across."""
+def capital_spec(
+    ladder: Ladder,
+    pen: Pen,
+    *,
+    limit: Decimal | None = None,
+    free: Decimal | None = None,
+    recovery: Ladder | None = None,
+) -> Spec:
+    """Capital over the distance from the first price; the limit and what is free on the account as lines across."""
     t = pen.words.t
     points = capital_points(ladder)
     rest = capital_points(recovery) if recovery is not None else []
     begins = recovery_begins(ladder, recovery) if recovery is not None else 0
     rest = [point for point in rest if point[2] >= begins]
-    drawn = limit if limit is not None and limit_fits(ladder, limit, recovery) else None
-    highest = max([capital for _away, capital, _level in (*points, *rest)] + ([drawn] if drawn is not None else []))
+    bounds = [
+        (limit, LIMIT, t(N_("limit {amount}"), amount=pen.sum(limit)), "insideStartTop"),
+        (free, FREE, t(N_("free {amount}"), amount=pen.sum(free)), "insideEndTop"),
+    ]
+    drawn = [
+        (bound, style, text, place)
+        for bound, style, text, place in bounds
+        if bound is not None and limit_fits(ladder, bound, recovery)
+    ]
+    highest = max(
+        [capital for _away, capital, _level in (*points, *rest)] + [bound for bound, _style, _text, _place in drawn]
+    )
     widest = max([away for away, _capital, _level in (*points, *rest)]) or Decimal(1)
     high, wide = highest * Decimal("1.12") or Decimal(1), widest * Decimal("1.04")
     up, along = ticks(Decimal(0), high, 4), ticks(Decimal(0), wide, 5)
@@ -546,16 +564,17 @@ def capital_spec(ladder: Ladder, pen: Pen, *, limit: Decimal | None = None, reco
     ]
     if rest:
         series.append(_line(after(CAPITAL), list(map(item, rest)), step="end", z=4))
-    if drawn is not None:
-        label: Spec = {
-            "formatter": t(N_("limit {amount}"), amount=pen.sum(drawn)),
-            "position": "insideStartTop",
-            "distance": 3,
-        }
+    if drawn:
         series[0]["markLine"] = {
             **_ACROSS,
-            "lineStyle": _stroke(LIMIT),
-            "data": [{"yAxis": float(drawn), "label": label}],
+            "data": [
+                {
+                    "yAxis": float(bound),
+                    "lineStyle": _stroke(style),
+                    "label": {"formatter": text, "position": place, "distance": 3},
+                }
+                for bound, style, text, place in drawn
+            ],
         }
     return {
         "animation": False,
@@ -924,17 +943,19 @@ def draw(
     limit_quote: Decimal | None,
     recovery: Ladder | None = None,
     groups: int | None = None,
+    free_quote: Decimal | None = None,
     key: str,
 ) -> None:
     """Draws the preview of a ladder: figures, table, charts, and a price to try.
 
-    `limit_quote` is the most that one group may use, `groups` how many may be open at once, `recovery` what
-    `after_recovery` gives. What is inside draws itself anew without the rest of the page.
+    `limit_quote` is the most that one group may use, None where it is a share of a balance that is not known;
+    `free_quote` is what is free on the account, `groups` how many may be open at once, `recovery` what `after_recovery`
+    gives. What is inside draws itself anew without the rest of the page.
     """
     pen = Pen.of(ladder, words(), quote, base)
     if limit_quote is None:
         limit_quote = ladder.plan.margin_limit_quote
-    _figures(ladder, pen, limit_quote, groups)
+    _figures(ladder, pen, limit_quote, groups, free_quote)
     if recovery is not None:
         _recovery_sentence(ladder, recovery, pen)
     if not held(ladder):
@@ -943,7 +964,7 @@ def draw(
         return
     _prices_chart(ladder, recovery, pen, price_now, key)
     _table(ladder, recovery, pen, key)
-    _capital_chart(ladder, recovery, pen, limit_quote, key)
+    _capital_chart(ladder, recovery, pen, limit_quote, free_quote, key)
     _try_a_price(ladder, pen, price_now, key)
 
 
@@ -961,7 +982,7 @@ def _figure(label: str, value: str, how: str, *captions: str) -> None:
             st.caption(caption)
 
 
-def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None) -> None:
+def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None, free: Decimal | None = None) -> None:
     summary, levels = ladder.summary, held(ladder)
     last = levels[-1] if levels else None
     capital = summary.required_capital_quote
@@ -981,9 +1002,14 @@ def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None
             _how(ladder, "required_capital_quote"),
             _("needed when all fill"),
             *several,
+            *(
+                [_("{share} of what is free", share=pen.percent(capital * (groups or 1) / free * 100, 1))]
+                if free
+                else []
+            ),
         )
-        if limit:
-            share = capital / limit * 100
+        if limit is not None:
+            share = capital / limit * 100 if limit else None
             over = capital > limit
             caption = _("of {limit}", limit=plain(pen.sum(limit)))
             above = _(":orange[:material/warning:] above {limit}", limit=plain(pen.sum(limit)))
@@ -994,7 +1020,12 @@ def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None
                 above if over else caption,
             )
         else:
-            _figure(_("Share of the limit"), _("no limit"), _how(ladder, "margin_limit_use_pct"))
+            _figure(
+                _("Share of the limit"),
+                _("not known"),
+                _how(ladder, "margin_limit_use_pct"),
+                _("as the balance is not known"),
+            )
         _liquidation_figure(ladder, pen, last)
         _figure(
             _("Break-even, {quote}", quote=quote),
@@ -1261,18 +1292,22 @@ def _level_table(ladder: Ladder, recovery: Ladder | None, pen: Pen, key: str) ->
     )
 
 
-def _capital_chart(ladder: Ladder, recovery: Ladder | None, pen: Pen, limit: Decimal | None, key: str) -> None:
+def _capital_chart(
+    ladder: Ladder, recovery: Ladder | None, pen: Pen, limit: Decimal | None, free: Decimal | None, key: str
+) -> None:
     with st.container(border=True):
         st.markdown(_("**Capital in use** ({quote})", quote=plain(pen.quote)))
         st.echarts_chart(
-            capital_spec(ladder, pen, limit=limit, recovery=recovery),
+            capital_spec(ladder, pen, limit=limit, free=free, recovery=recovery),
             height=_CAPITAL_HEIGHT,
             key=f"{key}_capital",
-            alt=capital_alt(ladder, pen, limit, recovery),
+            alt=capital_alt(ladder, pen, limit, recovery, free),
         )
         entries = [(CAPITAL, _("capital in use"))]
         if limit_fits(ladder, limit, recovery):
             entries.append((LIMIT, _("limit")))
+        if limit_fits(ladder, free, recovery):
+            entries.append((FREE, _("free on the account")))
         if recovery is not None:
             entries.append((after(CAPITAL), _("with Recovery Mode")))
         if len(entries) > 1:
@@ -1281,7 +1316,13 @@ def _capital_chart(ladder: Ladder, recovery: Ladder | None, pen: Pen, limit: Dec
             st.caption(_("The limit ({limit}) lies far above this picture.", limit=plain(pen.sum(limit))))
 
 
-def capital_alt(ladder: Ladder, pen: Pen, limit: Decimal | None = None, recovery: Ladder | None = None) -> str:
+def capital_alt(
+    ladder: Ladder,
+    pen: Pen,
+    limit: Decimal | None = None,
+    recovery: Ladder | None = None,
+    free: Decimal | None = None,
+) -> str:
     """The second chart in words."""
     t = pen.words.t
     points = capital_points(ladder)
@@ -1295,6 +1336,8 @@ def capital_alt(ladder: Ladder, pen: Pen, limit: Decimal | None = None, recovery
     ]
     if limit is not None:
         texts.append(t(N_("The limit is {limit}."), limit=pen.sum(limit)))
+    if free is not None:
+        texts.append(t(N_("On the account {amount} are free."), amount=pen.sum(free)))
     if recovery is not None:
         final = capital_points(recovery)[-1]
         texts.append(

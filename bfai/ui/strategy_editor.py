@@ -112,6 +112,7 @@ class Editor:
     saved_name: str = ""
     on_screen: int = 0
     opened: set[str] = field(default_factory=set[str])
+    asked_twice: Raw = field(default_factory=dict[str, Any])
     asked: str = ""
 
     @property
@@ -707,6 +708,48 @@ def _number(place: _Place, one: Field) -> None:
             st.caption(say(place.editor.suggestion))
 
 
+def _typed_twice(place: _Place, one: Field) -> None:
+    """A number that counts only once it is typed again: what it switches on costs money by itself."""
+    editor, key = place.editor, place.key(one)
+    waiting = editor.asked_twice.get(one.name)
+    _sync(key, as_float(waiting or editor.raw.get(one.name)))
+
+    def take() -> None:
+        if one.step != editor.on_screen or key not in st.session_state:
+            return
+        given = number_text(st.session_state[key])
+        editor.asked_twice.pop(one.name, None)
+        if given is None or given == editor.saved.get(one.name):
+            editor.raw[one.name] = given
+        elif given != editor.raw.get(one.name):
+            editor.raw[one.name] = editor.saved.get(one.name)
+            editor.asked_twice[one.name] = given
+
+    def again() -> None:
+        if as_float(str(st.session_state.get(f"{key}_again") or "").strip().rstrip("% ").replace(",", ".")) == as_float(
+            editor.asked_twice.get(one.name)
+        ):
+            editor.raw[one.name] = editor.asked_twice.pop(one.name)
+
+    st.number_input(
+        place.label(one),
+        value=None,
+        step=1.0,
+        format="%.12g",
+        key=key,
+        placeholder=_(one.empty),
+        help=_(one.help) or None,
+        on_change=take,
+    )
+    if one.name in editor.asked_twice:
+        st.text_input(
+            _("Type {number} again to switch it on", number=words().number(Decimal(str(waiting)))),
+            key=f"{key}_again",
+            on_change=again,
+        )
+        st.markdown(":orange[:material/warning:] " + _("Not switched on yet: it closes every group at a loss."))
+
+
 def _amount(place: _Place, one: Field) -> None:
     key = place.key(one)
     st.text_input(
@@ -885,7 +928,7 @@ def engine_line(workbench: Workbench, connection: Connection) -> None:
 def _other_connection(place: _Place, one: Field) -> None:
     key = place.key(one)
     others = [other for other in place.connections if other.id != place.editor.connection_id]
-    names = {"": _("the same connection")} | {other.id: other.name for other in others}
+    names = {"": _("none: they wait")} | {other.id: other.name for other in others}
     now = place.editor.raw.get(one.name) or ""
     names.setdefault(now, _("a connection that is deleted"))
     options = list(names)
@@ -907,6 +950,7 @@ _DRAWN: Final[Mapping[str, Callable[[_Place, Field], None]]] = {
     "several": _several,
     "slider": _slider,
     "number": _number,
+    "typed_twice": _typed_twice,
     "amount": _amount,
     "choice": _choice,
     "switch": _switch,
@@ -1123,6 +1167,7 @@ def _preview(workbench: Workbench, editor: Editor, connection: Connection | None
         limit_quote=seen.limit_per_group,
         recovery=seen.recovery.get(choice),
         groups=seen.groups if seen.groups > 1 else None,
+        free_quote=judged.facts.free,
         key=f"ladder_{editor.id}_{side}",
     )
     if rules is not None:

@@ -92,7 +92,7 @@ def test_the_figures_of_a_spot_ladder() -> None:
     found = figures(at)
     assert found["Covers a fall of"] == "9.93%"
     assert found["Capital, USDT"] == "2,180.30"
-    assert found["Share of the limit"] == "no limit"
+    assert found["Share of the limit"] == "not known"
     assert found["Liquidation, USDT"] == "none"
     assert found["Break-even, USDT"] == "56,091.2"
     assert found["Rebound to target"] == "4.83%"
