@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from bfai.i18n import N_
 from bfai.model import BfaiError, Cause, Connection, Message, Target, TestRun, utc_now
-from bfai.store import KEEP, Keep, Pause, Schedule, Store, TestEnd
+from bfai.store import KEEP, Keep, Pause, RunEnd, Schedule, Store
 
 if TYPE_CHECKING:
     from bfai.engine import TestJob
@@ -176,13 +176,13 @@ class TestLease:
         now = self._clock()
         self._store.renew_lease(self._id, self._holder, now, now + LEASE)
 
-    def end(self, run: TestRun) -> TestEnd:
+    def end(self, run: TestRun) -> RunEnd:
         """What the run means for the schedule. Storing it frees the lease."""
         now, schedule = self._clock(), self._store.schedule(self._id)
         every = schedule.every if schedule else None
         next_at, pause = after(run, every, self._store.pauses().get(self._place), now, random.random())
         self._ended = True
-        return TestEnd(self._holder, now, every, next_at, self._place, pause)
+        return RunEnd(self._holder, now, every, next_at, self._place, pause)
 
     def free(self) -> None:
         """The test is over. One that brought no result is tried again in its next turn."""

@@ -126,7 +126,7 @@ class Pause(NamedTuple):
         return now < self.until
 
 
-class TestEnd(NamedTuple):
+class RunEnd(NamedTuple):
     """What a finished test means for the schedule of its connection, and for its exchange.
 
     `next_at` holds only if `every` is still the connection's and `holder` still holds it. `pause` takes the place of
@@ -374,7 +374,7 @@ class Store(Protocol):
 
     # Runs
 
-    def add_run(self, run: TestRun, end: TestEnd | None = None) -> Connection:
+    def add_run(self, run: TestRun, end: RunEnd | None = None) -> Connection:
         """Keep a run, and with it what follows for the schedule. Raises `UnknownConnection`. Gives the connection as it
         is now.
 

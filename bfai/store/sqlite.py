@@ -48,6 +48,7 @@ from bfai.store import (
     MarketData,
     NameTaken,
     Pause,
+    RunEnd,
     RunRow,
     Schedule,
     Sealed,
@@ -62,7 +63,6 @@ from bfai.store import (
     StoreUnreachable,
     StrategyChanged,
     StrategyNameTaken,
-    TestEnd,
     UnknownConnection,
     UnknownStrategy,
     VaultExists,
@@ -766,7 +766,7 @@ class SqliteStore:
 
     # Runs
 
-    def add_run(self, run: TestRun, end: TestEnd | None = None) -> Connection:
+    def add_run(self, run: TestRun, end: RunEnd | None = None) -> Connection:
         with self._writing():
             row = self._row(run.connection_id or "")
             self._put_run(run, row, own=False)
@@ -1027,7 +1027,7 @@ class SqliteStore:
                 holder=holder,
             )
 
-    def _put_end(self, connection: int, end: TestEnd) -> None:
+    def _put_end(self, connection: int, end: RunEnd) -> None:
         values: dict[str, Any] = {"pk": connection, "holder": end.holder}
         self._do(
             "UPDATE schedule SET set_at = :at, next_at = :next_at"
