@@ -61,11 +61,12 @@ def schedule_box(workbench: Workbench, connection: Connection) -> None:
 
     with st.container(border=True, key=f"schedule_box_{connection.id}"):
         options = sorted({*INTERVALS, now})
+        labels = {seconds: duration(seconds) if seconds else _("off") for seconds in options}
         st.selectbox(
             _("Interval of automatic tests"),
             options,
             index=options.index(now),
-            format_func=lambda seconds: duration(seconds) if seconds else _("off"),
+            format_func=labels.__getitem__,
             key=key,
             on_change=save,
             width=260,
