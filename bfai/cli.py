@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -22,6 +24,7 @@ from bfai import diagnosis as diagnosing
 from bfai import explain as explaining
 from bfai import report as reporting
 from bfai.bots import exchange_of
+from bfai.engine import TestJob
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Exchange
 from bfai.i18n import N_, Translator, best_language, translator
@@ -39,6 +42,7 @@ from bfai.model import (
     TestRun,
     utc_now,
 )
+from bfai.monitor import Monitor, check_interval
 from bfai.paste import judge_fields
 from bfai.strategy import ladder as laddering
 from bfai.strategy.desk import STATE_WORDS
@@ -440,7 +444,7 @@ def _print_audit(found: Findings, runs: Mapping[str, TestRun], workbench: Workbe
 
 
 def _password(prompt: str, *, confirm: bool = False) -> str:
-    given = os.environ.get("BFAI_MASTER_PASSWORD")
+    given = os.environ.get("BFAI_MASTER_PASSWORD") or _password_in_file()
     if given:
         return given
     if not sys.stdin.isatty():
@@ -450,16 +454,28 @@ def _password(prompt: str, *, confirm: bool = False) -> str:
     return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
 
 
+def _password_in_file() -> str | None:
+    """As systemd and Docker hand over a secret: in a file that only this program may read."""
+    name = os.environ.get("BFAI_MASTER_PASSWORD_FILE")
+    if not name:
+        return None
+    try:
+        return Path(name).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError):
+        text = N_("The file in BFAI_MASTER_PASSWORD_FILE cannot be read: {file}. Check its path and who may read it.")
+        _stop(_words().t(text, file=name), LOCKED)
+
+
 def _open_workbench() -> Workbench:
     return _unlocked()[0]
 
 
-def _unlocked() -> tuple[Workbench, str]:
+def _unlocked(ask: Callable[[Workbench], str] | None = None) -> tuple[Workbench, str]:
     """The workbench with its vault open, and the password that opened it."""
     workbench = Workbench.local()
     if workbench.vault_state is VaultState.NONE:
         _stop(_words().t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
-    password = _password(_words().t(N_("Master password")))
+    password = ask(workbench) if ask else _password(_words().t(N_("Master password")))
     workbench.unlock(password)
     return workbench, password
 
@@ -705,6 +721,131 @@ def _span(text: str) -> timedelta:
     if match is None:
         raise click.BadParameter("24h, 7d, 4w", param_hint="--since")
     return {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[match[2]] * int(match[1])
+
+
+# -- the monitor -------------------------------------------------------------------------------------------------------
+
+_KEYRING = "bfai"
+
+
+@main.command("monitor")
+@click.argument("names", nargs=-1)
+@click.option("--once", is_flag=True, help="Test what is due now, then end: for cron. Exit 1 if a test was not OK.")
+@click.option("--every", default=None, help="Set the schedule of these connections first: 15m, 6h, 1d, 1w, or off.")
+@click.option("--keyring", "from_keyring", is_flag=True, help="Take the password from this computer's keyring.")
+@click.option("--remember", is_flag=True, help="Put the password into this computer's keyring, and end.")
+def monitor_command(names: tuple[str, ...], once: bool, every: str | None, from_keyring: bool, remember: bool) -> None:
+    """Test the connections on their schedules until interrupted: all, or those that are named.
+
+    One line a test goes to stderr. Any number of monitors and the app may work on one database: each test is done once.
+    """
+    interval = _interval(every) if every is not None else None
+    if remember:
+        keyring = _keyring()
+        workbench, password = _unlocked()
+        with workbench:
+            _in_keyring(lambda: keyring.set_password(_KEYRING, workbench.vault_id, password))
+        click.echo(_words().t(N_("The password is in this computer's keyring.")), err=True)
+        return
+    with _unlocked(_password_in_keyring if from_keyring else None)[0] as workbench:
+        chosen = [_named(workbench, name).id for name in names]
+        if every is not None:
+            for connection_id in chosen or [connection.id for connection in workbench.connections()]:
+                workbench.set_schedule(connection_id, interval)
+        sys.exit(_watch(workbench, chosen or None, once=once))
+
+
+def _watch(workbench: Workbench, only: list[str] | None, *, once: bool) -> int:
+    """Runs the monitor until a signal, or until nothing is due. A second signal does not wait for tests that run."""
+    code, asked = OK, threading.Event()
+
+    def tell(connection: Connection, job: TestJob) -> None:
+        nonlocal code
+        if job.run is None or not job.run.status.ok:
+            code = NOT_OK
+        click.echo(_log_line(connection, job), err=True)
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    watch = Monitor(workbench, only=only, on_test=tell)
+    if once:
+        while watch.step() and not asked.is_set():
+            watch.settle(0.2)
+        watch.stop(_LAST_TESTS_SECONDS)
+        return code
+    watch.start()
+    text = N_("Tests run on their schedules. End it with Ctrl+C.")
+    click.echo(_words().t(text), err=True)
+    while not asked.wait(1.0):  # a wait without end hears no signal on Windows
+        pass
+    watch.stop(_LAST_TESTS_SECONDS)
+    return OK
+
+
+_LAST_TESTS_SECONDS = 60.0
+
+
+def _log_line(connection: Connection, job: TestJob) -> str:
+    """One test as `name=value` pairs, for people and for log collectors. Holds nothing that an exchange said."""
+    run = job.run
+    if run is None:
+        pairs: dict[str, str] = {"status": "none", "problem": json.dumps(_say(job.error) if job.error else "")}
+    else:
+        pairs = {"status": run.status.value, "ms": f"{run.duration_ms:.0f}"}
+        if run.diagnosis is not None:
+            pairs["cause"] = run.diagnosis.cause.value
+    name = json.dumps(connection.name, ensure_ascii=False)
+    return " ".join(
+        (reporting.iso(utc_now()), f"connection={name}", *(f"{key}={value}" for key, value in pairs.items()))
+    )
+
+
+def _interval(text: str) -> timedelta | None:
+    if text == "off":
+        return None
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if match is None:
+        raise click.BadParameter("15m, 6h, 1d, 1w, off", param_hint="--every")
+    units = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+    every = units[match[2]] * int(match[1])
+    try:
+        check_interval(every)
+    except BfaiError as error:
+        raise click.BadParameter(_say(error.message), param_hint="--every") from None
+    return every
+
+
+def _keyring() -> Any:
+    try:
+        import keyring  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        text = N_("The keyring needs one more package: pip install keyring. Or set BFAI_MASTER_PASSWORD_FILE.")
+        _stop(_words().t(text), USAGE)
+    return cast("Any", keyring)
+
+
+def _password_in_keyring(workbench: Workbench) -> str:
+    keyring = _keyring()
+    password = _in_keyring(lambda: keyring.get_password(_KEYRING, workbench.vault_id))
+    if password is None:
+        text = N_("The keyring has no password for this vault. Put it there with: python -m bfai monitor --remember")
+        _stop(_words().t(text), LOCKED)
+    return str(password)
+
+
+def _in_keyring(ask: Callable[[], Any]) -> Any:
+    """A keyring that is locked, or that a server does not have, is said in words."""
+    try:
+        return ask()
+    except Exception as error:
+        text = N_(
+            "This computer's keyring cannot be used ({kind}). Unlock it, or set BFAI_MASTER_PASSWORD_FILE instead."
+        )
+        _stop(_words().t(text, kind=type(error).__name__), LOCKED)
 
 
 # -- strategies --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ passed, and what a page shows of a secret is at most the last four characters of
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import unicodedata
@@ -18,7 +19,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from bfai import bots, history, paste, words
+from bfai import bots, history, monitor, paste, words
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -52,8 +53,9 @@ from bfai.model import (
     html_table,
     utc_now,
 )
+from bfai.monitor import TestLease
 from bfai.paste import Pasted
-from bfai.store import RunRow, Sealed, Store, open_store
+from bfai.store import Pause, RunRow, Schedule, Sealed, Store, StoreError, UnknownConnection, open_store
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.terms import Terms
@@ -91,6 +93,7 @@ __all__ = [
     "Right",
     "RightRow",
     "RunRow",
+    "Schedule",
     "TestJob",
     "Tick",
     "VaultState",
@@ -102,6 +105,8 @@ DRAFT_LIFE = timedelta(minutes=10)
 ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
 SIMULATOR_SECONDS = 30.0
+FOLLOW_SECONDS = 0.25
+"""How often a test that another program runs is looked after."""
 TERMS_SECONDS = 8.0
 """How long a page waits for the fees of an account before it goes on with those that everybody pays."""
 
@@ -224,6 +229,8 @@ class Workbench:
         self._drafts: dict[str, _HeldKey] = {}
         self._draft_vault = Vault("drafts", os.urandom(32))
         self._jobs: dict[str, TestJob] = {}
+        self._holder = uuid.uuid4().hex
+        self._closed = threading.Event()
         self._address: tuple[datetime, str | None] | None = None
         self._strategies = Strategies(store, self._market_data, self._here, self._terms)
 
@@ -290,6 +297,9 @@ class Workbench:
         self.lock()
         for draft in self.drafts():
             self.forget_draft(draft.id)
+        self._closed.set()
+        with contextlib.suppress(StoreError):
+            self._store.free_leases(self._holder)
         self._store.close()
 
     def __enter__(self) -> Workbench:
@@ -305,6 +315,17 @@ class Workbench:
         if self._vault is not None:
             return VaultState.OPEN
         return VaultState.NONE if self._store.vault() is None else VaultState.LOCKED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the vault is open. Asks nobody."""
+        return self._vault is not None
+
+    @property
+    def vault_id(self) -> str:
+        """Tells this vault from others, also where it is locked; empty where there is none. No secret."""
+        row = self._store.vault()
+        return row.id if row else ""
 
     def create_vault(self, password: str) -> None:
         self._vault = Vault.create(self._store, password)
@@ -697,25 +718,81 @@ class Workbench:
         return job.wait()
 
     def start_test(self, connection_id: str) -> TestJob:
-        """Starts a test in the background. A connection that is being tested gives the test that runs."""
+        """Starts a test in the background. A connection that is being tested gives the test that runs: also one that
+        another program on the same store runs, whose result this job then waits for.
+        """
+        job = self._begin_test(connection_id, utc_now, due=False)
+        assert job is not None
+        return job
+
+    def start_due_test(self, connection_id: str, clock: Callable[[], datetime] = utc_now) -> TestJob | None:
+        """Starts the test that is due by the connection's schedule; None where it is not, or somebody else tests it.
+
+        `clock` tells the time for the schedule alone.
+        """
+        return self._begin_test(connection_id, clock, due=True)
+
+    def _begin_test(self, connection_id: str, clock: Callable[[], datetime], *, due: bool) -> TestJob | None:
         vault = self._open_vault()
         connection = self._store.connection(connection_id)
         if connection is None:
-            from bfai.store import UnknownConnection
-
             raise UnknownConnection
-        credentials = vault.open(connection_id, self._store.sealed(connection_id))
+        lease = TestLease(self._store, connection, self._holder, clock)
+        with self._lock:
+            running = self._jobs.get(connection_id)
+            if running is not None and not running.done:
+                return None if due else running
+            taken = lease.take(due=due)
+            if due and not taken:
+                return None
+            job = self._jobs[connection_id] = TestJob(connection.target, connection_id)
+        if taken:
+            self._test(vault, connection, job, lease)
+        else:
+            threading.Thread(
+                target=self._follow, args=(connection, job, lease), name="bfai-follow", daemon=True
+            ).start()
+        return job
+
+    def _test(self, vault: Vault, connection: Connection, job: TestJob, lease: TestLease) -> None:
+        """Tests a connection whose lease is ours."""
         confirmation = None
         if connection.confirmed_at is not None and connection.confirmed_hash is not None:
             confirmation = Confirmation(connection.confirmed_at, connection.confirmed_hash)
 
         def keep(run: TestRun) -> TestRun:
-            before = self._last_report(connection_id)
-            self._store.add_run(run)
-            self._strategies.after_test(connection_id, before)
+            before = self._last_report(connection.id)
+            self._store.add_run(run, lease.end(run))
+            self._strategies.after_test(connection.id, before)
             return run
 
-        return self._start(connection_id, TestJob(connection.target, connection_id), credentials, confirmation, keep)
+        try:
+            credentials = vault.open(connection.id, self._store.sealed(connection.id))
+            engine = self._engine(job.target)
+        except BfaiError as error:
+            with contextlib.suppress(StoreError):
+                lease.free()
+            job.finish(None, error.message)
+            raise
+        engine.start(job, credentials, confirmation=confirmation, keep=keep, held=lease)
+
+    def _follow(self, connection: Connection, job: TestJob, lease: TestLease) -> None:
+        """Waits for the result of another program's test; where that was killed, tests after its lease."""
+        try:
+            while lease.is_taken() or not lease.take(due=False):
+                if self._closed.wait(FOLLOW_SECONDS):
+                    raise VaultIsLocked
+            now = self._store.connection(connection.id)
+            if now is None:
+                raise UnknownConnection
+            run = self._store.run(now.last_run_id or "") if now.last_run_id != connection.last_run_id else None
+            if run is None:
+                self._test(self._open_vault(), now, job, lease)
+                return
+            lease.give_back()
+            job.finish(run)
+        except BfaiError as error:
+            job.finish(None, error.message)
 
     def _last_report(self, connection_id: str) -> TestRun | None:
         """The newest run whose key report was read: during an outage none is."""
@@ -727,6 +804,48 @@ class Workbench:
 
     def start_tests(self, connection_ids: Sequence[str]) -> list[TestJob]:
         return [self.start_test(connection_id) for connection_id in connection_ids]
+
+    # -- schedules -----------------------------------------------------------------------------------------------------
+
+    def schedules(self) -> list[Schedule]:
+        """When every connection is tested by itself, the one that is due first first."""
+        return self._store.schedules()
+
+    def schedule(self, connection_id: str) -> Schedule | None:
+        return self._store.schedule(connection_id)
+
+    def set_schedule(self, connection_id: str, every: timedelta | None) -> None:
+        """Tests the connection at this interval from its last test on, or not by itself for None.
+
+        Raises BfaiError for less than five minutes and more than a week.
+        """
+        monitor.check_interval(every)
+        connection = self._store.connection(connection_id)
+        if connection is None:
+            raise UnknownConnection
+        now = utc_now()
+        last = connection.last_tested_at
+        next_at = now if last is None or every is None else max(now, min(last, now) + every)
+        self._store.set_schedule(connection_id, every, now, next_at)
+
+    def next_tests(self) -> dict[str, datetime]:
+        """When each connection's next test begins by itself, the first first; without those whose schedule is off."""
+        pauses = self._store.pauses()
+        places = {connection.id: monitor.place(connection.target) for connection in self.connections()}
+        found: dict[str, datetime] = {}
+        for schedule in self._store.schedules():
+            at = monitor.next_test(schedule, pauses.get(places.get(schedule.connection_id, "")))
+            if at is not None:
+                found[schedule.connection_id] = at
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    def pauses(self) -> dict[str, Pause]:
+        """The exchanges that did not answer their last test, by `bfai.monitor.place`."""
+        return self._store.pauses()
+
+    def mend_clock(self, now: datetime) -> None:
+        """For the monitor: the clock was set back to `now`."""
+        self._store.mend_clock(now)
 
     def running(self) -> dict[str, TestJob]:
         """The tests of stored connections that run now, by connection."""

@@ -39,6 +39,7 @@ from bfai.ui.pieces import (
     watch,
     zone_note,
 )
+from bfai.ui.schedule import schedule_box
 from bfai.workbench import CAUSE_NAMES, RunRow, Workbench
 
 RANGES = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30), "all": None}
@@ -200,6 +201,7 @@ def result(workbench: Workbench, connection: Connection) -> None:
     advice_list(workbench, run)
     result_tables(workbench, run)
     receipt(run)
+    schedule_box(workbench, connection)
 
 
 ROTATED = frozenset(

@@ -96,6 +96,51 @@ class Keep(Enum):
 KEEP: Final = Keep.KEEP
 
 
+class Schedule(NamedTuple):
+    """When a connection is tested by itself, and whether somebody tests it now.
+
+    `every` is None where it is off. `next_at` was set at `set_at`. `holder` tests it, and has said at `held_at` that it
+    will be through by `held_until`; afterwards it counts as dead.
+    """
+
+    connection_id: str
+    every: timedelta | None
+    set_at: datetime
+    next_at: datetime
+    holder: str | None = None
+    held_at: datetime | None = None
+    held_until: datetime | None = None
+
+    def is_held(self, now: datetime) -> bool:
+        return self.held_until is not None and self.held_until > now
+
+
+class Pause(NamedTuple):
+    """An exchange that has failed so often in a row is left alone from `since` until `until`."""
+
+    failures: int
+    since: datetime
+    until: datetime
+
+    def holds(self, now: datetime) -> bool:
+        return now < self.until
+
+
+class RunEnd(NamedTuple):
+    """What a finished test means for the schedule of its connection, and for its exchange.
+
+    `next_at` holds only if `every` is still the connection's and `holder` still holds it. `pause` takes the place of
+    that of `place`; None ends it.
+    """
+
+    holder: str
+    at: datetime
+    every: timedelta | None
+    next_at: datetime
+    place: str
+    pause: Pause | Literal[Keep.KEEP] | None
+
+
 class MarketData(NamedTuple):
     """What an exchange published, as JSON, and when it was asked."""
 
@@ -337,8 +382,9 @@ class Store(Protocol):
 
     # Runs
 
-    def add_run(self, run: TestRun) -> Connection:
-        """Keep a run. Raises `UnknownConnection`. Gives the connection as it is now.
+    def add_run(self, run: TestRun, end: RunEnd | None = None) -> Connection:
+        """Keep a run, and with it what follows for the schedule. Raises `UnknownConnection`. Gives the connection as it
+        is now.
 
         It sets the connection's status unless it started before the present key was put in, or before the run that
         last set it. Audited as `tested` only when the status changes.
@@ -378,6 +424,48 @@ class Store(Protocol):
 
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         """The last `n` runs of every connection, oldest first, by connection id. A connection without runs has []."""
+        ...
+
+    # Schedules. Every connection has one from the beginning: an hour, until the trader says otherwise.
+
+    def schedules(self) -> list[Schedule]:
+        """All, the one that is due first first."""
+        ...
+
+    def schedule(self, connection_id: str) -> Schedule | None: ...
+
+    def set_schedule(self, connection_id: str, every: timedelta | None, at: datetime, next_at: datetime) -> None:
+        """Raises `UnknownConnection`. Audited as `scheduled`."""
+        ...
+
+    def pauses(self) -> dict[str, Pause]:
+        """The exchanges that failed in their last test, by place; their pause may be over."""
+        ...
+
+    def mend_clock(self, now: datetime) -> None:
+        """The clock was set back to `now`: what was set later than that waits as long as it had to, from now on."""
+        ...
+
+    def take_lease(
+        self, connection_id: str, holder: str, now: datetime, until: datetime, *, due_at: str | None = None
+    ) -> bool:
+        """Become the one who tests this connection. False where somebody else does.
+
+        With `due_at`, a place, also False unless its test is due and no pause holds there. Where a pause is over it
+        holds again until `until`, so that one test at a time tries whether the exchange is back. Not audited.
+        """
+        ...
+
+    def renew_lease(self, connection_id: str, holder: str, now: datetime, until: datetime) -> bool:
+        """False where it is not this holder's any more."""
+        ...
+
+    def free_lease(self, connection_id: str, holder: str, at: datetime, next_at: datetime | None = None) -> None:
+        """No test came of it, and the next is due at `next_at`, or when it was. Does nothing for another holder."""
+        ...
+
+    def free_leases(self, holder: str) -> None:
+        """All that this holder still has."""
         ...
 
     # Strategies

@@ -32,6 +32,14 @@ def strategies(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 2")
 
 
+@migrations(name="0005_monitor")
+def monitor(db: Database) -> None:
+    """When each connection is tested next, who tests it now, and which exchanges are left alone for a while."""
+    for statement in _MONITOR:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 3")
+
+
 _FIRST = (
     "CREATE TABLE owner (pk INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
     """CREATE TABLE vault (
@@ -188,5 +196,36 @@ _STRATEGIES = (
         body TEXT NOT NULL,
         fetched_at INTEGER NOT NULL,
         PRIMARY KEY (owner, name)
+    ) STRICT""",
+)
+
+_MONITOR = (
+    # `every_s` is NULL where the schedule is off. `set_at` is when `next_at` was set: a clock that shows less was set
+    # back. `holder` tests the connection until `held_until`, unless it says again that it still does.
+    """CREATE TABLE schedule (
+        connection INTEGER PRIMARY KEY REFERENCES connection (pk) ON DELETE CASCADE,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        every_s INTEGER,
+        set_at INTEGER NOT NULL,
+        next_at INTEGER NOT NULL,
+        holder TEXT,
+        held_at INTEGER,
+        held_until INTEGER
+    ) STRICT""",
+    """INSERT INTO schedule (connection, owner, every_s, set_at, next_at)
+        SELECT pk, owner, 3600, coalesce(last_tested_at, created_at), coalesce(last_tested_at, created_at) + 3600000000
+        FROM connection""",
+    # A new key has just been tested.
+    """CREATE TRIGGER connection_has_a_schedule AFTER INSERT ON connection BEGIN
+        INSERT INTO schedule (connection, owner, every_s, set_at, next_at)
+        VALUES (NEW.pk, NEW.owner, 3600, NEW.key_since, NEW.key_since + 3600000000); END""",
+    # `place` is an exchange with region and environment.
+    """CREATE TABLE pause (
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        place TEXT NOT NULL,
+        failures INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (owner, place)
     ) STRICT""",
 )

@@ -47,7 +47,10 @@ from bfai.store import (
     Keep,
     MarketData,
     NameTaken,
+    Pause,
+    RunEnd,
     RunRow,
+    Schedule,
     Sealed,
     StoreClosed,
     StoreDamaged,
@@ -72,7 +75,7 @@ from bfai.store import (
 from bfai.store.packing import Packed, pack, timed_checks, unpack, unpack_latencies
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
-LATEST: Final = 2  # how many migrations there are
+LATEST: Final = 3  # how many migrations there are
 BUSY_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 
@@ -324,6 +327,10 @@ def _run_id(key: bytes) -> str:
     return key.hex() if len(key) == 16 else key[1:-1].decode("utf-8", "surrogatepass")
 
 
+def _seconds(every: timedelta | None) -> int | None:
+    return None if every is None else every // timedelta(seconds=1)
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
@@ -403,6 +410,18 @@ def _revision(row: sqlite3.Row) -> Revision:
     )
 
 
+def _schedule(row: sqlite3.Row) -> Schedule:
+    return Schedule(
+        connection_id=row["connection_id"],
+        every=None if row["every_s"] is None else timedelta(seconds=row["every_s"]),
+        set_at=_time(row["set_at"]),
+        next_at=_time(row["next_at"]),
+        holder=row["holder"],
+        held_at=_maybe_time(row["held_at"]),
+        held_until=_maybe_time(row["held_until"]),
+    )
+
+
 def _reasons(messages: Sequence[Message]) -> str:
     return _json([message.model_dump(mode="json") for message in messages])
 
@@ -428,6 +447,10 @@ _REVISIONS = (
     "SELECT r.*, s.id AS strategy_id FROM revision r JOIN strategy s ON s.pk = r.strategy"
     " WHERE s.owner = :owner AND s.id = :id"
 )
+_SCHEDULES = (
+    "SELECT s.*, c.id AS connection_id FROM schedule s JOIN connection c ON c.pk = s.connection WHERE s.owner = :owner"
+)
+_OF_CONNECTION = "connection = (SELECT pk FROM connection WHERE owner = :owner AND id = :id)"
 _LIGHT = "r.id, c.id, r.started_at, r.duration_ms, r.change, r.pattern, r.numbers"
 
 
@@ -686,6 +709,12 @@ class SqliteStore:
             self._write_audit("rotated", connection_id, name=row["name"], key_hint=key_hint)
             if run is not None:
                 self._put_run(run, self._row(connection_id), own=True)
+                self._do(
+                    "UPDATE schedule SET set_at = :at, next_at = :at + every_s * 1000000"
+                    " WHERE owner = :owner AND connection = :pk AND every_s IS NOT NULL",
+                    pk=row["pk"],
+                    at=_micros(run.started_at),
+                )
             changed = _connection(self._row(connection_id))
         self._erase_traces()
         return changed
@@ -738,10 +767,12 @@ class SqliteStore:
 
     # Runs
 
-    def add_run(self, run: TestRun) -> Connection:
+    def add_run(self, run: TestRun, end: RunEnd | None = None) -> Connection:
         with self._writing():
             row = self._row(run.connection_id or "")
             self._put_run(run, row, own=False)
+            if end is not None:
+                self._put_end(row["pk"], end)
             return _connection(self._row(row["id"]))
 
     def _put_run(self, run: TestRun, connection: sqlite3.Row, *, own: bool) -> None:
@@ -890,6 +921,140 @@ class SqliteStore:
             if row["pk"] not in self._patterns:
                 cause = Cause(row["cause"]) if row["cause"] else None
                 self._patterns[row["pk"]] = _Pattern(Status(row["status"]), cause, timed_checks(row["body"]))
+
+    # Schedules
+
+    def schedules(self) -> list[Schedule]:
+        with self._reading():
+            rows = self._do(f"{_SCHEDULES} ORDER BY s.next_at, s.connection").fetchall()
+        return [_schedule(row) for row in rows]
+
+    def schedule(self, connection_id: str) -> Schedule | None:
+        with self._reading():
+            row = self._do(f"{_SCHEDULES} AND c.id = :id", id=connection_id).fetchone()
+        return None if row is None else _schedule(row)
+
+    def set_schedule(self, connection_id: str, every: timedelta | None, at: datetime, next_at: datetime) -> None:
+        with self._writing():
+            row = self._row(connection_id)
+            self._do(
+                "UPDATE schedule SET every_s = :every, set_at = :at, next_at = :next_at"
+                " WHERE owner = :owner AND connection = :pk",
+                pk=row["pk"],
+                every=_seconds(every),
+                at=_micros(at),
+                next_at=_micros(next_at),
+            )
+            self._write_audit("scheduled", connection_id, name=row["name"], every_s=_seconds(every))
+
+    def pauses(self) -> dict[str, Pause]:
+        with self._reading():
+            rows = self._do("SELECT * FROM pause WHERE owner = :owner").fetchall()
+        return {row["place"]: Pause(row["failures"], _time(row["since"]), _time(row["until"])) for row in rows}
+
+    def mend_clock(self, now: datetime) -> None:
+        with self._writing():
+            self._mend_clock(_micros(now))
+
+    def _mend_clock(self, now: int) -> None:
+        self._do(
+            "UPDATE schedule SET set_at = :now, next_at = :now + max(0, next_at - set_at)"
+            " WHERE owner = :owner AND set_at > :now",
+            now=now,
+        )
+        self._do(
+            "UPDATE schedule SET held_at = :now, held_until = :now + (held_until - held_at)"
+            " WHERE owner = :owner AND held_at > :now",
+            now=now,
+        )
+        self._do(
+            "UPDATE pause SET since = :now, until = :now + (until - since) WHERE owner = :owner AND since > :now",
+            now=now,
+        )
+
+    def take_lease(
+        self, connection_id: str, holder: str, now: datetime, until: datetime, *, due_at: str | None = None
+    ) -> bool:
+        times: dict[str, Any] = {"now": _micros(now), "until": _micros(until)}
+        due = (
+            " AND every_s IS NOT NULL AND next_at <= :now AND NOT EXISTS"
+            " (SELECT 1 FROM pause WHERE owner = :owner AND place = :place AND until > :now)"
+        )
+        with self._writing():
+            self._mend_clock(_micros(now))
+            taken = self._do(
+                "UPDATE schedule SET holder = :holder, held_at = :now, held_until = :until"
+                f" WHERE owner = :owner AND {_OF_CONNECTION} AND (held_until IS NULL OR held_until <= :now)"
+                f"{due if due_at is not None else ''}",
+                id=connection_id,
+                holder=holder,
+                place=due_at,
+                **times,
+            )
+            if taken.rowcount == 1 and due_at is not None:
+                query = "UPDATE pause SET since = :now, until = :until WHERE owner = :owner AND place = :place"
+                self._do(query, place=due_at, **times)
+            return taken.rowcount == 1
+
+    def renew_lease(self, connection_id: str, holder: str, now: datetime, until: datetime) -> bool:
+        with self._writing():
+            changed = self._do(
+                "UPDATE schedule SET held_at = :now, held_until = :until"
+                f" WHERE owner = :owner AND {_OF_CONNECTION} AND holder = :holder",
+                id=connection_id,
+                holder=holder,
+                now=_micros(now),
+                until=_micros(until),
+            )
+            return changed.rowcount == 1
+
+    def free_lease(self, connection_id: str, holder: str, at: datetime, next_at: datetime | None = None) -> None:
+        later = "" if next_at is None else ", set_at = :at, next_at = :next_at"
+        with self._writing():
+            self._do(
+                f"UPDATE schedule SET holder = NULL, held_at = NULL, held_until = NULL{later}"
+                f" WHERE owner = :owner AND {_OF_CONNECTION} AND holder = :holder",
+                id=connection_id,
+                holder=holder,
+                at=_micros(at),
+                next_at=_maybe_micros(next_at),
+            )
+
+    def free_leases(self, holder: str) -> None:
+        with self._writing():
+            self._do(
+                "UPDATE schedule SET holder = NULL, held_at = NULL, held_until = NULL"
+                " WHERE owner = :owner AND holder = :holder",
+                holder=holder,
+            )
+
+    def _put_end(self, connection: int, end: RunEnd) -> None:
+        values: dict[str, Any] = {"pk": connection, "holder": end.holder}
+        self._do(
+            "UPDATE schedule SET set_at = :at, next_at = :next_at"
+            " WHERE owner = :owner AND connection = :pk AND holder = :holder AND every_s IS :every",
+            at=_micros(end.at),
+            next_at=_micros(end.next_at),
+            every=_seconds(end.every),
+            **values,
+        )
+        self._do(
+            "UPDATE schedule SET holder = NULL, held_at = NULL, held_until = NULL"
+            " WHERE owner = :owner AND connection = :pk AND holder = :holder",
+            **values,
+        )
+        if end.pause is None:
+            self._do("DELETE FROM pause WHERE owner = :owner AND place = :place", place=end.place)
+        elif end.pause is not KEEP:
+            self._do(
+                "INSERT INTO pause (owner, place, failures, since, until)"
+                " VALUES (:owner, :place, :failures, :since, :until) ON CONFLICT (owner, place) DO UPDATE"
+                " SET failures = excluded.failures, since = excluded.since, until = excluded.until",
+                place=end.place,
+                failures=end.pause.failures,
+                since=_micros(end.pause.since),
+                until=_micros(end.pause.until),
+            )
 
     # Strategies
 

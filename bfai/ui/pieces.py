@@ -197,6 +197,15 @@ def choose_view(names: Mapping[str, str]) -> str:
     return choose_by_address(_("View"), names, "view", next(iter(names)))
 
 
+REDRAWN = "redrawn"
+
+
+def redraw() -> None:
+    """Draws the page anew although nobody clicked: a vault that locks after idle minutes goes on counting them."""
+    st.session_state[REDRAWN] = True
+    st.rerun()
+
+
 # -- chip, facts, strip ------------------------------------------------------------------------------------------------
 
 
@@ -299,7 +308,7 @@ def rerun_when_done(jobs: Iterable[TestJob]) -> None:
     def wait() -> None:
         done = sum(job.done for job in watched)
         if done == len(watched) or (done and len(watched) > FEW_TESTS and time.monotonic() - drawn > 1.5):
-            st.rerun()
+            redraw()
 
     wait()
 
@@ -319,7 +328,7 @@ def watch(job: TestJob) -> None:
             if job.error is not None:
                 st.warning(say(job.error))
         if job.done:
-            st.rerun()
+            redraw()
 
     draw()
 
@@ -413,7 +422,7 @@ def countdown(sentence: str, seconds: Callable[[], float]) -> None:
     def draw() -> None:
         left = seconds()
         if left <= 0:
-            st.rerun()
+            redraw()
         st.caption(_(sentence, left=duration(math.ceil(left))))
 
     draw()

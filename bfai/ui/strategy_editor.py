@@ -682,15 +682,22 @@ def _slider(place: _Place, one: Field) -> None:
     )
 
 
+def _begin_with(key: str, value: float | None) -> None:
+    """What a new widget shows first, said so that it can be emptied: one with a default of its own cannot."""
+    if key not in st.session_state:
+        st.session_state[key] = value
+
+
 def _number(place: _Place, one: Field) -> None:
     """Without ends: what is out of range is kept and said, not cut off."""
     key = place.key(one)
     value = as_float(place.editor.raw.get(one.name))
     money = "{quote}" in one.label
     whole = one.whole
+    _begin_with(key, int(value) if whole and value is not None else value)
     st.number_input(
         place.label(one),
-        value=int(value) if whole and value is not None else value,
+        value=None,
         step=1 if whole else 1.0 if money else 0.1,
         format="%d" if whole else "%.12g",
         key=key,
@@ -710,14 +717,17 @@ def _number(place: _Place, one: Field) -> None:
 
 def _typed_twice(place: _Place, one: Field) -> None:
     """A number that counts only once it is typed again: what it switches on costs money by itself."""
-    editor, key = place.editor, place.key(one)
+    editor = place.editor
     waiting = editor.asked_twice.get(one.name)
-    _sync(key, as_float(waiting or editor.raw.get(one.name)))
+    shown = waiting or editor.raw.get(one.name)
+    key = widget_key(place.name(one), shown)
 
     def take() -> None:
         if one.step != editor.on_screen or key not in st.session_state:
             return
         given = number_text(st.session_state[key])
+        if not moved(place.name(one), key, given):
+            return
         editor.asked_twice.pop(one.name, None)
         if given is None or given == editor.saved.get(one.name):
             editor.raw[one.name] = given
@@ -731,6 +741,7 @@ def _typed_twice(place: _Place, one: Field) -> None:
         ):
             editor.raw[one.name] = editor.asked_twice.pop(one.name)
 
+    _begin_with(key, as_float(shown))
     st.number_input(
         place.label(one),
         value=None,
