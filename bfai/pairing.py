@@ -167,7 +167,7 @@ def read_report(given: str | bytes) -> dict[str, Any]:
         parsed = None
     report = _object(parsed)
     if report.get("format") != REPORT_FORMAT:
-        raise PairingError(N_("This is no report. Take everything that the command printed, from { to }."))
+        raise PairingError(N_("This is no report. Take everything that the command printed, and nothing else."))
     part = _object(report.get("pairing"))
     if not part:
         raise PairingError(N_("This report was made without the pairing code. Copy the whole command shown here."))

@@ -11,6 +11,7 @@ from bfai.ui.pieces import HISTORY, attempt, countdown, exchange_name, facts, he
 from bfai.workbench import LONGEST_REPORT, Pairing, PairingError, Workbench
 
 QUERY = "settings"
+_REPORT_EXAMPLE, _PAIRS_EXAMPLE = '{"format": "bfai.report/1", …', "BTC/USDT, ETH/USDT"
 _TEXT, _FILE, _TAKEN = "report_text", "report_file", "report_taken"
 
 
@@ -31,7 +32,9 @@ def current_settings(workbench: Workbench) -> Connection | None:
 
 
 def draw_settings(workbench: Workbench, connection: Connection) -> None:
-    if st.session_state.pop(_TAKEN, None) == connection.id:
+    taken: Message | None = st.session_state.pop(_TAKEN, None)
+    if taken is not None:
+        tell(taken)  # only now: it is for the page that comes next
         st.switch_page(HISTORY, query_params={"connection": connection.id})
     with head(plain(connection.name), facts(workbench, connection)):
         st.button(_("All connections"), icon=":material/arrow_back:", key="leave_settings", on_click=leave_settings)
@@ -52,14 +55,13 @@ def _where_the_bot_runs(workbench: Workbench, connection: Connection) -> None:
             )
         )
         away = workbench.tested_away(connection.id)
-        if away is not None:
-            where = workbench.tested_from(away)
+        where = workbench.tested_from(away) if away is not None else None
+        if away is not None and where is not None:
+            st.caption(f"{say(where)} · {ago(away.asked_at)}")
             st.caption(
                 _(
-                    "Last {where}, {age}. For a day, tests from here that fail because of the address, the country or"
-                    " our network do not change the status; after that, bring a new report.",
-                    where=say(where) if where is not None else "",
-                    age=ago(away.asked_at),
+                    "For a day, tests from here that fail because of the address, the country or our network do not"
+                    " change the status. After that, bring a new report."
                 )
             )
         pairing = workbench.pairing(connection.id)
@@ -105,9 +107,7 @@ def _command(workbench: Workbench, connection: Connection, pairing: Pairing) -> 
 
 def _report(workbench: Workbench, connection: Connection) -> None:
     st.markdown("**" + _("2. Bring the report here") + "**")
-    st.text_area(
-        _("Paste what the command printed"), key=_TEXT, height=140, placeholder='{"format": "bfai.report/1", …'
-    )
+    st.text_area(_("Paste what the command printed"), key=_TEXT, height=140, placeholder=_REPORT_EXAMPLE)
     st.file_uploader(_("Or the file that it was sent to"), type=["json", "txt"], key=_FILE, max_upload_size=1)
     st.button(
         _("Take in the report"),
@@ -126,14 +126,11 @@ def _take(workbench: Workbench, connection: Connection) -> None:
     def take() -> None:
         if not given:
             raise PairingError(N_("Paste the report, or choose its file."))
-        run = workbench.take_report(connection.id, given)
-        where = workbench.tested_from(run)
-        text = N_("The report is taken in: {where}.")
-        tell(Message(text=text, params={"where": say(where) if where is not None else ""}))
+        workbench.take_report(connection.id, given)
+        st.session_state[_TAKEN] = Message(text=N_("The report is taken in. It counts like any other test."))
 
     if attempt(take):
         st.session_state[_TEXT] = ""
-        st.session_state[_TAKEN] = connection.id
     elif len(given) > LONGEST_REPORT:
         st.session_state[_TEXT] = ""  # it would be sent again with every click
 
@@ -179,7 +176,7 @@ def _tripwire(workbench: Workbench, connection: Connection) -> None:
                 value=", ".join(shown.pairs),
                 key=keys["pairs"],
                 height=100,
-                placeholder="BTC/USDT, ETH/USDT",
+                placeholder=_PAIRS_EXAMPLE,
             )
         if unset and (shown.assets or shown.pairs):
             st.caption(_("Filled in from the last test and from your strategies. Take out what the bot does not need."))
