@@ -43,19 +43,23 @@ from bfai.model import (
     utc_now,
 )
 from bfai.monitor import Monitor, check_interval
+from bfai.pairing import Code, with_pairing
 from bfai.paste import judge_fields
 from bfai.strategy import ladder as laddering
 from bfai.strategy.desk import STATE_WORDS
 from bfai.strategy.parameters import Problem, RiskLevel, Severity, StrategyError, import_text, json_schema
 from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
+from bfai.words import alarms, set_aside, tested_from
 from bfai.workbench import (
     CHECK_NAMES,
     KEPT_NAMES,
+    LONGEST_REPORT,
     STATE_NAMES,
     STATUS_NAMES,
     BotKey,
     Findings,
     Kept,
+    PairingError,
     VaultIsLocked,
     VaultState,
     Workbench,
@@ -182,12 +186,26 @@ def _credentials_from_json(text: str) -> dict[str, str]:
     "--try-regions", is_flag=True, help="Where the key is unknown, ask the other regions: they will see the key."
 )
 @click.option("--shape", is_flag=True, help="Print field names and types of the answers, without any value.")
+@click.option(
+    "--pair",
+    metavar="CODE",
+    default=None,
+    help="Where the bot runs: add to the JSON report what the workbench that made this code needs to take it in.",
+)
 @_as_json
 def check(
-    exchange: str, market: str, region: str | None, environment: str, try_regions: bool, shape: bool, as_json: bool
+    exchange: str,
+    market: str,
+    region: str | None,
+    environment: str,
+    try_regions: bool,
+    shape: bool,
+    pair: str | None,
+    as_json: bool,
 ) -> None:
     """Test one key and store nothing. The key comes as JSON on stdin, or by prompts."""
     target = _target(exchange, market, region, environment)
+    code = _pairing_code(pair) if pair is not None else None
     adapter = all_exchanges()[exchange]
     credentials = _read_credentials(adapter)
     answers: list[Answer] = []
@@ -197,13 +215,26 @@ def check(
         if owner is not None and adapter.serves(owner, target.market, target.environment):
             click.echo(_words().t(N_("{region} knows this key."), region=adapter.region(owner).name), err=True)
             run = workbench.check(target.model_copy(update={"region": owner}), credentials)
+        if code is not None:
+            here = None if target.environment is Environment.SIMULATOR else workbench.own_address()
+            run = run.model_copy(update={"tested_from": run.seen_ip or here or ""})
     if shape:
         _print_json(_shapes(answers))
+    elif code is not None:
+        found = reporting.report(run, adapter, _words())
+        _print_json(with_pairing(found, run, code, credentials, adapter, utc_now()))
     elif as_json:
         _print_json(reporting.report(run, adapter, _words()))
     else:
         _print_run(run, workbench)
     sys.exit(OK if run.status.ok else NOT_OK)
+
+
+def _pairing_code(text: str) -> Code:
+    try:
+        return Code.read(text)
+    except PairingError as error:
+        _stop(_say(error.message), USAGE)
 
 
 def _throw_away() -> Workbench:
@@ -253,6 +284,9 @@ def _print_run(run: TestRun, workbench: Workbench, name: str | None = None) -> N
         click.echo(f"  → {words.render(message)}")
     for message in workbench.thief_view(run):
         click.echo(words.render(message))
+    for message in (*alarms(run), tested_from(run), set_aside(run)):
+        if message is not None:
+            click.echo(words.render(message))
 
 
 # -- explain -----------------------------------------------------------------------------------------------------------
@@ -642,6 +676,32 @@ def connections_confirm(name: str) -> None:
     run = workbench.confirm_withdraw_off(_named(workbench, name).id)
     if run is None:
         _stop(_words().t(N_("There is nothing to confirm: the last test was not blocked for an untold right.")), NOT_OK)
+
+
+@connections.command("pair")
+@click.argument("name")
+def connections_pair(name: str) -> None:
+    """Make a one-time code to test NAME where its bot runs, and print it with the command to run there."""
+    with _open_workbench() as workbench:
+        made = workbench.pair(_named(workbench, name).id)
+    click.echo(made.code)
+    click.echo(made.command)
+    words = _words()
+    text = N_(
+        "Run this where the bot runs, within 30 minutes. Then: python -m bfai connections take NAME < report.json"
+    )
+    click.echo(words.t(text), err=True)
+
+
+@connections.command("take")
+@click.argument("name")
+def connections_take(name: str) -> None:
+    """Take in the report that `check --pair` printed where the bot runs, on stdin. It counts like any other test."""
+    given = sys.stdin.buffer.read(LONGEST_REPORT + 1)
+    with _open_workbench() as workbench:
+        run = workbench.take_report(_named(workbench, name).id, given)
+        _print_run(run, workbench, name)
+    sys.exit(OK if run.status.ok else NOT_OK)
 
 
 # -- test and history --------------------------------------------------------------------------------------------------

@@ -10,13 +10,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from html import escape
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.types import AwareDatetime
+
+AWAY_HOLDS = timedelta(hours=24)
+"""How long a test from where the bot runs outranks tests from here that fail for being made here."""
 
 
 class Market(StrEnum):
@@ -115,6 +118,7 @@ _PASSING = frozenset(
         Cause.LOCATION_RESTRICTED,
     }
 )
+_PLACES = frozenset({Cause.IP_NOT_ALLOWED, Cause.LOCATION_RESTRICTED, Cause.LOCAL_NETWORK})
 _MENDABLE = frozenset({Cause.IP_NOT_ALLOWED, Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED})
 
 
@@ -318,6 +322,18 @@ class TestRun(_Frozen):
     clock_offset_ms: float | None = None
     answered_at: AwareDatetime | None = None
     """When the exchange was asked, where that is not `started_at`: a confirmation repeats what an older test saw."""
+    other_assets: tuple[str, ...] = ()
+    """The names of assets with a free balance that `balances` has no room for."""
+    order_pairs: tuple[str, ...] | None = None
+    """The pairs with open orders, as the exchange writes them and as far as the test asked; None: not read."""
+    stranger_assets: tuple[str, ...] = ()
+    """What the tripwire found (`bfai.tripwire`): assets that nobody listed, and that were not always there."""
+    stranger_orders: tuple[str, ...] = ()
+    """Pairs with open orders, likewise."""
+    tested_from: str | None = None
+    """The address from which it was tested where that was not here; empty where nobody could tell it."""
+    set_aside: bool = False
+    """It failed for the place where it was made, while a fresh test from where the bot runs says more about the key."""
     receipt: tuple[Sent, ...] = ()
     started_at: AwareDatetime
     duration_ms: float
@@ -327,8 +343,34 @@ class TestRun(_Frozen):
 
     @property
     def counts(self) -> bool:
-        """Whether it says something about the exchange: our own dead network does not."""
-        return self.diagnosis is None or self.diagnosis.cause is not Cause.LOCAL_NETWORK
+        """Whether it says something about the exchange: our own dead network does not, nor what was set aside."""
+        return not self.set_aside and (self.diagnosis is None or self.diagnosis.cause is not Cause.LOCAL_NETWORK)
+
+    @property
+    def asked_at(self) -> datetime:
+        """When the exchange gave the answers that this run judges."""
+        return self.answered_at or self.started_at
+
+    @property
+    def about_this_place(self) -> bool:
+        """Whether it failed here for where "here" is, and read nothing of the key: its address, country or network."""
+        if self.tested_from is not None or self.key_report is not None or self.status is not Status.FAILED:
+            return False
+        found = self.diagnosis
+        if found is None:
+            return False
+        return found.cause in _PLACES or (found.cause is Cause.AMBIGUOUS and Cause.IP_NOT_ALLOWED in found.candidates)
+
+    def yields_to(self, other: TestRun) -> bool:
+        """Whether it says less about the key than `other`, a test from where the bot runs that is still fresh.
+
+        Where that test saw a key that works from any address, a refused address is news and yields to nothing.
+        """
+        if other.tested_from is None or not self.about_this_place or self.asked_at - other.asked_at >= AWAY_HOLDS:
+            return False
+        if self.diagnosis is not None and self.diagnosis.cause in _PLACES - {Cause.IP_NOT_ALLOWED}:
+            return True
+        return other.key_report is None or other.key_report.ip_restriction.state is not GrantState.DENIED
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]

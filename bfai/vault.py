@@ -452,6 +452,16 @@ class Vault:
             raise VaultLocked()
         return hmac.digest(key, encode(exchange, api_key), "sha256")
 
+    def pairing_code(self, connection_id: str, key: bytes, salt: bytes) -> bytes:
+        """16 bytes that nobody can tell without this vault: a one-time code for one connection and one key.
+
+        `key` is the key's fingerprint, `salt` fresh random bytes, which may be kept in clear. Raises `VaultLocked`.
+        """
+        if self._key is None:
+            raise VaultLocked()
+        code = hmac.digest(_subkey(bytes(self._key), "pairing"), encode(self.id, connection_id, key, salt), "sha256")
+        return code[:16]
+
     def change_password(
         self, store: Store, old: str, new: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
     ) -> None:

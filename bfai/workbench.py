@@ -12,14 +12,14 @@ import os
 import threading
 import unicodedata
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from bfai import bots, history, monitor, paste, words
+from bfai import bots, history, monitor, pairing, paste, tripwire, words
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -54,13 +54,15 @@ from bfai.model import (
     utc_now,
 )
 from bfai.monitor import TestLease
+from bfai.pairing import CODE_LIFE, LONGEST_REPORT, Code, Pairing, PairingError
 from bfai.paste import Pasted
-from bfai.store import Pause, RunRow, Schedule, Sealed, Store, StoreError, UnknownConnection, open_store
+from bfai.store import Pause, RunRow, Schedule, Sealed, Store, StoreError, TestEnd, UnknownConnection, open_store
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
 from bfai.transport import Gateway
+from bfai.tripwire import Tripwire
 from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
 
@@ -75,6 +77,7 @@ __all__ = [
     "CONFIRMATION_HOLDS",
     "DRAFT_LIFE",
     "KEPT_NAMES",
+    "LONGEST_REPORT",
     "PERMISSION_NAMES",
     "STATE_NAMES",
     "STATUS_NAMES",
@@ -88,6 +91,8 @@ __all__ = [
     "Kept",
     "Mode",
     "NotSavable",
+    "Pairing",
+    "PairingError",
     "Pasted",
     "Remedy",
     "Right",
@@ -96,6 +101,7 @@ __all__ = [
     "Schedule",
     "TestJob",
     "Tick",
+    "Tripwire",
     "VaultState",
     "Workbench",
 ]
@@ -632,6 +638,9 @@ class Workbench:
     def delete(self, connection_id: str) -> None:
         """Erases key and history here. The key goes on working at the exchange until it is deleted there."""
         self._store.delete_connection(connection_id)
+        for name in (_pairing(connection_id), _tripwire(connection_id)):
+            if self._store.setting(name) is not None:
+                self._store.set_setting(name, None)
 
     def confirm_withdraw_off(self, connection_id: str) -> TestRun | None:
         """The trader looked at the exchange: the key cannot withdraw. Gives the new verdict, None without a run to
@@ -734,9 +743,7 @@ class Workbench:
 
     def _begin_test(self, connection_id: str, clock: Callable[[], datetime], *, due: bool) -> TestJob | None:
         vault = self._open_vault()
-        connection = self._store.connection(connection_id)
-        if connection is None:
-            raise UnknownConnection
+        connection = self._existing(connection_id)
         lease = TestLease(self._store, connection, self._holder, clock)
         with self._lock:
             running = self._jobs.get(connection_id)
@@ -756,15 +763,10 @@ class Workbench:
 
     def _test(self, vault: Vault, connection: Connection, job: TestJob, lease: TestLease) -> None:
         """Tests a connection whose lease is ours."""
-        confirmation = None
-        if connection.confirmed_at is not None and connection.confirmed_hash is not None:
-            confirmation = Confirmation(connection.confirmed_at, connection.confirmed_hash)
+        confirmation = _confirmation(connection)
 
         def keep(run: TestRun) -> TestRun:
-            before = self._last_report(connection.id)
-            self._store.add_run(run, lease.end(run))
-            self._strategies.after_test(connection.id, before)
-            return run
+            return self._keep(run, lease.end(run))
 
         try:
             credentials = vault.open(connection.id, self._store.sealed(connection.id))
@@ -794,13 +796,28 @@ class Workbench:
         except BfaiError as error:
             job.finish(None, error.message)
 
-    def _last_report(self, connection_id: str) -> TestRun | None:
-        """The newest run whose key report was read: during an outage none is."""
+    def _keep(self, run: TestRun, end: TestEnd | None = None) -> TestRun:
+        """Stores a run of a stored connection, with what the tripwire finds. Gives it as it is kept."""
+        connection_id = run.connection_id or ""
+        before = self._last_report(connection_id)
+        wire = self.tripwire(connection_id)
+        if wire.on:
+            assets, pairs = tripwire.strangers(wire, self._earlier(connection_id), run)
+            run = run.model_copy(update={"stranger_assets": assets, "stranger_orders": pairs})
+        connection = self._store.add_run(run, end)
+        self._strategies.after_test(connection_id, before)
+        return run if connection.last_run_id == run.id else self._store.run(run.id) or run
+
+    def _earlier(self, connection_id: str) -> Iterator[TestRun]:
+        """The last runs of a connection, the newest first, each read when it is asked for."""
         for row in self._store.runs(connection_id, limit=50):
             run = self._store.run(row.id)
-            if run is not None and run.key_report is not None:
-                return run
-        return None
+            if run is not None:
+                yield run
+
+    def _last_report(self, connection_id: str) -> TestRun | None:
+        """The newest run whose key report was read: during an outage none is."""
+        return next((run for run in self._earlier(connection_id) if run.key_report is not None), None)
 
     def start_tests(self, connection_ids: Sequence[str]) -> list[TestJob]:
         return [self.start_test(connection_id) for connection_id in connection_ids]
@@ -891,6 +908,133 @@ class Workbench:
             text = N_("{region} does not offer this market. Choose another market, or another region.")
             raise BfaiError(Message(text=text, params={"region": exchange.region(target.region).name}))
         return target.model_copy(update={"environment": Environment.SIMULATOR}) if self.mode is Mode.DEMO else target
+
+    # -- where the bot runs --------------------------------------------------------------------------------------------
+
+    def pair(self, connection_id: str, *, now: datetime | None = None) -> Pairing:
+        """Makes a code for one report from where the bot runs, in place of an earlier code. Raises VaultIsLocked."""
+        made_at, salt = now or utc_now(), os.urandom(16)
+        connection = self._existing(connection_id)
+        code = self._code(connection, salt, made_at)
+        self._store.set_setting(_pairing(connection_id), {"salt": salt.hex(), "made_at": made_at.isoformat()})
+        self._store.audit(
+            AuditEntry(at=made_at, action="pairing_code", subject=connection_id, detail={"name": connection.name})
+        )
+        return self._pairing_of(connection, code, made_at)
+
+    def pairing(self, connection_id: str, *, now: datetime | None = None) -> Pairing | None:
+        """The code that waits for its report, or None. It is never kept: an open vault works it out again."""
+        connection = self._existing(connection_id)
+        waiting = self._waiting_code(connection)
+        if waiting is None or (now or utc_now()) >= waiting[1] + CODE_LIFE:
+            return None
+        return self._pairing_of(connection, *waiting)
+
+    def take_report(self, connection_id: str, given: str | bytes, *, now: datetime | None = None) -> TestRun:
+        """Takes in what `check --pair` printed where the bot runs, as a test like any other. Gives the run as kept.
+
+        Raises PairingError where anything about it is not right, and VaultIsLocked.
+        """
+        vault, now = self._open_vault(), now or utc_now()
+        connection, report = self._existing(connection_id), pairing.read_report(given)
+        pairing.check_target(report, connection.target, all_exchanges())
+        run_id = pairing.run_id_of(report)
+        self._refuse_used(run_id)
+        waiting = self._waiting_code(connection)
+        if waiting is None:
+            raise PairingError(N_("No pairing code waits for a report here. Make one, and run its command."))
+        code, made_at = waiting
+        if run_id != code.run_id:
+            text = N_(
+                "This report was made with another pairing code than the last one, or before the key was replaced."
+            )
+            raise PairingError(text)
+        credentials = vault.open(connection_id, self._store.sealed(connection_id))
+        exchange = get_exchange(connection.target.exchange)
+        run = pairing.take(report, code, credentials, exchange, made_at, now, _confirmation(connection))
+        try:
+            kept = self._keep(run.model_copy(update={"connection_id": connection_id}))
+        except StoreError:
+            self._refuse_used(run_id)  # taken in twice at the same moment
+            raise
+        self._store.set_setting(_pairing(connection_id), None)
+        detail: dict[str, str | int | float | bool | None] = {"name": connection.name, "from": kept.tested_from}
+        self._store.audit(AuditEntry(at=now, action="report_taken", subject=connection_id, detail=detail))
+        return kept
+
+    def tested_away(self, connection_id: str) -> TestRun | None:
+        """The run that gave the connection its status, where it was made where the bot runs."""
+        run = self.latest_run(connection_id)
+        return run if run is not None and run.tested_from is not None else None
+
+    def set_aside_since(self, connection_id: str) -> RunRow | None:
+        """The newest run, where it was made here after a fresh one from where the bot runs, and does not count."""
+        newest = next(iter(self._store.runs(connection_id, limit=1)), None)
+        return newest if newest is not None and newest.set_aside else None
+
+    def _refuse_used(self, run_id: str) -> None:
+        if run_id and self._store.run(run_id) is not None:
+            raise PairingError(N_("This report was taken in already. Each pairing code is good for one report."))
+
+    def _waiting_code(self, connection: Connection) -> tuple[Code, datetime] | None:
+        kept = self._store.setting(_pairing(connection.id))
+        if not isinstance(kept, dict):
+            return None
+        fields = cast("dict[str, Any]", kept)
+        made_at = datetime.fromisoformat(fields["made_at"])
+        return self._code(connection, bytes.fromhex(fields["salt"]), made_at), made_at
+
+    def _code(self, connection: Connection, salt: bytes, made_at: datetime) -> Code:
+        """The code of this moment for the connection's present key; nobody without the vault can tell it."""
+        vault = self._open_vault()
+        credentials = vault.open(connection.id, self._store.sealed(connection.id))
+        key = vault.fingerprint(connection.target.exchange, credentials.api_key)
+        return Code(vault.pairing_code(connection.id, key, salt + made_at.isoformat().encode()))
+
+    def _pairing_of(self, connection: Connection, code: Code, made_at: datetime) -> Pairing:
+        command = pairing.command(code, connection.target, get_exchange(connection.target.exchange))
+        return Pairing(code.text, command, made_at)
+
+    # -- the tripwire --------------------------------------------------------------------------------------------------
+
+    def tripwire(self, connection_id: str) -> Tripwire:
+        """What the trader listed for this connection; off unless it was set."""
+        return Tripwire.from_json(self._store.setting(_tripwire(connection_id)))
+
+    def set_tripwire(self, connection_id: str, *, on: bool, assets: str, pairs: str) -> Tripwire:
+        """Lists as they were typed. Raises BfaiError for what is no asset or pair."""
+        connection = self._existing(connection_id)
+        wire = Tripwire(on, tripwire.read_names(assets, pairs=False), tripwire.read_names(pairs, pairs=True))
+        if on and not (wire.assets or wire.pairs):
+            raise BfaiError(Message(text=N_("List what the bot may touch, or leave the tripwire off.")))
+        if wire != self.tripwire(connection_id):
+            self._store.set_setting(_tripwire(connection_id), wire.as_json())
+            detail: dict[str, str | int | float | bool | None] = {"name": connection.name, "on": on}
+            self._store.audit(AuditEntry(at=utc_now(), action="tripwire", subject=connection_id, detail=detail))
+        return wire
+
+    def suggest_tripwire(self, connection_id: str) -> Tripwire:
+        """What the last test saw and what the connection's strategies trade, for a trader who has listed nothing."""
+        earlier = list(self._earlier(connection_id))
+        assets = next((seen for run in earlier if (seen := tripwire.assets_seen(run)) is not None), frozenset[str]())
+        orders = next((run.order_pairs for run in earlier if run.order_pairs is not None), ())
+        traded = [
+            pair
+            for strategy in self._store.strategies_of(connection_id)
+            for pair in self._strategies.parameters(strategy.id).pairs
+        ]
+        return Tripwire(False, tuple(sorted(assets))[: tripwire.MOST], tuple(dict.fromkeys((*traded, *orders))))
+
+    def tripwire_blind_spots(self, connection_id: str) -> Message:
+        """What it cannot see on this connection."""
+        target = self._existing(connection_id).target
+        return tripwire.blind_spots(get_exchange(target.exchange), target)
+
+    def _existing(self, connection_id: str) -> Connection:
+        connection = self._store.connection(connection_id)
+        if connection is None:
+            raise UnknownConnection
+        return connection
 
     # -- results and history -------------------------------------------------------------------------------------------
 
@@ -1002,6 +1146,18 @@ class Workbench:
     def advice(self, run: TestRun) -> list[Message]:
         return words.advice(run, get_exchange(run.exchange))
 
+    def tested_from(self, run: TestRun) -> Message | None:
+        """Where a test was made, where that was not here."""
+        return words.tested_from(run)
+
+    def alarms(self, run: TestRun) -> tuple[Message, ...]:
+        """What the tripwire says of a run."""
+        return words.alarms(run)
+
+    def set_aside(self, run: TestRun) -> Message | None:
+        """Why a run does not count that was made in the wrong place."""
+        return words.set_aside(run)
+
     def is_exposed(self, run: TestRun) -> bool:
         return words.is_exposed(run, get_exchange(run.exchange))
 
@@ -1059,6 +1215,22 @@ class Workbench:
             for account, label in _TO_PASTE
             if account in accounts
         ]
+
+
+def _pairing(connection_id: str) -> str:
+    """The setting that holds what a pairing code is worked out from."""
+    return f"pairing/{connection_id}"
+
+
+def _tripwire(connection_id: str) -> str:
+    """The setting that holds a connection's tripwire."""
+    return f"tripwire/{connection_id}"
+
+
+def _confirmation(connection: Connection) -> Confirmation | None:
+    if connection.confirmed_at is None or connection.confirmed_hash is None:
+        return None
+    return Confirmation(connection.confirmed_at, connection.confirmed_hash)
 
 
 _TO_PASTE = (

@@ -68,7 +68,8 @@ class RunRow(NamedTuple):
     """A test run, light enough for lists and charts. `Store.run(id)` gives the whole.
 
     `latencies` maps a check's name to milliseconds, only for checks that sent a request. `status_changed` and
-    `report_changed` say that the connection's status, or its key report, was another one before this run.
+    `report_changed` say that the connection's status, or its key report, was another one before this run. `set_aside`
+    is that of the run: it says nothing about the exchange.
     """
 
     id: str
@@ -80,6 +81,7 @@ class RunRow(NamedTuple):
     latencies: Mapping[str, float]
     status_changed: bool = False
     report_changed: bool = False
+    set_aside: bool = False
 
     @property
     def local_network(self) -> bool:
@@ -387,7 +389,8 @@ class Store(Protocol):
         is now.
 
         It sets the connection's status unless it started before the present key was put in, or before the run that
-        last set it. Audited as `tested` only when the status changes.
+        last set it. Of a run from where the bot runs and one from here that yields to it (`TestRun.yields_to`), the
+        former counts, and the latter is kept as `set_aside`. Audited as `tested` only when the status changes.
         """
         ...
 

@@ -20,7 +20,17 @@ from typing import Any, NamedTuple, TypeVar
 from bfai.model import TestRun
 
 _OWN_COLUMNS = {"id", "connection_id", "started_at", "duration_ms", "key_report"}
-_TEXT_KEYS = {"balances", "exchange_said", "seen_ip", "params"}  # their strings differ from run to run
+# Their strings differ from run to run.
+_TEXT_KEYS = {
+    "balances",
+    "exchange_said",
+    "seen_ip",
+    "params",
+    "order_pairs",
+    "stranger_assets",
+    "stranger_orders",
+    "tested_from",
+}
 _MICROSECOND = timedelta(microseconds=1)
 _THOUSANDTHS, _DOUBLES = b"\x00", b"\x01"
 _EXACT = 2**53
@@ -65,6 +75,11 @@ def timed_checks(pattern: str) -> tuple[str, ...]:
     tree = json.loads(pattern)
     pairs = zip(tree["checks"], tree["latencies"], strict=True)
     return tuple(check["name"][1:] for check, latency in pairs if latency is not None)
+
+
+def is_set_aside(pattern: str) -> bool:
+    """Whether runs with this pattern were set aside."""
+    return json.loads(pattern).get("set_aside", False)
 
 
 def _split(node: Any, key: str, numbers: list[float], texts: list[str]) -> Any:

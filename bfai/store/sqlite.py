@@ -72,7 +72,7 @@ from bfai.store import (
     account_data,
     connection_deleted,
 )
-from bfai.store.packing import Packed, pack, timed_checks, unpack, unpack_latencies
+from bfai.store.packing import Packed, is_set_aside, pack, timed_checks, unpack, unpack_latencies
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
 LATEST: Final = 3  # how many migrations there are
@@ -437,6 +437,7 @@ class _Pattern(NamedTuple):
     status: Status
     cause: Cause | None
     timed: tuple[str, ...]
+    set_aside: bool
 
 
 _STRATEGIES = (
@@ -778,7 +779,8 @@ class SqliteStore:
     def _put_run(self, run: TestRun, connection: sqlite3.Row, *, own: bool) -> None:
         """Keep a run of this connection. `own`: it surely tested the credentials that are stored now."""
         pk, started_at = connection["pk"], _micros(run.started_at)
-        sets = own or started_at >= max(connection["key_since"], connection["last_tested_at"] or 0)
+        sets, aside = (True, False) if own else self._weighed(run, connection)
+        run = run if run.set_aside == aside else run.model_copy(update={"set_aside": aside})
         report = None if run.key_report is None else self._report_row(pk, run.key_report)
         status_changed = sets and run.status.value != connection["status"]
         report_changed = sets and report is not None and report != connection["report"]
@@ -804,6 +806,24 @@ class SqliteStore:
             cause = run.diagnosis.cause.value if run.diagnosis else None
             detail = {"name": connection["name"], "old": connection["status"], "new": run.status.value, "cause": cause}
             self._write_audit("tested", connection["id"], **detail)
+
+    def _weighed(self, run: TestRun, connection: sqlite3.Row) -> tuple[bool, bool]:
+        """Whether this run sets the connection's status, and whether it is set aside: the later one counts, but for
+        one from here that yields to a fresh one from where the bot runs, whichever of the two came in first.
+        """
+        started_at = _micros(run.started_at)
+        if started_at < connection["key_since"]:
+            return False, False
+        later = started_at >= (connection["last_tested_at"] or 0)
+        counted = None
+        if connection["last_run_id"] and (run.tested_from is not None or run.about_this_place):
+            counted = self.run(connection["last_run_id"])
+        if counted is None:
+            return later, False
+        if later:
+            aside = run.yields_to(counted)
+            return not aside, aside
+        return counted.yields_to(run), False
 
     def _report_row(self, connection: int, report: KeyReport) -> int:
         digest = bytes.fromhex(report.content_hash())
@@ -912,6 +932,7 @@ class SqliteStore:
                 unpack_latencies(patterns[pattern].timed, numbers),
                 change & _STATUS_CHANGED != 0,
                 change & _REPORT_CHANGED != 0,
+                patterns[pattern].set_aside,
             )
             for key, connection_id, micros, duration_ms, change, pattern, numbers in rows
         ]
@@ -920,7 +941,9 @@ class SqliteStore:
         for row in self._do("SELECT pk, status, cause, body FROM pattern WHERE owner = :owner"):
             if row["pk"] not in self._patterns:
                 cause = Cause(row["cause"]) if row["cause"] else None
-                self._patterns[row["pk"]] = _Pattern(Status(row["status"]), cause, timed_checks(row["body"]))
+                self._patterns[row["pk"]] = _Pattern(
+                    Status(row["status"]), cause, timed_checks(row["body"]), is_set_aside(row["body"])
+                )
 
     # Schedules
 

@@ -555,12 +555,15 @@ def result_head(workbench: Workbench, run: TestRun, title: str, key_hint: str) -
         if workbench.is_exposed(run):
             exposed_badge()
     target = Target(exchange=run.exchange, market=run.market, region=run.region, environment=run.environment)
-    st.caption(
-        " · ".join(
-            (
-                target_facts(workbench, target, key_hint),
-                moment_with_zone(run.started_at),
-                _("{ms} ms", ms=milliseconds(run.duration_ms)),
-            )
-        )
-    )
+    where = workbench.tested_from(run)
+    facts = [
+        target_facts(workbench, target, key_hint),
+        moment_with_zone(run.started_at),
+        _("{ms} ms", ms=milliseconds(run.duration_ms)),
+    ]
+    st.caption(" · ".join(facts if where is None else [*facts, say(where)]))
+    for alarm in workbench.alarms(run):
+        st.error(say(alarm), title=_("Tripwire"), icon=":material/notifications_active:")
+    aside = workbench.set_aside(run)
+    if aside is not None:
+        st.caption(say(aside))
