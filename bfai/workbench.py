@@ -56,7 +56,7 @@ from bfai.model import (
 from bfai.monitor import TestLease
 from bfai.pairing import CODE_LIFE, LONGEST_REPORT, Code, Pairing, PairingError
 from bfai.paste import Pasted
-from bfai.store import Pause, RunRow, Schedule, Sealed, Store, StoreError, TestEnd, UnknownConnection, open_store
+from bfai.store import Pause, RunEnd, RunRow, Schedule, Sealed, Store, StoreError, UnknownConnection, open_store
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.terms import Terms
@@ -796,7 +796,7 @@ class Workbench:
         except BfaiError as error:
             job.finish(None, error.message)
 
-    def _keep(self, run: TestRun, end: TestEnd | None = None) -> TestRun:
+    def _keep(self, run: TestRun, end: RunEnd | None = None) -> TestRun:
         """Stores a run of a stored connection, with what the tripwire finds. Gives it as it is kept."""
         connection_id = run.connection_id or ""
         before = self._last_report(connection_id)
