@@ -30,6 +30,7 @@ from bfai.ui.strategy_editor import (
     enable,
     exchange_spinner,
     field_label,
+    fill,
     forget_refusal,
     import_refusal,
     kept_editor,
@@ -222,6 +223,7 @@ def state_button(workbench: Workbench, strategy: Strategy) -> None:
 
 def edit_new(workbench: Workbench, connections: list[Connection]) -> None:
     editor = new_editor(workbench, connections)
+    fill(workbench, editor, connections)
 
     def discard() -> None:
         drop_editor(NEW)
