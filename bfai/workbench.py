@@ -1245,9 +1245,9 @@ _MAIN_ACCOUNTS = ("no_futures", "good")
 _EXTRAS = (
     ("ip_open", Market.SPOT, "Grid"),
     ("expiring", Market.SPOT, "DCA"),
-    ("ip_blocked", Market.SPOT, "Server"),
-    ("good", Market.FUTURES, "Conservative"),
     ("withdraw", Market.SPOT, "Old Key"),
+    ("good", Market.FUTURES, "Conservative"),
+    ("ip_blocked", Market.SPOT, "Server"),
 )
 """Each exchange shows a good key and one of these, in turn, where it has such a key."""
 

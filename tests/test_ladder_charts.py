@@ -310,6 +310,14 @@ def test_a_curve_ends_at_its_liquidation(ladder: Ladder) -> None:
     assert abs((margin_ratio_at(ladder, 6, at) or 0) - 100) < D("1e-6")
 
 
+def test_the_price_of_now_is_not_drawn_over_a_tried_one_beside_it() -> None:
+    now = D("59812.3")
+    area = view.price_range(LONG, now)
+    assert not view.apart(now, view.what_if(LONG, now + area.step / 2), area)
+    assert view.apart(now, view.what_if(LONG, now - area.step), area)
+    assert not view.apart(area.high + 1, view.what_if(LONG, now), area)
+
+
 def test_the_curves_are_none_half_all_and_what_the_tried_price_fills() -> None:
     assert view.curve_fills(LONG, 0) == [0, 3, 6]
     assert view.curve_fills(LONG, 5) == [0, 3, 5, 6]

@@ -16,7 +16,14 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-SHOWN = {("overview", "light", 1280), ("refused", "light", 1280), ("history", "dark", 1280), ("wizard", "light", 1280)}
+SHOWN = {
+    ("overview", "light", 1280),
+    ("refused", "light", 1280),
+    ("history", "dark", 1280),
+    ("wizard", "light", 1280),
+    ("strategies", "light", 1280),
+    ("strategies", "dark", 390),
+}
 SIZES = {1280: 900, 390: 844}
 
 
@@ -46,17 +53,18 @@ def start(port: int) -> subprocess.Popen[bytes]:
 
 
 def settled(page: Page) -> None:
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=20_000)
-    page.wait_for_timeout(700)  # charts draw after the script
+    for _ in range(2):  # the first look may come before a click has begun to work
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=20_000)
+        page.wait_for_timeout(400)  # charts draw after the script
 
 
 def go(page: Page, place: str) -> None:
     """By the sidebar, which a phone keeps behind a button."""
-    link = page.get_by_test_id("stSidebar").locator(f"a[href*='{place}']")
-    if not link.is_visible():
-        page.get_by_test_id("stExpandSidebarButton").click()
-    link.click()
+    expand = page.get_by_test_id("stExpandSidebarButton")
+    if expand.is_visible():
+        expand.click()
+    page.get_by_test_id("stSidebar").locator(f"a[href*='{place}']").click()
     settled(page)
     collapse = page.get_by_test_id("stSidebarCollapseButton").locator("button")
     if (page.viewport_size or {})["width"] < 700 and collapse.is_visible():
@@ -73,13 +81,16 @@ def take(browser: Browser, port: int, folder: Path, theme: str, width: int, want
     )
     page = context.new_page()
 
-    def shoot(name: str) -> None:
+    def shoot(name: str, end: str = "") -> None:
+        """Of the whole page, or of its part above the element `end`."""
         if name in wanted:
             settled(page)
             height = int(page.get_by_test_id("stMainBlockContainer").bounding_box()["height"])  # type: ignore[index]
             page.set_viewport_size({"width": width, "height": max(SIZES[width], min(height + 60, 4000))})
             page.wait_for_timeout(300)
-            page.screenshot(path=folder / f"{name}-{theme}-{width}.png")
+            box = page.locator(end).first.bounding_box() if end else None
+            part = {"x": 0, "y": 0, "width": width, "height": box["y"] - 12} if box else None
+            page.screenshot(path=folder / f"{name}-{theme}-{width}.png", clip=part)  # type: ignore[arg-type]
             page.set_viewport_size({"width": width, "height": SIZES[width]})
 
     page.goto(f"http://127.0.0.1:{port}/")
@@ -101,6 +112,16 @@ def take(browser: Browser, port: int, folder: Path, theme: str, width: int, want
     settled(page)
     page.locator(".st-key-wizard_where button").click()
     shoot("wizard")
+    go(page, "strategies")
+    page.locator(".st-key-new_strategy button").click()
+    page.locator(".st-key-field_connection").get_by_role("combobox").click()
+    page.get_by_role("option", name="Bybit Futures").click()
+    settled(page)
+    for _ in range(2):
+        page.locator(".st-key-strategy_on button").click()
+        settled(page)
+    page.wait_for_timeout(1500)
+    shoot("strategies", ".st-key-ladder_new_long_which" if width > 700 else ".st-key-ladder_new_long_levels")
     go(page, "guide")
     shoot("guide")
     context.close()
@@ -117,7 +138,7 @@ def main(arguments: list[str]) -> None:
         with sync_playwright() as playwright:
             path = os.environ.get("BFAI_CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-            every = {"first-start", "overview", "refused", "history", "connections", "wizard", "guide"}
+            every = {"first-start", "overview", "refused", "history", "connections", "wizard", "strategies", "guide"}
             for theme in ("light", "dark"):
                 for width in SIZES:
                     wanted = every if everything else {n for n, t, w in SHOWN if (t, w) == (theme, width)}

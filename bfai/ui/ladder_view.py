@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bfai.i18n import N_, Translator
 from bfai.strategy.ladder import (
@@ -751,7 +752,7 @@ def profit_spec(ladder: Ladder, pen: Pen, tried: WhatIf, *, now: Decimal | None 
         )
 
     upright: list[Any] = []
-    if now is not None and now != tried.price and area.low <= now <= area.high:
+    if now is not None and apart(now, tried, area):
         upright.append(
             {
                 "xAxis": float(now),
@@ -805,6 +806,11 @@ def profit_spec(ladder: Ladder, pen: Pen, tried: WhatIf, *, now: Decimal | None 
         "yAxis": _bare(low, high),
         "series": series,
     }
+
+
+def apart(now: Decimal, tried: WhatIf, area: Range) -> bool:
+    """Whether the price of now has a place of its own beside the tried one."""
+    return area.low <= now <= area.high and abs(now - tried.price) >= area.step
 
 
 def _on_curves(
@@ -944,9 +950,10 @@ def draw(
     recovery: Ladder | None = None,
     groups: int | None = None,
     free_quote: Decimal | None = None,
+    beside: DeltaGenerator | None = None,
     key: str,
 ) -> None:
-    """Draws the preview of a ladder: figures, table, charts, and a price to try.
+    """Draws the preview of a ladder: figures and prices in `beside`, under it table, charts, and a price to try.
 
     `limit_quote` is the most that one group may use, None where it is a share of a balance that is not known;
     `free_quote` is what is free on the account, `groups` how many may be open at once, `recovery` what `after_recovery`
@@ -955,17 +962,22 @@ def draw(
     pen = Pen.of(ladder, words(), quote, base)
     if limit_quote is None:
         limit_quote = ladder.plan.margin_limit_quote
-    _figures(ladder, pen, limit_quote, groups, free_quote)
-    if recovery is not None:
-        _recovery_sentence(ladder, recovery, pen)
-    if not held(ladder):
-        st.warning(_("No level can be filled: the first price is at or below zero."))
-        _table(ladder, recovery, pen, key)
-        return
-    _prices_chart(ladder, recovery, pen, price_now, key)
+    some = bool(held(ladder))
+    with beside or st.container():
+        _figures(ladder, pen, limit_quote, groups, free_quote)
+        if recovery is not None:
+            _recovery_sentence(ladder, recovery, pen)
+        if some:
+            _prices_chart(ladder, recovery, pen, price_now, key)
+        else:
+            st.warning(_("No level can be filled: the first price is at or below zero."))
     _table(ladder, recovery, pen, key)
-    _capital_chart(ladder, recovery, pen, limit_quote, free_quote, key)
-    _try_a_price(ladder, pen, price_now, key)
+    if some:
+        left, right = st.columns(2, gap="medium")
+        with left:
+            _capital_chart(ladder, recovery, pen, limit_quote, free_quote, key)
+        with right:
+            _try_a_price(ladder, pen, price_now, key)
 
 
 def _how(ladder: Ladder, *figures: str, more: str = "") -> str:
@@ -975,9 +987,16 @@ def _how(ladder: Ladder, *figures: str, more: str = "") -> str:
     return "\n\n".join([*lines, *([more] if more else [])])
 
 
+def _metric(label: str, value: str, how: str) -> None:
+    """A figure whose label may take two lines: in a narrow card `st.metric` would cut it off."""
+    with st.container(gap=None):
+        st.markdown(f":small[{label}]", help=how)
+        st.metric(label, value, label_visibility="collapsed")
+
+
 def _figure(label: str, value: str, how: str, *captions: str) -> None:
     with st.container(border=True, height="stretch", gap="xsmall"):
-        st.metric(label, value, help=how)
+        _metric(label, value, how)
         for caption in captions:
             st.caption(caption)
 
@@ -1151,7 +1170,7 @@ OUTSIDE_NAMES: Final[Mapping[str, str]] = {
 
 def _prices_chart(ladder: Ladder, recovery: Ladder | None, pen: Pen, now: Decimal | None, key: str) -> None:
     levels = held(ladder)
-    with st.container(border=True):
+    with st.container(border=True, key=f"{key}_levels"):
         st.markdown(
             _(
                 "**Levels and prices** ({quote}, after each fill)",
@@ -1266,6 +1285,7 @@ def _level_table(ladder: Ladder, recovery: Ladder | None, pen: Pen, key: str) ->
             help=_how(shown, column.figure) or None,
             alignment="left" if text else "right",
             pinned=index == 0,
+            width=min(18 + 8 * max(map(len, (column.name, *column.cells))), 400),
         )
     st.dataframe(  # pyright: ignore[reportUnknownMemberType]
         {column.name: column.cells for column in columns},
@@ -1397,7 +1417,7 @@ def _what_if(ladder: Ladder, pen: Pen, now: Decimal | None, key: str) -> None:
         if any(held(ladder)[number].liquidation_price is not None for number in fills):
             entries.append((Style(RED, "diamond", width=0), _("liquidation, estimated")))
         entries.append((TRIED, _("tried price")))
-        if now is not None and now != tried.price and area.low <= now <= area.high:
+        if now is not None and apart(now, tried, area):
             entries.append((NOW, _("price now")))
         _legend(entries)
 
@@ -1414,35 +1434,31 @@ def _tried_figures(ladder: Ladder, pen: Pen, tried: WhatIf) -> None:
     }[tried.end]
     st.markdown(f"{icon} {plain(sentence)}")
     with st.grid(columns=4, min_column_width=150):
-        st.metric(
+        _metric(
             _("Add-ons filled"),
             _("{count} of {all}", count=tried.fills, all=last),
-            help=_("The levels that the price passes on its way, as long as neither stop nor liquidation comes first."),
+            _("The levels that the price passes on its way, as long as neither stop nor liquidation comes first."),
         )
-        st.metric(
+        _metric(
             _("Unrealised, {quote}", quote=quote),
             pen.money(tried.unrealized_quote),
-            help=plain(_("±(amount × this price − total cost): long +, short −")),
+            plain(_("±(amount × this price − total cost): long +, short −")),
         )
-        st.metric(
+        _metric(
             _("If closed, {quote}", quote=quote) if tried.end is End.OPEN else _("Result, {quote}", quote=quote),
             pen.money(tried.result_quote),
-            help=plain(
-                _("±(amount × this price − total cost) − fees − amount × this price × exit fee: long +, short −")
-            ),
+            plain(_("±(amount × this price − total cost) − fees − amount × this price × exit fee: long +, short −")),
         )
         if ladder.market.type == "linear_swap":
             told = ladder.market.tells_liquidation
-            st.metric(
+            _metric(
                 _("Margin ratio"),
                 pen.percent(tried.margin_ratio_pct, 1) if told else _("not told here"),
-                help=_how(ladder, "margin_ratio_pct", more=_(_ESTIMATE)),
+                _how(ladder, "margin_ratio_pct", more=_(_ESTIMATE)),
             )
         else:
             level = held(ladder)[tried.fills]
-            st.metric(
-                _("Average, {quote}", quote=quote), pen.price(level.average_price), help=_how(ladder, "average_price")
-            )
+            _metric(_("Average, {quote}", quote=quote), pen.price(level.average_price), _how(ladder, "average_price"))
 
 
 def tried_sentence(pen: Pen, tried: WhatIf) -> str:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bfai.i18n import N_
 from bfai.model import (
@@ -465,14 +466,23 @@ def enable(workbench: Workbench, strategy: Strategy) -> bool:
 # -- drawing: the whole ------------------------------------------------------------------------------------------------
 
 
-def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
-    """Steps and fields at the left, the preview at the right; on a phone one below the other."""
-    connection = next((one for one in connections if one.id == editor.connection_id), None)
+def fill(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
+    """Puts into the fields what nobody chose yet and the exchange has to be asked for."""
+    connection = _connection_of(editor, connections)
     if editor.begins and connection is not None:
         _begin(workbench, editor, connection)
     if editor.resize and connection is not None:
         editor.resize = False
         suggest_size(workbench, editor, connection)
+
+
+def _connection_of(editor: Editor, connections: Sequence[Connection]) -> Connection | None:
+    return next((one for one in connections if one.id == editor.connection_id), None)
+
+
+def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
+    """Steps and fields at the left, the preview beside and under them; on a phone one below the other."""
+    connection = _connection_of(editor, connections)
     judged = judge(workbench, editor, connection)
     _steps(editor, judged)
     with st.container():  # always there, so that what comes and goes in it does not move the fields to new places
@@ -488,8 +498,7 @@ def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Conn
             _check(workbench, editor, connection, judged)
         _elsewhere(editor, judged, drawn)
         _back_and_on(editor)
-    with right:
-        _preview(workbench, editor, connection, judged)
+    _preview(workbench, editor, connection, judged, right)
 
 
 def _steps(editor: Editor, judged: Judged) -> None:
@@ -555,7 +564,7 @@ def _back_and_on(editor: Editor) -> None:
     def move(by: int) -> None:
         editor.step += by
 
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
+    with st.container(horizontal=True, horizontal_alignment="distribute" if editor.step > 1 else "right"):
         if editor.step > 1:
             st.button(
                 _("Back"),
@@ -1149,23 +1158,27 @@ def _enable_button(workbench: Workbench, editor: Editor, connection: Connection 
 # -- drawing: the preview ----------------------------------------------------------------------------------------------
 
 
-def _preview(workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged) -> None:
-    if judged.parameters is None and judged.review is not None:
-        st.caption(_("The preview shows the last values that could be read."))
-    if judged.error is not None:
-        _not_fetched(workbench, editor, connection, judged.error, "rules")
-    elif judged.facts is not None and _is_old(judged) and connection is not None:
-        fetched = [rules.fetched_at for rules in judged.facts.rules.values() if rules is not None]
-        text = N_("Limits and price were read {age}.") if fetched else N_("Limits and price are not known.")
-        age: dict[str, str | int | float] = {"age": ago(min(fetched))} if fetched else {}
-        _not_fetched(workbench, editor, connection, Message(text=text, params=age), "old")
+def _preview(
+    workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged, beside: DeltaGenerator
+) -> None:
+    """What the fields come to: the figures beside them, the tables and charts that need room under them."""
     seen = judged.review
-    if seen is None or not seen.ladders or judged.facts is None:
-        with st.container(border=True):
-            st.markdown("**" + _("Preview") + "**")
-            st.caption(_("It is drawn as soon as connection, pair and first order are known."))
-        return
-    choice = _shown(editor, list(seen.ladders))
+    with beside:
+        if judged.parameters is None and seen is not None:
+            st.caption(_("The preview shows the last values that could be read."))
+        if judged.error is not None:
+            _not_fetched(workbench, editor, connection, judged.error, "rules")
+        elif judged.facts is not None and _is_old(judged) and connection is not None:
+            fetched = [rules.fetched_at for rules in judged.facts.rules.values() if rules is not None]
+            text = N_("Limits and price were read {age}.") if fetched else N_("Limits and price are not known.")
+            age: dict[str, str | int | float] = {"age": ago(min(fetched))} if fetched else {}
+            _not_fetched(workbench, editor, connection, Message(text=text, params=age), "old")
+        if seen is None or not seen.ladders or judged.facts is None:
+            with st.container(border=True):
+                st.markdown("**" + _("Preview") + "**")
+                st.caption(_("It is drawn as soon as connection, pair and first order are known."))
+            return
+        choice = _shown(editor, list(seen.ladders))
     ladder = seen.ladders[choice]
     pair, side = choice
     base, _slash, quote = pair.partition("/")
@@ -1179,6 +1192,7 @@ def _preview(workbench: Workbench, editor: Editor, connection: Connection | None
         recovery=seen.recovery.get(choice),
         groups=seen.groups if seen.groups > 1 else None,
         free_quote=judged.facts.free,
+        beside=beside,
         key=f"ladder_{editor.id}_{side}",
     )
     if rules is not None:

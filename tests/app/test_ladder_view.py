@@ -83,6 +83,12 @@ def figures(at: AppTest) -> dict[str, str]:
     return {item.label: item.value for item in at.metric}
 
 
+def helps(at: AppTest) -> dict[str, str]:
+    """How each figure comes about, by its label."""
+    small = [item for item in at.markdown if item.value.startswith(":small[")]
+    return {item.value.removeprefix(":small[").removesuffix("]"): item.proto.help for item in small}
+
+
 def charts(at: AppTest) -> list[Any]:
     return [item.proto for item in at.get("echarts_chart")]
 
@@ -105,7 +111,7 @@ def test_the_figures_of_a_spot_ladder() -> None:
 def test_every_figure_says_how_it_comes_about(kind: str) -> None:
     at = open_preview(kind)
     assert len(at.metric) == 12
-    assert all(item.proto.help for item in at.metric)
+    assert all(helps(at)[item.label] for item in at.metric)
 
 
 def test_the_stop_and_the_limit() -> None:
@@ -120,7 +126,7 @@ def test_the_stop_and_the_limit() -> None:
 def test_a_swap_tells_its_liquidation_as_an_estimate() -> None:
     at = open_preview("swap")
     assert figures(at)["Liquidation, USDT"] != "none"
-    help_ = next(item.proto.help for item in at.metric if item.label.startswith("Liquidation"))
+    help_ = next(how for label, how in helps(at).items() if label.startswith("Liquidation"))
     assert "estimate" in help_
     assert figures(at)["Margin ratio"].endswith("%")
     assert "Recovery Mode begins after 3 add-ons" in texts(at)

@@ -181,6 +181,16 @@ def test_that_nothing_runs_futures_there_is_said_at_once(home: Home, exchange: s
     assert any(slider.label == "Leverage" for slider in at.slider)
 
 
+def test_another_connection_names_a_new_strategy_at_once(home: Home, at_home: Simulator) -> None:
+    at, _workbench, _connection = home()
+    connect(at_home, "kucoin", "good")
+    press(at, "new_strategy")
+    assert at.title[0].value == "KuCoin strategy"
+    mexc = next(one for one in field(at, "strategy_new_connection").options if one.startswith("mexc"))
+    field(at, "strategy_new_connection").select(mexc).run()
+    assert at.title[0].value == "MEXC strategy"
+
+
 def test_a_risk_level_fills_the_fields_and_a_touched_one_says_so(home: Home) -> None:
     at, _workbench, _connection = home()
     press(at, "new_strategy")
