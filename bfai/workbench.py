@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
-from bfai import bots, history, paste, words
+from bfai import bots, paste, words
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -34,12 +34,12 @@ from bfai.diagnosis import (
 from bfai.engine import Engine, TestJob
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
+from bfai.history import History, Scope, Summary
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
     BfaiError,
     Cause,
-    CheckName,
     Connection,
     Credentials,
     Environment,
@@ -63,8 +63,6 @@ from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
 
 if TYPE_CHECKING:
-    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
-
     from bfai.simulator import Simulator
 
 __all__ = [
@@ -83,6 +81,7 @@ __all__ = [
     "Explanation",
     "Findings",
     "FoundKey",
+    "History",
     "Kept",
     "Mode",
     "NotSavable",
@@ -91,6 +90,8 @@ __all__ = [
     "Right",
     "RightRow",
     "RunRow",
+    "Scope",
+    "Summary",
     "TestJob",
     "Tick",
     "VaultState",
@@ -225,6 +226,7 @@ class Workbench:
         self._draft_vault = Vault("drafts", os.urandom(32))
         self._jobs: dict[str, TestJob] = {}
         self._address: tuple[datetime, str | None] | None = None
+        self._history = History(store)
         self._strategies = Strategies(store, self._market_data, self._here, self._terms)
 
     @property
@@ -796,35 +798,10 @@ class Workbench:
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         return self._store.recent_runs(n)
 
-    def share_online(self, connection_id: str, since: timedelta | None = None) -> float | None:
-        """Share of time online or connected, 0 to 1, unknown time left out. None where nothing is known."""
-        now = utc_now()
-        start = now - since if since is not None else None
-        rows = self._store.runs(connection_id, since=start - history.LONGEST_HOLD if start else None)
-        return history.share_online(rows, now, since=start).share
-
-    def latency(
-        self, connection_id: str, check: CheckName, since: datetime | None = None, buckets: int = 1000
-    ) -> pd.DataFrame:
-        """Response times for a chart: `t`, `lo`, `median`, `hi`, `n`, `failures`, with empty rows over silence."""
-        return history.latency_buckets(self._store.runs(connection_id, since=since), check.value, buckets=buckets)
-
-    def history_csv(
-        self,
-        connection_id: str | None = None,
-        *,
-        since: datetime | None = None,
-        statuses: Collection[Status] | None = None,
-    ) -> str:
-        return history.to_csv(self._store.runs(connection_id, since=since, statuses=statuses))
-
-    def history_frame(self, connection_id: str | None = None, *, since: datetime | None = None) -> pd.DataFrame:
-        """Every run as a row; `bfai.history.frame` names the columns."""
-        return history.frame(self._store.runs(connection_id, since=since))
-
-    def write_parquet(self, file: BinaryIO, connection_id: str | None = None, *, since: datetime | None = None) -> None:
-        """Every run as a row of a Parquet file."""
-        cast("Any", self.history_frame(connection_id, since=since)).to_parquet(file)
+    @property
+    def history(self) -> History:
+        """The figures of all test runs."""
+        return self._history
 
     def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
         return self._store.audit_entries(limit)

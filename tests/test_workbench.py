@@ -13,7 +13,7 @@ from bfai.model import Cause, Credentials, Environment, Market, Status, Target, 
 from bfai.simulator import Simulator
 from bfai.store import NameTaken
 from bfai.transport import Gateway
-from bfai.workbench import AlreadyConnected, DraftGone, Mode, NotSavable, VaultIsLocked, VaultState, Workbench
+from bfai.workbench import AlreadyConnected, DraftGone, Mode, NotSavable, Scope, VaultIsLocked, VaultState, Workbench
 from tests.helpers import sample
 
 PASSWORD = "correct horse battery staple"
@@ -47,7 +47,7 @@ def test_add_test_and_see(workbench: Workbench, simulator: Simulator) -> None:
     assert latest.id == run.id
     assert workbench.remedy(run) is None
     assert "Nothing to do" in workbench.next_step(connection, run).text
-    assert workbench.share_online(connection.id) == 1.0
+    assert workbench.history.summary(Scope(connection.id)).share == 1.0
 
 
 @pytest.mark.parametrize("exchange", ["mexc", "kucoin"])

@@ -87,6 +87,32 @@ class RunRow(NamedTuple):
         return self.cause is Cause.LOCAL_NETWORK
 
 
+class Track(NamedTuple):
+    """How far the history of one connection is rolled up. Times are whole microseconds since 1970 UTC.
+
+    `key` is the connection's number in this database. Every run since `kept_from` is there; of the time before, only
+    roll-ups and what is kept for ever. Roll-ups are complete until `rolled_until`, a whole hour.
+    """
+
+    key: int
+    connection_id: str
+    exchange: str
+    kept_from: int = 0
+    rolled_until: int = 0
+
+
+class PatternFacts(NamedTuple):
+    """What a pattern of runs says by itself: status, cause, checks whose latencies are a run's first numbers, the place
+    of the clock offset among its numbers, and whether it repeats what an older test saw (a confirmation).
+    """
+
+    status: Status
+    cause: Cause | None
+    timed: tuple[str, ...]
+    clock: int | None = None
+    repeats: bool = False
+
+
 class Keep(Enum):
     """Stands for "leave it as it is" where None is a value of its own."""
 
@@ -370,6 +396,33 @@ class Store(Protocol):
 
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         """The last `n` runs of every connection, oldest first, by connection id. A connection without runs has []."""
+        ...
+
+    # Columns for figures. Times are whole microseconds since 1970 UTC, connections their `Track.key`.
+
+    def tracks(self, connection_ids: Collection[str] | None = None, exchange: str | None = None) -> list[Track]:
+        """One for each connection that fits, in the order of their keys."""
+        ...
+
+    def readings(
+        self, windows: Sequence[tuple[int, int, int]], *, before: bool = False, whole: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """The runs of each window (key, since, until), by window and time: number of the window, start, pattern.
+
+        `before` adds the last run before each window. `whole` adds the columns numbers, duration in ms, id.
+        """
+        ...
+
+    def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]: ...
+
+    def ends(self, keys: Collection[int]) -> tuple[int, int] | None:
+        """When the first and the last run of these connections started; None without one."""
+        ...
+
+    def report_changes(self, keys: Collection[int], since: int, until: int) -> list[tuple[int, int, str, str]]:
+        """The runs whose key report was another one than before, by connection and time: key, start, id, JSON of the
+        report. The last one before `since` comes along.
+        """
         ...
 
     # Strategies

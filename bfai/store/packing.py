@@ -67,6 +67,30 @@ def timed_checks(pattern: str) -> tuple[str, ...]:
     return tuple(check["name"][1:] for check, latency in pairs if latency is not None)
 
 
+def clock_place(pattern: str) -> int | None:
+    """Which of a run's numbers is the clock offset; None where it was not measured."""
+    found = 0
+    for name, node in json.loads(pattern).items():
+        if name == "clock_offset_ms":
+            return found if node == "f" else None
+        found += _count(node)
+    return None
+
+
+def repeats(pattern: str) -> bool:
+    """Whether such a run repeats what an older test saw: the trader confirmed something, and nothing was asked."""
+    return json.loads(pattern).get("answered_at") is not None
+
+
+def _count(node: Any) -> int:
+    """How many numbers are below."""
+    if isinstance(node, dict):
+        return sum(map(_count, node.values()))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - JSON
+    if isinstance(node, list):
+        return sum(map(_count, node))  # pyright: ignore[reportUnknownArgumentType] - JSON
+    return int(node in ("f", "i", "t"))
+
+
 def _split(node: Any, key: str, numbers: list[float], texts: list[str]) -> Any:
     if isinstance(node, dict):
         # The keys of these two are data of their own, such as names of coins: what is below them is all text.
@@ -132,6 +156,11 @@ def unpack_latencies(names: tuple[str, ...], packed: bytes) -> dict[str, float]:
         return dict(zip(names, _layout("d", len(names)).unpack_from(packed, 1), strict=True))
     thousandths = _layout("i", len(names)).unpack_from(packed, 1)
     return {name: number / 1000 for name, number in zip(names, thousandths, strict=True)}
+
+
+def unpack_number(packed: bytes, place: int) -> float:
+    """One of a run's numbers."""
+    return _unpack_numbers(packed)[place]
 
 
 @cache

@@ -47,6 +47,7 @@ from bfai.store import (
     Keep,
     MarketData,
     NameTaken,
+    PatternFacts,
     RunRow,
     Sealed,
     StoreClosed,
@@ -60,6 +61,7 @@ from bfai.store import (
     StoreUnreachable,
     StrategyChanged,
     StrategyNameTaken,
+    Track,
     UnknownConnection,
     UnknownStrategy,
     VaultExists,
@@ -68,7 +70,7 @@ from bfai.store import (
     account_data,
     connection_deleted,
 )
-from bfai.store.packing import Packed, pack, timed_checks, unpack, unpack_latencies
+from bfai.store.packing import Packed, clock_place, pack, repeats, timed_checks, unpack, unpack_latencies
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
 LATEST: Final = 2  # how many migrations there are
@@ -413,12 +415,6 @@ def _checked(name: str) -> str:
         raise BadName() from None
 
 
-class _Pattern(NamedTuple):
-    status: Status
-    cause: Cause | None
-    timed: tuple[str, ...]
-
-
 _STRATEGIES = (
     "SELECT s.*, c.id AS connection_id, c.name AS connection_now FROM strategy s"
     " LEFT JOIN connection c ON c.pk = s.connection WHERE s.owner = :owner"
@@ -438,7 +434,7 @@ class SqliteStore:
         self._file = file
         self._owner_name = owner
         self._lock = threading.RLock()
-        self._patterns: dict[int, _Pattern] = {}
+        self._patterns: dict[int, PatternFacts] = {}
         db.row_factory = sqlite3.Row
         self._owner = self._owner_row(owner)
 
@@ -866,9 +862,7 @@ class SqliteStore:
         cursor = self._do(query, **values)
         cursor.row_factory = None
         rows = cursor.fetchall()
-        if {row[5] for row in rows} - self._patterns.keys():
-            self._read_patterns()
-        patterns = self._patterns
+        patterns = self._facts({row[5] for row in rows})
         return [
             RunRow(
                 key.hex() if len(key) == 16 else _run_id(key),
@@ -884,11 +878,76 @@ class SqliteStore:
             for key, connection_id, micros, duration_ms, change, pattern, numbers in rows
         ]
 
-    def _read_patterns(self) -> None:
-        for row in self._do("SELECT pk, status, cause, body FROM pattern WHERE owner = :owner"):
-            if row["pk"] not in self._patterns:
-                cause = Cause(row["cause"]) if row["cause"] else None
-                self._patterns[row["pk"]] = _Pattern(Status(row["status"]), cause, timed_checks(row["body"]))
+    def _facts(self, patterns: Collection[int]) -> dict[int, PatternFacts]:
+        """What is known of patterns, at least of these. Holds the lock of the caller."""
+        if not self._patterns.keys() >= set(patterns):
+            for row in self._do("SELECT pk, status, cause, body FROM pattern WHERE owner = :owner"):
+                if row["pk"] not in self._patterns:
+                    self._patterns[row["pk"]] = pattern_facts(row["status"], row["cause"], row["body"])
+        return self._patterns
+
+    # Columns for figures
+
+    def tracks(self, connection_ids: Collection[str] | None = None, exchange: str | None = None) -> list[Track]:
+        ids = None if connection_ids is None else _json(sorted(connection_ids))
+        with self._reading():
+            rows = self._do(
+                "SELECT pk, id, exchange FROM connection WHERE owner = :owner"
+                " AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
+                " AND (:exchange IS NULL OR exchange = :exchange) ORDER BY pk",
+                ids=ids,
+                exchange=exchange,
+            ).fetchall()
+        return [Track(*row) for row in rows]
+
+    def readings(
+        self, windows: Sequence[tuple[int, int, int]], *, before: bool = False, whole: bool = False
+    ) -> list[tuple[Any, ...]]:
+        key, since, until = (f"json_extract(w.value, '$[{place}]')" for place in range(3))
+        last = f"(SELECT max(b.started_at) FROM run b WHERE b.connection = {key} AND b.started_at < {since})"
+        start = f"coalesce({last}, {since})" if before else since
+        more = ", r.numbers, r.duration_ms, r.id" if whole else ""
+        query = (
+            f"SELECT w.key, r.started_at, r.pattern{more} FROM json_each(:windows) w CROSS JOIN run r"
+            f" WHERE r.owner = :owner AND r.connection = {key} AND r.started_at >= {start} AND r.started_at < {until}"
+            " ORDER BY w.key, r.started_at, r.pk"
+        )
+        with self._reading():
+            cursor = self._do(query, windows=_json([list(window) for window in windows]))
+            cursor.row_factory = None
+            rows = cursor.fetchall()
+        return [(*row[:5], _run_id(row[5])) for row in rows] if whole else rows
+
+    def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]:
+        with self._reading():
+            return self._facts(patterns)
+
+    def ends(self, keys: Collection[int]) -> tuple[int, int] | None:
+        with self._reading():
+            rows = self._do(
+                "SELECT (SELECT min(started_at) FROM run WHERE connection = c.pk),"
+                " (SELECT max(started_at) FROM run WHERE connection = c.pk) FROM connection c"
+                " WHERE c.owner = :owner AND c.pk IN (SELECT value FROM json_each(:keys))",
+                keys=_json(sorted(keys)),
+            ).fetchall()
+        found = [tuple(row) for row in rows if row[0] is not None]
+        return (min(row[0] for row in found), max(row[1] for row in found)) if found else None
+
+    def report_changes(self, keys: Collection[int], since: int, until: int) -> list[tuple[int, int, str, str]]:
+        with self._reading():
+            rows = self._do(
+                "SELECT r.connection, r.started_at, r.id, k.body FROM json_each(:keys) w CROSS JOIN run r"
+                " JOIN key_report k ON k.pk = r.report WHERE r.owner = :owner AND r.connection = w.value"
+                " AND r.change > 0 AND r.change & :changed AND r.started_at < :until AND r.started_at >= coalesce("
+                "(SELECT max(b.started_at) FROM run b WHERE b.connection = w.value AND b.change > 0"
+                " AND b.change & :changed AND b.started_at < :since), :since)"
+                " ORDER BY r.connection, r.started_at, r.pk",
+                keys=_json(sorted(keys)),
+                changed=_REPORT_CHANGED,
+                since=since,
+                until=until,
+            ).fetchall()
+        return [(row[0], row[1], _run_id(row[2]), row[3]) for row in rows]
 
     # Strategies
 
@@ -1111,6 +1170,12 @@ class SqliteStore:
                 name=name,
                 value=_json(value),
             )
+
+
+def pattern_facts(status: str, cause: str | None, body: str) -> PatternFacts:
+    return PatternFacts(
+        Status(status), Cause(cause) if cause else None, timed_checks(body), clock_place(body), repeats(body)
+    )
 
 
 def _filter(
