@@ -657,8 +657,8 @@ def checks(view: View) -> None:
 
 
 def rounded_up(value: float) -> float:
-    """To one or two digits that are easy to read: 751 becomes 800."""
-    step = 10 ** max(0, math.ceil(math.log10(max(value, 1.0))) - 1)
+    """To two digits that are easy to read: 751 becomes 760."""
+    step = 10 ** max(0, math.floor(math.log10(max(value, 1.0))) - 1)
     return math.ceil(value / step) * step
 
 
