@@ -92,6 +92,11 @@ RANGE_TITLES = {
     "1y": N_("The last 365 days"),
     "all": N_("All tests"),
 }
+CAUSE_TITLES = {
+    1: N_("Failed or blocked tests by day and cause"),
+    7: N_("Failed or blocked tests by week and cause"),
+    28: N_("Failed or blocked tests by four weeks and cause"),
+}
 DAY_NAMES = {DayClass.LITTLE: N_("less"), DayClass.UNKNOWN: N_("unknown")}
 
 
@@ -169,9 +174,11 @@ def show(shown: TimeRange) -> None:
 
 
 def choose_time(first: datetime | None) -> TimeRange:
-    """The usual stretches, and a box for any other."""
+    """The usual stretches, and a box for any other. Nothing to choose where there is no test yet."""
     params = {name: st.query_params[name] for name in ("range", "from", "to") if name in st.query_params}
     shown = time_range.read(params, utc_now(), first)
+    if first is None:
+        return shown
     with st.container(horizontal=True, width="content", vertical_alignment="bottom"):
         picked = st.segmented_control(
             _("Time"),
@@ -257,12 +264,13 @@ def metrics(view: View, summary: Summary) -> None:
         (
             _("Outages"),
             words().number(summary.outages),
-            _("none of {tests} tests failed", tests=words().number(summary.runs))
+            n_("{count} test, none failed", "{count} tests, none failed", summary.runs)
             if not summary.failures
-            else _(
-                "{failed} of {tests} tests failed",
+            else n_(
+                "{failed} of {count} test failed",
+                "{failed} of {count} tests failed",
+                summary.runs,
                 failed=words().number(summary.failures),
-                tests=words().number(summary.runs),
             ),
         ),
         (
@@ -389,10 +397,10 @@ def change_table(view: View, rows: Sequence[Any]) -> None:
     for row in rows:
         whens.append(short_moment(row.t.to_pydatetime()))
         icons.append(":red[:material/gpp_maybe:]" if row.worse else ":gray[:material/info:]")
-        text = say(row.text)
-        texts.append(f"**{text}**" if row.worse else text)
-    if view.connection is None:
-        columns[_("Connection")] = [name_of(view, row.connection_id) for row in rows]
+        text = f"**{say(row.text)}**" if row.worse else say(row.text)
+        if view.connection is None:
+            text = _("{name}: {change}", name=name_of(view, row.connection_id), change=text)
+        texts.append(text)
     table(columns, alt=_("What changed on the key"))
 
 
@@ -509,11 +517,7 @@ def causes(view: View) -> None:
     if not found.causes:
         st.caption(_("Nothing failed in this time."))
         return
-    titles = {
-        1: N_("**Failed or blocked tests by day and cause**"),
-        7: N_("**Failed or blocked tests by week and cause**"),
-    }
-    st.markdown(_(titles.get(found.days, N_("**Failed or blocked tests by four weeks and cause**"))))
+    st.markdown("**" + _(CAUSE_TITLES[found.days]) + "**")
     sums = [(cause_name(cause), sum(counts)) for cause, counts in found.causes]
     chosen: Any = st.echarts_chart(
         bars_spec(
@@ -743,8 +747,8 @@ def comparison(view: View) -> None:
         _("Median, ms"): [_number(row.p50) for row in rows],
         _("95th, ms"): [_number(row.p95) for row in rows],
     }
-    share = st.column_config.NumberColumn(format="percent", width=76)
-    whole = st.column_config.NumberColumn(format="%.0f", width=76)
+    share = st.column_config.NumberColumn(format="percent", width=72)
+    whole = st.column_config.NumberColumn(format="%.0f", width=72)
     chosen: Any = st.dataframe(
         columns,
         hide_index=True,
@@ -752,7 +756,7 @@ def comparison(view: View) -> None:
         row_height=40,
         column_config={
             _("Name"): st.column_config.TextColumn(pinned=True),
-            _("Strip"): st.column_config.ImageColumn(width=190),
+            _("Strip"): st.column_config.ImageColumn(width=170),
             _("Online"): share,
             _("Unknown"): share,
             **dict.fromkeys((_("Outages"), _("Failed"), _("Median, ms"), _("95th, ms")), whole),
