@@ -58,6 +58,7 @@ from bfai.ui.pieces import (
 from bfai.ui.time_range import TimeRange
 from bfai.workbench import CAUSE_NAMES, Scope, Summary, Workbench
 
+FOLLOWED = "selections_followed"
 PER_PAGE = 10
 MOST_PAGES = 100
 STRIP_PLACES = 96
@@ -136,9 +137,11 @@ class View:
 
     @property
     def key(self) -> str:
-        """Names widgets that belong to this stretch: another stretch has others, so that no selection stays behind."""
+        """Names widgets that belong to this stretch. A selection that was followed leaves new ones behind: the browser
+        would tell the old one again when the stretch comes back.
+        """
         subject = self.scope.connection_id or self.scope.exchange or "all"
-        return f"{subject}_{self.shown.since:%Y%m%d%H%M}_{'' if self.shown.open else f'{self.shown.until:%Y%m%d%H%M}'}"
+        return "_".join((subject, *self.shown.address.values(), str(st.session_state.get(FOLLOWED, 0))))
 
     @property
     def asked(self) -> tuple[Scope, datetime, datetime]:
@@ -168,6 +171,17 @@ def show(shown: TimeRange) -> None:
         if name in st.query_params:
             del st.query_params[name]
     st.query_params.update(shown.address)
+
+
+def follow(shown: TimeRange) -> None:
+    """Goes to the stretch that was selected in a picture or a table."""
+    forget_selections()
+    show(shown)
+    st.rerun()
+
+
+def forget_selections() -> None:
+    st.session_state[FOLLOWED] = st.session_state.get(FOLLOWED, 0) + 1
 
 
 # -- choosing the time -------------------------------------------------------------------------------------------------
@@ -207,8 +221,7 @@ def own_range(shown: TimeRange) -> None:
         until = st.datetime_input(_("To"), ended, key=f"own_until_{mark}", format="YYYY-MM-DD")
         if st.form_submit_button(_("Show"), icon=":material/check:") and since is not None:
             end = until.replace(tzinfo=zone) if until is not None else None
-            show(time_range.own(since.replace(tzinfo=zone), end, utc_now()))
-            st.rerun()
+            follow(time_range.own(since.replace(tzinfo=zone), end, utc_now()))
 
 
 def zone_of() -> Any:
@@ -481,8 +494,7 @@ def response_times(view: View) -> None:
     areas = chosen.selection.areas
     if areas:
         began, ended = (datetime.fromtimestamp(at / 1000, zone_of()) for at in areas[0]["coord_range"])
-        show(time_range.own(began, ended, utc_now()))
-        st.rerun()
+        follow(time_range.own(began, ended, utc_now()))
 
 
 def bucket_count(runs: int) -> int:
@@ -533,8 +545,7 @@ def causes(view: View) -> None:
     picked = chosen.selection.selected
     if picked:
         start = found.starts[picked[0]["data_indices"][0]]
-        show(time_range.own(day_start(start), day_start(start + timedelta(days=found.days)), utc_now()))
-        st.rerun()
+        follow(time_range.own(day_start(start), day_start(start + timedelta(days=found.days)), utc_now()))
 
 
 def cause_name(cause: str) -> str:
@@ -562,8 +573,7 @@ def calendar(view: View) -> None:
             inside = {day: kind for day, kind in days.items() if start <= day < end}
             with st.container(gap="xxsmall"):
                 if st.button(words().month(start), key=f"month_{year}_{month}", type="tertiary"):
-                    show(time_range.own(day_start(start), day_start(end), utc_now()))
-                    st.rerun()
+                    follow(time_range.own(day_start(start), day_start(end), utc_now()))
                 st.image(month_svg(year, month, inside), width=130, alt=month_alt(start, inside))
                 st.caption(_("{share} online", share=percent(online / known)) if known else _("unknown"))
     if len(months) > MOST_MONTHS:
@@ -629,8 +639,7 @@ def outages(view: View) -> None:
         row = rows[chosen.selection.rows[0]]
         start, length = row.began.to_pydatetime(), timedelta(seconds=float(row.seconds))
         around = max(length, timedelta(minutes=30))
-        show(time_range.own(start - around, start + length + around, utc_now()))
-        st.rerun()
+        follow(time_range.own(start - around, start + length + around, utc_now()))
 
 
 def checks(view: View) -> None:
@@ -769,6 +778,7 @@ def comparison(view: View) -> None:
     st.caption(_("Click a head to sort. Tick a line to open the connection."))
     if chosen.selection.rows:
         picked = rows[chosen.selection.rows[0]].connection_id
+        forget_selections()
         st.switch_page("pages/history.py", query_params={"connection": picked, "view": "history", **view.shown.address})
 
 
@@ -884,6 +894,7 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
     )
     if chosen.selection.rows:
         run = rows[chosen.selection.rows[0]]
+        forget_selections()
         st.switch_page(
             "pages/history.py", query_params={"connection": run.connection_id, "run": run.id, **view.shown.address}
         )

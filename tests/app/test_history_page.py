@@ -187,6 +187,21 @@ def test_a_range_of_ones_own_comes_from_the_address_and_survives(past: Past) -> 
     assert (param(at, "range"), param(at, "from"), param(at, "to")) == ("24h", None, None)
 
 
+def test_a_range_can_be_typed_in_the_readers_zone(past: Past) -> None:
+    one = past.connection("Main")
+    past.tests(one, *["online"] * 30)
+    at = opened(connection=one)
+    boxes = cast("Any", at.get("datetime_input"))
+    since = (past.now - 20 * HOUR).replace(second=0, microsecond=0, tzinfo=None)
+    boxes[0].set_value(since)
+    boxes[1].set_value(since + 10 * HOUR)
+    next(item for item in at.button if item.label == "Show").click().run()
+    assert not problems(at)
+    assert param(at, "from") == f"{since:%Y-%m-%dT%H:%MZ}"  # the test bench has no zone: UTC
+    assert param(at, "to") == f"{since + 10 * HOUR:%Y-%m-%dT%H:%MZ}"
+    assert any("10 tests" in text for text in captions(at))
+
+
 def test_zooming_asks_again_and_stands_in_the_address(past: Past) -> None:
     one = past.connection("Main")
     past.tests(one, *["failed"] * 6, *["online"] * 90)
