@@ -50,6 +50,7 @@ from bfai.model import (
     Status,
     Target,
     TestRun,
+    new_run_id,
     utc_now,
 )
 from bfai.paste import Pasted
@@ -612,7 +613,7 @@ class Workbench:
         asked_at = last.answered_at or last.started_at
         confirmed = run.model_copy(
             update={
-                "id": uuid.uuid4().hex,
+                "id": new_run_id(now),
                 "started_at": now,
                 "answered_at": asked_at,
                 "duration_ms": 0.0,

@@ -203,6 +203,13 @@ class UnknownConnection(StoreError):
         )
 
 
+class RunExists(StoreError):
+    """A run is kept once."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This test is kept already.")))
+
+
 class StrategyNameTaken(StoreError):
     """Another strategy of this owner has that name; upper and lower case count as equal."""
 
@@ -356,7 +363,7 @@ class Store(Protocol):
     # Runs
 
     def add_run(self, run: TestRun) -> Connection:
-        """Keep a run. Raises `UnknownConnection`. Gives the connection as it is now.
+        """Keep a run. Raises `UnknownConnection`, `RunExists`. Gives the connection as it is now.
 
         It sets the connection's status unless it started before the present key was put in, or before the run that
         last set it. Audited as `tested` only when the status changes.
@@ -405,23 +412,70 @@ class Store(Protocol):
         ...
 
     def readings(
-        self, windows: Sequence[tuple[int, int, int]], *, before: bool = False, whole: bool = False
+        self, windows: Sequence[tuple[int, int, int]], *, before: bool = False, numbers: bool = False
     ) -> list[tuple[Any, ...]]:
         """The runs of each window (key, since, until), by window and time: number of the window, start, pattern.
 
-        `before` adds the last run before each window. `whole` adds the columns numbers, duration in ms, id.
+        `before` adds the last run before each window, `numbers` the run's numbers as the store has packed them.
         """
+        ...
+
+    def runs_within(
+        self, windows: Sequence[tuple[int, int, int]], statuses: Collection[Status] | None = None
+    ) -> list[RunRow]:
+        """The runs of these windows (key, since, until), by window and time."""
+        ...
+
+    def count_runs_within(self, windows: Sequence[tuple[int, int, int]], most: int) -> int:
+        """How many runs these windows have; `most` where there are as many or more."""
         ...
 
     def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]: ...
 
-    def ends(self, keys: Collection[int]) -> tuple[int, int] | None:
-        """When the first and the last run of these connections started; None without one."""
+    def ends(self, keys: Collection[int]) -> dict[int, tuple[int, int]]:
+        """When the first and the last run of each of these connections started; nothing of one without runs."""
+        ...
+
+    def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
+        """The runs with which an outage began or ended, as far as roll-ups reach, by connection and time: key, start,
+        pattern. The last one before `since` comes along.
+        """
         ...
 
     def report_changes(self, keys: Collection[int], since: int, until: int) -> list[tuple[int, int, str, str]]:
         """The runs whose key report was another one than before, by connection and time: key, start, id, JSON of the
         report. The last one before `since` comes along.
+        """
+        ...
+
+    # Roll-ups. What the blobs hold is told in `bfai.store.rollups`. Days are counted from 1970, in UTC.
+
+    def rolled(self, keys: Collection[int], first_day: int, last_day: int) -> list[tuple[int, int, bytes, bytes]]:
+        """Key, day, `held`, `counts`, of the days from `first_day` to `last_day`, by connection and day."""
+        ...
+
+    def rolled_hours(
+        self, keys: Collection[int], first_day: int, last_day: int, metric: int | None = None
+    ) -> list[tuple[int, int, int, bytes]]:
+        """Key, metric, day and its 24 histograms, of one metric or of all."""
+        ...
+
+    def rolled_days(self, keys: Collection[int], first_day: int, last_day: int) -> list[tuple[int, int, bytes]]:
+        """Key, day and its histograms of all metrics."""
+        ...
+
+    def roll_up(self, now: datetime, limit: int = 1000) -> bool:
+        """Turn past hours of one connection into roll-ups, at most about `limit` runs (but whole days) in one short
+        transaction. Whether there is more to do.
+        """
+        ...
+
+    def retain(self, now: datetime, keep: timedelta, newest: int, *, limit: int = 500, pause: float = 0.002) -> int:
+        """Delete runs that are older than `keep` and not among the `newest` of their connection. How many.
+
+        Only runs that are rolled up, in transactions of at most `limit` runs with `pause` seconds between them. What
+        changed something, a connection's first run, and the last one before the time of which every run is kept, stay
+        for ever.
         """
         ...
 
