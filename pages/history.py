@@ -94,20 +94,23 @@ def choose(workbench: Workbench, connections: dict[str, Connection]) -> str:
             else connections[option].name
         )
 
-    picked = st.selectbox(
+    key = f"connection_{asked}"
+
+    def change() -> None:
+        st.query_params["connection"] = st.session_state[key]
+        st.query_params.pop("run", None)
+
+    st.selectbox(
         _("Connection"),
         options,
         index=options.index(asked),
         format_func=label,
-        key=f"connection_{asked}",
+        key=key,
+        on_change=change,
         width=340,
         label_visibility="collapsed",
     )
-    if picked is not None and picked != asked:
-        st.query_params["connection"] = picked
-        st.query_params.pop("run", None)
-        asked = picked
-    elif st.query_params.get("connection") != asked:
+    if st.query_params.get("connection") != asked:
         st.query_params["connection"] = asked
     return asked
 
@@ -161,18 +164,21 @@ def test_and_show(workbench: Workbench, connection_id: str) -> None:
 def choose_view(view: str) -> str:
     names = {"result": _("Result"), "history": _("History")}
     view = view if view in names else "result"
-    picked = st.segmented_control(
+    key = f"view_{view}"
+
+    def change() -> None:
+        st.query_params["view"] = st.session_state[key] or view
+
+    st.segmented_control(
         _("View"),
         list(names),
         default=view,
         required=True,
         format_func=lambda name: names[name],
-        key=f"view_{view}",
+        key=key,
+        on_change=change,
         label_visibility="collapsed",
     )
-    if picked and picked != view:
-        st.query_params["view"] = picked
-        return picked
     return view
 
 

@@ -193,19 +193,24 @@ def choose_time(first: datetime | None) -> TimeRange:
     shown = time_range.read(params, utc_now(), first)
     if first is None:
         return shown
+    key = f"range_{shown.preset}"
+
+    def change() -> None:
+        picked = st.session_state.get(key)
+        if picked in time_range.PRESETS:
+            show(time_range.preset(picked, utc_now(), first))
+
     with st.container(horizontal=True, width="content", vertical_alignment="bottom"):
-        picked = st.segmented_control(
+        st.segmented_control(
             _("Time"),
             list(RANGE_NAMES),
             default=shown.preset or None,
             required=bool(shown.preset),
             format_func=lambda name: _(RANGE_NAMES[name]),
-            key=f"range_{shown.preset}",
+            key=key,
+            on_change=change,
             label_visibility="collapsed",
         )
-        if picked and picked != shown.preset:
-            shown = time_range.preset(picked, utc_now(), first)
-            show(shown)
         with st.popover(_("From … to …"), icon=":material/date_range:", key="own_range"):
             own_range(shown)
     return shown
