@@ -31,7 +31,7 @@ from bfai.ui.pieces import (
     zone_note,
 )
 from bfai.ui.schedule import next_test_line
-from bfai.workbench import CAUSE_NAMES, RunRow, TestJob, Workbench
+from bfai.workbench import CAUSE_NAMES, RunRow, Scope, TestJob, Workbench
 
 MOST_CARDS = 24
 TABLE_BEATS = 30
@@ -161,7 +161,7 @@ def figure(workbench: Workbench, connection: Connection, runs: Sequence[RunRow])
 @st.cache_data(show_spinner=False, scope="session", ttl=300, max_entries=500)
 def online_share(connection_id: str, last_run_id: str | None, _workbench: Workbench) -> float | None:
     """Counted again after each test, and after five minutes."""
-    return _workbench.share_online(connection_id, timedelta(days=30))
+    return _workbench.history.summary(Scope(connection_id), utc_now() - timedelta(days=30)).share
 
 
 def main_button(workbench: Workbench, connection: Connection, last: TestRun | None, *, testing: bool) -> None:

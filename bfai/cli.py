@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar, cast
@@ -60,6 +60,7 @@ from bfai.workbench import (
     Findings,
     Kept,
     PairingError,
+    Scope,
     VaultIsLocked,
     VaultState,
     Workbench,
@@ -739,35 +740,23 @@ def test_command(names: tuple[str, ...], everything: bool, as_json: bool) -> Non
 )
 def history_command(name: str | None, since: str | None, form: str) -> None:
     """Every test of one connection, or of all. Needs no password."""
-    workbench = Workbench.local()
-    connection = _named(workbench, name) if name else None
     start = utc_now() - _span(since) if since else None
-    connection_id = connection.id if connection else None
-    if form == "csv":
-        click.echo(workbench.history_csv(connection_id, since=start), nl=False)
-        return
-    rows = workbench.runs(connection_id, since=start)
+    with Workbench.local() as workbench:
+        scope = Scope(_named(workbench, name).id if name else None)
+        if form == "csv":
+            workbench.history.write_csv(sys.stdout, scope, start)
+        elif form == "json":
+            workbench.history.write_json(sys.stdout, scope, start)
+        elif form == "parquet":
+            workbench.history.write_parquet(sys.stdout.buffer, scope, start)
+        else:
+            _print_runs(workbench, scope, start)
+
+
+def _print_runs(workbench: Workbench, scope: Scope, since: datetime | None) -> None:
     names = {known.id: known.name for known in workbench.connections()}
-    if form == "parquet":
-        workbench.write_parquet(sys.stdout.buffer, connection_id, since=start)
-        return
-    if form == "json":
-        runs = [
-            {
-                "id": row.id,
-                "connection": names.get(row.connection_id),
-                "started_at": reporting.iso(row.started_at),
-                "status": row.status.value,
-                "cause": row.cause.value if row.cause else None,
-                "duration_ms": row.duration_ms,
-                "latencies_ms": dict(row.latencies),
-            }
-            for row in rows
-        ]
-        _print_json({"format": "bfai.history/1", "runs": runs})
-        return
     words = _words()
-    for row in rows:
+    for row in workbench.runs(scope.connection_id, since=since):
         cause = words.t(diagnosing.CAUSE_NAMES[row.cause]) if row.cause else ""
         status = words.t(STATUS_NAMES[row.status])
         click.echo(

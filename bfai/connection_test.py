@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -41,6 +40,7 @@ from bfai.model import (
     Status,
     Target,
     TestRun,
+    new_run_id,
     utc_now,
 )
 from bfai.transport import Client, Transport
@@ -117,7 +117,7 @@ async def run_test(
             on_answer(answer)
     verdict = judge(facts, confirmation)
     return TestRun(
-        id=uuid.uuid4().hex,
+        id=new_run_id(started_at),
         connection_id=connection_id,
         exchange=exchange.id,
         region=target.region,
@@ -133,7 +133,7 @@ async def run_test(
         order_pairs=facts.order_pairs(),
         seen_ip=verdict.diagnosis.seen_ip if verdict.diagnosis else None,
         clock_offset_ms=round(facts.offset_ms, 1) if facts.offset_ms is not None else None,
-        receipt=tuple(test.client.receipt),
+        receipt=tuple(sorted(test.client.receipt, key=lambda sent: sent.at)),
         started_at=started_at,
         duration_ms=round((time.perf_counter() - began) * 1000, 1),
     )

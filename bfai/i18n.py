@@ -175,6 +175,12 @@ class Translator:
 
         return format_date(_local(when, tz)[0].date(), "medium", locale=self._locale)
 
+    def month(self, day: dt.date) -> str:
+        """Month and year: "November 2026"."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("yMMMM", dt.datetime(day.year, day.month, 1), locale=self._locale)  # noqa: DTZ001
+
     def datetime(self, when: dt.datetime, tz: str | dt.tzinfo | None = None, *, seconds: bool = False) -> str:
         """Day and time in the reader's time zone. Without one it is UTC and says so."""
         from babel.dates import format_date

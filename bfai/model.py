@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -495,6 +496,37 @@ class AuditEntry(_Frozen):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_VERSION_7 = "7"
+
+
+def new_run_id(started_at: datetime) -> str:
+    """An id for a test run: a UUID of version 7 (RFC 9562) whose time is the run's start to the microsecond.
+
+    Any other text serves as well, but takes more room in the database.
+    """
+    rest = secrets.randbits(62) | 1 << 63
+    return f"{id_head((started_at - _EPOCH) // timedelta(microseconds=1))}{rest:016x}"
+
+
+def id_head(micros: int) -> str:
+    """The first half of the id of a run that started then: milliseconds since 1970, version, 4096ths of one more."""
+    milliseconds, rest = divmod(micros, 1000)
+    return f"{milliseconds:012x}{_VERSION_7}{rest * 4096 // 1000:03x}"
+
+
+def id_time(run_id: str) -> int | None:
+    """The time in an id of `new_run_id`, in microseconds since 1970; None for any other text."""
+    if len(run_id) != 32 or run_id[12] != _VERSION_7 or run_id[16] not in "89ab":
+        return None
+    try:
+        milliseconds, part = int(run_id[:12], 16), int(run_id[13:16], 16)
+    except ValueError:
+        return None
+    micros = milliseconds * 1000 - (-part * 1000 // 4096)
+    return micros if id_head(micros) == run_id[:16] else None
 
 
 def worst_first(statuses: Iterable[Status]) -> list[Status]:

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bfai import bots, history, monitor, pairing, paste, tripwire, words
+from bfai import bots, monitor, pairing, paste, tripwire, words
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -34,12 +34,12 @@ from bfai.engine import Engine, TestJob
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
 from bfai.explain import Explanation, explain_text
+from bfai.history import History, Scope, Summary
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
     BfaiError,
     Cause,
-    CheckName,
     Connection,
     Credentials,
     Environment,
@@ -51,6 +51,7 @@ from bfai.model import (
     Target,
     TestRun,
     html_table,
+    new_run_id,
     utc_now,
 )
 from bfai.monitor import TestLease
@@ -67,8 +68,6 @@ from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
 
 if TYPE_CHECKING:
-    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
-
     from bfai.simulator import Simulator
 
 __all__ = [
@@ -88,6 +87,7 @@ __all__ = [
     "Explanation",
     "Findings",
     "FoundKey",
+    "History",
     "Kept",
     "Mode",
     "NotSavable",
@@ -99,6 +99,8 @@ __all__ = [
     "RightRow",
     "RunRow",
     "Schedule",
+    "Scope",
+    "Summary",
     "TestJob",
     "Tick",
     "Tripwire",
@@ -238,6 +240,7 @@ class Workbench:
         self._holder = uuid.uuid4().hex
         self._closed = threading.Event()
         self._address: tuple[datetime, str | None] | None = None
+        self._history = History(store)
         self._strategies = Strategies(store, self._market_data, self._here, self._terms)
 
     @property
@@ -657,7 +660,7 @@ class Workbench:
         asked_at = last.answered_at or last.started_at
         confirmed = run.model_copy(
             update={
-                "id": uuid.uuid4().hex,
+                "id": new_run_id(now),
                 "started_at": now,
                 "answered_at": asked_at,
                 "duration_ms": 0.0,
@@ -1076,35 +1079,10 @@ class Workbench:
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         return self._store.recent_runs(n)
 
-    def share_online(self, connection_id: str, since: timedelta | None = None) -> float | None:
-        """Share of time online or connected, 0 to 1, unknown time left out. None where nothing is known."""
-        now = utc_now()
-        start = now - since if since is not None else None
-        rows = self._store.runs(connection_id, since=start - history.LONGEST_HOLD if start else None)
-        return history.share_online(rows, now, since=start).share
-
-    def latency(
-        self, connection_id: str, check: CheckName, since: datetime | None = None, buckets: int = 1000
-    ) -> pd.DataFrame:
-        """Response times for a chart: `t`, `lo`, `median`, `hi`, `n`, `failures`, with empty rows over silence."""
-        return history.latency_buckets(self._store.runs(connection_id, since=since), check.value, buckets=buckets)
-
-    def history_csv(
-        self,
-        connection_id: str | None = None,
-        *,
-        since: datetime | None = None,
-        statuses: Collection[Status] | None = None,
-    ) -> str:
-        return history.to_csv(self._store.runs(connection_id, since=since, statuses=statuses))
-
-    def history_frame(self, connection_id: str | None = None, *, since: datetime | None = None) -> pd.DataFrame:
-        """Every run as a row; `bfai.history.frame` names the columns."""
-        return history.frame(self._store.runs(connection_id, since=since))
-
-    def write_parquet(self, file: BinaryIO, connection_id: str | None = None, *, since: datetime | None = None) -> None:
-        """Every run as a row of a Parquet file."""
-        cast("Any", self.history_frame(connection_id, since=since)).to_parquet(file)
+    @property
+    def history(self) -> History:
+        """The figures of all test runs."""
+        return self._history
 
     def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
         return self._store.audit_entries(limit)

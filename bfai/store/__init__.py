@@ -89,6 +89,34 @@ class RunRow(NamedTuple):
         return self.cause is Cause.LOCAL_NETWORK
 
 
+class Track(NamedTuple):
+    """How far the history of one connection is rolled up. Times are whole microseconds since 1970 UTC.
+
+    `key` is the connection's number in this database. Every run since `kept_from` is there; of the time before, only
+    roll-ups and what is kept for ever. Roll-ups are complete until `rolled_until`, a whole hour.
+    """
+
+    key: int
+    connection_id: str
+    exchange: str
+    kept_from: int = 0
+    rolled_until: int = 0
+
+
+class PatternFacts(NamedTuple):
+    """What a pattern of runs says by itself: status, cause, checks whose latencies are a run's first numbers, the place
+    of the clock offset among its numbers, whether it repeats what an older test saw (a confirmation), and whether it
+    was set aside (`TestRun.set_aside`): then no figure counts it.
+    """
+
+    status: Status
+    cause: Cause | None
+    timed: tuple[str, ...]
+    clock: int | None = None
+    repeats: bool = False
+    set_aside: bool = False
+
+
 class Keep(Enum):
     """Stands for "leave it as it is" where None is a value of its own."""
 
@@ -222,6 +250,13 @@ class UnknownConnection(StoreError):
         super().__init__(
             Message(text=N_("This connection does not exist any more. Open the list of connections again."))
         )
+
+
+class RunExists(StoreError):
+    """A run is kept once."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This test is kept already.")))
 
 
 class StrategyNameTaken(StoreError):
@@ -385,8 +420,8 @@ class Store(Protocol):
     # Runs
 
     def add_run(self, run: TestRun, end: RunEnd | None = None) -> Connection:
-        """Keep a run, and with it what follows for the schedule. Raises `UnknownConnection`. Gives the connection as it
-        is now.
+        """Keep a run, and with it what follows for the schedule. Raises `UnknownConnection`, `RunExists`. Gives the
+        connection as it is now.
 
         It sets the connection's status unless it started before the present key was put in, or before the run that
         last set it. Of a run from where the bot runs and one from here that yields to it (`TestRun.yields_to`), the
@@ -469,6 +504,80 @@ class Store(Protocol):
 
     def free_leases(self, holder: str) -> None:
         """All that this holder still has."""
+        ...
+
+    # Columns for figures. Times are whole microseconds since 1970 UTC, connections their `Track.key`.
+
+    def tracks(self, connection_ids: Collection[str] | None = None, exchange: str | None = None) -> list[Track]:
+        """One for each connection that fits, in the order of their keys."""
+        ...
+
+    def readings(
+        self, windows: Sequence[tuple[int, int, int]], *, before: bool = False, numbers: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """The runs of each window (key, since, until), by window and time: number of the window, start, pattern.
+
+        `before` adds the last run before each window, `numbers` the run's numbers as the store has packed them.
+        """
+        ...
+
+    def runs_within(
+        self, windows: Sequence[tuple[int, int, int]], statuses: Collection[Status] | None = None
+    ) -> list[RunRow]:
+        """The runs of these windows (key, since, until), by window and time."""
+        ...
+
+    def count_runs_within(self, windows: Sequence[tuple[int, int, int]], most: int) -> int:
+        """How many runs these windows have; `most` where there are as many or more."""
+        ...
+
+    def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]: ...
+
+    def ends(self, keys: Collection[int]) -> dict[int, tuple[int, int]]:
+        """When the first and the last run of each of these connections started; nothing of one without runs."""
+        ...
+
+    def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
+        """The runs with which an outage began or ended, as far as roll-ups reach, by connection and time: key, start,
+        pattern. The last one before `since` comes along.
+        """
+        ...
+
+    def report_changes(self, keys: Collection[int], since: int, until: int) -> list[tuple[int, int, str, str]]:
+        """The runs whose key report was another one than before, by connection and time: key, start, id, JSON of the
+        report. The last one before `since` comes along.
+        """
+        ...
+
+    # Roll-ups. What the blobs hold is told in `bfai.store.rollups`. Days are counted from 1970, in UTC.
+
+    def rolled(self, keys: Collection[int], first_day: int, last_day: int) -> list[tuple[int, int, bytes, bytes]]:
+        """Key, day, `held`, `counts`, of the days from `first_day` to `last_day`, by connection and day."""
+        ...
+
+    def rolled_hours(
+        self, keys: Collection[int], first_day: int, last_day: int, metric: int | None = None
+    ) -> list[tuple[int, int, int, bytes]]:
+        """Key, metric, day and its 24 histograms, of one metric or of all."""
+        ...
+
+    def rolled_days(self, keys: Collection[int], first_day: int, last_day: int) -> list[tuple[int, int, bytes]]:
+        """Key, day and its histograms of all metrics."""
+        ...
+
+    def roll_up(self, now: datetime, limit: int = 1000) -> bool:
+        """Turn past hours of one connection into roll-ups, at most about `limit` runs (but whole days) in one short
+        transaction. Whether there is more to do.
+        """
+        ...
+
+    def retain(self, now: datetime, keep: timedelta, newest: int, *, limit: int = 500, pause: float = 0.002) -> int:
+        """Delete runs that are older than `keep` and not among the `newest` of their connection. How many.
+
+        Only runs that are rolled up, in transactions of at most `limit` runs with `pause` seconds between them. What
+        changed something, a connection's first run, and the last one before the time of which every run is kept, stay
+        for ever.
+        """
         ...
 
     # Strategies

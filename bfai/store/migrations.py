@@ -32,12 +32,23 @@ def strategies(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 2")
 
 
+@migrations(name="0003_history")
+def history(db: Database) -> None:
+    """Runs in less room and in the order that they are read in; roll-ups."""
+    from bfai.store.packing import repacked
+
+    db.conn.create_function("repacked", 2, repacked, deterministic=True)
+    for statement in _HISTORY:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 3")
+
+
 @migrations(name="0005_monitor")
 def monitor(db: Database) -> None:
     """When each connection is tested next, who tests it now, and which exchanges are left alone for a while."""
     for statement in _MONITOR:
         db.conn.execute(statement)
-    db.conn.execute("PRAGMA user_version = 3")
+    db.conn.execute("PRAGMA user_version = 4")
 
 
 _FIRST = (
@@ -228,4 +239,60 @@ _MONITOR = (
         until INTEGER NOT NULL,
         PRIMARY KEY (owner, place)
     ) STRICT""",
+)
+
+_HISTORY = (
+    # Every run since `kept_from` is there, and everything before `rolled_until` is rolled up. Both are microseconds.
+    "ALTER TABLE connection ADD COLUMN kept_from INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE connection ADD COLUMN rolled_until INTEGER NOT NULL DEFAULT 0",
+    # The texts of the first run with this pattern: a run keeps only those that differ.
+    "ALTER TABLE pattern ADD COLUMN usual TEXT",
+    # By connection and time, without an index beside the table. `seq` tells runs of the same microsecond apart, in the
+    # order in which they came. An `id` of eight bytes is one together with `started_at` (bfai.store.packing.run_key).
+    # `change` has a third bit: 4 = an outage began or ended with this run. Bits are why a run is kept for ever.
+    """CREATE TABLE new_run (
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        started_at INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        id BLOB NOT NULL,
+        change INTEGER NOT NULL,
+        pattern INTEGER NOT NULL,
+        report INTEGER,
+        numbers BLOB NOT NULL,
+        texts TEXT,
+        PRIMARY KEY (connection, started_at, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """INSERT INTO new_run
+        SELECT connection, started_at, row_number() OVER (PARTITION BY connection, started_at ORDER BY pk) - 1, owner,
+            id, change, pattern, report, repacked(duration_ms, numbers), texts
+        FROM run ORDER BY connection, started_at, pk""",
+    "DROP TABLE run",
+    "ALTER TABLE new_run RENAME TO run",
+    "CREATE UNIQUE INDEX run_by_id ON run (owner, id) WHERE NOT (length(id) = 8 AND id < x'C0')",
+    "CREATE INDEX run_by_change ON run (connection, started_at) WHERE change > 0",
+    # `bfai.store.rollups` says what the blobs are. A day is counted from 1970, in UTC.
+    """CREATE TABLE rollup (
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        day INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        held BLOB NOT NULL,
+        counts BLOB NOT NULL,
+        PRIMARY KEY (connection, day)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE rollup_hours (
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        metric INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        histograms BLOB NOT NULL,
+        PRIMARY KEY (connection, metric, day)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE rollup_day (
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        day INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        histograms BLOB NOT NULL,
+        PRIMARY KEY (connection, day)
+    ) STRICT, WITHOUT ROWID""",
 )

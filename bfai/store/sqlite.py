@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import unicodedata
 from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ from bfai.model import (
     StrategyState,
     Target,
     TestRun,
+    id_time,
     utc_now,
 )
 from bfai.store import (
@@ -47,8 +49,10 @@ from bfai.store import (
     Keep,
     MarketData,
     NameTaken,
+    PatternFacts,
     Pause,
     RunEnd,
+    RunExists,
     RunRow,
     Schedule,
     Sealed,
@@ -64,6 +68,7 @@ from bfai.store import (
     StrategyChanged,
     StrategyNameTaken,
     SurroundingsChanged,
+    Track,
     UnknownConnection,
     UnknownStrategy,
     VaultExists,
@@ -72,17 +77,35 @@ from bfai.store import (
     account_data,
     connection_deleted,
 )
-from bfai.store.packing import Packed, is_set_aside, pack, timed_checks, unpack, unpack_latencies
+from bfai.store import rollups as up
+from bfai.store.packing import (
+    Packed,
+    clock_place,
+    is_set_aside,
+    is_short,
+    measures,
+    pack,
+    repeats,
+    run_id,
+    run_key,
+    shorten_texts,
+    timed_checks,
+    unpack,
+    unpack_light,
+    whole_texts,
+)
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
-LATEST: Final = 3  # how many migrations there are
+LATEST: Final = 4  # how many migrations there are
 BUSY_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 
 _HEADER = b"SQLite format 3\x00"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_STATUS_CHANGED, _REPORT_CHANGED = 1, 2
+_STATUS_CHANGED, _REPORT_CHANGED, _OUTAGE_EDGE = 1, 2, 4
+_MICROS_A_DAY, _MICROS_AN_HOUR = 86_400_000_000, 3_600_000_000
+_WHOLE_ID = "NOT (length(id) = 8 AND id < x'C0')"  # in the words of the index run_by_id
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _REASONS: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
 
@@ -314,19 +337,6 @@ def name_key(name: str) -> str:
     return " ".join(folded.split())
 
 
-def _run_key(run_id: str) -> bytes:
-    """32 hexadecimal digits in 16 bytes; anything else as it is, behind a byte that no such text begins with."""
-    with contextlib.suppress(ValueError):
-        key = bytes.fromhex(run_id)
-        if len(key) == 16 and key.hex() == run_id:
-            return key
-    return b"\xff" + run_id.encode("utf-8", "surrogatepass") + b"\xff"
-
-
-def _run_id(key: bytes) -> str:
-    return key.hex() if len(key) == 16 else key[1:-1].decode("utf-8", "surrogatepass")
-
-
 def _seconds(every: timedelta | None) -> int | None:
     return None if every is None else every // timedelta(seconds=1)
 
@@ -433,13 +443,17 @@ def _checked(name: str) -> str:
         raise BadName() from None
 
 
-class _Pattern(NamedTuple):
-    status: Status
-    cause: Cause | None
-    timed: tuple[str, ...]
-    set_aside: bool
-
-
+_FITTING = (
+    "r.owner = :owner AND r.connection = :connection AND r.started_at >= :since AND r.started_at < :until"
+    " AND (:patterns IS NULL OR r.pattern IN (SELECT value FROM json_each(:patterns)))"
+)
+_CHANGED = "r.change > 0"
+_BY_WHOLE_ID = f"SELECT {{}} FROM run WHERE owner = :owner AND id = :id AND {_WHOLE_ID}"
+_KEY, _SINCE, _UNTIL = (f"json_extract(w.value, '$[{place}]')" for place in range(3))
+_OF_WINDOWS = (
+    f"FROM json_each(:windows) w CROSS JOIN run r WHERE r.owner = :owner AND r.connection = {_KEY}"
+    f" AND r.started_at >= {{}} AND r.started_at < {_UNTIL} ORDER BY w.key, r.started_at, r.seq"
+)
 _STRATEGIES = (
     "SELECT s.*, c.id AS connection_id, c.name AS connection_now FROM strategy s"
     " LEFT JOIN connection c ON c.pk = s.connection WHERE s.owner = :owner"
@@ -452,7 +466,7 @@ _SCHEDULES = (
     "SELECT s.*, c.id AS connection_id FROM schedule s JOIN connection c ON c.pk = s.connection WHERE s.owner = :owner"
 )
 _OF_CONNECTION = "connection = (SELECT pk FROM connection WHERE owner = :owner AND id = :id)"
-_LIGHT = "r.id, c.id, r.started_at, r.duration_ms, r.change, r.pattern, r.numbers"
+_LIGHT = "r.id, r.connection, r.started_at, r.change, r.pattern, r.numbers"
 
 
 class SqliteStore:
@@ -463,7 +477,7 @@ class SqliteStore:
         self._file = file
         self._owner_name = owner
         self._lock = threading.RLock()
-        self._patterns: dict[int, _Pattern] = {}
+        self._patterns: dict[int, PatternFacts] = {}
         db.row_factory = sqlite3.Row
         self._owner = self._owner_row(owner)
 
@@ -507,6 +521,17 @@ class SqliteStore:
     def _reading(self) -> Generator[None]:
         with self._lock, _plainly(self._file):
             yield
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Generator[None]:
+        """Several statements that see the same rows."""
+        with self._reading():
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("COMMIT")
 
     def _do(self, sql: str, **values: Any) -> sqlite3.Cursor:
         """The one way to the rows. A statement that does not name the owner is a mistake and is not run."""
@@ -785,18 +810,21 @@ class SqliteStore:
         status_changed = sets and run.status.value != connection["status"]
         report_changed = sets and report is not None and report != connection["report"]
         packed = pack(run)
+        pattern, usual = self._pattern_row(pk, run, packed)
         self._insert(
             "run",
             connection=pk,
-            id=_run_key(run.id),
             started_at=started_at,
-            duration_ms=run.duration_ms,
+            seq=self._refuse_double(pk, started_at, run.id),
+            id=run_key(run.id, started_at),
             change=_STATUS_CHANGED * status_changed | _REPORT_CHANGED * report_changed,
-            pattern=self._pattern_row(pk, run, packed.pattern),
+            pattern=pattern,
             report=report,
             numbers=packed.numbers,
-            texts=packed.texts,
+            texts=shorten_texts(packed.texts, usual),
         )
+        if started_at < connection["rolled_until"]:
+            self._roll_up_late(connection, started_at, pattern, packed.numbers)
         if not sets:
             return
         self._set(pk, status=run.status.value, last_run_id=run.id, last_tested_at=started_at)
@@ -825,39 +853,69 @@ class SqliteStore:
             return not aside, aside
         return counted.yields_to(run), False
 
+    def _refuse_double(self, connection: int, started_at: int, run_id: str) -> int:
+        """The number of a run among those of the same microsecond. Raises `RunExists`."""
+        query = "SELECT id FROM run WHERE owner = :owner AND connection = :connection AND started_at = :at ORDER BY seq"
+        kept = [row["id"] for row in self._do(query, connection=connection, at=started_at)]
+        key = run_key(run_id, started_at)
+        if key in kept or (not is_short(key) and self._do(_BY_WHOLE_ID.format("1"), id=key).fetchone()):
+            raise RunExists()
+        return len(kept)
+
     def _report_row(self, connection: int, report: KeyReport) -> int:
         digest = bytes.fromhex(report.content_hash())
         body = report.model_dump_json(exclude_defaults=True)
-        return self._once("key_report", connection, digest, body=body)
-
-    def _pattern_row(self, connection: int, run: TestRun, body: str) -> int:
-        cause = run.diagnosis.cause.value if run.diagnosis else None
-        digest = hashlib.sha256(body.encode()).digest()
-        return self._once("pattern", connection, digest, status=run.status.value, cause=cause, body=body)
-
-    def _once(self, table: str, connection: int, digest: bytes, **values: Any) -> int:
-        query = f"SELECT pk FROM {table} WHERE owner = :owner AND connection = :connection AND hash = :hash"
+        query = "SELECT pk FROM key_report WHERE owner = :owner AND connection = :connection AND hash = :hash"
         row = self._do(query, connection=connection, hash=digest).fetchone()
-        return row["pk"] if row else self._insert(table, connection=connection, hash=digest, **values)
+        return row["pk"] if row else self._insert("key_report", connection=connection, hash=digest, body=body)
+
+    def _pattern_row(self, connection: int, run: TestRun, packed: Packed) -> tuple[int, str | None]:
+        """The run's pattern, and its usual texts."""
+        digest = hashlib.sha256(packed.pattern.encode()).digest()
+        query = "SELECT pk, usual FROM pattern WHERE owner = :owner AND connection = :connection AND hash = :hash"
+        row = self._do(query, connection=connection, hash=digest).fetchone()
+        if row is not None:
+            return row["pk"], row["usual"]
+        pattern = self._insert(
+            "pattern",
+            connection=connection,
+            hash=digest,
+            status=run.status.value,
+            cause=run.diagnosis.cause.value if run.diagnosis else None,
+            body=packed.pattern,
+            usual=_json(packed.texts) if packed.texts else None,
+        )
+        return pattern, _json(packed.texts)
 
     def run(self, run_id: str) -> TestRun | None:
         with self._reading():
-            row = self._do(
-                "SELECT r.*, c.id AS connection_id, p.body AS pattern_body, k.body AS report_body FROM run r"
-                " JOIN connection c ON c.pk = r.connection JOIN pattern p ON p.pk = r.pattern"
-                " LEFT JOIN key_report k ON k.pk = r.report WHERE r.owner = :owner AND r.id = :id",
-                id=_run_key(run_id),
-            ).fetchone()
+            row = self._run_row(run_id)
         if row is None:
             return None
         columns: dict[str, Any] = {
             "id": run_id,
             "connection_id": row["connection_id"],
             "started_at": _time(row["started_at"]),
-            "duration_ms": row["duration_ms"],
             "key_report": row["report_body"] and KeyReport.model_validate_json(row["report_body"]),
         }
-        return unpack(Packed(row["pattern_body"], row["numbers"], row["texts"]), columns)
+        texts = whole_texts(row["texts"], row["usual"])
+        return unpack(Packed(row["pattern_body"], row["numbers"], texts), columns)
+
+    def _run_row(self, run_id: str) -> sqlite3.Row | None:
+        what = (
+            "r.*, c.id AS connection_id, p.body AS pattern_body, p.usual, k.body AS report_body FROM {}"
+            " JOIN pattern p ON p.pk = r.pattern LEFT JOIN key_report k ON k.pk = r.report WHERE r.owner = :owner"
+        )
+        started_at = id_time(run_id)
+        if started_at is not None:
+            tables = "connection c CROSS JOIN run r ON r.connection = c.pk AND r.started_at = :at"
+            query = f"SELECT {what.format(tables)} AND c.owner = :owner AND r.id = :id"
+            row = self._do(query, at=started_at, id=run_key(run_id, started_at)).fetchone()
+            if row is not None:
+                return row
+        tables = f"(SELECT * FROM run WHERE owner = :owner AND id = :id AND {_WHOLE_ID}) r JOIN connection c"
+        query = f"SELECT {what.format(tables + ' ON c.pk = r.connection')}"
+        return self._do(query, id=run_key(run_id, -1)).fetchone()
 
     def runs(
         self,
@@ -872,17 +930,49 @@ class SqliteStore:
         offset: int = 0,
         newest_first: bool = True,
     ) -> list[RunRow]:
-        where, values = _filter(connection_id, since, until, statuses, causes, changes_only)
         order = "DESC" if newest_first else "ASC"
-        with self._reading():
-            return self._light(
-                f"SELECT {_LIGHT} FROM run r JOIN connection c ON c.pk = r.connection WHERE {where}"
-                f" ORDER BY r.started_at {order}, r.pk {order}"
-                " LIMIT :limit OFFSET :offset",
-                **values,
-                limit=-1 if limit is None else limit,
-                offset=offset,
-            )
+        query = (
+            f"SELECT {_LIGHT} FROM run r WHERE {_FITTING} AND {_CHANGED if changes_only else 'true'}"
+            f" ORDER BY r.started_at {order}, r.seq {order} LIMIT :most"
+        )
+        most = -1 if limit is None else limit + offset
+        found: list[Any] = []
+        with self._snapshot():
+            names = self._names(connection_id)
+            for values in self._filters(names, since, until, statuses, causes):
+                found += self._rows(query, most=most, **values)
+            if len(names) > 1:
+                found.sort(key=lambda row: row[2], reverse=newest_first)
+            return self._light(found[offset : None if limit is None else offset + limit], names)
+
+    def _filters(
+        self,
+        keys: Collection[int],
+        since: datetime | None,
+        until: datetime | None,
+        statuses: Collection[Status] | None,
+        causes: Collection[Cause] | None,
+    ) -> list[dict[str, Any]]:
+        """The values of `_FITTING` for each connection that can have runs which fit."""
+        ends = {"since": 0 if since is None else _micros(since), "until": _micros(until) if until else up.FOREVER}
+        if statuses is None and causes is None:
+            return [{"connection": key, "patterns": None, **ends} for key in keys]
+        rows = self._do(
+            "SELECT connection, pk FROM pattern WHERE owner = :owner"
+            " AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))"
+            " AND (:causes IS NULL OR cause IN (SELECT value FROM json_each(:causes)))",
+            statuses=None if statuses is None else _json(sorted(statuses)),
+            causes=None if causes is None else _json(sorted(causes)),
+        ).fetchall()
+        fitting: dict[int, list[int]] = {key: [] for key in keys}
+        for row in rows:
+            fitting.get(row[0], []).append(row[1])
+        return [{"connection": key, "patterns": _json(found), **ends} for key, found in fitting.items() if found]
+
+    def _names(self, connection_id: str | None = None) -> dict[int, str]:
+        """The ids of connections by their numbers, in the order of their names."""
+        query = "SELECT pk, id FROM connection WHERE owner = :owner AND (:id IS NULL OR id = :id) ORDER BY name_key"
+        return {row["pk"]: row["id"] for row in self._do(query, id=connection_id)}
 
     def count_runs(
         self,
@@ -894,56 +984,350 @@ class SqliteStore:
         causes: Collection[Cause] | None = None,
         changes_only: bool = False,
     ) -> int:
-        where, values = _filter(connection_id, since, until, statuses, causes, changes_only)
-        with self._reading():
-            return self._do(f"SELECT count(*) FROM run r WHERE {where}", **values).fetchone()[0]
+        query = f"SELECT count(*) FROM run r WHERE {_FITTING} AND {_CHANGED if changes_only else 'true'}"
+        with self._snapshot():
+            filters = self._filters(self._names(connection_id), since, until, statuses, causes)
+            return sum(self._do(query, **values).fetchone()[0] for values in filters)
 
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
-        with self._reading():
-            rows = self._do("SELECT id FROM connection WHERE owner = :owner ORDER BY name_key").fetchall()
-            recent: dict[str, list[RunRow]] = {row["id"]: [] for row in rows}
-            light = self._light(
-                # No `r.connection = c.pk` here: SQLite would then look at every run instead of at the last ones.
-                f"SELECT {_LIGHT} FROM connection c CROSS JOIN run r WHERE c.owner = :owner AND r.pk IN"
-                " (SELECT pk FROM run WHERE connection = c.pk ORDER BY started_at DESC, pk DESC LIMIT :n)"
-                " ORDER BY c.pk, r.started_at, r.pk",
-                n=n,
-            )
-        for run in light:
-            recent.setdefault(run.connection_id, []).append(run)
-        return recent
+        query = (
+            f"SELECT {_LIGHT} FROM run r WHERE r.owner = :owner AND r.connection = :connection"
+            " ORDER BY r.started_at DESC, r.seq DESC LIMIT :n"
+        )
+        with self._snapshot():
+            names = self._names()
+            return {
+                name: self._light(self._rows(query, connection=key, n=n)[::-1], names) for key, name in names.items()
+            }
 
-    def _light(self, query: str, **values: Any) -> list[RunRow]:
-        """Run rows for a query of `_LIGHT` columns. Holds the lock of the caller."""
+    def _rows(self, query: str, **values: Any) -> list[Any]:
+        """Plain tuples. Holds the lock of the caller."""
         cursor = self._do(query, **values)
         cursor.row_factory = None
-        rows = cursor.fetchall()
-        if {row[5] for row in rows} - self._patterns.keys():
-            self._read_patterns()
-        patterns = self._patterns
-        return [
-            RunRow(
-                key.hex() if len(key) == 16 else _run_id(key),
-                connection_id,
-                _EPOCH + timedelta(0, 0, micros),
-                patterns[pattern].status,
-                patterns[pattern].cause,
-                duration_ms,
-                unpack_latencies(patterns[pattern].timed, numbers),
-                change & _STATUS_CHANGED != 0,
-                change & _REPORT_CHANGED != 0,
-                patterns[pattern].set_aside,
-            )
-            for key, connection_id, micros, duration_ms, change, pattern, numbers in rows
-        ]
+        return cursor.fetchall()
 
-    def _read_patterns(self) -> None:
-        for row in self._do("SELECT pk, status, cause, body FROM pattern WHERE owner = :owner"):
-            if row["pk"] not in self._patterns:
-                cause = Cause(row["cause"]) if row["cause"] else None
-                self._patterns[row["pk"]] = _Pattern(
-                    Status(row["status"]), cause, timed_checks(row["body"]), is_set_aside(row["body"])
+    def _light(self, rows: Sequence[Any], names: Mapping[int, str]) -> list[RunRow]:
+        """Run rows for rows of `_LIGHT` columns. Holds the lock of the caller."""
+        patterns = self._facts({row[4] for row in rows})
+        found: list[RunRow] = []
+        for key, connection, micros, change, pattern, numbers in rows:
+            facts = patterns[pattern]
+            duration_ms, latencies = unpack_light(facts.timed, numbers)
+            found.append(
+                RunRow(
+                    run_id(key, micros),
+                    names[connection],
+                    _EPOCH + timedelta(0, 0, micros),
+                    facts.status,
+                    facts.cause,
+                    duration_ms,
+                    latencies,
+                    change & _STATUS_CHANGED != 0,
+                    change & _REPORT_CHANGED != 0,
+                    facts.set_aside,
                 )
+            )
+        return found
+
+    def _facts(self, patterns: Collection[int]) -> dict[int, PatternFacts]:
+        """What is known of patterns, at least of these. Holds the lock of the caller."""
+        if not self._patterns.keys() >= set(patterns):
+            for row in self._do("SELECT pk, status, cause, body FROM pattern WHERE owner = :owner"):
+                if row["pk"] not in self._patterns:
+                    self._patterns[row["pk"]] = pattern_facts(row["status"], row["cause"], row["body"])
+        return self._patterns
+
+    # Columns for figures
+
+    def tracks(self, connection_ids: Collection[str] | None = None, exchange: str | None = None) -> list[Track]:
+        ids = None if connection_ids is None else _json(sorted(connection_ids))
+        with self._reading():
+            rows = self._do(
+                "SELECT pk, id, exchange, kept_from, rolled_until FROM connection WHERE owner = :owner"
+                " AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
+                " AND (:exchange IS NULL OR exchange = :exchange) ORDER BY pk",
+                ids=ids,
+                exchange=exchange,
+            ).fetchall()
+        return [Track(*row) for row in rows]
+
+    def readings(
+        self, windows: Sequence[tuple[int, int, int]], *, before: bool = False, numbers: bool = False
+    ) -> list[tuple[Any, ...]]:
+        last = f"(SELECT max(b.started_at) FROM run b WHERE b.connection = {_KEY} AND b.started_at < {_SINCE})"
+        start = f"coalesce({last}, {_SINCE})" if before else _SINCE
+        more = ", r.numbers" if numbers else ""
+        query = f"SELECT w.key, r.started_at, r.pattern{more} {_OF_WINDOWS.format(start)}"
+        with self._reading():
+            rows = self._rows(query, windows=_windows(windows))
+            facts = self._facts({row[2] for row in rows})
+        return [row for row in rows if not facts[row[2]].set_aside]
+
+    def runs_within(
+        self, windows: Sequence[tuple[int, int, int]], statuses: Collection[Status] | None = None
+    ) -> list[RunRow]:
+        fitting = "SELECT pk FROM pattern WHERE owner = :owner AND status IN (SELECT value FROM json_each(:statuses))"
+        query = f"SELECT {_LIGHT} {_OF_WINDOWS.format(_SINCE)}".replace(
+            " ORDER BY", f" AND (:statuses IS NULL OR r.pattern IN ({fitting})) ORDER BY"
+        )
+        wanted = None if statuses is None else _json(sorted(statuses))
+        with self._snapshot():
+            rows = self._rows(query, windows=_windows(windows), statuses=wanted)
+            return self._light(rows, self._names())
+
+    def count_runs_within(self, windows: Sequence[tuple[int, int, int]], most: int) -> int:
+        query = f"SELECT count(*) FROM (SELECT 1 {_OF_WINDOWS.format(_SINCE)} LIMIT :most)"
+        with self._reading():
+            return self._do(query, windows=_windows(windows), most=most).fetchone()[0]
+
+    def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]:
+        with self._reading():
+            return self._facts(patterns)
+
+    def ends(self, keys: Collection[int]) -> dict[int, tuple[int, int]]:
+        with self._reading():
+            rows = self._do(
+                "SELECT c.pk, (SELECT min(started_at) FROM run WHERE connection = c.pk),"
+                " (SELECT max(started_at) FROM run WHERE connection = c.pk) FROM connection c"
+                " WHERE c.owner = :owner AND c.pk IN (SELECT value FROM json_each(:keys))",
+                keys=_json(sorted(keys)),
+            ).fetchall()
+        return {row[0]: (row[1], row[2]) for row in rows if row[1] is not None}
+
+    def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
+        what = "r.connection, r.started_at, r.pattern FROM json_each(:keys) w CROSS JOIN run r"
+        join = "JOIN connection c ON c.pk = r.connection"
+        return self._changes(f"SELECT {what} {join}", "r.started_at < c.rolled_until", keys, since, _OUTAGE_EDGE)
+
+    def report_changes(self, keys: Collection[int], since: int, until: int) -> list[tuple[int, int, str, str]]:
+        what = "r.connection, r.started_at, r.id, k.body FROM json_each(:keys) w CROSS JOIN run r"
+        join = "JOIN key_report k ON k.pk = r.report"
+        rows = self._changes(
+            f"SELECT {what} {join}", "r.started_at < :until", keys, since, _REPORT_CHANGED, until=until
+        )
+        return [(row[0], row[1], run_id(row[2], row[1]), row[3]) for row in rows]
+
+    def _changes(
+        self, select: str, condition: str, keys: Collection[int], since: int, change: int, **values: Any
+    ) -> list[Any]:
+        """Rows of runs that changed something, from the last one before `since` on."""
+        last = (
+            "SELECT max(b.started_at) FROM run b WHERE b.connection = w.value AND b.change > 0"
+            " AND b.change & :change AND b.started_at < :since"
+        )
+        with self._reading():
+            return self._rows(
+                f"{select} WHERE r.owner = :owner AND r.connection = w.value AND r.change > 0 AND r.change & :change"
+                f" AND r.started_at >= coalesce(({last}), :since) AND {condition} ORDER BY 1, 2, r.seq",
+                keys=_json(sorted(keys)),
+                change=change,
+                since=since,
+                **values,
+            )
+
+    # Roll-ups
+
+    def rolled(self, keys: Collection[int], first_day: int, last_day: int) -> list[tuple[int, int, bytes, bytes]]:
+        return self._rolled("rollup", "day, held, counts", keys, first_day, last_day)
+
+    def rolled_hours(
+        self, keys: Collection[int], first_day: int, last_day: int, metric: int | None = None
+    ) -> list[tuple[int, int, int, bytes]]:
+        metrics = range(32) if metric is None else [metric]
+        condition = "metric IN (SELECT value FROM json_each(:metrics))"
+        what, numbers = "metric, day, histograms", _json(list(metrics))
+        return self._rolled("rollup_hours", what, keys, first_day, last_day, condition, metrics=numbers)
+
+    def rolled_days(self, keys: Collection[int], first_day: int, last_day: int) -> list[tuple[int, int, bytes]]:
+        return self._rolled("rollup_day", "day, histograms", keys, first_day, last_day)
+
+    def _rolled(
+        self,
+        table: str,
+        columns: str,
+        keys: Collection[int],
+        first_day: int,
+        last_day: int,
+        condition: str = "true",
+        **values: Any,
+    ) -> list[Any]:
+        with self._reading():
+            return self._rows(
+                f"SELECT connection, {columns} FROM json_each(:keys) w CROSS JOIN {table} r WHERE r.owner = :owner"
+                f" AND connection = w.value AND {condition} AND day BETWEEN :first AND :last",
+                keys=_json(sorted(keys)),
+                first=first_day,
+                last=last_day,
+                **values,
+            )
+
+    def roll_up(self, now: datetime, limit: int = 1000) -> bool:
+        until = _micros(now) // _MICROS_AN_HOUR * _MICROS_AN_HOUR
+        with self._writing():
+            # A connection that has a run which is not rolled up, or one that still holds in hours that are not.
+            row = self._do(
+                "SELECT c.*, (SELECT max(started_at) FROM run WHERE connection = c.pk AND started_at < :until) AS last"
+                " FROM connection c WHERE c.owner = :owner AND c.rolled_until < :until"
+                " AND last >= c.rolled_until - :hold LIMIT 1",
+                until=until,
+                hold=up.LONGEST_HOLD,
+            ).fetchone()
+            if row is not None:
+                self._roll_up(row, until, limit)
+            return row is not None
+
+    def _roll_up(self, connection: sqlite3.Row, until: int, limit: int) -> None:
+        """Roll up the next days of a connection; the last of them may end within the day."""
+        key, rolled = connection["pk"], connection["rolled_until"]
+        last = self._do(
+            "SELECT max(started_at) FROM run WHERE owner = :owner AND connection = :key AND started_at < :rolled",
+            key=key,
+            rolled=rolled,
+        ).fetchone()[0]
+        if last is None or last + up.LONGEST_HOLD <= rolled:  # nothing is known until the next run
+            rolled = self._do(
+                "SELECT min(started_at) FROM run WHERE owner = :owner AND connection = :key AND started_at >= :rolled",
+                key=key,
+                rolled=rolled,
+            ).fetchone()[0]
+        since = max(rolled // _MICROS_A_DAY * _MICROS_A_DAY, connection["kept_from"])
+        row = self._do(
+            "SELECT started_at FROM run WHERE owner = :owner AND connection = :key AND started_at >= :since"
+            " ORDER BY started_at LIMIT 1 OFFSET :limit",
+            key=key,
+            since=since,
+            limit=limit,
+        ).fetchone()
+        if row is not None:
+            until = min(until, max(row[0] // _MICROS_A_DAY, since // _MICROS_A_DAY + 1) * _MICROS_A_DAY)
+        runs = self.readings([(key, since, until)], before=True, numbers=True)
+        _, started_at, pattern, numbers = (list(column) for column in zip(*runs, strict=True)) if runs else ([],) * 4
+        facts = self._facts(set(pattern))
+        codes = [up.code(facts[one].status, facts[one].cause) for one in pattern]
+        days = up.roll(
+            up.np.array(started_at, dtype="int64"),
+            up.np.array(codes, dtype="int64"),
+            measures(pattern, numbers, facts),
+            since,
+            until,
+        )
+        self._replace_days(key, since // _MICROS_A_DAY, (until - 1) // _MICROS_A_DAY, days)
+        self._mark_outages(key, since, until, list(zip(started_at, codes, strict=True)))
+        self._set(key, rolled_until=until)
+
+    def _replace_days(self, key: int, first: int, last: int, days: Sequence[up.Day]) -> None:
+        for table in ("rollup", "rollup_hours", "rollup_day"):
+            query = f"DELETE FROM {table} WHERE owner = :owner AND connection = :key AND day BETWEEN :first AND :last"
+            if table == "rollup_hours":
+                query += " AND metric IN (SELECT value FROM json_each(:metrics))"
+            self._do(query, key=key, first=first, last=last, metrics=_json(list(range(32))))
+        for day in days:
+            self._put_day(key, day)
+
+    def _put_day(self, key: int, day: up.Day) -> None:
+        self._insert("rollup", connection=key, day=day.day, held=day.held, counts=day.counts)
+        if day.histograms:
+            self._insert("rollup_day", connection=key, day=day.day, histograms=day.histograms)
+        for metric, histograms in day.hours.items():
+            self._insert("rollup_hours", connection=key, metric=metric, day=day.day, histograms=histograms)
+
+    def _mark_outages(self, key: int, since: int, until: int, runs: Sequence[tuple[int, int]]) -> None:
+        """Mark the runs (start, code) with which an outage began or ended, so that they are kept for ever."""
+        query = (
+            "SELECT pattern FROM run WHERE owner = :owner AND connection = :key AND change > 0 AND change & :edge"
+            " AND started_at < :since ORDER BY started_at DESC, seq DESC LIMIT 1"
+        )
+        row = self._do(query, key=key, edge=_OUTAGE_EDGE, since=since).fetchone()
+        facts = None if row is None else self._facts({row[0]})[row[0]]
+        down = facts is not None and up.STATE_OF[up.code(facts.status, facts.cause)] == up.FAILED
+        edges: set[tuple[int, int]] = set()
+        seq, before = 0, None
+        for started_at, code in runs:
+            seq, before = (seq + 1 if started_at == before else 0), started_at
+            state = up.STATE_OF[code]
+            if started_at >= since and state not in (up.OWN_NETWORK, up.NOTHING) and (state == up.FAILED) != down:
+                down = not down
+                edges.add((started_at, seq))
+        query = (
+            "SELECT started_at, seq FROM run WHERE owner = :owner AND connection = :key AND change > 0"
+            " AND change & :edge AND started_at >= :since AND started_at < :until"
+        )
+        marked = {(row[0], row[1]) for row in self._do(query, key=key, edge=_OUTAGE_EDGE, since=since, until=until)}
+        query = (
+            "UPDATE run SET change = change + :more WHERE owner = :owner AND connection = :key AND started_at = :at"
+            " AND seq = :seq"
+        )
+        for (at, seq), more in [
+            *((edge, _OUTAGE_EDGE) for edge in edges - marked),
+            *((edge, -_OUTAGE_EDGE) for edge in marked - edges),
+        ]:
+            self._do(query, key=key, at=at, seq=seq, more=more)
+
+    def _roll_up_late(self, connection: sqlite3.Row, started_at: int, pattern: int, numbers: bytes) -> None:
+        """See to a run that started in hours that are rolled up already.
+
+        They are rolled up again. Where not all of their runs are kept any more, it is only counted.
+        """
+        key, kept_from = connection["pk"], connection["kept_from"]
+        hour = started_at // _MICROS_AN_HOUR * _MICROS_AN_HOUR
+        self._set(key, rolled_until=min(connection["rolled_until"], max(hour, kept_from)))
+        if started_at >= kept_from:
+            return
+        facts = self._facts({pattern})
+        code = up.np.array([up.code(facts[pattern].status, facts[pattern].cause)])
+        day = started_at // _MICROS_A_DAY
+        columns = up.np.array([started_at]), code, measures([pattern], [numbers], facts)
+        (late,) = up.roll(*columns, day * _MICROS_A_DAY, hour + 1)
+        nothing = up.np.zeros((24, up.STATES), dtype="<u4").tobytes()
+        _, _, held, counts = next(iter(self.rolled([key], day, day)), (0, 0, nothing, b""))
+        _, _, histograms = next(iter(self.rolled_days([key], day, day)), (0, 0, b""))
+        hours = {metric: blob for _, metric, _, blob in self.rolled_hours([key], day, day)}
+        hours |= {metric: hours.get(metric, b"") + blob for metric, blob in late.hours.items()}
+        more = up.Day(day, held, counts + late.counts, hours, histograms + late.histograms)
+        self._replace_days(key, day, day, [more])
+
+    def retain(self, now: datetime, keep: timedelta, newest: int, *, limit: int = 500, pause: float = 0.002) -> int:
+        oldest, deleted = _micros(now - keep), 0
+        with self._reading():
+            keys = list(self._names())
+        for key in keys:
+            after = 0
+            while after is not None:
+                with self._writing():
+                    after, more = self._retain(key, oldest, newest, limit, after)
+                deleted += more
+                time.sleep(pause)  # a lock that is taken again at once lets nobody else in
+        return deleted
+
+    def _retain(self, key: int, oldest: int, newest: int, limit: int, after: int) -> tuple[int | None, int]:
+        """Delete a batch of one connection's runs, from `after` on. Where the next one begins, and how many."""
+        row = self._do("SELECT * FROM connection WHERE owner = :owner AND pk = :key", key=key).fetchone()
+        among = self._do(
+            "SELECT started_at FROM run WHERE owner = :owner AND connection = :key"
+            " ORDER BY started_at DESC, seq DESC LIMIT 1 OFFSET :newest",
+            key=key,
+            newest=newest - 1,
+        ).fetchone()
+        if row is None or among is None:
+            return None, 0
+        kept_from = max(row["kept_from"], min(oldest, among[0], row["rolled_until"]) // _MICROS_A_DAY * _MICROS_A_DAY)
+        if kept_from > row["kept_from"]:
+            self._set(key, kept_from=kept_from)
+        ends = "SELECT min(started_at), max(started_at) FROM run WHERE owner = :owner AND connection = :key"
+        first, last = self._do(f"{ends} AND started_at < :kept_from", key=key, kept_from=kept_from).fetchone()
+        gone = (
+            "FROM run WHERE owner = :owner AND connection = :key AND started_at >= :after AND started_at < :until"
+            " AND change = 0 AND started_at NOT IN (:first, :last)"
+        )
+        values: dict[str, Any] = {"key": key, "after": after, "first": first, "last": last}
+        end = self._do(
+            f"SELECT started_at {gone} ORDER BY started_at LIMIT 1 OFFSET :limit",
+            until=kept_from,
+            limit=limit,
+            **values,
+        ).fetchone()
+        deleted = self._do(f"DELETE {gone}", until=kept_from if end is None else end[0] + 1, **values).rowcount
+        return None if end is None else end[0] + 1, deleted
 
     # Schedules
 
@@ -1320,31 +1704,16 @@ class SqliteStore:
             )
 
 
-def _filter(
-    connection_id: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    statuses: Collection[Status] | None,
-    causes: Collection[Cause] | None,
-    changes_only: bool,
-) -> tuple[str, dict[str, Any]]:
-    """The condition on `run r`, and its values."""
-    pattern = "r.pattern IN (SELECT pk FROM pattern WHERE owner = :owner AND {} IN (SELECT value FROM json_each({})))"
-    conditions: list[tuple[str, dict[str, Any]]] = [("r.owner = :owner", {})]
-    if connection_id is not None:
-        condition = "r.connection = (SELECT pk FROM connection WHERE owner = :owner AND id = :connection_id)"
-        conditions.append((condition, {"connection_id": connection_id}))
-    if since is not None:
-        conditions.append(("r.started_at >= :since", {"since": _micros(since)}))
-    if until is not None:
-        conditions.append(("r.started_at < :until", {"until": _micros(until)}))
-    if statuses is not None:
-        conditions.append((pattern.format("status", ":statuses"), {"statuses": _json(sorted(statuses))}))
-    if causes is not None:
-        conditions.append((pattern.format("cause", ":causes"), {"causes": _json(sorted(causes))}))
-    if changes_only:
-        conditions.append(("r.change > 0", {}))
-    values: dict[str, Any] = {}
-    for _, more in conditions:
-        values |= more
-    return " AND ".join(condition for condition, _ in conditions), values
+def _windows(windows: Sequence[tuple[int, int, int]]) -> str:
+    return _json([list(window) for window in windows])
+
+
+def pattern_facts(status: str, cause: str | None, body: str) -> PatternFacts:
+    return PatternFacts(
+        Status(status),
+        Cause(cause) if cause else None,
+        timed_checks(body),
+        clock_place(body),
+        repeats(body),
+        is_set_aside(body),
+    )

@@ -76,6 +76,7 @@ BEAT_NAMES = {
     Beat.FAILED: N_("failed"),
     Beat.BLOCKED: N_("blocked"),
     Beat.OWN_NETWORK: N_("our network, not counted"),
+    Beat.HELD: N_("no test, the last result holds"),
     Beat.NO_TEST: N_("no test"),
 }
 
@@ -276,8 +277,14 @@ def strip_alt(beats: Sequence[Beat]) -> str:
     return n_("{count} test: {parts}", "{count} tests: {parts}", total, parts=parts)
 
 
-def strip(beats: Sequence[Beat]) -> None:
-    st.image(strip_svg(beats), width="stretch", alt=strip_alt(beats))
+def bars_alt(beats: Sequence[Beat]) -> str:
+    """The same for a strip whose bars are stretches of time."""
+    parts = ", ".join(f"{_(BEAT_NAMES[state])} {beats.count(state)}" for state in Beat if state in beats)
+    return n_("{count} bar: {parts}", "{count} bars: {parts}", len(beats), parts=parts)
+
+
+def strip(beats: Sequence[Beat], *, alt: str | None = None) -> None:
+    st.image(strip_svg(beats), width="stretch", alt=strip_alt(beats) if alt is None else alt)
 
 
 # -- tests that run ----------------------------------------------------------------------------------------------------

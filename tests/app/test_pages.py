@@ -214,14 +214,6 @@ def test_an_older_run_opens_by_its_address() -> None:
     assert not problems(at)
 
 
-def test_the_download_holds_no_secret_and_says_simulator() -> None:
-    at = go(toured(), "pages/history.py")
-    choose(at, "choose_view", "history")
-    button = at.get("download_button")[0]
-    assert not problems(at)
-    assert "Download CSV" in str(button.proto)
-
-
 def test_a_filter_of_the_overview_keeps_only_that_status() -> None:
     at = toured()
     item = at.get("pills")[0]
