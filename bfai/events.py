@@ -173,23 +173,30 @@ def _changes(before: Before, run: TestRun) -> Iterator[Event]:
         details = [*(one.sentence for one in about), *more]
         return make_event(kind, before.connection, run, Message(text=text), details=details, facts=facts)
 
-    rights = [one for one in found if one.kind is DriftKind.RIGHT]
-    appeared = [one for one in rights if one.after == GrantState.GRANTED.value]
-    if any(one.what == Permission.WITHDRAW.value for one in appeared):
-        yield event(EventKind.WITHDRAW_APPEARED, N_("The key of {name} can withdraw now. Before, it could not."))
+    rights = [one for one in found if one.kind is DriftKind.RIGHT and one.after == GrantState.GRANTED.value]
+    withdraw = next((one for one in rights if one.what == Permission.WITHDRAW.value), None)
+    if withdraw is not None:
+        denied = withdraw.before == GrantState.DENIED.value
+        text = N_("The key of {name} can withdraw now. Before, it could not.")
+        yield event(
+            EventKind.WITHDRAW_APPEARED,
+            text if denied else N_("The key of {name} can withdraw. Before, nobody could tell."),
+        )
     bindings = [one for one in found if one.kind is DriftKind.BINDING]
     addresses = [one for one in found if one.kind is DriftKind.ADDRESS]
     if any(one.before == GrantState.GRANTED.value for one in bindings):
         text = N_("The key of {name} is no longer bound to addresses: it works from anywhere.")
         yield event(EventKind.IP_LIST_EMPTIED, text)
-    elif bindings or addresses:
-        yield event(
-            EventKind.IP_LIST_CHANGED, N_("The addresses of the key of {name} changed."), [*bindings, *addresses]
-        )
-    others = [one for one in appeared if one.what != Permission.WITHDRAW.value]
-    pairs = [one for one in found if one.kind is DriftKind.PAIRS]
-    gained = [*others, *(one for one in pairs if not one.worse)]
-    escalated = [text for text in new.escalations if text not in old.escalations]
+    elif (bindings or addresses) and old.ip_restriction.state is not GrantState.UNKNOWN:
+        text = N_("The addresses of the key of {name} changed.")
+        yield event(EventKind.IP_LIST_CHANGED, text, [*bindings, *addresses])
+    whole = bool(old.words or old.unknown_words)  # else nobody knew what there was before
+    pairs = [one for one in found if one.kind is DriftKind.PAIRS and whole]
+    gained = [
+        *(one for one in rights if one is not withdraw and (whole or one.before == GrantState.DENIED.value)),
+        *(one for one in pairs if not one.worse),
+    ]
+    escalated = [word for word in new.escalations if whole and word not in old.escalations]
     if gained or escalated:
         more = [Message(text=_ESCALATION, params={"word": word}) for word in escalated]
         yield event(EventKind.RIGHT_APPEARED, N_("The key of {name} may do more than before."), gained, more)
@@ -197,8 +204,11 @@ def _changes(before: Before, run: TestRun) -> Iterator[Event]:
     if unknown:
         text = N_("The key of {name} has a right that no document explains.")
         yield event(EventKind.UNKNOWN_RIGHT, text, unknown)
-    gone = (GrantState.GRANTED.value, GrantState.DENIED.value)
-    lost = [*(one for one in rights if (one.before, one.after) == gone), *(one for one in pairs if one.worse)]
+    gone = (DriftKind.RIGHT, GrantState.GRANTED.value, GrantState.DENIED.value)
+    lost = [
+        *(one for one in found if (one.kind, one.before, one.after) == gone),
+        *(one for one in pairs if one.worse),
+    ]
     if lost:
         yield event(EventKind.RIGHT_VANISHED, N_("The key of {name} may do less than before."), lost)
 
