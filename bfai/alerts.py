@@ -58,6 +58,16 @@ class AlertsNotHere(BfaiError):
         super().__init__(Message(text=N_("In the demo and in the tour nothing is sent, so there are no channels.")))
 
 
+DELIVERY_NAMES: Mapping[DeliveryState, str] = {
+    DeliveryState.WAITING: N_("Waits"),
+    DeliveryState.SENDING: N_("Being sent"),
+    DeliveryState.FAILED: N_("Tried again"),
+    DeliveryState.SENT: N_("Sent"),
+    DeliveryState.GIVEN_UP: N_("Given up"),
+    DeliveryState.DROPPED: N_("Not needed"),
+}
+
+
 class LogLine(NamedTuple):
     """A delivery, and what it waits for where it waits."""
 

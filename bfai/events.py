@@ -206,7 +206,7 @@ def _changes(before: Before, run: TestRun) -> Iterator[Event]:
         yield event(EventKind.UNKNOWN_RIGHT, text, unknown)
     gone = (DriftKind.RIGHT, GrantState.GRANTED.value, GrantState.DENIED.value)
     lost = [
-        *(one for one in found if (one.kind, one.before, one.after) == gone),
+        *(one for one in found if (one.kind, one.before, one.after) == gone and one.what != Permission.WITHDRAW.value),
         *(one for one in pairs if one.worse),
     ]
     if lost:

@@ -150,9 +150,10 @@ class _Silent(logging.Filter):
 @cache
 def _apprise() -> Any:
     """The library, made quiet. Imported when it is first needed: that takes a tenth of a second."""
-    # Its lines are read from its results; elsewhere they would show addresses.
-    logging.getLogger("apprise").propagate = False
-    logging.getLogger("apprise").addHandler(logging.NullHandler())
+    # Its lines are read from its results, all of them; elsewhere they would show addresses.
+    its_own = logging.getLogger("apprise")
+    its_own.propagate = False
+    its_own.setLevel(logging.DEBUG)
     import apprise
 
     for name in ("urllib3.connectionpool", "requests", "requests_oauthlib"):

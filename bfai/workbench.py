@@ -19,7 +19,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from bfai import bots, history, paste, words
-from bfai.alerts import Alerts, LogLine
+from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -76,6 +76,7 @@ __all__ = [
     "CAUSE_NAMES",
     "CHECK_NAMES",
     "CONFIRMATION_HOLDS",
+    "DELIVERY_NAMES",
     "DRAFT_LIFE",
     "EVENT_NAMES",
     "KEPT_NAMES",

@@ -168,6 +168,11 @@ def test_a_withdrawal_that_appears_is_told_once_not_as_blocked_too() -> None:
     ]
 
 
+def test_a_withdrawal_right_that_is_taken_away_is_no_loss() -> None:
+    gone = known(Status.BLOCKED, with_right(Permission.WITHDRAW, ON))
+    assert kinds(gone, a_run()) == ["recovered"]
+
+
 def test_half_an_answer_is_no_alarm_and_hides_none() -> None:
     """An exchange that answers in part leaves rights and addresses unknown for a while."""
     half = KeyReport(grants={Permission.READ: Grant(state=GrantState.GRANTED, evidence=Evidence.PROBED)})
