@@ -286,7 +286,7 @@ class Alerts:
     def close(self) -> None:
         """Waits for what is being sent, as long as one message may take."""
         with self._lock:
-            worker, self._again = self._worker, False
+            worker = self._worker
         if worker is not None and worker is not threading.current_thread():
             worker.join(SEND_SECONDS + 5)
 

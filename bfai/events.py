@@ -222,13 +222,14 @@ _ESCALATION = N_("With “{word}” the key can change itself, or move money ins
 def _status(before: Before, run: TestRun, withdraw_appeared: bool) -> Iterator[Event]:
     """A withdrawal right that appeared says already that the connection is blocked."""
     was, now, connection = before.status, run.status, before.connection
+    name = connection.name
     facts = {"cause": run.diagnosis.cause.value} if run.diagnosis else {}
     todo: tuple[Message, ...] = ()
     if run.diagnosis is not None:
         todo = (sentence(run.diagnosis, get_exchange(run.exchange), run.market, run.key_report),)
     if now is Status.FAILED and was is not Status.FAILED:
         cause = CAUSE_NAMES[run.diagnosis.cause] if run.diagnosis else CAUSE_NAMES[Cause.UNEXPECTED_RESPONSE]
-        text = Message(text=N_("The last test of {name} failed: {t_cause}."), params={"t_cause": cause})
+        text = Message(text=N_("The last test of {name} failed: {t_cause}."), params={"name": name, "t_cause": cause})
         yield make_event(EventKind.STATUS_FAILED, connection, run, text, todo=todo, facts=facts)
     elif now is Status.BLOCKED and was is not Status.BLOCKED and not withdraw_appeared:
         granted = run.key_report is not None and run.key_report.state(Permission.WITHDRAW) is GrantState.GRANTED
@@ -239,7 +240,9 @@ def _status(before: Before, run: TestRun, withdraw_appeared: bool) -> Iterator[E
         )
         yield make_event(EventKind.BLOCKED, connection, run, text, todo=todo, facts=facts)
     elif now.ok and was in (Status.FAILED, Status.BLOCKED):
-        yield make_event(EventKind.RECOVERED, connection, run, Message(text=N_("{name} works again.")))
+        yield make_event(
+            EventKind.RECOVERED, connection, run, Message(text=N_("{name} works again."), params={"name": name})
+        )
 
 
 # -- the key's end -----------------------------------------------------------------------------------------------------
@@ -257,15 +260,15 @@ def _end(before: Before, run: TestRun) -> Iterator[Event]:
     told = [event for event in before.told if event.kind is kind]
     if told and not _moved_past(told[-1], was, before.connection.last_tested_at, ends):
         return
-    date = ends.date().isoformat() if ends else ""
+    name, date = before.connection.name, ends.date().isoformat() if ends else ""
     if kind is not EventKind.EXPIRED:
         assert ends is not None
         days = math.ceil((ends - now) / timedelta(days=1))
-        text = Message(text=_ENDS_IN, params={"count": days, "date": date})
+        text = Message(text=_ENDS_IN, params={"name": name, "count": days, "date": date})
     elif ends is not None and ends <= now:
-        text = Message(text=N_("The key of {name} ended on {date}."), params={"date": date})
+        text = Message(text=N_("The key of {name} ended on {date}."), params={"name": name, "date": date})
     else:
-        text = Message(text=N_("The key of {name} has ended."))
+        text = Message(text=N_("The key of {name} has ended."), params={"name": name})
     facts = {"expires_at": ends.isoformat()} if ends else {}
     once = f"{before.connection.key_since.isoformat()} {facts.get('expires_at') if told else ''}"
     yield make_event(kind, before.connection, run, text, facts=facts, once=once)
@@ -327,4 +330,4 @@ def strategy_event(
 
 
 _MEND = N_("Mend that, then resume the strategy.")
-_BY_ITSELF = N_("It resumes by itself when the test of its connection passes again.")
+_BY_ITSELF = N_("It resumes by itself when the connection's test passes again.")

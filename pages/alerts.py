@@ -88,7 +88,7 @@ def draw(workbench: Workbench) -> None:
     alerts = workbench.alerts
     channels = alerts.channels()
     opened = st.session_state.get(OPEN)
-    with head(_("Alerts"), f"{n_('{count} channel', '{count} channels', len(channels))} · {zone_note()}"):
+    with head(_("Alerts"), " · ".join((n_("{count} channel", "{count} channels", len(channels)), zone_note()))):
         if alerts.sends and opened != NEW:
             st.button(_("Add a channel"), icon=":material/add:", type="primary", key="add_channel", on_click=open_new)
     if not alerts.sends:

@@ -352,7 +352,7 @@ reports = st.builds(
 statuses = st.sampled_from([Status.ONLINE, Status.FAILED, Status.BLOCKED])
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(reports, max_size=4), st.none() | reports, statuses, statuses)
 def test_whatever_was_known_a_withdrawal_that_is_on_now_is_an_alarm(
     past: list[KeyReport], now: KeyReport | None, was: Status, status: Status
