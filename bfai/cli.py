@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar, cast
@@ -30,9 +30,12 @@ from bfai.exchanges.base import Answer, Exchange
 from bfai.i18n import N_, Translator, best_language, translator
 from bfai.model import (
     BfaiError,
+    Channel,
     Connection,
     Credentials,
+    DeliveryState,
     Environment,
+    EventKind,
     Market,
     Message,
     Outcome,
@@ -52,6 +55,8 @@ from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
 from bfai.words import alarms, set_aside, tested_from
 from bfai.workbench import (
     CHECK_NAMES,
+    DELIVERY_NAMES,
+    EVENT_NAMES,
     KEPT_NAMES,
     LONGEST_REPORT,
     STATE_NAMES,
@@ -729,6 +734,7 @@ def test_command(names: tuple[str, ...], everything: bool, as_json: bool) -> Non
         else:
             for connection, run in zip(chosen, runs, strict=True):
                 _print_run(run, workbench, connection.name)
+        workbench.alerts.deliver_due()
     sys.exit(OK if all(run.status.ok for run in runs) else NOT_OK)
 
 
@@ -895,6 +901,161 @@ def _in_keyring(ask: Callable[[], Any]) -> Any:
             "This computer's keyring cannot be used ({kind}). Unlock it, or set BFAI_MASTER_PASSWORD_FILE instead."
         )
         _stop(_words().t(text, kind=type(error).__name__), LOCKED)
+
+
+# -- alerts ------------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def alerts() -> None:
+    """Who hears of what happens: channels, a test message, the log."""
+
+
+def _channel(workbench: Workbench, name: str) -> Channel:
+    found = workbench.alerts.find(name)
+    if found is None:
+        _stop(_words().t(N_("There is no channel named {name}."), name=name), NOT_OK)
+    return found
+
+
+def _channel_json(channel: Channel) -> dict[str, Any]:
+    quiet = (channel.quiet_from, channel.quiet_until)
+    return {
+        "name": channel.name,
+        "address": channel.hint,
+        "kinds": [kind.value for kind in EVENT_NAMES if channel.hears(kind)],
+        "quiet": "-".join(f"{one:%H:%M}" for one in quiet if one is not None) or None,
+        "grace_minutes": channel.grace_minutes,
+        "repeat_hours": channel.repeat_hours,
+    }
+
+
+@alerts.command("list")
+@_as_json
+def alerts_list(as_json: bool) -> None:
+    """Every channel. Needs no password; shows no address."""
+    with Workbench.local() as workbench:
+        rows = [_channel_json(channel) for channel in workbench.alerts.channels()]
+        unheard = [kind.value for kind in workbench.alerts.unheard()]
+    if as_json:
+        _print_json({"format": "bfai.channels/1", "channels": rows, "unheard_alarms": unheard})
+        return
+    for row in rows:
+        quiet = f" · {row['quiet']}" if row["quiet"] else ""
+        click.echo(f"{row['name']:<32} {row['address']}  {len(row['kinds'])}/{len(EVENT_NAMES)}{quiet}")
+    if rows and unheard:
+        text = N_("No channel hears these security alarms: {kinds}.")
+        click.echo(_words().t(text, kinds=", ".join(unheard)), err=True)
+
+
+_kind = click.Choice([kind.value for kind in EVENT_NAMES])
+
+
+@alerts.command("add")
+@click.argument("name")
+@click.option("--only", multiple=True, type=_kind, help="Hear of this kind. Repeatable; all kinds where left out.")
+@click.option("--quiet", default=None, metavar="23:00-07:00", help="When all but security alarms wait.")
+@click.option("--grace", default=10, show_default=True, help="Minutes that a failure may last before it is told.")
+@click.option("--repeat", default=None, type=int, help="Hours after which it is told again while it lasts.")
+@click.option("--language", default=None, help="Of all messages: en, nl or hr.")
+@click.option("--zone", default=None, help="Your time zone, such as Europe/Zagreb: of times and quiet hours.")
+def alerts_add(
+    name: str,
+    only: tuple[str, ...],
+    quiet: str | None,
+    grace: int,
+    repeat: int | None,
+    language: str | None,
+    zone: str | None,
+) -> None:
+    """Add a channel. Its address comes on stdin, or by a prompt that does not show it: it holds a token."""
+    hours = _quiet_hours(quiet)
+    if sys.stdin.isatty():
+        address = str(click.prompt(_words().t(N_("Address")), hide_input=True, err=True))
+    else:
+        address = sys.stdin.readline(4000)
+    with _open_workbench() as workbench:
+        if language or zone:
+            workbench.alerts.speak(language or workbench.alerts.language, zone or workbench.alerts.zone)
+        kinds = [EventKind(kind) for kind in only] or None
+        channel = workbench.alerts.add(
+            name, address, kinds=kinds, quiet=hours, grace_minutes=grace, repeat_hours=repeat
+        )
+    text = N_("{name} hears of what happens from now on ({address}).")
+    click.echo(_words().t(text, name=channel.name, address=channel.hint), err=True)
+
+
+def _quiet_hours(text: str | None) -> tuple[time, time] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", text.strip())
+    if match is None:
+        raise click.BadParameter("23:00-07:00", param_hint="--quiet")
+    first, second, third, fourth = (int(part) for part in match.groups())
+    return time(first, second), time(third, fourth)
+
+
+@alerts.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def alerts_remove(name: str, yes: bool) -> None:
+    """Erase a channel with its address and its part of the log."""
+    with Workbench.local() as workbench:
+        channel = _channel(workbench, name)
+        if not yes:
+            click.confirm(_words().t(N_("Delete {name}?"), name=channel.name), abort=True, err=True)
+        workbench.alerts.remove(channel.id)
+
+
+@alerts.command("test")
+@click.argument("name")
+def alerts_test(name: str) -> None:
+    """Send a test message. Exit 1 where the other side does not take it."""
+    with _open_workbench() as workbench:
+        channel = _channel(workbench, name)
+        problem = workbench.alerts.test(channel.id)
+    if problem is not None:
+        _stop(_say(problem), NOT_OK)
+    click.echo(_words().t(N_("Sent to {address}. Look whether it arrived."), address=channel.hint), err=True)
+
+
+@alerts.command("log")
+@click.option("--limit", default=100, show_default=True, help="How many, the newest first.")
+@_as_json
+def alerts_log(limit: int, as_json: bool) -> None:
+    """What became of each message. Needs no password."""
+    words = _words()
+    with Workbench.local() as workbench:
+        lines = workbench.alerts.log(limit)
+    if as_json:
+        rows = [
+            {
+                "channel": line.delivery.channel_name,
+                "event": line.delivery.event.kind.value,
+                "security": line.delivery.event.security,
+                "about": line.delivery.event.text.params.get("name"),
+                "at": reporting.iso(line.delivery.event.at),
+                "state": line.delivery.state.value,
+                "attempts": line.delivery.attempts,
+                "repetition": line.delivery.number,
+                "done_at": reporting.iso(line.delivery.done_at) if line.delivery.done_at else None,
+                "reason": _say(line.delivery.reason) if line.delivery.reason else None,
+                "waits_for": _say(line.waits_for) if line.waits_for else None,
+            }
+            for line in lines
+        ]
+        _print_json({"format": "bfai.deliveries/1", "deliveries": rows})
+        return
+    for line in lines:
+        delivery = line.delivery
+        why = " · ".join(_say(one) for one in (delivery.reason, line.waits_for) if one is not None)
+        state = words.t(DELIVERY_NAMES[delivery.state])
+        about = f"{delivery.event.text.params.get('name', '')} · {words.t(EVENT_NAMES[delivery.event.kind])}"
+        click.echo(
+            f"{reporting.iso(delivery.event.at)}  {state:<12} {delivery.channel_name:<20} {about}  {why}".rstrip()
+        )
+    if any(line.delivery.state is DeliveryState.GIVEN_UP for line in lines):
+        click.echo(words.t(N_("What was given up is not tried again. Test the channel: alerts test NAME")), err=True)
 
 
 # -- strategies --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from html import escape
 from typing import Annotated, Any
@@ -444,6 +444,152 @@ class Strategy(_Frozen):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     enabled_at: AwareDatetime | None = None
+
+
+class EventKind(StrEnum):
+    """What can happen to a connection or a strategy that somebody may want to hear of."""
+
+    STATUS_FAILED = "status_failed"
+    RECOVERED = "recovered"
+    WITHDRAW_APPEARED = "withdraw_appeared"
+    BLOCKED = "blocked"
+    IP_LIST_EMPTIED = "ip_list_emptied"
+    IP_LIST_CHANGED = "ip_list_changed"
+    RIGHT_VANISHED = "right_vanished"
+    RIGHT_APPEARED = "right_appeared"
+    UNKNOWN_RIGHT = "unknown_right"
+    EXPIRY_30 = "expiry_30"
+    EXPIRY_7 = "expiry_7"
+    EXPIRY_1 = "expiry_1"
+    EXPIRED = "expired"
+    STRATEGY_SUSPENDED = "strategy_suspended"
+    STRATEGY_RESUMED = "strategy_resumed"
+    STRANGER_ASSET = "stranger_asset"
+    STRANGER_ORDER = "stranger_order"
+
+    @property
+    def security(self) -> bool:
+        """Whether a thief may be behind it: neither a grace nor quiet hours hold such an alarm back."""
+        return self in _SECURITY
+
+
+_SECURITY = frozenset(
+    {
+        EventKind.WITHDRAW_APPEARED,
+        EventKind.BLOCKED,
+        EventKind.IP_LIST_EMPTIED,
+        EventKind.IP_LIST_CHANGED,
+        EventKind.RIGHT_APPEARED,
+        EventKind.UNKNOWN_RIGHT,
+        EventKind.STRANGER_ASSET,
+        EventKind.STRANGER_ORDER,
+    }
+)
+
+
+class Event(_Frozen):
+    """Something that happened once. It never changes.
+
+    `text` names the connection or the strategy in its parameter `name`; `details` are further sentences, `todo` says
+    what to do. None of them holds a key or an amount. `facts` are plain texts for programs: a cause, an end, the
+    strategy's id. `connection_id` is None for a strategy whose connection was deleted.
+    """
+
+    id: str
+    connection_id: str | None
+    kind: EventKind
+    at: AwareDatetime
+    run_id: str | None = None
+    text: Message
+    details: tuple[Message, ...] = ()
+    todo: tuple[Message, ...] = ()
+    facts: dict[str, str] = {}
+
+    @property
+    def security(self) -> bool:
+        return self.kind.security
+
+
+class Before(_Frozen):
+    """What was known of a connection when a run came in.
+
+    `connection` is its row, `status` the one of the last run that counts (our own dead network does not), `reports` the
+    last key reports of the present key, newest first: the last one, and where it changes now those before it. `told`
+    are the events about the present key's end.
+    """
+
+    connection: Connection
+    status: Status
+    reports: tuple[KeyReport, ...] = ()
+    told: tuple[Event, ...] = ()
+
+
+class Channel(_Frozen):
+    """Somewhere that alerts are sent to. Its address is sealed in the vault; `hint` is what may be shown of it.
+
+    `muted` are the kinds that it does not hear. From `quiet_from` to `quiet_until`, in the owner's time zone, whatever
+    is no security alarm waits. `grace_minutes` is how long a failure may last before it is told; `repeat_hours` after
+    how long it is told again while it lasts, None for never.
+    """
+
+    id: str
+    name: Name
+    hint: str
+    muted: frozenset[EventKind] = frozenset()
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    grace_minutes: int = Field(default=10, ge=0, le=24 * 60)
+    repeat_hours: int | None = Field(default=None, ge=1, le=24 * 7)
+    created_at: AwareDatetime
+
+    def hears(self, kind: EventKind) -> bool:
+        return kind not in self.muted
+
+    def quiet_for(self, local: datetime) -> timedelta | None:
+        """How long its quiet hours still last at this local time, None outside of them. Equal ends are no quiet."""
+        if self.quiet_from is None or self.quiet_until is None or self.quiet_from == self.quiet_until:
+            return None
+        now, start, end = (
+            timedelta(hours=one.hour, minutes=one.minute, seconds=one.second)
+            for one in (local.time(), self.quiet_from, self.quiet_until)
+        )
+        within = start <= now < end if start < end else now >= start or now < end
+        return (end - now) % timedelta(days=1) if within else None
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    SENDING = "sending"
+    FAILED = "failed"  # it is tried again at `due_at`
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+    DROPPED = "dropped"  # there was nothing to tell any more
+
+    @property
+    def open(self) -> bool:
+        return self in (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.FAILED)
+
+
+class Delivery(_Frozen):
+    """One event on its way to one channel. `number` counts repetitions that the channel asked for, from 0.
+
+    `attempts` have begun, the last one at `claimed_at` by the program `holder`. `doubtful`: an earlier attempt may have
+    arrived although nothing says so. `reason` says why it failed, was given up or dropped.
+    """
+
+    id: int
+    event: Event
+    channel_id: str
+    channel_name: str
+    number: int = 0
+    state: DeliveryState = DeliveryState.WAITING
+    due_at: AwareDatetime
+    attempts: int = 0
+    holder: str | None = None
+    claimed_at: AwareDatetime | None = None
+    done_at: AwareDatetime | None = None
+    doubtful: bool = False
+    reason: Message | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -20,6 +20,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bfai import bots, monitor, pairing, paste, tripwire, words
+from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -31,6 +32,7 @@ from bfai.diagnosis import (
     sentence,
 )
 from bfai.engine import Engine, TestJob
+from bfai.events import EVENT_NAMES, events_of, strategy_event
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
 from bfai.explain import Explanation, explain_text
@@ -43,11 +45,13 @@ from bfai.model import (
     Connection,
     Credentials,
     Environment,
+    EventKind,
     GrantState,
     Market,
     Message,
     Permission,
     Status,
+    StrategyState,
     Target,
     TestRun,
     html_table,
@@ -57,7 +61,19 @@ from bfai.model import (
 from bfai.monitor import TestLease
 from bfai.pairing import CODE_LIFE, LONGEST_REPORT, Code, Pairing, PairingError
 from bfai.paste import Pasted
-from bfai.store import Pause, RunEnd, RunRow, Schedule, Sealed, Store, StoreError, UnknownConnection, open_store
+from bfai.sending import BadAddress
+from bfai.store import (
+    Pause,
+    RunEnd,
+    RunRow,
+    Schedule,
+    Sealed,
+    Store,
+    StoreError,
+    UnknownConnection,
+    connection_deleted,
+    open_store,
+)
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.terms import Terms
@@ -74,13 +90,17 @@ __all__ = [
     "CAUSE_NAMES",
     "CHECK_NAMES",
     "CONFIRMATION_HOLDS",
+    "DELIVERY_NAMES",
     "DRAFT_LIFE",
+    "EVENT_NAMES",
     "KEPT_NAMES",
     "LONGEST_REPORT",
     "PERMISSION_NAMES",
     "STATE_NAMES",
     "STATUS_NAMES",
+    "Alerts",
     "AlreadyConnected",
+    "BadAddress",
     "BotKey",
     "Draft",
     "Exchange",
@@ -89,6 +109,7 @@ __all__ = [
     "FoundKey",
     "History",
     "Kept",
+    "LogLine",
     "Mode",
     "NotSavable",
     "Pairing",
@@ -242,11 +263,17 @@ class Workbench:
         self._address: tuple[datetime, str | None] | None = None
         self._history = History(store)
         self._strategies = Strategies(store, self._market_data, self._here, self._terms)
+        self._alerts = Alerts(store, lambda: self._vault, sends=mode is not Mode.DEMO)
 
     @property
     def strategies(self) -> Strategies:
         """What can be done with strategies."""
         return self._strategies
+
+    @property
+    def alerts(self) -> Alerts:
+        """Who hears of what happens, and what became of each message."""
+        return self._alerts
 
     def _market_data(self, target: Target) -> MarketData:
         engine = self._engine(target)
@@ -302,7 +329,8 @@ class Workbench:
         return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store))
 
     def close(self) -> None:
-        """Forgets the vault's key and every draft, and closes the store."""
+        """Forgets the vault's key and every draft, and closes the store. Waits for messages that are being sent."""
+        self._alerts.close()
         self.lock()
         for draft in self.drafts():
             self.forget_draft(draft.id)
@@ -554,14 +582,17 @@ class Workbench:
         if taken is not None:
             raise AlreadyConnected(taken.name)
         if draft.replaces is not None:
+            run = draft.run.model_copy(update={"connection_id": draft.replaces})
             connection = self._store.replace_credentials(
                 draft.replaces,
                 vault.seal(draft.replaces, credentials),
                 fingerprint,
                 credentials.hint,
                 draft.run.started_at,
-                draft.run.model_copy(update={"connection_id": draft.replaces}),
+                run,
+                lambda before: events_of(before, run),
             )
+            self._alerts.wake()
             if draft.confirmed and draft.run.key_report is not None:
                 connection = self._store.confirm_withdraw_off(
                     connection.id, utc_now(), draft.run.key_report.rights_hash()
@@ -640,10 +671,25 @@ class Workbench:
 
     def delete(self, connection_id: str) -> None:
         """Erases key and history here. The key goes on working at the exchange until it is deleted there."""
-        self._store.delete_connection(connection_id)
+        connection = self._store.connection(connection_id)
+        reasons = (connection_deleted(connection.name),) if connection is not None else ()
+        suspended = [
+            strategy_event(
+                EventKind.STRATEGY_SUSPENDED,
+                strategy,
+                utc_now(),
+                reasons=reasons,
+                needs_person=True,
+                connection_gone=True,
+            )
+            for strategy in self._store.strategies_of(connection_id)
+            if strategy.state is StrategyState.ENABLED
+        ]
+        self._store.delete_connection(connection_id, events=suspended)
         for name in (_pairing(connection_id), _tripwire(connection_id)):
             if self._store.setting(name) is not None:
                 self._store.set_setting(name, None)
+        self._alerts.wake()
 
     def confirm_withdraw_off(self, connection_id: str) -> TestRun | None:
         """The trader looked at the exchange: the key cannot withdraw. Gives the new verdict, None without a run to
@@ -667,8 +713,9 @@ class Workbench:
                 "receipt": (),
             }
         )
-        self._store.add_run(confirmed)
+        self._store.add_run(confirmed, lambda before: events_of(before, confirmed))
         self._strategies.after_test(connection_id)
+        self._alerts.wake()
         return confirmed
 
     # -- keys in other bots' files -------------------------------------------------------------------------------------
@@ -807,8 +854,9 @@ class Workbench:
         if wire.on:
             assets, pairs = tripwire.strangers(wire, self._earlier(connection_id), run)
             run = run.model_copy(update={"stranger_assets": assets, "stranger_orders": pairs})
-        connection = self._store.add_run(run, end)
+        connection = self._store.add_run(run, end, lambda known: events_of(known, run))
         self._strategies.after_test(connection_id, before)
+        self._alerts.wake()
         return run if connection.last_run_id == run.id else self._store.run(run.id) or run
 
     def _earlier(self, connection_id: str) -> Iterator[TestRun]:

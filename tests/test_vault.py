@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import re
 import unicodedata
@@ -21,6 +22,7 @@ from bfai.store import Sealed, Store, VaultExists, VaultRow, open_store
 from bfai.vault import (
     DEFAULT_COST,
     LONGEST_WAIT_S,
+    AddressTampered,
     Cost,
     NotThrowAway,
     NoVault,
@@ -525,6 +527,40 @@ def test_the_documented_secret_opens() -> None:
     assert vault.open(told["connection id"], sealed).secret == told["plain text"]
     assert vault.fingerprint(told["exchange"], told["api key"]).hex() == told["fingerprint"]
     assert bfai.vault._subkey(bytes.fromhex(told["data key"]), "fingerprint").hex() == told["fingerprint key"]
+
+
+def test_the_documented_address_opens() -> None:
+    told = vectors()
+    vault = Vault(told["vault id"], bytes.fromhex(told["data key"]))
+    sealed = Sealed(1, bytes.fromhex(told["address nonce"]), bytes.fromhex(told["address ciphertext"]))
+    data = bytes.fromhex(told["address associated data"])
+    plain = AESGCM(bytes.fromhex(told["sealing key"])).decrypt(sealed.nonce, sealed.ciphertext, data)
+    assert plain.decode() == told["address"]
+    assert vault.open_address(told["channel id"], sealed) == told["address"]
+
+
+def test_an_address_opens_in_its_own_place_only() -> None:
+    vault, other = Vault("v", os.urandom(32)), Vault("w", os.urandom(32))
+    sealed = vault.seal_address("h1", "ntfy://topic")
+    assert vault.open_address("h1", sealed) == "ntfy://topic"
+    assert b"topic" not in sealed.ciphertext
+    assert sealed != vault.seal_address("h1", "ntfy://topic"), "a fresh nonce each time"
+    secret = vault.seal("h1", CREDENTIALS)["secret"]
+    changed = sealed._replace(ciphertext=bytes([sealed.ciphertext[0] ^ 1]) + sealed.ciphertext[1:])
+    short = sealed._replace(nonce=b"x")
+    for channel_id, found in (("h2", sealed), ("h1", secret), ("h1", changed), ("h1", short)):
+        with pytest.raises(AddressTampered):
+            vault.open_address(channel_id, found)
+    with pytest.raises(AddressTampered):
+        other.open_address("h1", sealed)
+    with pytest.raises(Tampered):
+        vault.open("h1", {**vault.seal("h1", CREDENTIALS), "secret": sealed})
+    with pytest.raises(VaultTooNew):
+        vault.open_address("h1", sealed._replace(format=2))
+    vault.lock()
+    for act in (lambda: vault.open_address("h1", sealed), lambda: vault.seal_address("h1", "x")):
+        with pytest.raises(VaultLocked):
+            act()
 
 
 def test_the_documented_numbers_come_from_the_standards() -> None:

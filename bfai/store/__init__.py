@@ -10,7 +10,7 @@ Any of them may raise a `StoreError`; nothing is half written when it does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -18,9 +18,15 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
+    Before,
     BfaiError,
     Cause,
+    Channel,
     Connection,
+    Delivery,
+    DeliveryState,
+    Event,
+    EventKind,
     KeyReport,
     Message,
     Revision,
@@ -178,6 +184,17 @@ class MarketData(NamedTuple):
     fetched_at: datetime
 
 
+Judge = Callable[[Before], Sequence[Event]]
+"""Says which events a run means, from what was known before it. Called within the transaction that keeps the run, so
+that two programs which test at the same time never judge by the same past.
+"""
+
+
+def no_events(before: Before) -> Sequence[Event]:
+    del before
+    return ()
+
+
 MARKET_DATA_KEPT: Final = timedelta(days=30)
 
 
@@ -294,6 +311,21 @@ class SurroundingsChanged(StoreError):
         super().__init__(Message(text=text, params={"name": name}))
 
 
+class ChannelNameTaken(StoreError):
+    """Another channel of this owner has that name; upper and lower case count as equal."""
+
+    def __init__(self, name: str) -> None:
+        text = N_("A channel named {name} exists already. Choose another name.")
+        super().__init__(Message(text=text, params={"name": name}))
+
+
+class UnknownChannel(StoreError):
+    """There is no such channel, or it is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This channel does not exist any more. Open the list of channels again.")))
+
+
 class VaultExists(StoreError):
     """This owner has a vault already."""
 
@@ -384,11 +416,13 @@ class Store(Protocol):
         key_hint: str,
         key_since: datetime,
         run: TestRun | None = None,
+        judge: Judge = no_events,
     ) -> Connection:
         """Put new secrets in the place of the old ones, which are gone afterwards.
 
-        The status becomes `untested`, or that of `run`, which tested these very credentials. A confirmation that
-        withdrawal is off ends: it was for the old key. Raises `UnknownConnection`. Audited as `rotated`.
+        The status becomes `untested`, or that of `run`, which tested these very credentials and is judged by what was
+        known of the connection, not by the old key's reports. A confirmation that withdrawal is off ends: it was for
+        the old key. Raises `UnknownConnection`. Audited as `rotated`.
         """
         ...
 
@@ -396,12 +430,12 @@ class Store(Protocol):
         """Raises `UnknownConnection`."""
         ...
 
-    def delete_connection(self, connection_id: str) -> None:
-        """Delete it with its secrets and runs. Raises `UnknownConnection`. Audited as `deleted`; the trail stays.
+    def delete_connection(self, connection_id: str, *, events: Sequence[Event] = ()) -> None:
+        """Delete it with its secrets, runs and events; `events` are about its strategies and stay.
 
-        Its strategies stay, without a connection. Those that were enabled become suspended, audited as
-        `strategy_suspended`; those that were suspended get one more reason. Either needs a person then. A strategy that
-        was not enabled is audited as `strategy_unbound`.
+        Raises `UnknownConnection`. Audited as `deleted`; the trail stays. Its strategies stay, without a connection.
+        Those that were enabled become suspended, audited as `strategy_suspended`; those that were suspended get one
+        more reason. Either needs a person then. A strategy that was not enabled is audited as `strategy_unbound`.
         """
         ...
 
@@ -419,13 +453,14 @@ class Store(Protocol):
 
     # Runs
 
-    def add_run(self, run: TestRun, end: RunEnd | None = None) -> Connection:
-        """Keep a run, and with it what follows for the schedule. Raises `UnknownConnection`, `RunExists`. Gives the
-        connection as it is now.
+    def add_run(self, run: TestRun, end: RunEnd | None = None, judge: Judge = no_events) -> Connection:
+        """Keep a run, and with it what follows for the schedule and the events that it means. Raises
+        `UnknownConnection`, `RunExists`. Gives the connection as it is now.
 
         It sets the connection's status unless it started before the present key was put in, or before the run that
-        last set it. Of a run from where the bot runs and one from here that yields to it (`TestRun.yields_to`), the
-        former counts, and the latter is kept as `set_aside`. Audited as `tested` only when the status changes.
+        last set it; such a late run is not judged. Of a run from where the bot runs and one from here that yields to it
+        (`TestRun.yields_to`), the former counts, and the latter is kept as `set_aside`. Audited as `tested` only when
+        the status changes.
         """
         ...
 
@@ -636,10 +671,12 @@ class Store(Protocol):
         reasons: Sequence[Message] = (),
         needs_person: bool = False,
         surroundings: str | None = None,
+        events: Sequence[Event] = (),
     ) -> Strategy:
         """Change the state if it is still `expected_state`, and the newest revision still `revision` if that is given.
 
         With `surroundings`, only if these are still what `surroundings()` gave: `SurroundingsChanged` otherwise.
+        `events`, which say so, are kept with it.
 
         A strategy that becomes enabled has `revision` in force from then on; without it a suspended one resumes with
         the revision that was in force, any other takes the newest. A draft has none in force. `reasons` and
@@ -653,6 +690,80 @@ class Store(Protocol):
         ...
 
     def revision(self, strategy_id: str, number: int) -> Revision | None: ...
+
+    # Events, channels and deliveries. What the states of a delivery mean is the business of `bfai.alerts`.
+
+    def events(
+        self,
+        *,
+        connection_id: str | None = None,
+        kinds: Collection[EventKind] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Event]:
+        """Those that were at or after `since` and before `until`, in the order in which they were kept, newest first.
+
+        An event is kept once, whoever finds it, together with a delivery to each channel that hears its kind. It goes
+        with its connection.
+        """
+        ...
+
+    def channels(self) -> list[Channel]:
+        """All, by name."""
+        ...
+
+    def add_channel(self, channel: Channel, address: Sealed) -> Channel:
+        """It hears of what happens from now on. Raises `ChannelNameTaken`. Audited as `channel_added`."""
+        ...
+
+    def change_channel(self, channel: Channel, address: Sealed | None = None) -> Channel:
+        """Put it in the place of the one with its id; without `address` that stays.
+
+        Raises `UnknownChannel`, `ChannelNameTaken`. Audited as `channel_changed`.
+        """
+        ...
+
+    def remove_channel(self, channel_id: str) -> None:
+        """With its deliveries. Raises `UnknownChannel`. Audited as `channel_removed`."""
+        ...
+
+    def channel_address(self, channel_id: str) -> Sealed:
+        """Raises `UnknownChannel`."""
+        ...
+
+    def deliveries(
+        self,
+        *,
+        channel_id: str | None = None,
+        event_ids: Collection[str] | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+    ) -> list[Delivery]:
+        """The newest first."""
+        ...
+
+    def repeat_delivery(self, delivery: Delivery, at: datetime) -> bool:
+        """One more delivery of the same event to the same channel, with the next number; False if it exists already."""
+        ...
+
+    def move_delivery(
+        self,
+        delivery: Delivery,
+        state: DeliveryState,
+        at: datetime,
+        *,
+        holder: str | None = None,
+        due_at: datetime | None = None,
+        doubtful: bool | None = None,
+        reason: Message | None = None,
+    ) -> Delivery | None:
+        """Change the state if nobody else did since `delivery` was read; None if somebody did.
+
+        To `SENDING` is one attempt more, begun at `at`; to a state that is not open, `at` is when it was done. What is
+        not given stays as it is, but `reason`.
+        """
+        ...
 
     # What exchanges publish, kept to be asked less
 

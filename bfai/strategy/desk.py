@@ -20,11 +20,13 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from bfai.events import strategy_event
 from bfai.exchanges import get_exchange
 from bfai.i18n import N_
 from bfai.model import (
     BfaiError,
     Connection,
+    EventKind,
     Message,
     Revision,
     Strategy,
@@ -392,14 +394,15 @@ class Strategies:
         if strategy.state is StrategyState.ENABLED and strategy.enabled_revision == strategy.revision:
             return strategy
         self._pass(strategy, self.parameters(strategy_id), fresh=True)
-        action = "strategy_resumed" if strategy.state is StrategyState.SUSPENDED else "strategy_enabled"
+        resumed = strategy.state is StrategyState.SUSPENDED
         return self._store.set_strategy_state(
             strategy_id,
             strategy.state,
             StrategyState.ENABLED,
-            action=action,
+            action="strategy_resumed" if resumed else "strategy_enabled",
             revision=strategy.revision,
             surroundings=surroundings,
+            events=[strategy_event(EventKind.STRATEGY_RESUMED, strategy, utc_now())] if resumed else (),
         )
 
     def _pass(self, strategy: Strategy, parameters: Parameters, *, fresh: bool) -> None:
@@ -440,15 +443,15 @@ class Strategies:
         if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
             if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
                 return False
-            self._change(strategy, StrategyState.SUSPENDED, "strategy_suspended", (found.text,), found.needs_person)
+            self._change(strategy, StrategyState.SUSPENDED, run, (found.text,), found.needs_person)
             return True
         if found is None and strategy.state is StrategyState.SUSPENDED and not strategy.needs_person:
             if self._edited_since(strategy):
                 text = N_("{name} works again. Revision {number} was saved meanwhile: check it, then resume.")
                 told = Message(text=text, params={"name": connection.name, "number": strategy.revision})
-                self._change(strategy, StrategyState.SUSPENDED, "strategy_suspended", (told,), True)
+                self._change(strategy, StrategyState.SUSPENDED, run, (told,), True)
                 return True
-            self._change(strategy, StrategyState.ENABLED, "strategy_resumed", (), False)
+            self._change(strategy, StrategyState.ENABLED, run)
             return True
         return False
 
@@ -459,11 +462,26 @@ class Strategies:
         return len({revision.digest for revision in kept if revision is not None}) > 1
 
     def _change(
-        self, strategy: Strategy, state: StrategyState, action: str, reasons: tuple[Message, ...], needs_person: bool
+        self,
+        strategy: Strategy,
+        state: StrategyState,
+        run: TestRun | None,
+        reasons: tuple[Message, ...] = (),
+        needs_person: bool = False,
     ) -> None:
+        suspended = state is StrategyState.SUSPENDED
+        kind = EventKind.STRATEGY_SUSPENDED if suspended else EventKind.STRATEGY_RESUMED
+        at = run.started_at if run is not None else utc_now()
+        event = strategy_event(kind, strategy, at, run, reasons=reasons, needs_person=needs_person)
         with suppress(StrategyChanged):  # somebody else was quicker, with the same facts or newer ones
             self._store.set_strategy_state(
-                strategy.id, strategy.state, state, reasons=reasons, needs_person=needs_person, action=action
+                strategy.id,
+                strategy.state,
+                state,
+                reasons=reasons,
+                needs_person=needs_person,
+                action=kind.value,
+                events=[event],
             )
 
 

@@ -35,6 +35,7 @@ PLACES = (
     Place("connections", "pages/connections.py", N_("Connections"), ":material/key:"),
     Place("history", "pages/history.py", N_("Tests & history"), ":material/monitor_heart:"),
     Place("strategies", "pages/strategies.py", N_("Strategies"), ":material/show_chart:"),
+    Place("alerts", "pages/alerts.py", N_("Alerts"), ":material/notifications:"),
     Place("guide", "pages/guide.py", N_("Guide"), ":material/menu_book:"),
 )
 
