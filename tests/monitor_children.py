@@ -75,7 +75,8 @@ def main() -> None:
         if os.fork() == 0:
             try:
                 sys.stdin.close()
-                work(*line.split(), url)
+                kind, name = line.split()
+                work(kind, name, url)
             except BaseException:
                 os.write(1, b"failed " + traceback.format_exc().replace("\n", " | ").encode() + b"\n")
             finally:

@@ -66,7 +66,7 @@ class Clock:
 
 
 def run_with(cause: Cause | None = None, retry_after_s: float | None = None, connection_id: str = "c") -> TestRun:
-    diagnosis = cause and Diagnosis(cause=cause, candidates=(cause,), retry_after_s=retry_after_s)
+    diagnosis = Diagnosis(cause=cause, candidates=(cause,), retry_after_s=retry_after_s) if cause else None
     return TestRun(
         id="r",
         connection_id=connection_id,

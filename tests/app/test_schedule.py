@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bfai.model import Target
+from bfai.simulator import Simulator
 from bfai.ui.pieces import REDRAWN
 from bfai.ui.session import Keeper, keeper
 from bfai.workbench import VaultState, Workbench
 from tests.app.conftest import PASSWORD, captions, choose, go, opened_vault, press, problems, toured
-
-HOUR = timedelta(hours=1)
+from tests.helpers import sample
 
 
 def runs_tests(kept: Keeper) -> bool:
@@ -88,12 +88,27 @@ def test_the_interval_of_a_connection_is_chosen_on_its_page(language: str) -> No
         assert (box.key, box.value) == (f"schedule_{connection_id}_{seconds}", seconds)
 
 
-def test_an_interval_that_was_set_elsewhere_is_shown() -> None:
+def test_an_hour_is_the_interval_of_a_new_connection() -> None:
     at = go(toured(), "pages/history.py")
     box = next(item for item in at.selectbox if str(item.key).startswith("schedule_"))
-    assert (box.value, box.options[box.index]) == (3600, "1\u00a0h")
+    assert box.value == 3600
+    assert "1\u00a0h" in box.options
 
 
-def test_the_overview_says_when_nothing_is_tested_automatically(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Workbench, "next_tests", lambda self: {})
-    assert any("No connection is tested automatically" in text for text in captions(toured()))
+def test_the_overview_says_when_nothing_is_tested_automatically(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BFAI_GATEWAY", simulator.gateway)
+    monkeypatch.setenv("BFAI_GATEWAY_CA", str(simulator.ca_file))
+    at = opened_vault()
+    workbench = keeper().workbench
+    draft = workbench.draft(Target(exchange="mexc"), sample(simulator, "mexc", "good"))
+    workbench.start_draft_test(draft.id).wait(30)
+    connection = workbench.save_draft(draft.id, name="Main")
+    at.run()
+    assert any("Next test in" in text and "Main" in text for text in captions(at))
+    workbench.set_schedule(connection.id, None)
+    at.run()
+    assert any("No connection is tested automatically" in text for text in captions(at))
+    go(at, "pages/history.py")
+    assert any("locks after 15 minutes without a click" in text for text in captions(at))
