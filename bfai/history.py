@@ -31,8 +31,10 @@ _LATENCY_COLUMNS: Final = tuple(f"{name.value}_ms" for name in CheckName)
 
 
 def failed(row: RunRow) -> bool:
-    """Whether the exchange could not be used. `blocked` is no failure: the key works, and may do too much."""
-    return row.status is Status.FAILED and not row.local_network
+    """Whether the exchange could not be used. `blocked` is no failure: the key works, and may do too much. Nor is a
+    test from the wrong place (`set_aside`).
+    """
+    return row.status is Status.FAILED and not row.local_network and not row.set_aside
 
 
 def _in_order(rows: Iterable[RunRow]) -> list[RunRow]:
@@ -115,7 +117,8 @@ def share_online(
     """The share of *time* in which a connection was online or connected.
 
     A result holds until the next test, at most for `longest_hold`; the time after that is unknown, and so is the time
-    from a `local_network` run to the next test. Nothing unknown is counted. The span reaches from `since`, or from the
+    from a `local_network` run to the next test. Nothing unknown is counted. A run that was set aside is left out: what
+    the test from where the bot runs found goes on holding. The span reaches from `since`, or from the
     first run, to `now`; runs from before `since` may reach into it. Rows of several connections are counted each for
     itself, then added up.
     """
@@ -123,7 +126,7 @@ def share_online(
     online = known = span = none
     by_connection = sorted(rows, key=lambda row: (row.connection_id, row.started_at))
     for _, group in groupby(by_connection, key=lambda row: row.connection_id):
-        runs = [row for row in group if row.started_at < now]
+        runs = [row for row in group if row.started_at < now and not row.set_aside]
         if not runs:
             continue
         start = runs[0].started_at if since is None else since
