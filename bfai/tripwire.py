@@ -150,8 +150,8 @@ def blind_spots(exchange: Exchange, target: Target) -> Message:
     one = exchange.one_pair_asked(target)
     if one is not None:
         text = N_(
-            "It does not see open orders in other pairs than {pair}, because {exchange} tells of one pair at a time,"
-            " nor assets that lie wholly in orders, in positions or in other accounts, nor what comes and goes between"
+            "It does not see open orders in other pairs than {pair}, because a test asks {exchange} for that one"
+            " only, nor assets that lie wholly in orders, in positions or in other accounts, nor what comes and goes between"
             " two tests."
         )
         return Message(text=text, params={"pair": one, "exchange": exchange.name})

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from bfai import pairing, report
+from bfai import history, pairing, report
 from bfai.connection_test import Confirmation, rejudged
 from bfai.exchanges import all_exchanges
 from bfai.i18n import translator
@@ -727,6 +727,23 @@ def test_only_what_is_about_this_place_is_set_aside(
     newest = workbench.set_aside_since(away.connection_id or "")
     assert (newest.id if newest else None) == (run.id if yields else None)
     assert kept.counts is not yields
+
+
+def test_what_is_set_aside_is_no_time_offline(workbench: Workbench, away: TestRun) -> None:
+    """The time from a test where the bot runs to one from here, and after it, is time online."""
+    id_ = away.connection_id or ""
+    for minutes in (-30, -20, -10):  # the key worked before
+        workbench._store.add_run(at(away, minutes, tested_from=None))
+    before = workbench._store.runs(id_)
+    for minutes in (5, 10, 15):
+        workbench._store.add_run(refused(away, minutes))
+    rows = workbench._store.runs(id_)
+    assert sum(row.set_aside for row in rows) == 3
+    now = away.started_at + timedelta(minutes=20)
+    failed = {row.id for row in before if not row.status.ok}
+    counted = [row for row in rows if row.id not in failed]
+    assert history.share_online(counted, now).share == 1.0
+    assert not any(history.failed(row) for row in counted)
 
 
 def test_it_is_set_aside_for_a_day_and_no_longer(workbench: Workbench, away: TestRun) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import bfai.vault
 from bfai.model import Credentials
+from bfai.pairing import Code
 from bfai.store import Sealed, Store, VaultExists, VaultRow, open_store
 from bfai.vault import (
     DEFAULT_COST,
@@ -160,6 +161,7 @@ def test_a_locked_vault_forgets_its_key(store: Store) -> None:
         lambda: vault.seal("c1", CREDENTIALS),
         lambda: vault.open("c1", sealed),
         lambda: vault.fingerprint("mexc", "key"),
+        lambda: vault.pairing_code("c1", b"key", b"salt"),
         lambda: vault.change_password(store, PASSWORD, "another password"),
     ):
         with pytest.raises(VaultLocked):
@@ -527,6 +529,10 @@ def test_the_documented_secret_opens() -> None:
     assert vault.open(told["connection id"], sealed).secret == told["plain text"]
     assert vault.fingerprint(told["exchange"], told["api key"]).hex() == told["fingerprint"]
     assert bfai.vault._subkey(bytes.fromhex(told["data key"]), "fingerprint").hex() == told["fingerprint key"]
+    salt = bytes.fromhex(told["pairing random bytes"]) + told["pairing time"].encode()
+    code = vault.pairing_code(told["connection id"], bytes.fromhex(told["fingerprint"]), salt)
+    assert code.hex() == told["pairing code"]
+    assert Code(code).text == told["pairing code as text"]
 
 
 def test_the_documented_address_opens() -> None:
@@ -569,7 +575,7 @@ def test_the_documented_numbers_come_from_the_standards() -> None:
     import hmac
 
     told = vectors()
-    for purpose, name in (("seal", "sealing key"), ("fingerprint", "fingerprint key")):
+    for purpose, name in (("seal", "sealing key"), ("fingerprint", "fingerprint key"), ("pairing", "pairing key")):
         info = b"".join(
             len(part).to_bytes(4, "big") + part for part in (b"bfai", purpose.encode(), bytes([0, 0, 0, 1]))
         )
