@@ -102,15 +102,16 @@ class Track(NamedTuple):
 
 
 class PatternFacts(NamedTuple):
-    """What a pattern of runs says by itself: status, cause, checks whose latencies are a run's first numbers, the place
-    of the clock offset among its numbers, and whether it repeats what an older test saw (a confirmation).
+    """What a pattern of runs says by itself: status, cause, the checks whose latencies follow on a run's duration, the
+    place of the clock offset among its numbers, and for a confirmation, which repeats what an older test saw, when that
+    test asked, in microseconds since 1970.
     """
 
     status: Status
     cause: Cause | None
     timed: tuple[str, ...]
     clock: int | None = None
-    repeats: bool = False
+    repeats: int | None = None
 
 
 class Keep(Enum):
@@ -366,7 +367,8 @@ class Store(Protocol):
         """Keep a run. Raises `UnknownConnection`, `RunExists`. Gives the connection as it is now.
 
         It sets the connection's status unless it started before the present key was put in, or before the run that
-        last set it. Audited as `tested` only when the status changes.
+        last set it. A run that does begins an outage if it failed, and ends one if it did not, except where our own
+        network was down. Audited as `tested` only when the status changes.
         """
         ...
 
@@ -437,8 +439,8 @@ class Store(Protocol):
         ...
 
     def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
-        """The runs with which an outage began or ended, as far as roll-ups reach, by connection and time: key, start,
-        pattern. The last one before `since` comes along.
+        """The runs with which an outage began or ended, by connection and time: key, start, pattern. The last one
+        before `since` comes along. See `add_run`.
         """
         ...
 
