@@ -14,8 +14,10 @@ from bfai.ui.pieces import (
     Action,
     advice_list,
     attempting,
+    choose_view,
     exchange_name,
     head,
+    moved,
     receipt,
     remedy_box,
     rerun_when_done,
@@ -24,6 +26,7 @@ from bfai.ui.pieces import (
     start,
     thief_sentence,
     watch,
+    widget_key,
     zone_note,
 )
 from bfai.workbench import Scope, Workbench
@@ -45,7 +48,7 @@ def draw(workbench: Workbench) -> None:
     with controls:
         chosen = choose(workbench, connections)
         connection = connections.get(chosen)
-        view = choose_view(st.query_params.get("view", "result")) if connection else "history"
+        view = choose_view({"result": _("Result"), "history": _("History")}) if connection else "history"
     with actions:
         test_buttons(workbench, connections, connection, view)
     if connection is not None and view == "result":
@@ -94,11 +97,13 @@ def choose(workbench: Workbench, connections: dict[str, Connection]) -> str:
             else connections[option].name
         )
 
-    key = f"connection_{asked}"
+    key = widget_key("connection", asked)
 
-    def change() -> None:
-        st.query_params["connection"] = st.session_state[key]
-        st.query_params.pop("run", None)
+    def take() -> None:
+        picked = st.session_state.get(key)
+        if picked and moved("connection", key, picked):
+            st.query_params["connection"] = picked
+            st.query_params.pop("run", None)
 
     st.selectbox(
         _("Connection"),
@@ -106,7 +111,7 @@ def choose(workbench: Workbench, connections: dict[str, Connection]) -> str:
         index=options.index(asked),
         format_func=label,
         key=key,
-        on_change=change,
+        on_change=take,
         width=340,
         label_visibility="collapsed",
     )
@@ -159,27 +164,6 @@ def test_and_show(workbench: Workbench, connection_id: str) -> None:
         if name in st.query_params:
             del st.query_params[name]
     start(workbench, [connection_id])
-
-
-def choose_view(view: str) -> str:
-    names = {"result": _("Result"), "history": _("History")}
-    view = view if view in names else "result"
-    key = f"view_{view}"
-
-    def change() -> None:
-        st.query_params["view"] = st.session_state[key] or view
-
-    st.segmented_control(
-        _("View"),
-        list(names),
-        default=view,
-        required=True,
-        format_func=lambda name: names[name],
-        key=key,
-        on_change=change,
-        label_visibility="collapsed",
-    )
-    return view
 
 
 # -- one result --------------------------------------------------------------------------------------------------------

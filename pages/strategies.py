@@ -9,7 +9,18 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, Strategy, StrategyState
 from bfai.ui import _, calm, moment, n_, open_page, plain, say, zone
-from bfai.ui.pieces import CONNECTIONS, attempt, attempting, badge, head, rerun_when_done, table, tell, zone_note
+from bfai.ui.pieces import (
+    CONNECTIONS,
+    attempt,
+    attempting,
+    badge,
+    choose_view,
+    head,
+    rerun_when_done,
+    table,
+    tell,
+    zone_note,
+)
 from bfai.ui.strategy_editor import (
     NEW,
     STATE_LOOKS,
@@ -246,7 +257,7 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
     title_row(strategy.name, strategy, " · ".join((facts, *unsaved)))
     with st.container(horizontal=True, vertical_alignment="center"):
         back_to_list()
-        view = choose_view()
+        view = choose_view({"edit": _("Edit"), "revisions": _("Revisions")})
         if editor.unsaved:
             st.button(
                 _("Throw changes away"),
@@ -308,25 +319,6 @@ def changed_elsewhere(workbench: Workbench, strategy: Strategy) -> None:
         )
         st.button(_("Show that one"), key="load_newest", on_click=doing(load_editor, workbench, strategy))
         st.button(_("Go on with mine"), key="keep_mine", on_click=keep)
-
-
-def choose_view() -> str:
-    names = {"edit": _("Edit"), "revisions": _("Revisions")}
-    view = st.query_params.get("view", "edit")
-    view = view if view in names else "edit"
-    picked = st.segmented_control(
-        _("View"),
-        list(names),
-        default=view,
-        required=True,
-        format_func=lambda name: names[name],
-        key=f"strategy_view_{view}",
-        label_visibility="collapsed",
-    )
-    if picked and picked != view:
-        st.query_params["view"] = picked
-        return picked
-    return view
 
 
 # -- revisions ---------------------------------------------------------------------------------------------------------

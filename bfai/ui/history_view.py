@@ -53,8 +53,10 @@ from bfai.ui.pieces import (
     bars_alt,
     facts,
     milliseconds,
+    moved,
     strip,
     table,
+    widget_key,
 )
 from bfai.ui.time_range import TimeRange
 from bfai.workbench import CAUSE_NAMES, Scope, Summary, Workbench
@@ -196,11 +198,11 @@ def choose_time(first: datetime | None) -> TimeRange:
     shown = time_range.read(params, utc_now(), first)
     if first is None:
         return shown
-    key = f"range_{shown.preset}"
+    key = widget_key("range", shown.preset or None)
 
-    def change() -> None:
+    def take() -> None:
         picked = st.session_state.get(key)
-        if picked in time_range.PRESETS:
+        if picked in time_range.PRESETS and moved("range", key, picked):
             show(time_range.preset(picked, utc_now(), first))
 
     with st.container(horizontal=True, width="content", vertical_alignment="bottom"):
@@ -208,10 +210,10 @@ def choose_time(first: datetime | None) -> TimeRange:
             _("Time"),
             list(RANGE_NAMES),
             default=shown.preset or None,
-            required=bool(shown.preset),
+            required=True,
             format_func=lambda name: _(RANGE_NAMES[name]),
             key=key,
-            on_change=change,
+            on_change=take,
             label_visibility="collapsed",
         )
         with st.popover(_("From … to …"), icon=":material/date_range:", key="own_range"):

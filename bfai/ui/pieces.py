@@ -130,6 +130,74 @@ def told() -> None:
         (st.warning if refused else st.info)(say(message))
 
 
+# -- what a widget shows -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Shown:
+    value: object
+    version: int = 0
+
+
+_SHOWN = "shown"
+
+
+def _shown(name: str, value: object) -> _Shown:
+    kept: dict[str, _Shown] = st.session_state.setdefault(_SHOWN, {})
+    return kept.setdefault(name, _Shown(value))
+
+
+def widget_key(name: str, value: object) -> str:
+    """The key of a widget that begins with `value` and may be given another one by the program.
+
+    It stays while a person moves the widget. A value from elsewhere makes it a new widget: one that is told by way of
+    the session state misses it when the next click interrupts the drawing, and sends back what it held before.
+    """
+    shown = _shown(name, value)
+    if shown.value != value:
+        shown.value, shown.version = value, shown.version + 1
+    return f"{name}~{shown.version}" if shown.version else name
+
+
+def moved(name: str, key: str, value: object) -> bool:
+    """In its callback: whether a person just gave this value to the widget that is on the screen now."""
+    shown = _shown(name, value)
+    if shown.value == value or key != widget_key(name, shown.value):
+        return False
+    shown.value = value
+    return True
+
+
+def choose_by_address(label: str, names: Mapping[str, str], parameter: str, usual: str) -> str:
+    """A choice that stands in the page's address, such as its view."""
+    asked = st.query_params.get(parameter, usual)
+    asked = asked if asked in names else usual
+    name = f"choose_{parameter}"
+    key = widget_key(name, asked)
+
+    def take() -> None:
+        picked = st.session_state.get(key)
+        if picked and moved(name, key, picked):
+            st.query_params[parameter] = picked
+
+    st.segmented_control(
+        label,
+        list(names),
+        default=asked,
+        required=True,
+        format_func=lambda one: names[one],
+        key=key,
+        on_change=take,
+        label_visibility="collapsed",
+    )
+    return asked
+
+
+def choose_view(names: Mapping[str, str]) -> str:
+    """Which view of the page is shown; the first where its address names none."""
+    return choose_by_address(_("View"), names, "view", next(iter(names)))
+
+
 # -- chip, facts, strip ------------------------------------------------------------------------------------------------
 
 

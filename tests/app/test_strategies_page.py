@@ -426,14 +426,14 @@ def test_revisions_are_compared_and_restored(home: Home) -> None:
     at.slider(key=f"strategy_{strategy_id}_addon_max_count").set_value(3).run()
     assert "Save revision 2" in labels(at)
     press(at, "save")
-    choose(at, "strategy_view_edit", "revisions")
+    choose(at, "choose_view", "revisions")
     table = at.table[0].value
     assert list(table["Field"]) == ["Number of add-ons"]
     assert list(table["Revision 1"]) == ["6"] and list(table["Revision 2"]) == ["3"]
     press(at, "restore_1")
     assert "Revision 1 stands again, as revision 3." in said(at)
     assert workbench.strategies.parameters(strategy_id).addon_max_count == 6
-    choose(at, "strategy_view_revisions", "edit")
+    choose(at, "choose_view", "edit")
     assert at.slider(key=f"strategy_{strategy_id}_addon_max_count").value == 6
 
 

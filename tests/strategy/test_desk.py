@@ -22,6 +22,9 @@ from bfai.workbench import Workbench
 from tests.helpers import sample
 
 ALL = [(exchange.id, market) for exchange in all_exchanges().values() for market in exchange.markets]
+VERDICTS = json.loads((Path(__file__).parent.parent / "data" / "accounts.json").read_text(encoding="utf-8"))["verdicts"]
+PARTS_FUTURES = [exchange for exchange, found in VERDICTS.items() if "no_futures" in found.get("futures", {})]
+"""Where a key may trade spot and not futures."""
 
 
 @pytest.fixture
@@ -99,10 +102,8 @@ def test_a_key_that_may_not_trade_is_refused(
     assert {"connection_failed", right} <= found
 
 
-@pytest.mark.parametrize("exchange", [name for name, market in ALL if market is Market.FUTURES and name != "okx"])
+@pytest.mark.parametrize("exchange", PARTS_FUTURES)
 def test_a_key_without_futures_is_refused_on_futures(workbench: Workbench, simulator: Simulator, exchange: str) -> None:
-    if "no_futures" not in simulator.accounts[exchange]:
-        pytest.skip(f"{exchange} cannot part futures from spot")
     connection = connect(workbench, simulator, exchange, Market.FUTURES, "no_futures")
     assert "connection_failed" in reasons(workbench, made(workbench, connection))
 
