@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import streamlit as st
 
@@ -161,7 +162,11 @@ def figure(workbench: Workbench, connection: Connection, runs: Sequence[RunRow])
 @st.cache_data(show_spinner=False, scope="session", ttl=300, max_entries=500)
 def online_share(connection_id: str, last_run_id: str | None, _workbench: Workbench) -> float | None:
     """Counted again after each test, and after five minutes."""
-    return _workbench.history.summary(Scope(connection_id), utc_now() - timedelta(days=30)).share
+    now = utc_now()
+    frame: Any = _workbench.history.timeline(Scope(connection_id), now - timedelta(days=30), now, 1)
+    month = frame.iloc[0]
+    known = month.online_s + month.failed_s + month.blocked_s
+    return float(month.online_s / known) if known else None
 
 
 def main_button(workbench: Workbench, connection: Connection, last: TestRun | None, *, testing: bool) -> None:

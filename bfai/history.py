@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TextIO, TypeVar
+from zoneinfo import ZoneInfo
 
 from bfai import drift as drifting
 from bfai.model import Cause, CheckName, KeyReport, Status, utc_now
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 KEEP_DAYS: Final = 90
 NEWEST_KEPT: Final = 500
-EXACT_RUNS: Final = 5000  # percentiles of more runs come from histograms, which are 2 % off at most
+EXACT_RUNS: Final = 5000
 SILENCE_FACTOR: Final = 3.0  # a pause of more than so many usual ones is a gap
 SUMMARY_CHECKS: Final = (CheckName.KEY, CheckName.REACH)
 
@@ -115,6 +116,7 @@ class _Runs(NamedTuple):
     window: Any
     track_of: Any
     started_at: Any
+    asked_at: Any
     code: Any
     state: Any
 
@@ -169,7 +171,7 @@ class _Values(NamedTuple):
         if not self.exact:
             numbers, column = np.unique(self.value, return_inverse=True)
             cells = np.bincount(place * len(numbers) + column, weights=self.runs, minlength=len(groups) * len(numbers))
-            return groups, n, up.quantiles(cells.reshape(len(groups), -1), up.middle(numbers), shares)
+            return groups, n, up.quantiles(cells.reshape(len(groups), len(numbers)), up.middle(numbers), shares)
         values = self.value[np.lexsort((self.value, place))]
         first = np.cumsum(n) - n
         found = np.empty((len(groups), len(shares)))
@@ -184,9 +186,11 @@ class _Values(NamedTuple):
 class History:
     """The figures of one owner's test runs. `now` is the clock: what comes after it is not counted as time."""
 
-    def __init__(self, store: Store, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, store: Store, now: Callable[[], datetime] = utc_now, *, exact_runs: int = EXACT_RUNS) -> None:
+        """Percentiles of more than `exact_runs` runs, or of runs that are not kept any more, come from histograms."""
         self._store = store
         self._now = now
+        self._exact_runs = exact_runs
 
     # What is there
 
@@ -292,13 +296,16 @@ class History:
             worst=_texts(up.WORST_FIRST[place] for place in _ints_of(worst)),
         )
 
-    def calendar(self, scope: Scope, since: datetime | None, until: datetime | None, tz: tzinfo = UTC) -> DataFrame:
-        """Each day of the viewer's zone that the range touches.
+    def calendar(
+        self, scope: Scope, since: datetime | None, until: datetime | None, tz: tzinfo | str = UTC
+    ) -> DataFrame:
+        """Each day of the viewer's zone that the range touches, up to now. `tz` may be a name such as `Europe/Zagreb`.
 
         `day` (date), `online_s`, `known_s` (seconds, over all connections), `share` (online / known, missing where
         nothing is known). A day has 23 or 25 hours where clocks change.
         """
-        days, edges = _days(*self._range(scope, since, until), tz)
+        start, end = self._range(scope, since, until)
+        days, edges = _days(start, min(end, self._micros_now()), tz)
         flow = self._flow_of(scope, edges)
         states = flow.held.sum(axis=0)
         online, known = states[:, up.ONLINE], states[:, : up.OWN_NETWORK].sum(axis=1)
@@ -306,23 +313,22 @@ class History:
             share = np.where(known > 0, online / known, np.nan)
         return _frame(day=_objects(days), online_s=online / _SECOND, known_s=known / _SECOND, share=share)
 
-    def causes(self, scope: Scope, since: datetime | None, until: datetime | None, tz: tzinfo = UTC) -> DataFrame:
-        """How often what went wrong: failed and blocked runs by day and cause, without `local_network`.
+    def causes(self, scope: Scope, since: datetime | None, until: datetime | None, tz: tzinfo | str = UTC) -> DataFrame:
+        """How often what went wrong: failed runs by day and cause, without `local_network`.
 
         `day` (date in the viewer's zone), `cause` (text), `runs` (int); no row where there was none.
         """
         days, edges = _days(*self._range(scope, since, until), tz)
         counts = self._flow_of(scope, edges).counts
-        wrong = np.isin(np.array(up.STATE_OF)[counts[:, 2]], (up.FAILED, up.BLOCKED))
         found: dict[tuple[int, str], int] = {}
-        for _, place, code, runs in counts[wrong].tolist():
+        for _, place, code, runs in _failed(counts).tolist():
             cause = up.cause_of(code)
-            if cause is not None:
-                found[place, cause.value] = found.get((place, cause.value), 0) + runs
+            key = place, cause.value if cause else ""
+            found[key] = found.get(key, 0) + runs
         rows = sorted(found.items())
         return _frame(
             day=_objects(days[place] for (place, _), _ in rows),
-            cause=_texts(cause for (_, cause), _ in rows),
+            cause=_texts(cause or None for (_, cause), _ in rows),
             runs=_ints(runs for _, runs in rows),
         )
 
@@ -391,7 +397,9 @@ class History:
         windows = _raw_windows(tracks, edges)
         runs = self._read(tracks, windows, before=True)
         begin, end = (np.array([window[place] for window in windows], dtype=np.int64) for place in (1, 2))
-        pieces, space = up.split(up.hold(runs.window, runs.started_at, runs.state, begin, np.minimum(end, now)), edges)
+        pieces, space = up.split(
+            up.hold(runs.window, runs.started_at, runs.asked_at, runs.state, begin, np.minimum(end, now)), edges
+        )
         slots = (runs.track_of[pieces.window] * spaces + space) * up.STATES + pieces.state
         held += np.bincount(slots, weights=pieces.end - pieces.begin, minlength=len(held)).astype(np.int64)
         within = runs.started_at >= begin[runs.window]
@@ -402,9 +410,9 @@ class History:
         return _Flow(tracks, edges, held.reshape(len(tracks), spaces, up.STATES), counts, self._lasted(tracks, edges))
 
     def _lasted(self, tracks: Sequence[Track], edges: Any) -> Any:
-        """Microseconds of each space up to now, once for each connection that had a run before the last edge."""
+        """Microseconds of each space up to now, once for each connection that had a run before its end."""
         ends = self._store.ends([track.key for track in tracks])
-        tested = sum(first < int(edges[-1]) for first, _ in ends.values())
+        tested = sum(first < min(int(edges[-1]), self._micros_now()) for first, _ in ends.values())
         return np.maximum(np.minimum(edges[1:], self._micros_now()) - edges[:-1], 0) * tested
 
     def _rolled_hours(self, tracks: Sequence[Track], edges: Any) -> _Rolled:
@@ -444,9 +452,17 @@ class History:
         """The runs of windows (place of the track, since, until), by window and time."""
         rows = self._store.readings(_keyed(tracks, windows), before=before)
         columns = np.array(rows, dtype=np.int64).reshape(-1, 3)
-        code = self._codes(columns[:, 2])
+        code, repeats = self._codes(columns[:, 2]), self._asked(columns[:, 2])
+        asked_at = np.minimum(columns[:, 1], repeats)
         track_of = np.array([window[0] for window in windows], dtype=np.int64)
-        return _Runs(columns[:, 0], track_of, columns[:, 1], code, np.array(up.STATE_OF)[code])
+        return _Runs(columns[:, 0], track_of, columns[:, 1], asked_at, code, np.array(up.STATE_OF)[code])
+
+    def _asked(self, patterns: Any) -> Any:
+        """When the exchange was asked, of confirmations; of all others, for ever after."""
+        known, place = np.unique(patterns, return_inverse=True)
+        facts = self._store.pattern_facts(known.tolist())
+        asked = [facts[number].repeats for number in known.tolist()]
+        return np.array([up.FOREVER if at is None else at for at in asked], dtype=np.int64)[place]
 
     def _codes(self, patterns: Any) -> Any:
         known, place = np.unique(patterns, return_inverse=True)
@@ -460,8 +476,9 @@ class History:
         """Each time that the exchange could not be used, where it touches the range, by beginning.
 
         `connection_id`, `began`, `ended` (missing while it lasts), `seconds` (until now while it lasts), `cause` (of
-        its first run). An outage begins with the first failed run and ends with the first that did not fail; both are
-        when it was seen. Runs with `local_network` neither begin nor end one.
+        its first run). An outage begins with a change of the status to failed and ends with the first run that did not
+        fail; both are when it was seen. Runs with `local_network` neither begin nor end one, nor does silence, nor do
+        runs that started before the one that last set the status.
         """
         start, end = self._range(scope, since, until)
         tracks = self._tracks(scope)
@@ -480,19 +497,10 @@ class History:
         place_of = {track.key: place for place, track in enumerate(tracks)}
         edges = self._store.outage_edges([*place_of], since)
         codes = self._codes(np.array([row[2] for row in edges], dtype=np.int64)).tolist()
-        rolled_until = [track.rolled_until for track in tracks]
-        told = [
-            (place_of[key], at, code)
-            for (key, at, _), code in zip(edges, codes, strict=True)
-            if at < rolled_until[place_of[key]]
-        ]
-        runs = self._read(tracks, [(place, at, up.FOREVER) for place, at in enumerate(rolled_until)])
-        columns = (runs.track_of[runs.window], runs.started_at, runs.code)
-        told += zip(*(column[np.isin(runs.state, _TOLD)].tolist() for column in columns), strict=True)
         found: list[tuple[int, int, int | None, int]] = []
         last: tuple[int, int, int] | None = None
-        for track, at, code in sorted(told, key=lambda row: row[:2]):
-            failed = up.STATE_OF[code] == up.FAILED
+        for (key, at, _), code in zip(edges, codes, strict=True):
+            track, failed = place_of[key], up.STATE_OF[code] == up.FAILED
             if last is not None and (track != last[0] or not failed):
                 found.append((last[0], last[1], at if track == last[0] else None, last[2]))
                 last = None
@@ -521,6 +529,9 @@ class History:
         A stretch without a run has no row. Where no run was made for more than three usual pauses, and for longer than
         one stretch, a row without values (`n` and `failures` 0) breaks the line. Runs with `local_network` and
         confirmations are left out.
+
+        Stretches begin with the first such run of the range. Where percentiles come from histograms, they begin and end
+        with whole hours, or days. `attrs["stretch_s"]` is how many seconds one is long.
         """
         return self._bands(scope, up.CHECKS.index(CheckName(check)), since, until, buckets)
 
@@ -562,7 +573,7 @@ class History:
         """Whether the runs themselves are few enough to be looked at, and are all there."""
         windows = [(track.key, since, until) for track in tracks]
         return all(track.kept_from <= since for track in tracks) and (
-            self._store.count_runs_within(windows, EXACT_RUNS + 1) <= EXACT_RUNS
+            self._store.count_runs_within(windows, self._exact_runs + 1) <= self._exact_runs
         )
 
     def _values(self, tracks: Sequence[Track], since: int, until: int, metrics: Collection[int]) -> _Values:
@@ -626,7 +637,7 @@ class History:
         windows = [(place, since, until) for place in range(len(tracks))]
         rows = self._store.readings(_keyed(tracks, windows), numbers=True)
         facts = self._store.pattern_facts({row[2] for row in rows})
-        rows = [row for row in rows if not facts[row[2]].repeats and facts[row[2]].cause is not Cause.LOCAL_NETWORK]
+        rows = [row for row in rows if facts[row[2]].repeats is None and facts[row[2]].cause is not Cause.LOCAL_NETWORK]
         if not rows:
             return _band_frame(np.empty((0, 6)), np.empty(0, dtype=np.int64))
         _, at, pattern, numbers = (list(part) for part in zip(*rows, strict=True))
@@ -1043,12 +1054,15 @@ def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
-def _days(since: int, until: int, tz: tzinfo) -> tuple[list[Any], Any]:
+def _days(since: int, until: int, tz: tzinfo | str) -> tuple[list[Any], Any]:
     """The days of a zone that a range touches, and the range cut where they begin."""
-    first, last = _time(since).astimezone(tz).date(), _time(max(since, until - 1)).astimezone(tz).date()
+    if until <= since:
+        return [], np.array([since], dtype=np.int64)
+    tz = ZoneInfo(tz) if isinstance(tz, str) else tz
+    first, last = _time(since).astimezone(tz).date(), _time(until - 1).astimezone(tz).date()
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     starts = [_micros(datetime(day.year, day.month, day.day, tzinfo=tz)) for day in days[1:]]
-    return days, np.array([since, *starts, max(since, until)], dtype=np.int64)
+    return days, np.array([since, *starts, until], dtype=np.int64)
 
 
 def _micros(at: datetime) -> int:
@@ -1098,7 +1112,7 @@ def _banded(values: _Values, space: Any, failures: Any, gaps: Any, edges: Any) -
 
 
 def _band_frame(rows: Any, edges: Any) -> Any:
-    return _frame(
+    frame = _frame(
         t=_times(edges[rows[:, 0].astype(np.int64)]),
         p5=rows[:, 1],
         p50=rows[:, 2],
@@ -1106,6 +1120,8 @@ def _band_frame(rows: Any, edges: Any) -> Any:
         n=rows[:, 4].astype(np.int64),
         failures=rows[:, 5].astype(np.int64),
     )
+    frame.attrs["stretch_s"] = float(edges[-1] - edges[-2]) / _SECOND if len(edges) > 1 else 0.0
+    return frame
 
 
 def _times(micros: Any) -> Any:

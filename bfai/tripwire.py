@@ -151,8 +151,8 @@ def blind_spots(exchange: Exchange, target: Target) -> Message:
     if one is not None:
         text = N_(
             "It does not see open orders in other pairs than {pair}, because a test asks {exchange} for that one"
-            " only, nor assets that lie wholly in orders, in positions or in other accounts, nor what comes and goes between"
-            " two tests."
+            " only, nor assets that lie wholly in orders, in positions or in other accounts, nor what comes and goes"
+            " between two tests."
         )
         return Message(text=text, params={"pair": one, "exchange": exchange.name})
     text = N_(

@@ -854,7 +854,7 @@ class Workbench:
         if wire.on:
             assets, pairs = tripwire.strangers(wire, self._earlier(connection_id), run)
             run = run.model_copy(update={"stranger_assets": assets, "stranger_orders": pairs})
-        connection = self._store.add_run(run, end, lambda known: events_of(known, run))
+        connection = self._store.add_run(run, lambda known: events_of(known, run), end)
         self._strategies.after_test(connection_id, before)
         self._alerts.wake()
         return run if connection.last_run_id == run.id else self._store.run(run.id) or run

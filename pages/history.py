@@ -17,6 +17,7 @@ from bfai.ui.pieces import (
     choose_view,
     exchange_name,
     head,
+    moved,
     receipt,
     remedy_box,
     rerun_when_done,
@@ -25,6 +26,7 @@ from bfai.ui.pieces import (
     start,
     thief_sentence,
     watch,
+    widget_key,
     zone_note,
 )
 from bfai.ui.schedule import schedule_box
@@ -96,11 +98,13 @@ def choose(workbench: Workbench, connections: dict[str, Connection]) -> str:
             else connections[option].name
         )
 
-    key = f"connection_{asked}"
+    key = widget_key("connection", asked)
 
-    def change() -> None:
-        st.query_params["connection"] = st.session_state[key]
-        st.query_params.pop("run", None)
+    def take() -> None:
+        picked = st.session_state.get(key)
+        if picked and moved("connection", key, picked):
+            st.query_params["connection"] = picked
+            st.query_params.pop("run", None)
 
     st.selectbox(
         _("Connection"),
@@ -108,7 +112,7 @@ def choose(workbench: Workbench, connections: dict[str, Connection]) -> str:
         index=options.index(asked),
         format_func=label,
         key=key,
-        on_change=change,
+        on_change=take,
         width=340,
         label_visibility="collapsed",
     )

@@ -34,9 +34,9 @@ Time
     sums.
 
 Outages
-12. An outage begins with a setting run (3) that is `failed` or `blocked`, is no own-network run and follows no outage
-    that lasts. It ends with the next setting run that is online or connected, a confirmation too. Own-network runs
-    neither begin nor end it, silence does not end it. `cause` is that of the run that began it.
+12. An outage begins with a setting run (3) that is a failure (5) and follows no outage that lasts. It ends with the
+    next setting run that is online, connected or blocked (the exchange answered, and the key works), a confirmation
+    too. Own-network runs neither begin nor end it, silence does not end it. `cause` is that of the run that began it.
 13. Listed are those that overlap [since, until), with their true begin and end and their whole length, also where these
     lie outside, even after `until`. `seconds` of one that lasts count until `now`, or 0 when it began after `now`.
 14. `outages`, `longest_outage` (one that lasts included) and `time_to_recover` of a summary are made of this list.
@@ -347,7 +347,7 @@ class Oracle:
         for run in self.setting(connection_id):
             if run.own_network:
                 continue
-            if run.status in (Status.ONLINE, Status.CONNECTED):
+            if not run.failed:
                 if lasting is not None:
                     lasting["ended"] = run.started_at
                     lasting["seconds"] = seconds(run.started_at - lasting["began"])

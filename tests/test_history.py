@@ -158,7 +158,6 @@ def test_causes_by_day() -> None:
     assert [tuple(row) for row in found.itertuples(index=False)] == [
         (date(2026, 11, 21), "exchange_unavailable", 1),
         (date(2026, 11, 21), "invalid_key", 2),
-        (date(2026, 11, 21), "withdraw_enabled", 1),
         (date(2026, 11, 22), "invalid_key", 1),
     ]
 

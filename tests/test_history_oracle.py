@@ -146,8 +146,7 @@ def test_a_confirmation() -> None:
     )
     summary = history.summary(ALL, h(0), h(32))
     assert in_hours(summary) == (24, 26, 6, 0)
-    assert parts(summary, "share", "runs", "failures", "outages") == (24 / 26, 3, 0, 1)
-    assert listed(history.outages(ALL, h(0), h(32))) == [(h(0), h(2), 7200.0, "withdraw_unknown")]
+    assert parts(summary, "share", "runs", "failures", "outages") == (24 / 26, 3, 0, 0)
     # It measured nothing: 100 and 200 ms only. p95: 100 + 0.95 x 100; p99: 100 + 0.99 x 100.
     assert parts(summary, "p50", "p95", "p99") == pytest.approx((150, 195, 199))
     assert sum(row["n"] for row in history.latency(ALL, "key", h(0), h(32))) == 2
@@ -189,19 +188,19 @@ def test_an_outage_of_no_length() -> None:
 
 
 def test_an_outage_that_lasts() -> None:
-    # 0 online, 5 down, 6 limited, 7 blocked, now 50. Failed 5-7; blocked 7-31; unknown 31-50.
+    # 0 online, 5 down, 6 limited, 7 own network, now 50. Failed 5-7; own network 7-31; unknown 7-50.
     history = one(
         [
             a_run(0),
             a_run(5, FAILED, DOWN),
             a_run(6, FAILED, Cause.RATE_LIMITED),
-            a_run(7, BLOCKED, Cause.WITHDRAW_ENABLED),
+            a_run(7, FAILED, OURS),
         ],
         50,
     )
     summary = history.summary(ALL, h(0), h(50))
-    assert in_hours(summary) == (5, 31, 19, 0)
-    assert parts(summary, "share", "failures", "outages") == (5 / 31, 2, 1)
+    assert in_hours(summary) == (5, 7, 43, 24)
+    assert parts(summary, "share", "failures", "outages") == (5 / 7, 2, 1)
     assert parts(summary, "longest_outage", "time_to_recover") == (45 * HOUR, None)
     lasting = [(h(5), None, 45 * 3600.0, "exchange_unavailable")]
     assert listed(history.outages(ALL, h(0), h(50))) == lasting
@@ -210,15 +209,16 @@ def test_an_outage_that_lasts() -> None:
 
 
 def test_the_time_to_recover_is_a_mean_over_the_outages_that_ended() -> None:
-    # 1-2 down; 4-6 blocked, then failed; from 10 down; now 11. (1 h + 2 h) / 2.
+    # 1-2 down; 4-6 down, then blocked, which is an answer; from 10 down; now 11. (1 h + 2 h) / 2.
     history = one(
         [
             a_run(0),
             a_run(1, FAILED, DOWN),
             a_run(2),
-            a_run(4, BLOCKED, Cause.WITHDRAW_ENABLED),
+            a_run(4, FAILED, Cause.RATE_LIMITED),
             a_run(5, FAILED, DOWN),
-            a_run(6, CONNECTED),
+            a_run(6, BLOCKED, Cause.WITHDRAW_ENABLED),
+            a_run(7, CONNECTED),
             a_run(10, FAILED, DOWN),
         ],
         11,
@@ -227,7 +227,7 @@ def test_the_time_to_recover_is_a_mean_over_the_outages_that_ended() -> None:
     assert parts(summary, "outages", "time_to_recover", "longest_outage") == (3, 1.5 * HOUR, 2 * HOUR)
     # Within [2, 10): the first ended as it begins, the last begins as it ends.
     middle = history.outages(ALL, h(2), h(10))
-    assert listed(middle) == [(h(4), h(6), 7200.0, "withdraw_enabled")]
+    assert listed(middle) == [(h(4), h(6), 7200.0, "rate_limited")]
 
 
 def test_a_day_of_23_hours() -> None:
@@ -468,8 +468,8 @@ def test_a_store_takes_them_and_says_what_the_rules_say(history: Oracle) -> None
     """A store keeps every run as it was drawn, and marks as changes of status what the setting runs change."""
     store = open_store("sqlite://:memory:")
     try:
+        created = datetime(2026, 1, 1, tzinfo=UTC)
         for link in history.connections:
-            created = datetime(2026, 1, 1, tzinfo=UTC)
             of_link = {"id": link.id, "name": link.id, "key_hint": "TEST", "created_at": created, "key_since": created}
             sealed = {"api_key": Sealed(1, b"n" * 12, b"c")}
             added = Connection(target=Target(exchange=link.exchange), **of_link)
@@ -477,7 +477,12 @@ def test_a_store_takes_them_and_says_what_the_rules_say(history: Oracle) -> None
         for run in history.runs:
             store.add_run(history.test_run(run))
         rows = store.runs(newest_first=False)
-        assert [row.id for row in rows] == [run.id for run in sorted(history.runs, key=lambda run: run.started_at)]
+        assert [row.started_at for row in rows] == sorted(run.started_at for run in history.runs)
+        for link in history.connections:
+            stored = [row.id for row in rows if row.connection_id == link.id]
+            assert stored == [
+                run.id for run in history.within(Scope(link.id), created, datetime(2028, 1, 1, tzinfo=UTC))
+            ]
         by_id = {run.id: run for run in history.runs}
         for row in rows:
             run = by_id[row.id]

@@ -297,17 +297,17 @@ def test_the_end_of_a_test_frees_the_lease_and_moves_the_next_with_the_run(store
     store.take_lease("Main", "one", now, now + LEASE)
     pause = Pause(2, now, now + MINUTE)
     run = run_with(connection_id="Main").model_copy(update={"started_at": now})
-    store.add_run(run, RunEnd("one", now, HOUR, now + 2 * HOUR, "p", pause))
+    store.add_run(run, end=RunEnd("one", now, HOUR, now + 2 * HOUR, "p", pause))
     assert schedule_of(store) == Schedule("Main", HOUR, now, now + 2 * HOUR)
     assert store.pauses() == {"p": pause}
     later_run = run.model_copy(update={"id": "r2", "started_at": now + SECOND})
-    store.add_run(later_run, RunEnd("one", now, HOUR, now + 9 * HOUR, "p", KEEP))
+    store.add_run(later_run, end=RunEnd("one", now, HOUR, now + 9 * HOUR, "p", KEEP))
     assert schedule_of(store).next_at == now + 2 * HOUR, "not its lease any more"
     assert store.pauses() == {"p": pause}
     store.take_lease("Main", "one", now, now + LEASE)
     store.set_schedule("Main", DAY, now, now + DAY)
     last_run = run.model_copy(update={"id": "r3", "started_at": now + 2 * SECOND})
-    store.add_run(last_run, RunEnd("one", now, HOUR, now + HOUR, "p", None))
+    store.add_run(last_run, end=RunEnd("one", now, HOUR, now + HOUR, "p", None))
     assert schedule_of(store) == Schedule("Main", DAY, now, now + DAY), "the trader has changed it meanwhile"
     assert store.pauses() == {}
 
@@ -318,7 +318,7 @@ def test_one_at_a_time_tries_whether_an_exchange_is_back(store: Store) -> None:
     now = T0 + HOUR
     store.take_lease("Main", "one", now, now + LEASE)
     run = run_with(connection_id="Main")
-    store.add_run(run, RunEnd("one", now, HOUR, now, "p", Pause(1, now, now + MINUTE)))
+    store.add_run(run, end=RunEnd("one", now, HOUR, now, "p", Pause(1, now, now + MINUTE)))
     assert not store.take_lease("Other", "two", now + SECOND, now + LEASE, due_at="p")
     assert store.take_lease("Other", "two", now + SECOND, now + LEASE, due_at="q"), "another place"
     store.free_lease("Other", "two", now)
@@ -333,7 +333,7 @@ def test_a_clock_set_back_moves_what_waits(store: Store) -> None:
     now = T0 + HOUR
     store.take_lease("Main", "one", now, now + LEASE)
     run = run_with(connection_id="Main")
-    store.add_run(run, RunEnd("one", now, HOUR, now + HOUR, "p", Pause(3, now, now + 4 * MINUTE)))
+    store.add_run(run, end=RunEnd("one", now, HOUR, now + HOUR, "p", Pause(3, now, now + 4 * MINUTE)))
     store.take_lease("Main", "one", now, now + LEASE)
     back = now - 30 * DAY
     assert not store.take_lease("Main", "two", back, back + LEASE), "who tests goes on testing"

@@ -110,16 +110,16 @@ class Track(NamedTuple):
 
 
 class PatternFacts(NamedTuple):
-    """What a pattern of runs says by itself: status, cause, checks whose latencies are a run's first numbers, the place
-    of the clock offset among its numbers, whether it repeats what an older test saw (a confirmation), and whether it
-    was set aside (`TestRun.set_aside`): then no figure counts it.
+    """What a pattern of runs says by itself: status, cause, the checks whose latencies follow on a run's duration, the
+    place of the clock offset among its numbers; for a confirmation, which repeats what an older test saw, when that
+    test asked, in microseconds since 1970; and whether it was set aside (`TestRun.set_aside`) and counts nowhere.
     """
 
     status: Status
     cause: Cause | None
     timed: tuple[str, ...]
     clock: int | None = None
-    repeats: bool = False
+    repeats: int | None = None
     set_aside: bool = False
 
 
@@ -453,14 +453,15 @@ class Store(Protocol):
 
     # Runs
 
-    def add_run(self, run: TestRun, end: RunEnd | None = None, judge: Judge = no_events) -> Connection:
+    def add_run(self, run: TestRun, judge: Judge = no_events, end: RunEnd | None = None) -> Connection:
         """Keep a run, and with it what follows for the schedule and the events that it means. Raises
         `UnknownConnection`, `RunExists`. Gives the connection as it is now.
 
         It sets the connection's status unless it started before the present key was put in, or before the run that
-        last set it; such a late run is not judged. Of a run from where the bot runs and one from here that yields to it
-        (`TestRun.yields_to`), the former counts, and the latter is kept as `set_aside`. Audited as `tested` only when
-        the status changes.
+        last set it; such a late run is not judged. A run that does begins an outage if it failed, and ends one if it
+        did not, except where our own network was down. Of a run from where the bot runs and one from here that yields
+        to it (`TestRun.yields_to`), the former counts, and the latter is kept as `set_aside`. Audited as `tested` only
+        when the status changes.
         """
         ...
 
@@ -573,8 +574,8 @@ class Store(Protocol):
         ...
 
     def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
-        """The runs with which an outage began or ended, as far as roll-ups reach, by connection and time: key, start,
-        pattern. The last one before `since` comes along.
+        """The runs with which an outage began or ended, by connection and time: key, start, pattern. The last one
+        before `since` comes along. See `add_run`.
         """
         ...
 

@@ -253,6 +253,8 @@ _HISTORY = (
     # Every run since `kept_from` is there, and everything before `rolled_until` is rolled up. Both are microseconds.
     "ALTER TABLE connection ADD COLUMN kept_from INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE connection ADD COLUMN rolled_until INTEGER NOT NULL DEFAULT 0",
+    # Whether an outage lasts, by the runs that set the status.
+    "ALTER TABLE connection ADD COLUMN down INTEGER NOT NULL DEFAULT 0",
     # The texts of the first run with this pattern: a run keeps only those that differ.
     "ALTER TABLE pattern ADD COLUMN usual TEXT",
     # By connection and time, without an index beside the table. `seq` tells runs of the same microsecond apart, in the
@@ -277,6 +279,14 @@ _HISTORY = (
         FROM run ORDER BY connection, started_at, pk""",
     "DROP TABLE run",
     "ALTER TABLE new_run RENAME TO run",
+    # Which runs set the status is not known any more of older ones: all are taken, by time.
+    """UPDATE run SET change = change + 4 WHERE (connection, started_at, seq) IN (
+        SELECT connection, started_at, seq FROM (
+            SELECT r.*, p.status = 'failed' AS failed, lag(p.status = 'failed', 1, false)
+                OVER (PARTITION BY r.connection ORDER BY r.started_at, r.seq) AS before
+            FROM run r JOIN pattern p ON p.pk = r.pattern WHERE p.cause IS NOT 'local_network')
+        WHERE failed <> before)""",
+    "UPDATE connection SET down = (SELECT count(*) % 2 FROM run WHERE connection = connection.pk AND change >= 4)",
     "CREATE UNIQUE INDEX run_by_id ON run (owner, id) WHERE NOT (length(id) = 8 AND id < x'C0')",
     "CREATE INDEX run_by_change ON run (connection, started_at) WHERE change > 0",
     # `bfai.store.rollups` says what the blobs are. A day is counted from 1970, in UTC.

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -40,6 +40,7 @@ _TEXT_KEYS = {
 _OWN_COLUMNS = {"id", "connection_id", "started_at", "key_report"}
 _BEFORE_THE_PATTERN = {"duration_ms"}
 _MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORT, _DOUBLES = b"\x02", b"\x03"
 _TENTHS, _THOUSANDTHS, _WHOLE, _NEGATIVE = range(4)
 _EXACT = 2**53
@@ -120,9 +121,10 @@ def clock_place(pattern: str) -> int | None:
     return None
 
 
-def repeats(pattern: str) -> bool:
-    """Whether such a run repeats what an older test saw: the trader confirmed something, and nothing was asked."""
-    return json.loads(pattern).get("answered_at") is not None
+def repeats(pattern: str) -> int | None:
+    """For a run that repeats what an older test saw, because the trader confirmed something: when that test asked."""
+    asked_at = json.loads(pattern).get("answered_at")
+    return None if asked_at is None else (datetime.fromisoformat(asked_at[1:]) - _EPOCH) // _MICROSECOND
 
 
 def _count(node: Any) -> int:
@@ -288,7 +290,7 @@ def measures(
     found: list[tuple[Any, Any, Any]] = []
     for one in np.unique(pattern).tolist():
         known = facts[one]
-        if known.repeats or known.cause is Cause.LOCAL_NETWORK or known.status is Status.UNTESTED:
+        if known.repeats is not None or known.cause is Cause.LOCAL_NETWORK or known.status is Status.UNTESTED:
             continue
         places = {_METRICS[name]: place for place, name in enumerate(known.timed, 1) if name in _METRICS}
         if known.clock is not None:

@@ -3,8 +3,9 @@
 Works on whole columns (numpy) and knows no database. Times are whole microseconds since 1970 UTC, durations whole
 microseconds, response times milliseconds.
 
-Two rules hold everywhere. A result holds until the next test of its connection, at most `LONGEST_HOLD`; what comes
-after is unknown. A run that failed because our own network was down (`local_network`) says nothing about the exchange.
+Two rules hold everywhere. A result holds until the next test of its connection, at most for `LONGEST_HOLD` after the
+exchange was asked; what comes after is unknown. A run that failed because our own network was down (`local_network`)
+says nothing about the exchange.
 """
 
 from __future__ import annotations
@@ -123,17 +124,17 @@ class Held(NamedTuple):
     state: Any
 
 
-def hold(window: Any, started_at: Any, state: Any, since: Any, until: Any) -> Held:
+def hold(window: Any, started_at: Any, asked_at: Any, state: Any, since: Any, until: Any) -> Held:
     """How long each run holds within its window.
 
-    `window`, `started_at` and `state` are columns of runs, sorted by window and time; a window's first run may have
-    started before it. `since` and `until` are the windows' ends.
+    `window`, `started_at`, `asked_at` (when the exchange was asked) and `state` are columns of runs, sorted by window
+    and time; a window's first run may have started before it. `since` and `until` are the windows' ends.
     """
     following = np.full(len(started_at), FOREVER, dtype=np.int64)
     same = window[1:] == window[:-1]
     following[:-1][same] = started_at[1:][same]
     begin = np.maximum(started_at, since[window])
-    end = np.minimum(np.minimum(following, started_at + LONGEST_HOLD), until[window])
+    end = np.minimum(np.minimum(following, asked_at + LONGEST_HOLD), until[window])
     kept = (end > begin) & (state < STATES)
     return Held(window[kept], begin[kept], end[kept], state[kept])
 
@@ -203,6 +204,8 @@ def quantiles(table: Any, middles: Any, shares: Any) -> Any:
     total = reached[:, -1] if table.shape[1] else np.zeros(len(table))
     found = np.full((len(table), len(shares)), np.nan)
     full = np.flatnonzero(total > 0)
+    if not len(full):
+        return found
     for column, share in enumerate(shares):
         place = (total[full] - 1) * share
         low = np.floor(place)
@@ -243,15 +246,15 @@ class Measures(NamedTuple):
     value: Any
 
 
-def roll(started_at: Any, code: Any, measures: Measures, since: int, until: int) -> list[Day]:
+def roll(started_at: Any, asked_at: Any, code: Any, measures: Measures, since: int, until: int) -> list[Day]:
     """The roll-ups of the days from `since`, where one begins, to `until`.
 
-    Runs are sorted by time and those of one connection; the first may have started before `since`. Days of which
-    nothing is known and in which no run was made are left out.
+    Columns of runs (see `hold`) are sorted by time and those of one connection; the first may have started before
+    `since`. Days of which nothing is known and in which no run was made are left out.
     """
     one = np.zeros(len(started_at), dtype=np.int64)
     state = np.array(STATE_OF)[code]
-    pieces, hour = split_hours(hold(one, started_at, state, np.array([since]), np.array([until])))
+    pieces, hour = split_hours(hold(one, started_at, asked_at, state, np.array([since]), np.array([until])))
     run_hour = started_at // HOUR
     days = np.unique(np.concatenate([hour, run_hour[started_at >= since]]) // 24)
     held = np.zeros((len(days), 24, STATES), dtype=np.uint32)

@@ -876,7 +876,7 @@ class SqliteStore:
 
     # Runs
 
-    def add_run(self, run: TestRun, end: RunEnd | None = None, judge: Judge = no_events) -> Connection:
+    def add_run(self, run: TestRun, judge: Judge = no_events, end: RunEnd | None = None) -> Connection:
         with self._writing():
             row = self._row(run.connection_id or "")
             before = self._before(row, run) if judge is not no_events else None
@@ -938,6 +938,8 @@ class SqliteStore:
         report = None if run.key_report is None else self._report_row(pk, run.key_report)
         status_changed = sets and run.status.value != connection["status"]
         report_changed = sets and report is not None and report != connection["report"]
+        failed = run.status is Status.FAILED
+        outage_edge = sets and run.counts and failed != bool(connection["down"])
         packed = pack(run)
         pattern, usual = self._pattern_row(pk, run, packed)
         self._insert(
@@ -946,7 +948,7 @@ class SqliteStore:
             started_at=started_at,
             seq=self._refuse_double(pk, started_at, run.id),
             id=run_key(run.id, started_at),
-            change=_STATUS_CHANGED * status_changed | _REPORT_CHANGED * report_changed,
+            change=(_STATUS_CHANGED * status_changed | _REPORT_CHANGED * report_changed | _OUTAGE_EDGE * outage_edge),
             pattern=pattern,
             report=report,
             numbers=packed.numbers,
@@ -959,6 +961,8 @@ class SqliteStore:
         self._set(pk, status=run.status.value, last_run_id=run.id, last_tested_at=started_at)
         if report_changed:
             self._set(pk, report=report)
+        if outage_edge:
+            self._set(pk, down=int(failed))
         if status_changed:
             cause = run.diagnosis.cause.value if run.diagnosis else None
             detail = {"name": connection["name"], "old": connection["status"], "new": run.status.value, "cause": cause}
@@ -1226,8 +1230,7 @@ class SqliteStore:
 
     def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
         what = "r.connection, r.started_at, r.pattern FROM json_each(:keys) w CROSS JOIN run r"
-        join = "JOIN connection c ON c.pk = r.connection"
-        return self._changes(f"SELECT {what} {join}", "r.started_at < c.rolled_until", keys, since, _OUTAGE_EDGE)
+        return self._changes(f"SELECT {what}", "true", keys, since, _OUTAGE_EDGE)
 
     def report_changes(self, keys: Collection[int], since: int, until: int) -> list[tuple[int, int, str, str]]:
         what = "r.connection, r.started_at, r.id, k.body FROM json_each(:keys) w CROSS JOIN run r"
@@ -1298,7 +1301,7 @@ class SqliteStore:
             row = self._do(
                 "SELECT c.*, (SELECT max(started_at) FROM run WHERE connection = c.pk AND started_at < :until) AS last"
                 " FROM connection c WHERE c.owner = :owner AND c.rolled_until < :until"
-                " AND last >= c.rolled_until - :hold LIMIT 1",
+                " AND last > c.rolled_until - :hold LIMIT 1",
                 until=until,
                 hold=up.LONGEST_HOLD,
             ).fetchone()
@@ -1332,18 +1335,20 @@ class SqliteStore:
             until = min(until, max(row[0] // _MICROS_A_DAY, since // _MICROS_A_DAY + 1) * _MICROS_A_DAY)
         runs = self.readings([(key, since, until)], before=True, numbers=True)
         _, started_at, pattern, numbers = (list(column) for column in zip(*runs, strict=True)) if runs else ([],) * 4
-        facts = self._facts(set(pattern))
-        codes = [up.code(facts[one].status, facts[one].cause) for one in pattern]
-        days = up.roll(
-            up.np.array(started_at, dtype="int64"),
-            up.np.array(codes, dtype="int64"),
-            measures(pattern, numbers, facts),
-            since,
-            until,
-        )
+        days = up.roll(*self._columns(started_at, pattern, numbers), since, until)
         self._replace_days(key, since // _MICROS_A_DAY, (until - 1) // _MICROS_A_DAY, days)
-        self._mark_outages(key, since, until, list(zip(started_at, codes, strict=True)))
         self._set(key, rolled_until=until)
+
+    def _columns(
+        self, started_at: Sequence[int], pattern: Sequence[int], numbers: Sequence[bytes]
+    ) -> tuple[Any, Any, Any, up.Measures]:
+        """Runs as `up.roll` takes them."""
+        facts = self._facts(set(pattern))
+        start = up.np.array(started_at, dtype="int64")
+        known = [facts[one] for one in pattern]
+        asked = [at if one.repeats is None else one.repeats for at, one in zip(started_at, known, strict=True)]
+        codes = up.np.array([up.code(one.status, one.cause) for one in known], dtype="int64")
+        return start, up.np.minimum(start, asked), codes, measures(pattern, numbers, facts)
 
     def _replace_days(self, key: int, first: int, last: int, days: Sequence[up.Day]) -> None:
         for table in ("rollup", "rollup_hours", "rollup_day"):
@@ -1361,38 +1366,6 @@ class SqliteStore:
         for metric, histograms in day.hours.items():
             self._insert("rollup_hours", connection=key, metric=metric, day=day.day, histograms=histograms)
 
-    def _mark_outages(self, key: int, since: int, until: int, runs: Sequence[tuple[int, int]]) -> None:
-        """Mark the runs (start, code) with which an outage began or ended, so that they are kept for ever."""
-        query = (
-            "SELECT pattern FROM run WHERE owner = :owner AND connection = :key AND change > 0 AND change & :edge"
-            " AND started_at < :since ORDER BY started_at DESC, seq DESC LIMIT 1"
-        )
-        row = self._do(query, key=key, edge=_OUTAGE_EDGE, since=since).fetchone()
-        facts = None if row is None else self._facts({row[0]})[row[0]]
-        down = facts is not None and up.STATE_OF[up.code(facts.status, facts.cause)] == up.FAILED
-        edges: set[tuple[int, int]] = set()
-        seq, before = 0, None
-        for started_at, code in runs:
-            seq, before = (seq + 1 if started_at == before else 0), started_at
-            state = up.STATE_OF[code]
-            if started_at >= since and state not in (up.OWN_NETWORK, up.NOTHING) and (state == up.FAILED) != down:
-                down = not down
-                edges.add((started_at, seq))
-        query = (
-            "SELECT started_at, seq FROM run WHERE owner = :owner AND connection = :key AND change > 0"
-            " AND change & :edge AND started_at >= :since AND started_at < :until"
-        )
-        marked = {(row[0], row[1]) for row in self._do(query, key=key, edge=_OUTAGE_EDGE, since=since, until=until)}
-        query = (
-            "UPDATE run SET change = change + :more WHERE owner = :owner AND connection = :key AND started_at = :at"
-            " AND seq = :seq"
-        )
-        for (at, seq), more in [
-            *((edge, _OUTAGE_EDGE) for edge in edges - marked),
-            *((edge, -_OUTAGE_EDGE) for edge in marked - edges),
-        ]:
-            self._do(query, key=key, at=at, seq=seq, more=more)
-
     def _roll_up_late(self, connection: sqlite3.Row, started_at: int, pattern: int, numbers: bytes) -> None:
         """See to a run that started in hours that are rolled up already.
 
@@ -1403,11 +1376,8 @@ class SqliteStore:
         self._set(key, rolled_until=min(connection["rolled_until"], max(hour, kept_from)))
         if started_at >= kept_from:
             return
-        facts = self._facts({pattern})
-        code = up.np.array([up.code(facts[pattern].status, facts[pattern].cause)])
         day = started_at // _MICROS_A_DAY
-        columns = up.np.array([started_at]), code, measures([pattern], [numbers], facts)
-        (late,) = up.roll(*columns, day * _MICROS_A_DAY, hour + 1)
+        (late,) = up.roll(*self._columns([started_at], [pattern], [numbers]), day * _MICROS_A_DAY, hour + 1)
         nothing = up.np.zeros((24, up.STATES), dtype="<u4").tobytes()
         _, _, held, counts = next(iter(self.rolled([key], day, day)), (0, 0, nothing, b""))
         _, _, histograms = next(iter(self.rolled_days([key], day, day)), (0, 0, b""))

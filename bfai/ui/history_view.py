@@ -36,6 +36,7 @@ from bfai.ui.charts import (
     day_classes,
     day_svg,
     days_left_spec,
+    last_beats,
     legend_svg,
     month_svg,
     spark_svg,
@@ -52,8 +53,10 @@ from bfai.ui.pieces import (
     bars_alt,
     facts,
     milliseconds,
+    moved,
     strip,
     table,
+    widget_key,
 )
 from bfai.ui.time_range import TimeRange
 from bfai.workbench import CAUSE_NAMES, Scope, Summary, Workbench
@@ -63,6 +66,7 @@ PER_PAGE = 10
 MOST_PAGES = 100
 STRIP_PLACES = 96
 TABLE_PLACES = 20
+MOST_STRIPS = 12
 SPARK_PLACES = 60
 MOST_MONTHS = 12
 SHOWN_CHANGES = 6
@@ -156,11 +160,12 @@ def draw_history(view: View) -> None:
         return
     summary: Summary = view.history.summary(view.scope, max(view.shown.since, view.first), view.shown.until)
     metrics(view, summary)
-    if view.connection is None and len(view.members) > 1:
+    if view.connection is None:
         comparison(view)
     heartbeat(view)
     key_changes(view)
-    response_times(view)
+    if view.connection is not None:
+        response_times(view)
     details(view)
     run_list(view)
 
@@ -193,11 +198,11 @@ def choose_time(first: datetime | None) -> TimeRange:
     shown = time_range.read(params, utc_now(), first)
     if first is None:
         return shown
-    key = f"range_{shown.preset}"
+    key = widget_key("range", shown.preset or None)
 
-    def change() -> None:
+    def take() -> None:
         picked = st.session_state.get(key)
-        if picked in time_range.PRESETS:
+        if picked in time_range.PRESETS and moved("range", key, picked):
             show(time_range.preset(picked, utc_now(), first))
 
     with st.container(horizontal=True, width="content", vertical_alignment="bottom"):
@@ -205,10 +210,10 @@ def choose_time(first: datetime | None) -> TimeRange:
             _("Time"),
             list(RANGE_NAMES),
             default=shown.preset or None,
-            required=bool(shown.preset),
+            required=True,
             format_func=lambda name: _(RANGE_NAMES[name]),
             key=key,
-            on_change=change,
+            on_change=take,
             label_visibility="collapsed",
         )
         with st.popover(_("From … to …"), icon=":material/date_range:", key="own_range"):
@@ -439,63 +444,69 @@ def name_of(view: View, connection_id: str) -> str:
 
 @st.fragment
 def response_times(view: View) -> None:
+    with st.container(border=True):
+        latency(view)
+
+
+def latency(view: View) -> None:
+    """One check over time. What is drawn over in the chart is asked again, closer."""
     found = {CheckName(row.check): row for row in view.history.percentiles(*view.asked).itertuples() if row.n}
     measured = [name for name in MEASURED if name in found]
     if not measured:
+        st.caption(_("No answer was measured in this time."))
         return
-    with st.container(border=True):
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.markdown(_("**Response time, ms** (line = median, band = 5th to 95th percentile)"), width="content")
-            picked = st.selectbox(
-                _("Check"),
-                measured,
-                format_func=lambda name: _(CHECK_NAMES[name]),
-                key="latency_check",
-                width=200,
-                label_visibility="collapsed",
-            )
-        check = picked if picked in measured else measured[0]
-        count = int(found[check].n)
-        if count < 2:
-            st.caption(_("One test is no line yet. Test again, and the chart begins."))
-            return
-        buckets = buckets_of(
-            view.history.latency(view.scope, check.value, *view.asked[1:], bucket_count(count)).itertuples()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(_("**Response time, ms** (line = median, band = 5th to 95th percentile)"), width="content")
+        picked = st.selectbox(
+            _("Check"),
+            measured,
+            format_func=lambda name: _(CHECK_NAMES[name]),
+            key="latency_check",
+            width=200,
+            label_visibility="collapsed",
         )
-        medians = [bucket.median for bucket in buckets if bucket.median is not None]
-        if not medians:
-            st.caption(_("No answer was measured in this time."))
-            return
-        failures = sum(bucket.failures for bucket in buckets)
-        chosen: Any = st.echarts_chart(
-            band_spec(
-                buckets,
-                ChartWords(
-                    _("5 of 100 below"),
-                    _("median"),
-                    _("95 of 100 below"),
-                    _("failed tests"),
-                    _("Look closer: press here, then draw over the chart"),
-                ),
-                view.shown.since,
-                view.shown.until,
+    check = picked if picked in measured else measured[0]
+    count = int(found[check].n)
+    if count < 2:
+        st.caption(_("One test is no line yet. Test again, and the chart begins."))
+        return
+    buckets = buckets_of(
+        view.history.latency(view.scope, check.value, *view.asked[1:], bucket_count(count)).itertuples()
+    )
+    medians = [bucket.median for bucket in buckets if bucket.median is not None]
+    if not medians:
+        st.caption(_("No answer was measured in this time."))
+        return
+    failures = sum(bucket.failures for bucket in buckets)
+    chosen: Any = st.echarts_chart(
+        band_spec(
+            buckets,
+            ChartWords(
+                _("5 of 100 below"),
+                _("median"),
+                _("95 of 100 below"),
+                _("failed tests"),
+                _("Look closer: press here, then draw over the chart"),
             ),
-            height=320,
-            key=f"latency_{view.key}_{check}",
-            on_select="rerun",
-            alt=_(
-                "Response time of {check} at {name}: median from {lowest} to {highest} ms, failed tests: {failures}.",
-                check=_(CHECK_NAMES[check]),
-                name=view.title,
-                lowest=milliseconds(min(medians)),
-                highest=milliseconds(max(medians)),
-                failures=failures,
-            ),
-        )
-        note = n_("Measured by {count} test.", "Measured by {count} tests.", count)
-        marks = n_("{count} failed test is marked.", "{count} failed tests are marked.", failures) if failures else ""
-        closer = _("To look closer, press the frame in the chart, then draw over it.")
-        st.caption(" ".join(part for part in (note, marks, closer) if part))
+            view.shown.since,
+            view.shown.until,
+        ),
+        height=320,
+        key=f"latency_{view.key}_{check}",
+        on_select="rerun",
+        alt=_(
+            "Response time of {check} at {name}: median from {lowest} to {highest} ms, failed tests: {failures}.",
+            check=_(CHECK_NAMES[check]),
+            name=view.title,
+            lowest=milliseconds(min(medians)),
+            highest=milliseconds(max(medians)),
+            failures=failures,
+        ),
+    )
+    note = n_("Measured by {count} test.", "Measured by {count} tests.", count)
+    marks = n_("{count} failed test is marked.", "{count} failed tests are marked.", failures) if failures else ""
+    closer = _("To look closer, press the frame in the chart, then draw over it.")
+    st.caption(" ".join(part for part in (note, marks, closer) if part))
     areas = chosen.selection.areas
     if areas:
         began, ended = (datetime.fromtimestamp(at / 1000, zone_of()) for at in areas[0]["coord_range"])
@@ -517,6 +528,7 @@ def details(view: View) -> None:
         _("Causes"): causes,
         _("Calendar"): calendar,
         _("Outages"): outages,
+        **({} if view.connection else {_("Response times"): latency}),
         _("Checks"): checks,
         _("More"): more,
     }
@@ -751,9 +763,15 @@ def comparison(view: View) -> None:
     rows = sorted(frame.itertuples(), key=lambda row: row.share if row.share == row.share else 2.0)
     rows = [row for row in rows if row.connection_id in members]
     span = view.shown.span.total_seconds()
+    if len(rows) > MOST_STRIPS:
+        strips, recent = _("Last tests"), view.workbench.recent_runs(TABLE_PLACES)
+        beats = [last_beats(recent.get(row.connection_id, []), TABLE_PLACES) for row in rows]
+    else:
+        strips = _("Strip")
+        beats = [beats_of(timeline_of(view, row.connection_id).itertuples()) for row in rows]
     columns: dict[str, list[Any]] = {
         _("Name"): [members[row.connection_id].name for row in rows],
-        _("Strip"): [strip_uri(view, row.connection_id) for row in rows],
+        strips: [strip_uri(found) for found in beats],
         _("Online"): [_share(row.share) for row in rows],
         _("Unknown"): [_share(max(0.0, 1 - row.known_s / span)) for row in rows],
         _("Outages"): [int(row.outages) for row in rows],
@@ -770,7 +788,7 @@ def comparison(view: View) -> None:
         row_height=40,
         column_config={
             _("Name"): st.column_config.TextColumn(pinned=True),
-            _("Strip"): st.column_config.ImageColumn(width=170),
+            strips: st.column_config.ImageColumn(width=170),
             _("Online"): share,
             _("Unknown"): share,
             **dict.fromkeys((_("Outages"), _("Failed"), _("Median, ms"), _("95th, ms")), whole),
@@ -796,10 +814,11 @@ def _number(value: float) -> float | None:
     return float(value) if value == value else None
 
 
-def strip_uri(view: View, connection_id: str) -> str:
-    beats = beats_of(
-        view.history.timeline(Scope(connection_id=connection_id), *view.asked[1:], TABLE_PLACES).itertuples()
-    )
+def timeline_of(view: View, connection_id: str) -> Any:
+    return view.history.timeline(Scope(connection_id), view.shown.since, view.shown.until, TABLE_PLACES)
+
+
+def strip_uri(beats: Sequence[Beat]) -> str:
     return "data:image/svg+xml;base64," + b64encode(strip_svg(beats, headroom=7).encode()).decode()
 
 

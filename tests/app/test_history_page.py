@@ -169,7 +169,7 @@ def test_every_range_of_the_address_is_shown(past: Past, name: str) -> None:
     one = past.connection("Main")
     past.tests(one, *["online"] * 3)
     at = opened(connection=one, range=name)
-    chosen = next(item for item in at.get("segmented_control") if str(item.key).startswith("range_"))
+    chosen = next(item for item in at.get("segmented_control") if str(item.key).startswith("range"))
     assert cast("Any", chosen).value == name
     assert len(at.metric) == 4
 
@@ -182,7 +182,7 @@ def test_a_range_of_ones_own_comes_from_the_address_and_survives(past: Past) -> 
     assert metrics(at)["Outages"] == "0"
     at.run()
     assert param(at, "from") == f"{since:%Y-%m-%dT%H:%MZ}"
-    choose(at, "range_", "24h")
+    choose(at, "range", "24h")
     assert metrics(at)["Outages"] == "1"
     assert (param(at, "range"), param(at, "from"), param(at, "to")) == ("24h", None, None)
 
@@ -283,7 +283,7 @@ def test_all_connections_are_compared_and_one_exchange_is_kept_apart(past: Past)
     assert compared["Online"].to_list()[2] == 1
     assert all(uri.startswith("data:image/svg+xml;base64,") for uri in compared["Strip"])
     assert at.dataframe[1].value.shape[0] == 10
-    choose(at, "connection_", "exchange:mexc")
+    choose(at, "connection", "exchange:mexc")
     assert at.dataframe[0].value["Name"].to_list() == ["Beta", "Alpha"]
     listed = at.dataframe[1].value
     assert set(listed["Name"]) == {"Alpha", "Beta"}

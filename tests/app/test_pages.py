@@ -191,7 +191,7 @@ def test_history_reads_well_with_few_runs() -> None:
     assert not problems(at)
     assert len(at.metric) == 4
     assert at.get("download_button")
-    choose(at, "connection_", "all")
+    choose(at, "connection", "all")
     assert not problems(at)
 
 
