@@ -312,14 +312,14 @@ class Monitor:
         now = self._clock()
         if self._maintained is None or not timedelta() <= now - self._maintained < _DAY:
             self._maintained = now
-            self._do("maintain", getattr(self._workbench, "maintain", None))
+            self._do("maintain", self._workbench.maintain)
         if self._delivered is None or not timedelta() <= now - self._delivered < _MINUTE:
             self._delivered = now
-            self._do("deliver", getattr(getattr(self._workbench, "alerts", None), "deliver_due", None))
+            self._do("deliver", self._workbench.alerts.deliver_due)
 
-    def _do(self, name: str, errand: Callable[[], object] | None) -> None:
+    def _do(self, name: str, errand: Callable[[], object]) -> None:
         """On a thread of its own where the monitor runs in the background: it must not keep a test waiting."""
-        if errand is None or name in self._errands:
+        if name in self._errands:
             return
         self._errands.add(name)
 

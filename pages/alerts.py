@@ -234,21 +234,23 @@ def form(alerts: Alerts, channel: Channel | None) -> None:
     mark = channel.id if channel else NEW
     keys = {
         name: f"channel_{name}_{mark}"
-        for name in ("name", "way", "address", "kinds", "silent", "begin", "end", "grace", "repeat")
+        for name in ("name", "way", "address", "all", "kinds", "silent", "begin", "end", "grace", "repeat")
     }
     with st.container(border=channel is None, key=f"channel_form_{mark}"):
         if channel is None:
             st.subheader(_("New channel"), anchor=False)
         st.text_input(_("Name"), value=channel.name if channel else "", max_chars=60, key=keys["name"], width=420)
         address(channel, keys)
-        st.multiselect(
-            _("What it hears"),
-            list(EVENT_NAMES),
-            default=[kind for kind in EVENT_NAMES if channel is None or channel.hears(kind)],
-            format_func=kind_name,
-            key=keys["kinds"],
-            help=_("Security alarms are told at once, also in quiet hours."),
-        )
+        heard = [kind for kind in EVENT_NAMES if channel is None or channel.hears(kind)]
+        if not st.toggle(_("It hears everything"), value=len(heard) == len(EVENT_NAMES), key=keys["all"]):
+            st.multiselect(
+                _("What it hears"),
+                list(EVENT_NAMES),
+                default=heard,
+                format_func=kind_name,
+                key=keys["kinds"],
+                help=_("Security alarms are told at once, also in quiet hours."),
+            )
         when(channel, keys)
         problem: Message | None = st.session_state.pop(SAID, None)
         if problem is not None:
@@ -327,7 +329,7 @@ def saving(alerts: Alerts, channel: Channel | None, keys: dict[str, str]) -> Cal
         values = {
             "name": str(given["name"] or ""),
             "address": str(given["address"] or ""),
-            "kinds": given["kinds"] or [],
+            "kinds": None if given["all"] else given["kinds"] or [],
             "quiet": (begin or time(23), end or time(7)) if given["silent"] else None,
             "grace_minutes": int(given["grace"] or 0),
             "repeat_hours": given["repeat"],
@@ -386,22 +388,18 @@ def log(alerts: Alerts) -> None:
     if not lines:
         st.caption(_("None yet. A message is made when something happens."))
         return
-    columns: dict[str, list[str]] = {
-        " ": [], _("State"): [], _("When"): [], _("Channel"): [], _("What"): [], _("Remark"): []
-    }  # fmt: skip
-    icons, states, times, names, whats, remarks = columns.values()
+    columns: dict[str, list[str]] = {" ": [], _("When"): [], _("What"): [], _("What became of it"): []}
+    icons, times, whats, fates = columns.values()
     for line in lines:
         delivery = line.delivery
         look = DELIVERY_LOOKS[delivery.state]
         icons.append(f":{look.colour}[:material/{look.icon}:]")
-        states.append(_(look.word))
         times.append(moment(delivery.event.at))
-        names.append(plain(delivery.channel_name))
         whats.append(f"{subject(delivery.event)} · {_(EVENT_NAMES[delivery.event.kind])}")
         said = [say(one) for one in (delivery.reason, line.waits_for) if one is not None]
-        said += [_("Told again")] if delivery.number else []
+        said += [_("Told again.")] if delivery.number else []
         said += [_("It may have arrived twice.")] if delivery.doubtful and not delivery.state.open else []
-        remarks.append(" ".join(said))
+        fates.append(" · ".join((plain(delivery.channel_name), f"**{_(look.word)}**", " ".join(said))).rstrip(" ·"))
     table(columns, alt=_("The last messages, and what became of them"))
 
 

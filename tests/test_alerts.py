@@ -909,6 +909,18 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
     assert found.hint.partition("://")[0] in SCHEMES
 
 
+def test_the_documentation_names_every_kind_state_and_way() -> None:
+    told = (Path(__file__).parent.parent / "docs" / "alerts.md").read_text(encoding="utf-8")
+    table = {line.rpartition("| ")[0] for line in told.splitlines() if line.endswith("| yes |")}
+    for kind in EventKind:
+        assert f"`{kind.value}`" in told
+        assert kind.security == any(f"`{kind.value}`" in row for row in table)
+    for state in DeliveryState:
+        assert f"| `{state.value}` |" in told
+    listed = told.partition("Allowed are ways over a network: `")[2].partition("`")[0].split()
+    assert set(listed) == {one for one in SCHEMES if not (one.endswith("s") and one[:-1] in SCHEMES)}
+
+
 # -- any day -----------------------------------------------------------------------------------------------------------
 
 STEPS = st.lists(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ from bfai.workbench import CHECK_NAMES, STATUS_NAMES, Remedy, RightRow, TestJob,
 
 HISTORY = "pages/history.py"
 CONNECTIONS = "pages/connections.py"
+_LIST_NUMBER = re.compile(r"^(\d+)\.")
 _log = logging.getLogger("bfai.ui")
 
 
@@ -344,8 +346,9 @@ def watch(job: TestJob) -> None:
 
 
 def table(columns: Mapping[str, Sequence[str]], *, alt: str) -> None:
-    """A quiet table with Markdown cells."""
-    st.table(columns, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
+    """A quiet table with Markdown cells. One that begins with a date, "21. stu 2026.", is no numbered list."""
+    cells = {name: [_LIST_NUMBER.sub(r"\1\.", cell) for cell in column] for name, column in columns.items()}
+    st.table(cells, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
 
 
 def milliseconds(value: float | None) -> str:

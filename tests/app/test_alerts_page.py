@@ -68,6 +68,7 @@ def test_a_channel_is_added_tested_changed_and_deleted(receiver: Receiver) -> No
     assert "The other side took it." in " ".join(item.value for item in at.success)
 
     press(at, f"edit_{channel.id}")
+    at.toggle(key=f"channel_all_{channel.id}").set_value(False).run()
     at.multiselect(key=f"channel_kinds_{channel.id}").set_value([EventKind.BLOCKED, EventKind.EXPIRED])
     at.toggle(key=f"channel_silent_{channel.id}").set_value(True).run()
     at.time_input(key=f"channel_end_{channel.id}").set_value(time(6, 30))
