@@ -30,7 +30,16 @@ from bfai.model import (
     TestRun,
 )
 
-__all__ = ["EVENT_NAMES", "Event", "EventKind", "events_of", "last_known", "make_event", "strategy_event"]
+__all__ = [
+    "EVENT_NAMES",
+    "Event",
+    "EventKind",
+    "events_of",
+    "last_known",
+    "make_event",
+    "stranger_events",
+    "strategy_event",
+]
 
 EVENT_NAMES: Mapping[EventKind, str] = {
     EventKind.WITHDRAW_APPEARED: N_("Withdrawal appeared"),
@@ -123,6 +132,21 @@ def events_of(before: Before, run: TestRun) -> tuple[Event, ...]:
     changes = tuple(_changes(before, run))
     appeared = any(event.kind is EventKind.WITHDRAW_APPEARED for event in changes)
     return (*changes, *_status(before, run, appeared), *_end(before, run))
+
+
+def stranger_events(
+    connection: Connection, run: TestRun, assets: Sequence[str], pairs: Sequence[str]
+) -> tuple[Event, ...]:
+    """The alarms of the tripwire: assets, and pairs of open orders, that this run saw first and nobody listed."""
+    found = (
+        (EventKind.STRANGER_ASSET, N_("The account of {name} holds what you did not list: {what}."), assets),
+        (EventKind.STRANGER_ORDER, N_("The account of {name} has open orders that you did not list: {what}."), pairs),
+    )
+    return tuple(
+        make_event(kind, connection, run, Message(text=text, params={"what": ", ".join(names)}))
+        for kind, text, names in found
+        if names
+    )
 
 
 # -- what changed on the key -------------------------------------------------------------------------------------------

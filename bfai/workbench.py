@@ -32,7 +32,7 @@ from bfai.diagnosis import (
     sentence,
 )
 from bfai.engine import Engine, TestJob
-from bfai.events import EVENT_NAMES, events_of, strategy_event
+from bfai.events import EVENT_NAMES, events_of, stranger_events, strategy_event
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
 from bfai.explain import Explanation, explain_text
@@ -40,11 +40,13 @@ from bfai.history import History, Scope, Summary
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
+    Before,
     BfaiError,
     Cause,
     Connection,
     Credentials,
     Environment,
+    Event,
     EventKind,
     GrantState,
     Market,
@@ -851,10 +853,17 @@ class Workbench:
         connection_id = run.connection_id or ""
         before = self._last_report(connection_id)
         wire = self.tripwire(connection_id)
+        fresh: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         if wire.on:
-            assets, pairs = tripwire.strangers(wire, self._earlier(connection_id), run)
+            earlier = list(self._earlier(connection_id))
+            assets, pairs = tripwire.strangers(wire, earlier, run)
             run = run.model_copy(update={"stranger_assets": assets, "stranger_orders": pairs})
-        connection = self._store.add_run(run, lambda known: events_of(known, run), end)
+            fresh = tripwire.news(earlier, run)
+
+        def judge(known: Before) -> tuple[Event, ...]:
+            return (*events_of(known, run), *stranger_events(known.connection, run, *fresh))
+
+        connection = self._store.add_run(run, judge, end)
         self._strategies.after_test(connection_id, before)
         self._alerts.wake()
         return run if connection.last_run_id == run.id else self._store.run(run.id) or run

@@ -742,7 +742,10 @@ def test_what_is_set_aside_is_no_time_offline(workbench: Workbench, away: TestRu
     now = away.started_at + timedelta(minutes=20)
     failed = {row.id for row in before if not row.status.ok}
     counted = [row for row in rows if row.id not in failed]
-    assert history.share_online(counted, now).share == 1.0
+    seen = history.History(workbench._store, lambda: now)
+    scope = history.Scope(connection_id=id_)
+    assert seen.summary(scope, away.started_at, now).share == 1.0
+    assert seen.failures(scope, away.started_at, now).empty
     assert not any(history.failed(row) for row in counted)
 
 

@@ -201,7 +201,7 @@ def choose_time(first: datetime | None) -> TimeRange:
     key = widget_key("range", shown.preset or None)
 
     def take() -> None:
-        picked = st.session_state.get(key)
+        picked = str(st.session_state.get(key))
         if picked in time_range.PRESETS and moved("range", key, picked):
             show(time_range.preset(picked, utc_now(), first))
 
@@ -227,8 +227,8 @@ def own_range(shown: TimeRange) -> None:
     began, ended = (at.astimezone(zone).replace(tzinfo=None) for at in (shown.since, shown.until))
     mark = f"{shown.since:%Y%m%d%H%M}"
     with st.form(f"own_{mark}", border=False):
-        since = st.datetime_input(_("From"), began, key=f"own_since_{mark}", format="YYYY-MM-DD", max_value="now")
-        until = st.datetime_input(_("To"), ended, key=f"own_until_{mark}", format="YYYY-MM-DD")
+        since: Any = st.datetime_input(_("From"), began, key=f"own_since_{mark}", format="YYYY-MM-DD", max_value="now")
+        until: Any = st.datetime_input(_("To"), ended, key=f"own_until_{mark}", format="YYYY-MM-DD")
         if st.form_submit_button(_("Show"), icon=":material/check:") and since is not None:
             end = until.replace(tzinfo=zone) if until is not None else None
             follow(time_range.own(since.replace(tzinfo=zone), end, utc_now()))
@@ -254,6 +254,10 @@ def range_title(shown: TimeRange) -> str:
     return _("{start} to {end}", start=moment(shown.since), end=moment(shown.until))
 
 
+def _go(move: Callable[[TimeRange, datetime], TimeRange], shown: TimeRange) -> None:
+    show(move(shown, utc_now()))
+
+
 def zoom_bar(view: View) -> None:
     moves: tuple[tuple[str, str, Callable[[TimeRange, datetime], TimeRange]], ...] = (
         ("earlier", "‹ " + _("Earlier"), time_range.earlier),
@@ -269,7 +273,8 @@ def zoom_bar(view: View) -> None:
                 type="tertiary",
                 disabled=(key == "later" and view.shown.open)
                 or (key == "closer" and view.shown.span <= time_range.SHORTEST),
-                on_click=lambda move=move: show(move(view.shown, utc_now())),
+                on_click=_go,
+                args=(move, view.shown),
             )
 
 
@@ -561,7 +566,7 @@ def causes(view: View) -> None:
     st.caption(_("Choose a bar to look closer."))
     picked = chosen.selection.selected
     if picked:
-        start = found.starts[picked[0]["data_indices"][0]]
+        start = found.starts[int(picked[0]["data_indices"][0])]
         follow(time_range.own(day_start(start), day_start(start + timedelta(days=found.days)), utc_now()))
 
 
@@ -639,7 +644,7 @@ def outages(view: View) -> None:
     if view.connection is None:
         names = [view.connections.get(row.connection_id) for row in rows[:100]]
         columns[_("Connection")] = [one.name if one else "–" for one in names]
-    chosen: Any = st.dataframe(
+    chosen: Any = st.dataframe(  # pyright: ignore[reportUnknownMemberType]
         columns,
         hide_index=True,
         height="content" if len(rows) <= 10 else 390,
@@ -781,7 +786,7 @@ def comparison(view: View) -> None:
     }
     share = st.column_config.NumberColumn(format="percent", width=72)
     whole = st.column_config.NumberColumn(format="%.0f", width=72)
-    chosen: Any = st.dataframe(
+    chosen: Any = st.dataframe(  # pyright: ignore[reportUnknownMemberType]
         columns,
         hide_index=True,
         height="content" if len(rows) <= 12 else 530,
@@ -907,7 +912,7 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
     columns[_("Status")] = [_(OWN_NETWORK.word if run.local_network else STATUS_LOOKS[run.status].word) for run in rows]
     columns[_("Cause")] = [_(CAUSE_NAMES[run.cause]) if run.cause else "" for run in rows]
     columns[_("ms")] = [milliseconds(run.duration_ms) for run in rows]
-    chosen: Any = st.dataframe(
+    chosen: Any = st.dataframe(  # pyright: ignore[reportUnknownMemberType]
         columns,
         hide_index=True,
         height="content",
@@ -917,7 +922,7 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
         alt=n_("{count} test, the newest first", "{count} tests, the newest first", count),
     )
     if chosen.selection.rows:
-        run = rows[chosen.selection.rows[0]]
+        run = rows[int(chosen.selection.rows[0])]
         forget_selections()
         st.switch_page(
             "pages/history.py", query_params={"connection": run.connection_id, "run": run.id, **view.shown.address}
