@@ -249,6 +249,7 @@ def test_a_mistyped_code_is_refused_before_anything_is_asked(simulator: Simulato
 # -- codes -------------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(some.binary(min_size=16, max_size=16))
 def test_a_code_is_read_as_people_copy_it(raw: bytes) -> None:
     code = Code(raw)
@@ -260,6 +261,7 @@ def test_a_code_is_read_as_people_copy_it(raw: bytes) -> None:
     assert raw.hex() not in repr(code)
 
 
+@settings(deadline=None)
 @given(some.text(max_size=60))
 def test_what_is_no_code_is_refused_in_words(text: str) -> None:
     try:

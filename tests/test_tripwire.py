@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from bfai import tripwire
@@ -186,6 +186,7 @@ NAMES = some.sampled_from(["USDT", "BTC", "DOGE", "PEPE", "ETH"])
 PAIRS = some.sampled_from(["BTCUSDT", "DOGE-USDT", "ETH_USDT", "PEPEUSDTM", "SOL-USDT-SWAP"])
 
 
+@settings(deadline=None)
 @given(some.sets(NAMES), some.sets(NAMES), some.sets(NAMES), some.sets(PAIRS), some.sets(PAIRS), some.sets(PAIRS))
 def test_strangers_are_exactly_what_is_new_and_not_listed(
     listed: set[str], then: set[str], now: set[str], known: set[str], had: set[str], has: set[str]
@@ -227,6 +228,7 @@ def test_lists_as_people_type_them() -> None:
         read_names(",".join(f"A{number}" for number in range(201)), pairs=False)
 
 
+@settings(deadline=None)
 @given(some.one_of(some.none(), some.text(), some.dictionaries(some.text(), some.none() | some.lists(some.integers()))))
 def test_a_setting_that_is_no_tripwire_is_one_that_is_off(value: Any) -> None:
     assert Tripwire.from_json(value) == Tripwire()
