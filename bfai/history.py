@@ -166,10 +166,10 @@ class _Values(NamedTuple):
 
     def ranked(self, group: Any, shares: Sequence[float]) -> tuple[Any, Any, Any]:
         """The groups that have values, ascending, how many each has, and its percentiles."""
-        groups, place = np.unique(group, return_inverse=True)
+        groups, place = _ranks(group)
         n = np.bincount(place, weights=self.runs, minlength=len(groups)).astype(np.int64)
         if not self.exact:
-            numbers, column = np.unique(self.value, return_inverse=True)
+            numbers, column = _ranks(self.value)
             cells = np.bincount(place * len(numbers) + column, weights=self.runs, minlength=len(groups) * len(numbers))
             return groups, n, up.quantiles(cells.reshape(len(groups), len(numbers)), up.middle(numbers), shares)
         values = self.value[np.lexsort((self.value, place))]
@@ -277,12 +277,10 @@ class History:
         `failed`, `connected`, `online`, `own_network`; `no_test` without a run).
         """
         start, end = self._range(scope, since, until)
-        edges = start + (end - start) * np.arange(places + 1, dtype=np.int64) // max(places, 1)
+        edges = _places(start, end, places)
         flow = self._flow_of(scope, edges)
         states = flow.held.sum(axis=0)
-        worst = np.full(places, up.WORST_FIRST.index("no_test"))
-        badness = np.array(up.BADNESS_OF)
-        np.minimum.at(worst, flow.counts[:, 1], badness[flow.counts[:, 2]])
+        worst = _worst(flow.counts[:, 1], flow.counts[:, 2], places)
         unknown = flow.lasted - states[:, : up.OWN_NETWORK].sum(axis=1)
         return _frame(
             t=_times(edges[:-1]),
@@ -295,6 +293,38 @@ class History:
             own_network_s=states[:, up.OWN_NETWORK] / _SECOND,
             worst=_texts(up.WORST_FIRST[place] for place in _ints_of(worst)),
         )
+
+    def timelines(self, connection_ids: Collection[str], since: datetime, until: datetime, places: int) -> DataFrame:
+        """The strips of several connections at once: `connection_id`, `t`, `runs`, `online_s`, `known_s`, `worst`.
+
+        One row for each connection, in the order given, and each of `places` equal stretches. See `timeline`.
+        """
+        order = {connection_id: place for place, connection_id in enumerate(connection_ids)}
+        edges = _places(_micros(since), _micros(until), places)
+        flow = self._steady(lambda: self._tracks_of(list(order)), lambda tracks: self._flow(tracks, edges))
+        rows = sorted(range(len(flow.tracks)), key=lambda place: order[flow.tracks[place].connection_id])
+        slot = flow.counts[:, 0] * places + flow.counts[:, 1]
+        size = len(rows) * places
+        runs = _summed(slot, flow.counts[:, 3], size).reshape(len(rows), places)[rows]
+        worst = _worst(slot, flow.counts[:, 2], size).reshape(len(rows), places)[rows]
+        return _frame(
+            connection_id=_texts(flow.tracks[row].connection_id for row in rows for _ in range(places)),
+            t=_times(np.tile(edges[:-1], len(rows))),
+            runs=runs.ravel(),
+            online_s=flow.held[rows, :, up.ONLINE].ravel() / _SECOND,
+            known_s=flow.held[rows, :, : up.OWN_NETWORK].sum(axis=2).ravel() / _SECOND,
+            worst=_texts(up.WORST_FIRST[place] for place in _ints_of(worst.ravel())),
+        )
+
+    def shares(self, connection_ids: Collection[str], since: datetime, until: datetime) -> dict[str, float | None]:
+        """The share of time online of each connection that exists, 0 to 1; None where nothing is known."""
+        edges = np.array([_micros(since), max(_micros(since), _micros(until))])
+        flow = self._steady(lambda: self._tracks_of(connection_ids), lambda tracks: self._flow(tracks, edges))
+        found: dict[str, float | None] = {}
+        for track, held in zip(flow.tracks, flow.held[:, 0].tolist(), strict=True):
+            known = sum(held[: up.OWN_NETWORK])
+            found[track.connection_id] = held[up.ONLINE] / known if known else None
+        return found
 
     def calendar(
         self, scope: Scope, since: datetime | None, until: datetime | None, tz: tzinfo | str = UTC
@@ -1037,7 +1067,7 @@ def _silences(hours: Any, runs: Any, first: int, width: int) -> Any:
 
     The runs of an hour are taken to be spread evenly, which is all that is known of them.
     """
-    hour, place = np.unique(hours, return_inverse=True)
+    hour, place = _ranks(hours)
     n = np.bincount(place, weights=runs)
     even = 1 / n
     last = np.diff(hour) - (1 - even[:-1])
@@ -1047,6 +1077,18 @@ def _silences(hours: Any, runs: Any, first: int, width: int) -> Any:
     usual = pauses[order][np.searchsorted(reached, reached[-1] / 2)] if reached[-1] else 0.0
     space = (hour - first) // width
     return space[:-1][(last > usual * SILENCE_FACTOR) & (space[1:] > space[:-1] + 1)] + 1
+
+
+def _ranks(numbers: Any) -> tuple[Any, Any]:
+    """The different numbers of a column, ascending, and the place of each row's number among them.
+
+    As `np.unique` gives them, without sorting: these are whole numbers that lie near each other.
+    """
+    if not len(numbers):
+        return numbers, numbers
+    lowest = numbers.min()
+    there = np.bincount(numbers - lowest) > 0
+    return np.flatnonzero(there) + lowest, (np.cumsum(there) - 1)[numbers - lowest]
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
@@ -1079,6 +1121,18 @@ def _span(micros: int) -> timedelta:
 
 def _lasted(began: int, ended: int | None, now: int) -> int:
     return max((now if ended is None else ended) - began, 0)
+
+
+def _places(since: int, until: int, places: int) -> Any:
+    """The edges of equal stretches."""
+    return since + (until - since) * np.arange(places + 1, dtype=np.int64) // max(places, 1)
+
+
+def _worst(place: Any, code: Any, places: int) -> Any:
+    """The badness of the worst run of each place."""
+    found = np.full(places, up.WORST_FIRST.index("no_test"))
+    np.minimum.at(found, place, np.array(up.BADNESS_OF)[code])
+    return found
 
 
 def _failed(counts: Any) -> Any:

@@ -804,6 +804,10 @@ class Workbench:
         """The figures of all test runs."""
         return self._history
 
+    def maintain(self) -> None:
+        """Rolls up past tests and deletes old ones: when a program starts, and daily. See `History.maintain`."""
+        self._history.maintain()
+
     def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
         return self._store.audit_entries(limit)
 
