@@ -71,6 +71,7 @@ SPARK_PLACES = 60
 MOST_MONTHS = 12
 SHOWN_CHANGES = 6
 SMALLEST_SHARE = 0.001
+WORTH_SAYING = 0.05
 MEASURED = (
     CheckName.KEY,
     CheckName.REACH,
@@ -331,7 +332,7 @@ def unknown_note(view: View, summary: Summary) -> str:
     if summary.own_network:
         lost = duration(summary.own_network.total_seconds())
         text = _("{unknown}, {time} of it by our own network", unknown=text, time=lost)
-    if view.first is not None and view.first > view.shown.since + timedelta(minutes=1) and view.shown.preset != "all":
+    if view.first is not None and view.first - view.shown.since > view.shown.span * WORTH_SAYING:
         text = _("{unknown}; first test {when}", unknown=text, when=moment(view.first))
     return text
 
