@@ -32,7 +32,7 @@ from bfai.diagnosis import (
     sentence,
 )
 from bfai.engine import Engine, TestJob
-from bfai.events import EVENT_NAMES, events_of, stranger_events, strategy_event
+from bfai.events import EVENT_NAMES, events_of, last_known, stranger_events, strategy_event
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
 from bfai.explain import Explanation, explain_text
@@ -135,6 +135,8 @@ DEFAULT_DATABASE = "sqlite:///data/bfai.db"
 DRAFT_LIFE = timedelta(minutes=10)
 ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
+REPORTS_COMPARED = 12
+"""So many changes back is looked for what a key was last known to be allowed."""
 SIMULATOR_SECONDS = 30.0
 FOLLOW_SECONDS = 0.25
 """How often a test that another program runs is looked after."""
@@ -876,8 +878,14 @@ class Workbench:
                 yield run
 
     def _last_report(self, connection_id: str) -> TestRun | None:
-        """The newest run whose key report was read: during an outage none is."""
-        return next((run for run in self._earlier(connection_id) if run.key_report is not None), None)
+        """The newest run that brought another key report, with what is known last of rights and addresses: during an
+        outage none is read, and half an answer takes nothing back.
+        """
+        connection = self._existing(connection_id)
+        rows = self._store.runs(connection_id, since=connection.key_since, changes_only=True, limit=REPORTS_COMPARED)
+        runs = [run for row in rows if (run := self._store.run(row.id)) is not None and run.key_report is not None]
+        known = last_known([run.key_report for run in runs if run.key_report is not None])
+        return runs[0].model_copy(update={"key_report": known}) if runs else None
 
     def start_tests(self, connection_ids: Sequence[str]) -> list[TestJob]:
         return [self.start_test(connection_id) for connection_id in connection_ids]

@@ -15,7 +15,17 @@ from click.testing import CliRunner
 
 from bfai import cli
 from bfai.exchanges import all_exchanges, get_exchange
-from bfai.model import Connection, Market, Status, Strategy, StrategyState, Target, utc_now
+from bfai.model import (
+    Connection,
+    IpRestriction,
+    Market,
+    Status,
+    Strategy,
+    StrategyState,
+    Target,
+    new_run_id,
+    utc_now,
+)
 from bfai.simulator import Simulator
 from bfai.store import BadName, StrategyChanged
 from bfai.strategy import desk
@@ -164,6 +174,24 @@ def test_addresses_that_were_lost_during_an_outage_need_a_person_too(
     simulator.set_faults([{"exchange": "mexc", "kind": "html", "status": 503, "page": "nginx"}])
     assert again_tested(workbench, connection) is Status.FAILED
     simulator.set_faults([])
+    simulator.change_account("mexc", "good", ip_whitelist=[])
+    assert again_tested(workbench, connection) is Status.CONNECTED
+    suspended = workbench.strategies.get(strategy.id)
+    assert (suspended.state, suspended.needs_person) == (StrategyState.SUSPENDED, True)
+
+
+def test_addresses_that_were_lost_behind_half_an_answer_need_a_person_too(
+    workbench: Workbench, simulator: Simulator
+) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    last = workbench.latest_run(connection.id)
+    assert last is not None and last.key_report is not None
+    half = last.key_report.model_copy(update={"ip_restriction": IpRestriction()})
+    workbench._store.add_run(
+        last.model_copy(update={"id": new_run_id(utc_now()), "started_at": utc_now(), "key_report": half})
+    )
     simulator.change_account("mexc", "good", ip_whitelist=[])
     assert again_tested(workbench, connection) is Status.CONNECTED
     suspended = workbench.strategies.get(strategy.id)
