@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -365,17 +366,23 @@ def heartbeat(view: View) -> None:
         with st.grid(columns=2, min_column_width=280, gap=None):
             with st.container(gap=None):
                 strip(half := beats[: STRIP_PLACES // 2], alt=bars_alt(half))
-                st.caption(_("{start} to {end}", start=moment(view.shown.since), end=moment(middle)))
+                st.caption(no_list(_("{start} to {end}", start=moment(view.shown.since), end=moment(middle))))
             with st.container(gap=None):
                 strip(half := beats[STRIP_PLACES // 2 :], alt=bars_alt(half))
-                st.caption(
+                rest = (
                     _("{start} to now", start=moment(middle))
                     if view.shown.open
                     else _("{start} to {end}", start=moment(middle), end=moment(view.shown.until))
                 )
+                st.caption(no_list(rest))
         legend(beats)
         one = duration(view.shown.span.total_seconds() / STRIP_PLACES)
         st.caption(_("One bar stands for {time} and shows the worst test of it.", time=one))
+
+
+def no_list(text: str) -> str:
+    """A line that begins with a date such as "22. stu" and shall not be the 22nd of a Markdown list."""
+    return re.sub(r"^(\d+)\.", r"\1\.", text)
 
 
 def legend(beats: Sequence[Beat]) -> None:
@@ -804,7 +811,7 @@ def comparison(view: View) -> None:
         _("Median, ms"): [_number(row.p50) for row in rows],
         _("95th, ms"): [_number(row.p95) for row in rows],
     }
-    share = st.column_config.NumberColumn(format="percent", width=72)
+    share = st.column_config.NumberColumn(format="percent", width=80)
     whole = st.column_config.NumberColumn(format="%.0f", width=72)
     picked = choose_line(
         columns,
