@@ -31,6 +31,7 @@ from bfai.ui.pieces import (
     strip,
     zone_note,
 )
+from bfai.ui.schedule import next_test_line
 from bfai.workbench import CAUSE_NAMES, RunRow, Scope, TestJob, Workbench
 
 MOST_CARDS = 24
@@ -62,6 +63,7 @@ def draw(workbench: Workbench) -> None:
         )
         if st.button(_("Add a connection"), icon=":material/add:", type="primary", key="add"):
             st.switch_page(CONNECTIONS, query_params={"add": "1"})
+    next_test_line(workbench, connections)
     shown = filtered(connections, running)
     recent = workbench.recent_runs(40)
     if len(shown) > MOST_CARDS:

@@ -156,7 +156,8 @@ class _Values(NamedTuple):
         return cls(space, space, space, value, runs, exact)
 
     def where(self, taken: Any) -> _Values:
-        return _Values(*(column[taken] for column in self[:5]), self.exact)
+        one, two, three, four, five = (column[taken] for column in self[:5])
+        return _Values(one, two, three, four, five, self.exact)
 
     def of(self, metrics: Collection[int]) -> _Values:
         return self.where(np.isin(self.metric, list(metrics)))
@@ -403,11 +404,12 @@ class History:
     def _steady(self, tracks: Callable[[], list[Track]], read: Callable[[list[Track]], _T]) -> _T:
         """What `read` makes of the tracks, read again where somebody rolled up or cleared away in the meantime."""
         known = tracks()
-        for _ in range(_TRIES):
-            found, before = read(known), known
-            known = tracks()
+        found = read(known)
+        for _ in range(_TRIES - 1):
+            before, known = known, tracks()
             if known == before:
                 break
+            found = read(known)
         return found
 
     def _flow(self, tracks: Sequence[Track], edges: Any) -> _Flow:
@@ -473,8 +475,12 @@ class History:
         counts = up.read_counts([row[3] for row in rows])
         taken = (whole | (cut & (begin >= since)))[counts.row, counts.hour]
         entries = (track[counts.row], first[counts.row, counts.hour], counts.code, counts.runs)
+        one, two, three, four = (np.concatenate(column) for column in zip(*columns, strict=True))
         return _Rolled(
-            *(np.concatenate(column) for column in zip(*columns, strict=True)),
+            one,
+            two,
+            three,
+            four,
             np.column_stack([column[taken] for column in entries]).astype(np.int64),
         )
 
@@ -526,7 +532,7 @@ class History:
         """Place of the track, beginning, end, code of the first run; of those that touch the range."""
         place_of = {track.key: place for place, track in enumerate(tracks)}
         edges = self._store.outage_edges([*place_of], since)
-        codes = self._codes(np.array([row[2] for row in edges], dtype=np.int64)).tolist()
+        codes: list[int] = self._codes(np.array([row[2] for row in edges], dtype=np.int64)).tolist()
         found: list[tuple[int, int, int | None, int]] = []
         last: tuple[int, int, int] | None = None
         for (key, at, _), code in zip(edges, codes, strict=True):
@@ -580,8 +586,9 @@ class History:
         metrics = range(len(up.CHECKS))
         values = self._steady(lambda: self._tracks(scope), lambda tracks: self._values(tracks, start, end, metrics))
         groups, n, found = values.ranked(values.metric, (0.5, 0.95, 0.99))
+        measured: list[int] = groups.tolist()
         return _frame(
-            check=_texts(up.CHECKS[metric].value for metric in groups.tolist()),
+            check=_texts(up.CHECKS[metric].value for metric in measured),
             n=n,
             p50=found[:, 0],
             p95=found[:, 1],
@@ -924,7 +931,7 @@ class History:
 
 def failed(row: RunRow) -> bool:
     """Whether the exchange could not be used. `blocked` is no failure: the key works, and may do too much."""
-    return row.status is Status.FAILED and not row.local_network
+    return row.status is Status.FAILED and not row.local_network and not row.set_aside
 
 
 def run_frame(rows: Iterable[RunRow]) -> DataFrame:

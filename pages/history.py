@@ -7,7 +7,7 @@ from collections import Counter
 import streamlit as st
 
 from bfai.model import Cause, Connection, Status, TestRun
-from bfai.ui import _, calm, open_page, plain
+from bfai.ui import _, calm, moment, open_page, plain
 from bfai.ui.history_view import View, choose_time, draw_history
 from bfai.ui.pieces import (
     CONNECTIONS,
@@ -29,7 +29,8 @@ from bfai.ui.pieces import (
     widget_key,
     zone_note,
 )
-from bfai.workbench import Scope, Workbench
+from bfai.ui.schedule import schedule_box
+from bfai.workbench import CAUSE_NAMES, Scope, Workbench
 
 ALL = "all"
 EXCHANGE = "exchange:"
@@ -172,6 +173,8 @@ def test_and_show(workbench: Workbench, connection_id: str) -> None:
 def result(workbench: Workbench, connection: Connection) -> None:
     if st.session_state.pop("rotate_next", False):
         st.switch_page(CONNECTIONS, query_params={"rotate": connection.id})
+    if st.session_state.pop("settings_next", False):
+        st.switch_page(CONNECTIONS, query_params={"settings": connection.id})
     job = workbench.running().get(connection.id)
     if job is not None:
         st.header(plain(connection.name), anchor=False)
@@ -192,12 +195,22 @@ def result(workbench: Workbench, connection: Connection) -> None:
             st.caption(_("An older test. The newest result may be another one."))
             st.button(_("Show the newest"), type="tertiary", key="newest", on_click=show_newest)
     result_head(workbench, run, connection.name, connection.key_hint)
+    if run.id == connection.last_run_id:
+        newer_here(workbench, connection)
     again = Action(
         _("Test again"), lambda: test_and_show(workbench, connection.id), "again", icon=":material/sync:", waits=True
     )
     actions = [again]
     if run.diagnosis is not None and run.diagnosis.cause in ROTATED:
         actions.append(Action(_("Rotate key"), lambda: st.session_state.update(rotate_next=True), "rotate"))
+    if run.about_this_place or run.tested_from is not None:
+        to_settings = Action(
+            _("Test it where the bot runs"),
+            lambda: st.session_state.update(settings_next=True),
+            "away",
+            icon=":material/dns:",
+        )
+        actions.append(to_settings)
     remedy_box(workbench, run, actions)
     if run.diagnosis is not None and run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN:
         confirm(workbench, connection, run)
@@ -205,6 +218,27 @@ def result(workbench: Workbench, connection: Connection) -> None:
     advice_list(workbench, run)
     result_tables(workbench, run)
     receipt(run)
+    schedule_box(workbench, connection)
+
+
+def newer_here(workbench: Workbench, connection: Connection) -> None:
+    """A test from here that failed for being made here is no result, but nobody should look for it in vain."""
+    newer = workbench.set_aside_since(connection.id)
+    if newer is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            _(
+                "A test from here failed since then ({when}: {cause}). The test from where the bot runs counts.",
+                when=moment(newer.started_at),
+                cause=_(CAUSE_NAMES[newer.cause]) if newer.cause else "",
+            )
+        )
+        st.button(_("Show it"), type="tertiary", key="newer_here", on_click=show_run, args=(newer.id,))
+
+
+def show_run(run_id: str) -> None:
+    st.query_params["run"] = run_id
 
 
 ROTATED = frozenset(

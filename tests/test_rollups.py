@@ -534,7 +534,7 @@ def maintained(url: str, say: Callable[[str], object]) -> None:
 def test_kill_9_while_rolling_up_and_deleting_loses_and_doubles_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/bfai.db"
     open_store(url).close()
-    sure, deleted = -1, 0
+    sure, deleted, there = -1, 0, 0
     for _ in range(25):
         for line in killed_while_working(url, random.uniform(0.02, 0.4), maintained):
             word, *rest = line.split()

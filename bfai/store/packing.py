@@ -20,15 +20,25 @@ import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from bfai.model import Cause, Status, TestRun, id_head, id_time
 from bfai.store import PatternFacts
 from bfai.store.rollups import CHECKS, CLOCK_OFFSET, Measures, np
 
+# Their strings differ from run to run.
+_TEXT_KEYS = {
+    "balances",
+    "exchange_said",
+    "seen_ip",
+    "params",
+    "order_pairs",
+    "stranger_assets",
+    "stranger_orders",
+    "tested_from",
+}
 _OWN_COLUMNS = {"id", "connection_id", "started_at", "key_report"}
 _BEFORE_THE_PATTERN = {"duration_ms"}
-_TEXT_KEYS = {"balances", "exchange_said", "seen_ip", "params"}  # their strings differ from run to run
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORT, _DOUBLES = b"\x02", b"\x03"
@@ -85,8 +95,11 @@ def shorten_texts(texts: Sequence[str], usual: str | None) -> str | None:
 def whole_texts(kept: str | None, usual: str | None) -> list[str]:
     """The texts that `shorten_texts` was given."""
     known: list[str] = json.loads(usual) if usual else []
-    found = json.loads(kept) if kept else {}
-    return found if isinstance(found, list) else [found.get(str(place), text) for place, text in enumerate(known)]
+    found: Any = json.loads(kept) if kept else {}
+    if isinstance(found, list):
+        return cast("list[str]", found)
+    other = cast("dict[str, str]", found)
+    return [other.get(str(place), text) for place, text in enumerate(known)]
 
 
 def timed_checks(pattern: str) -> tuple[str, ...]:
@@ -94,6 +107,11 @@ def timed_checks(pattern: str) -> tuple[str, ...]:
     tree = json.loads(pattern)
     pairs = zip(tree["checks"], tree["latencies"], strict=True)
     return tuple(check["name"][1:] for check, latency in pairs if latency is not None)
+
+
+def is_set_aside(pattern: str) -> bool:
+    """Whether runs with this pattern were set aside."""
+    return json.loads(pattern).get("set_aside", False)
 
 
 def clock_place(pattern: str) -> int | None:
@@ -215,7 +233,8 @@ def number_columns(packed: Sequence[bytes], places: Sequence[int]) -> Any:
     """The numbers at these places of many runs, each of which has them: an array with one row a run."""
     found = np.empty((len(packed), len(places)))
     short = np.fromiter((one[0] == _SHORT[0] for one in packed), dtype=bool, count=len(packed))
-    for row in np.flatnonzero(~short).tolist():
+    long: list[int] = np.flatnonzero(~short).tolist()
+    for row in long:
         numbers = unpack_numbers(packed[row])
         found[row] = [numbers[place] for place in places]
     if not short.any():
@@ -284,7 +303,8 @@ def measures(
         if not wanted:
             continue
         rows = np.flatnonzero(pattern == one)
-        values = number_columns([packed[row] for row in rows.tolist()], list(wanted.values()))
+        chosen: list[int] = rows.tolist()
+        values = number_columns([packed[row] for row in chosen], list(wanted.values()))
         finite = np.isfinite(values)
         row, column = np.nonzero(finite)
         found.append((rows[row], np.array(list(wanted))[column], values[finite]))

@@ -60,7 +60,7 @@ from bfai.ui.pieces import (
     widget_key,
 )
 from bfai.ui.time_range import TimeRange
-from bfai.workbench import CAUSE_NAMES, Scope, Summary, Workbench
+from bfai.workbench import CAUSE_NAMES, RunRow, Scope, Summary, Workbench
 
 FOLLOWED = "selections_followed"
 PER_PAGE = 10
@@ -937,7 +937,7 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
     if of is None or len(of) > 1:
         names = [view.connections.get(run.connection_id) for run in rows]
         columns[_("Name")] = [one.name if one else "–" for one in names]
-    columns[_("Status")] = [_(OWN_NETWORK.word if run.local_network else STATUS_LOOKS[run.status].word) for run in rows]
+    columns[_("Status")] = [status_word(run) for run in rows]
     columns[_("Cause")] = [_(CAUSE_NAMES[run.cause]) if run.cause else "" for run in rows]
     columns[_("ms")] = [milliseconds(run.duration_ms) for run in rows]
     line = choose_line(
@@ -967,6 +967,11 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
                 count=words().number(MOST_PAGES * PER_PAGE),
             )
         )
+
+
+def status_word(run: RunRow) -> str:
+    word = _(OWN_NETWORK.word if run.local_network else STATUS_LOOKS[run.status].word)
+    return _("{status}, does not count", status=word) if run.set_aside else word
 
 
 def export(view: View) -> None:

@@ -32,3 +32,20 @@ def test_a_view_stays_the_same_widget_when_it_is_clicked_and_is_another_when_the
     assert at.segmented_control[0].key != "choose_view"
     at.segmented_control[0].set_value("two").run()
     assert at.text[0].value == "two"
+
+
+def moves() -> None:
+    import streamlit as st
+
+    from bfai.ui.pieces import moved, widget_key
+
+    old = widget_key("size", 1)
+    new = widget_key("size", 2)
+    st.text(f"{moved('size', old, 1)} {moved('size', old, 3)} {moved('size', new, 2)} {moved('size', new, 3)}")
+    st.text(widget_key("size", 3) == new)
+
+
+def test_what_an_older_widget_still_holds_is_nobodys_change() -> None:
+    """Sent by a click that came before the browser had drawn the new one."""
+    at = AppTest.from_function(moves).run()
+    assert [text.value for text in at.text] == ["False False False True", "True"]
