@@ -377,7 +377,10 @@ def heartbeat(view: View) -> None:
                 st.caption(no_list(rest))
         legend(beats)
         one = duration(view.shown.span.total_seconds() / STRIP_PLACES)
-        st.caption(_("One bar stands for {time} and shows the worst test of it.", time=one))
+        if view.connection is not None:
+            st.caption(_("One bar stands for {time} and shows the worst test of it.", time=one))
+        else:
+            st.caption(_("One bar stands for {time} and shows the worst test of any connection in it.", time=one))
 
 
 def no_list(text: str) -> str:
