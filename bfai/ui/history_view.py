@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 import math
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -59,7 +60,7 @@ from bfai.ui.pieces import (
     widget_key,
 )
 from bfai.ui.time_range import TimeRange
-from bfai.workbench import CAUSE_NAMES, Scope, Summary, Workbench
+from bfai.workbench import CAUSE_NAMES, RunRow, Scope, Summary, Workbench
 
 FOLLOWED = "selections_followed"
 PER_PAGE = 10
@@ -168,7 +169,7 @@ def draw_history(view: View) -> None:
     if view.connection is not None:
         response_times(view)
     details(view)
-    run_list(view)
+    run_list(view, summary.runs)
 
 
 def show(shown: TimeRange) -> None:
@@ -226,13 +227,12 @@ def own_range(shown: TimeRange) -> None:
     """Two moments, in the reader's zone."""
     zone = zone_of()
     began, ended = (at.astimezone(zone).replace(tzinfo=None) for at in (shown.since, shown.until))
-    mark = f"{shown.since:%Y%m%d%H%M}"
+    mark = "_".join(shown.address.values())
     with st.form(f"own_{mark}", border=False):
-        since: Any = st.datetime_input(_("From"), began, key=f"own_since_{mark}", format="YYYY-MM-DD", max_value="now")
-        until: Any = st.datetime_input(_("To"), ended, key=f"own_until_{mark}", format="YYYY-MM-DD")
-        if st.form_submit_button(_("Show"), icon=":material/check:") and since is not None:
-            end = until.replace(tzinfo=zone) if until is not None else None
-            follow(time_range.own(since.replace(tzinfo=zone), end, utc_now()))
+        since = st.datetime_input(_("From"), began, key=f"own_since_{mark}", format="YYYY-MM-DD", max_value="now")
+        until = st.datetime_input(_("To"), ended, key=f"own_until_{mark}", format="YYYY-MM-DD")
+        if st.form_submit_button(_("Show"), icon=":material/check:"):
+            follow(time_range.own(since.replace(tzinfo=zone), until.replace(tzinfo=zone), utc_now()))
 
 
 def zone_of() -> Any:
@@ -255,7 +255,7 @@ def range_title(shown: TimeRange) -> str:
     return _("{start} to {end}", start=moment(shown.since), end=moment(shown.until))
 
 
-def _go(move: Callable[[TimeRange, datetime], TimeRange], shown: TimeRange) -> None:
+def go(shown: TimeRange, move: Callable[[TimeRange, datetime], TimeRange]) -> None:
     show(move(shown, utc_now()))
 
 
@@ -274,8 +274,8 @@ def zoom_bar(view: View) -> None:
                 type="tertiary",
                 disabled=(key == "later" and view.shown.open)
                 or (key == "closer" and view.shown.span <= time_range.SHORTEST),
-                on_click=_go,
-                args=(move, view.shown),
+                on_click=go,
+                args=(view.shown, move),
             )
 
 
@@ -366,17 +366,26 @@ def heartbeat(view: View) -> None:
         with st.grid(columns=2, min_column_width=280, gap=None):
             with st.container(gap=None):
                 strip(half := beats[: STRIP_PLACES // 2], alt=bars_alt(half))
-                st.caption(_("{start} to {end}", start=moment(view.shown.since), end=moment(middle)))
+                st.caption(no_list(_("{start} to {end}", start=moment(view.shown.since), end=moment(middle))))
             with st.container(gap=None):
                 strip(half := beats[STRIP_PLACES // 2 :], alt=bars_alt(half))
-                st.caption(
+                rest = (
                     _("{start} to now", start=moment(middle))
                     if view.shown.open
                     else _("{start} to {end}", start=moment(middle), end=moment(view.shown.until))
                 )
+                st.caption(no_list(rest))
         legend(beats)
         one = duration(view.shown.span.total_seconds() / STRIP_PLACES)
-        st.caption(_("One bar stands for {time} and shows the worst test of it.", time=one))
+        if view.connection is not None:
+            st.caption(_("One bar stands for {time} and shows the worst test of it.", time=one))
+        else:
+            st.caption(_("One bar stands for {time} and shows the worst test of any connection in it.", time=one))
+
+
+def no_list(text: str) -> str:
+    """A line that begins with a date such as "22. stu" and shall not be the 22nd of a Markdown list."""
+    return re.sub(r"^(\d+)\.", r"\1\.", text)
 
 
 def legend(beats: Sequence[Beat]) -> None:
@@ -565,7 +574,7 @@ def causes(view: View) -> None:
         alt=_("Causes: {parts}", parts=", ".join(f"{name} {count}" for name, count in sums)),
     )
     st.caption(_("Choose a bar to look closer."))
-    picked = chosen.selection.selected
+    picked: list[dict[str, Any]] = chosen.selection.selected
     if picked:
         start = found.starts[int(picked[0]["data_indices"][0])]
         follow(time_range.own(day_start(start), day_start(start + timedelta(days=found.days)), utc_now()))
@@ -645,24 +654,44 @@ def outages(view: View) -> None:
     if view.connection is None:
         names = [view.connections.get(row.connection_id) for row in rows[:100]]
         columns[_("Connection")] = [one.name if one else "–" for one in names]
-    chosen: Any = st.dataframe(  # pyright: ignore[reportUnknownMemberType]
+    picked = choose_line(
         columns,
-        hide_index=True,
-        height="content" if len(rows) <= 10 else 390,
-        on_select="rerun",
-        selection_mode="single-row",
         key=f"outages_{view.key}",
         alt=n_("{count} outage, the newest first", "{count} outages, the newest first", len(rows)),
+        height="content" if len(rows) <= 10 else 390,
     )
     note = _("Tick a line to look closer.")
     if len(rows) > 100:
         note = _("The newest 100 of {count}. Tick a line to look closer.", count=words().number(len(rows)))
     st.caption(note)
-    if chosen.selection.rows:
-        row = rows[chosen.selection.rows[0]]
+    if picked is not None:
+        row = rows[picked]
         start, length = row.began.to_pydatetime(), timedelta(seconds=float(row.seconds))
         around = max(length, timedelta(minutes=30))
         follow(time_range.own(start - around, start + length + around, utc_now()))
+
+
+def choose_line(
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    key: str,
+    alt: str,
+    height: int | Literal["content"] = "content",
+    **looks: Any,
+) -> int | None:
+    """A table of which one line can be ticked. Gives the number of that line."""
+    chosen = cast("Any", st).dataframe(
+        columns,
+        hide_index=True,
+        height=height,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=key,
+        alt=alt,
+        **looks,
+    )
+    lines: list[int] = chosen.selection.rows
+    return lines[0] if lines else None
 
 
 def checks(view: View) -> None:
@@ -785,11 +814,12 @@ def comparison(view: View) -> None:
         _("Median, ms"): [_number(row.p50) for row in rows],
         _("95th, ms"): [_number(row.p95) for row in rows],
     }
-    share = st.column_config.NumberColumn(format="percent", width=72)
+    share = st.column_config.NumberColumn(format="percent", width=80)
     whole = st.column_config.NumberColumn(format="%.0f", width=72)
-    chosen: Any = st.dataframe(  # pyright: ignore[reportUnknownMemberType]
+    picked = choose_line(
         columns,
-        hide_index=True,
+        key=f"compare_{view.key}",
+        alt=_("The connections side by side, the least online first"),
         height="content" if len(rows) <= 12 else 530,
         row_height=40,
         column_config={
@@ -799,16 +829,12 @@ def comparison(view: View) -> None:
             _("Unknown"): share,
             **dict.fromkeys((_("Outages"), _("Failed"), _("Median, ms"), _("95th, ms")), whole),
         },
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"compare_{view.key}",
-        alt=_("The connections side by side, the least online first"),
     )
     st.caption(_("Click a head to sort. Tick a line to open the connection."))
-    if chosen.selection.rows:
-        picked = rows[chosen.selection.rows[0]].connection_id
+    if picked is not None:
         forget_selections()
-        st.switch_page("pages/history.py", query_params={"connection": picked, "view": "history", **view.shown.address})
+        opened = rows[picked].connection_id
+        st.switch_page("pages/history.py", query_params={"connection": opened, "view": "history", **view.shown.address})
 
 
 def _share(value: float) -> float | None:
@@ -832,7 +858,8 @@ def strip_uri(beats: Sequence[Beat]) -> str:
 
 
 @st.fragment
-def run_list(view: View) -> None:
+def run_list(view: View, total: int) -> None:
+    """`total` is how many tests the figures counted. Of very many, nobody needs to know it to the last one."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader(_("Tests"), anchor=False, width="content")
         export(view)
@@ -865,18 +892,20 @@ def run_list(view: View) -> None:
             width=240,
         )
     of = only or view.scope.connection_id
-    asked = Asked(view.shown.since, view.shown.until, tuple(statuses), tuple(found))
+    many = total > MOST_PAGES * PER_PAGE and not (only or statuses or found)
+    asked = Asked(view.shown.since, view.shown.until, tuple(statuses), tuple(found), total if many else 0)
     runs_table(view, [of] if of else None if view.scope.exchange is None else [one.id for one in view.members], asked)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The filters of the list."""
+    """The filters of the list. `known` is how many tests fit, where that need not be counted."""
 
     since: datetime
     until: datetime
     statuses: tuple[Status, ...]
     causes: tuple[Cause, ...]
+    known: int = 0
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -893,12 +922,13 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
     by choosing another time.
     """
     bench = view.workbench
-    count = sum(bench.count_runs(id_, **asked.filters) for id_ in of or [None])
+    count = asked.known or sum(bench.count_runs(id_, **asked.filters) for id_ in of or [None])
     if not count:
         st.caption(_("No test fits. Choose a longer time, or test now."))
         return
     pages = min(MOST_PAGES, -(-count // PER_PAGE))
-    picked = st.pagination(pages, key=f"run_page_{view.key}_{hash((tuple(of or ()), asked))}") if pages > 1 else 1
+    mark = f"{view.key}_{hash((tuple(of or ()), asked.statuses, asked.causes))}"
+    picked = st.pagination(pages, key=f"run_page_{mark}") if pages > 1 else 1
     offset = (min(picked or 1, pages) - 1) * PER_PAGE
     if of is None or len(of) == 1:
         rows = bench.runs(of[0] if of else None, **asked.filters, limit=PER_PAGE, offset=offset)
@@ -910,20 +940,16 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
     if of is None or len(of) > 1:
         names = [view.connections.get(run.connection_id) for run in rows]
         columns[_("Name")] = [one.name if one else "–" for one in names]
-    columns[_("Status")] = [_(OWN_NETWORK.word if run.local_network else STATUS_LOOKS[run.status].word) for run in rows]
+    columns[_("Status")] = [status_word(run) for run in rows]
     columns[_("Cause")] = [_(CAUSE_NAMES[run.cause]) if run.cause else "" for run in rows]
     columns[_("ms")] = [milliseconds(run.duration_ms) for run in rows]
-    chosen: Any = st.dataframe(  # pyright: ignore[reportUnknownMemberType]
+    line = choose_line(
         columns,
-        hide_index=True,
-        height="content",
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"runs_{view.key}_{hash((tuple(of or ()), asked, offset))}",
+        key=f"runs_{mark}_{offset}",
         alt=n_("{count} test, the newest first", "{count} tests, the newest first", count),
     )
-    if chosen.selection.rows:
-        run = rows[int(chosen.selection.rows[0])]
+    if line is not None:
+        run = rows[line]
         forget_selections()
         st.switch_page(
             "pages/history.py", query_params={"connection": run.connection_id, "run": run.id, **view.shown.address}
@@ -944,6 +970,11 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
                 count=words().number(MOST_PAGES * PER_PAGE),
             )
         )
+
+
+def status_word(run: RunRow) -> str:
+    word = _(OWN_NETWORK.word if run.local_network else STATUS_LOOKS[run.status].word)
+    return _("{status}, does not count", status=word) if run.set_aside else word
 
 
 def export(view: View) -> None:

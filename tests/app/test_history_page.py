@@ -25,7 +25,7 @@ from bfai.model import (
     utc_now,
 )
 from bfai.store import Store, open_store
-from bfai.ui.history_view import bucket_count, rounded_up
+from bfai.ui.history_view import bucket_count, no_list, rounded_up
 from bfai.vault import Vault
 from tests.app.conftest import PASSWORD, captions, choose, go, open_app, press, problems, texts
 from tests.history_store import a_run
@@ -326,6 +326,11 @@ def test_it_speaks_the_readers_language(past: Past, language: str) -> None:
     at = opened(language, connection=one)
     assert "Share of time online" not in metrics(at)
     assert not any("bars" in text for text in alts(at))
+
+
+def test_a_date_is_no_number_of_a_list() -> None:
+    assert no_list("22. lis 2026. 17:09 do sada") == "22\\. lis 2026. 17:09 do sada"
+    assert no_list("22 Oct 2026, 17:09 to now") == "22 Oct 2026, 17:09 to now"
 
 
 @pytest.mark.parametrize(("runs", "buckets"), [(1, 60), (2000, 100), (10**6, 1000)])

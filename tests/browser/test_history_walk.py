@@ -191,7 +191,7 @@ def exported(page: Page, folder: Path) -> dict[str, pd.DataFrame]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390, 360])
+@pytest.mark.parametrize("width", [1280, 360])
 def test_nothing_is_wider_than_the_screen(
     past: Past, serve: Callable[..., object], open_app: Callable[..., Page], theme: str, width: int
 ) -> None:
