@@ -695,11 +695,21 @@ def choose_line(
 
 
 def checks(view: View) -> None:
-    """Every check small, on one scale."""
+    """Every check small, on one scale; of many connections only the numbers."""
     found = {CheckName(row.check): row for row in view.history.percentiles(*view.asked).itertuples() if row.n}
     measured = [name for name in MEASURED if name in found]
     if not measured:
         st.caption(_("No answer was measured in this time."))
+        return
+    if view.connection is None:
+        columns = {
+            _("Check"): [_(CHECK_NAMES[name]) for name in measured],
+            _("Tests"): [words().number(int(found[name].n)) for name in measured],
+            _("Median, ms"): [milliseconds(found[name].p50) for name in measured],
+            _("95th, ms"): [milliseconds(found[name].p95) for name in measured],
+            _("99th, ms"): [milliseconds(found[name].p99) for name in measured],
+        }
+        table(columns, alt=_("Response times of every check"))
         return
     top = rounded_up(1.5 * max(float(found[name].p95) for name in measured))
     with st.grid(columns=4, min_column_width=135, gap="medium"):

@@ -283,6 +283,9 @@ def test_all_connections_are_compared_and_one_exchange_is_kept_apart(past: Past)
     assert compared["Online"].to_list()[2] == 1
     assert all(uri.startswith("data:image/svg+xml;base64,") for uri in compared["Strip"])
     assert at.dataframe[1].value.shape[0] == 10
+    open_tab(at, "Checks")
+    checks = next(item.value for item in at.table if "Median, ms" in item.value.columns)
+    assert checks.set_index("Check").loc["Key", "Median, ms"] == "180"
     choose(at, "connection", "exchange:mexc")
     assert at.dataframe[0].value["Name"].to_list() == ["Beta", "Alpha"]
     listed = at.dataframe[1].value
