@@ -1410,23 +1410,20 @@ class SqliteStore:
         ).fetchone()
         if row is None or among is None:
             return None, 0
-        kept_from = max(row["kept_from"], min(oldest, among[0], row["rolled_until"]) // _MICROS_A_DAY * _MICROS_A_DAY)
-        if kept_from > row["kept_from"]:
-            self._set(key, kept_from=kept_from)
+        until = max(row["kept_from"], min(oldest, among[0], row["rolled_until"]) // _MICROS_A_DAY * _MICROS_A_DAY)
         ends = "SELECT min(started_at), max(started_at) FROM run WHERE owner = :owner AND connection = :key"
-        first, last = self._do(f"{ends} AND started_at < :kept_from", key=key, kept_from=kept_from).fetchone()
+        first, last = self._do(f"{ends} AND started_at < :until", key=key, until=until).fetchone()
         gone = (
             "FROM run WHERE owner = :owner AND connection = :key AND started_at >= :after AND started_at < :until"
             " AND change = 0 AND started_at NOT IN (:first, :last)"
         )
         values: dict[str, Any] = {"key": key, "after": after, "first": first, "last": last}
         end = self._do(
-            f"SELECT started_at {gone} ORDER BY started_at LIMIT 1 OFFSET :limit",
-            until=kept_from,
-            limit=limit,
-            **values,
+            f"SELECT started_at {gone} ORDER BY started_at LIMIT 1 OFFSET :limit", until=until, limit=limit, **values
         ).fetchone()
-        deleted = self._do(f"DELETE {gone}", until=kept_from if end is None else end[0] + 1, **values).rowcount
+        deleted = self._do(f"DELETE {gone}", until=until if end is None else end[0] + 1, **values).rowcount
+        if deleted and until > row["kept_from"]:
+            self._set(key, kept_from=until)
         return None if end is None else end[0] + 1, deleted
 
     # Schedules
