@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time as clocks
 from collections import Counter
@@ -44,11 +45,12 @@ from bfai.model import (
     Status,
     StrategyState,
 )
-from bfai.sending import SCHEMES, BadAddress, Note, Outcome, read_address, send_by_apprise
+from bfai.sending import SCHEMES, BadAddress, Note, Outcome, read_address
 from bfai.store import BadName, ChannelNameTaken, Store, UnknownChannel, open_store
 from bfai.vault import Vault, VaultLocked
 from tests.test_store import a_run, add, enable, plan
 
+ROOT = Path(__file__).parent.parent
 T0 = datetime(2026, 11, 21, 9, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ON = Grant(state=GrantState.GRANTED, evidence=Evidence.DECLARED)
@@ -645,29 +647,39 @@ def test_a_message_that_kills_every_time_is_given_up(world: World) -> None:
     assert world.states() == ["withdraw_appeared:given_up"]
 
 
-def _tell_and_die(database: str, key: bytes, moment: datetime) -> None:
-    """Sends, and dies before it can write down that it did."""
-    store = open_store(database)
+_TELL_AND_DIE = """
+import os, signal, sys
+from datetime import datetime
+from bfai.alerts import Alerts
+from bfai.sending import send_by_apprise
+from bfai.store import open_store
+from bfai.vault import Vault
 
-    def send(address: str, note: Note) -> Outcome:
-        send_by_apprise(address, note)
-        os.kill(os.getpid(), signal.SIGKILL)
-        return Outcome()
+database, key, moment = sys.argv[1:]
 
-    Alerts(store, lambda: Vault("v", key), lambda: moment, send).deliver_due()
+def send(address, note):
+    send_by_apprise(address, note)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+vault = Vault("v", bytes.fromhex(key))
+Alerts(open_store(database), lambda: vault, lambda: datetime.fromisoformat(moment), send).deliver_due()
+"""
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs SIGKILL")
-def test_a_killed_process_loses_no_message(tmp_path: Path, receiver: Receiver) -> None:
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_process_that_is_killed_before_it_can_write_it_down_loses_no_message(
+    tmp_path: Path, receiver: Receiver
+) -> None:
     key, database = os.urandom(32), f"sqlite:///{tmp_path}/bfai.db"
     world = World(open_store(database), Vault("v", key))
     world.alerts.add("Hook", receiver.address)
     run = a_run(connected(world), status=Status.BLOCKED, started_at=world.now, key_report=THIEF, cause=None)
     world.store.add_run(run, lambda before: events_of(before, run))
-    child = multiprocessing.get_context("spawn").Process(target=_tell_and_die, args=(database, key, world.now))
-    child.start()
-    child.join(60)
-    assert child.exitcode == -signal.SIGKILL
+    arguments = [sys.executable, "-c", _TELL_AND_DIE, database, key.hex(), world.now.isoformat()]
+    died = subprocess.run(
+        arguments, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60, check=False
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
     assert receiver.titles == [THEFT]
     assert world.states() == ["withdraw_appeared:sending"]
     world.at(CLAIM_HOLDS + MINUTE)
@@ -920,7 +932,7 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
 
 
 def test_the_documentation_names_every_kind_state_and_way() -> None:
-    told = (Path(__file__).parent.parent / "docs" / "alerts.md").read_text(encoding="utf-8")
+    told = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
     table = {line.rpartition("| ")[0] for line in told.splitlines() if line.endswith("| yes |")}
     for kind in EventKind:
         assert f"`{kind.value}`" in told
