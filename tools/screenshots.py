@@ -89,6 +89,7 @@ def make_past(url: str) -> None:
                 )
                 fingerprint = vault.fingerprint(exchange, credentials.api_key)
                 store.add_connection(connection, vault.seal(connection.id, credentials), fingerprint)
+                store.set_schedule(connection.id, None, now, now)  # nothing is tested while we look
                 down, cause = 0, Cause.EXCHANGE_UNAVAILABLE
                 for place in range(count):
                     if number == 1 and 100 < place < 130:
