@@ -586,7 +586,7 @@ class History:
 
 def failed(row: RunRow) -> bool:
     """Whether the exchange could not be used. `blocked` is no failure: the key works, and may do too much."""
-    return row.status is Status.FAILED and not row.local_network
+    return row.status is Status.FAILED and not row.local_network and not row.set_aside
 
 
 def run_frame(rows: Iterable[RunRow]) -> DataFrame:

@@ -9,7 +9,18 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, Strategy, StrategyState
 from bfai.ui import _, calm, moment, n_, open_page, plain, say, zone
-from bfai.ui.pieces import CONNECTIONS, attempt, attempting, badge, head, rerun_when_done, table, tell, zone_note
+from bfai.ui.pieces import (
+    CONNECTIONS,
+    attempt,
+    attempting,
+    badge,
+    choose_view,
+    head,
+    rerun_when_done,
+    table,
+    tell,
+    zone_note,
+)
 from bfai.ui.strategy_editor import (
     NEW,
     STATE_LOOKS,
@@ -19,6 +30,7 @@ from bfai.ui.strategy_editor import (
     enable,
     exchange_spinner,
     field_label,
+    fill,
     forget_refusal,
     import_refusal,
     kept_editor,
@@ -41,21 +53,19 @@ MORE = ("duplicate", "rename", "export", "delete")
 
 def draw(workbench: Workbench) -> None:
     connections = sorted(workbench.connections(), key=lambda connection: connection.name.casefold())
+    strategies = workbench.strategies.list()
     opened = st.query_params.get("strategy", "")
+    strategy = next((one for one in strategies if one.id == opened), None)
     if opened == NEW and connections:
         edit_new(workbench, connections)
-    elif opened and (strategy := found(workbench, opened)) is not None:
+    elif strategy is not None:
         edit(workbench, strategy, connections)
     else:
         st.query_params.pop("strategy", None)
-        overview(workbench, connections)
+        overview(workbench, strategies, connections)
     running = workbench.running()
     place = kept.connection_id if (kept := kept_editor(opened)) is not None else None
     rerun_when_done(job for id_, job in running.items() if not opened or id_ == place)
-
-
-def found(workbench: Workbench, strategy_id: str) -> Strategy | None:
-    return next((one for one in workbench.strategies.list() if one.id == strategy_id), None)
 
 
 def doing(act: Callable[..., object], *arguments: object) -> Callable[[], None]:
@@ -81,8 +91,7 @@ def leave() -> None:
 # -- the list ----------------------------------------------------------------------------------------------------------
 
 
-def overview(workbench: Workbench, connections: list[Connection]) -> None:
-    strategies = workbench.strategies.list()
+def overview(workbench: Workbench, strategies: list[Strategy], connections: list[Connection]) -> None:
     suspended = sum(strategy.state is StrategyState.SUSPENDED for strategy in strategies)
     caption = n_("{count} strategy", "{count} strategies", len(strategies))
     if suspended:
@@ -214,6 +223,7 @@ def state_button(workbench: Workbench, strategy: Strategy) -> None:
 
 def edit_new(workbench: Workbench, connections: list[Connection]) -> None:
     editor = new_editor(workbench, connections)
+    fill(workbench, editor, connections)
 
     def discard() -> None:
         drop_editor(NEW)
@@ -246,7 +256,7 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
     title_row(strategy.name, strategy, " · ".join((facts, *unsaved)))
     with st.container(horizontal=True, vertical_alignment="center"):
         back_to_list()
-        view = choose_view()
+        view = choose_view({"edit": _("Edit"), "revisions": _("Revisions")})
         if editor.unsaved:
             st.button(
                 _("Throw changes away"),
@@ -308,25 +318,6 @@ def changed_elsewhere(workbench: Workbench, strategy: Strategy) -> None:
         )
         st.button(_("Show that one"), key="load_newest", on_click=doing(load_editor, workbench, strategy))
         st.button(_("Go on with mine"), key="keep_mine", on_click=keep)
-
-
-def choose_view() -> str:
-    names = {"edit": _("Edit"), "revisions": _("Revisions")}
-    view = st.query_params.get("view", "edit")
-    view = view if view in names else "edit"
-    picked = st.segmented_control(
-        _("View"),
-        list(names),
-        default=view,
-        required=True,
-        format_func=lambda name: names[name],
-        key=f"strategy_view_{view}",
-        label_visibility="collapsed",
-    )
-    if picked and picked != view:
-        st.query_params["view"] = picked
-        return picked
-    return view
 
 
 # -- revisions ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bfai import diagnosis
+from bfai import diagnosis, explain
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Call, Role
 from bfai.model import (
@@ -77,15 +77,15 @@ def test_kucoin_golden_signatures(role: Role, market: Market, signature: str, mo
 
 @pytest.mark.parametrize("line", lines("error_responses.jsonl"), ids=lambda line: f"{line['exchange']}-{line['truth']}")
 def test_refusals_name_their_cause(line: dict[str, Any]) -> None:
-    answer = diagnosis.answer_from_line(line)
-    found = diagnosis.explain(answer, all_exchanges().get(line["exchange"]))
+    answer = explain.answer_from_line(line)
+    found = explain.explain(answer, all_exchanges().get(line["exchange"]))
     assert found.cause in (line["truth"], *line.get("also_acceptable", []))
     assert found.cause in found.candidates or found.cause is Cause.AMBIGUOUS
 
 
 @pytest.mark.parametrize("line", lines("key_reports.jsonl"))
 def test_key_reports_give_the_right_grants(line: dict[str, Any]) -> None:
-    report = diagnosis.report_in(line["endpoint"], line["body"], get_exchange(line["exchange"]))
+    report = explain.report_in(line["endpoint"], line["body"], get_exchange(line["exchange"]))
     assert report is not None
     expected, accepted = line["expected"], line.get("also_acceptable", {})
     word = {GrantState.GRANTED: True, GrantState.DENIED: False, GrantState.UNKNOWN: None}

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bfai.diagnosis import explain_text
 from bfai.exchanges import all_exchanges, get_exchange
+from bfai.explain import explain_text
 
 LINES = [json.loads(line) for line in (Path(__file__).parent / "data/error_responses.jsonl").read_text().splitlines()]
 REFUSALS = [line for line in LINES if line["exchange"] in all_exchanges() and (line["body"] or "").startswith("{")]

@@ -73,6 +73,13 @@ def test_a_sentence_is_translated_and_filled(croatian: Translator) -> None:
     assert croatian.t("") == ""  # not gettext's header
 
 
+def test_money_in_a_stored_sentence_is_written_as_the_language_does(croatian: Translator) -> None:
+    message = Message(text="{m_needed}; {m_left}; {needed}", params={"m_needed": "6882.47 USDT", "m_left": "0.5 BTC"})
+    assert croatian.render(message) == "6.882,47\u00a0USDT; 0,5\u00a0BTC; {needed}"
+    odd = Message(text="{m_needed}", params={"m_needed": "much money"})
+    assert translator("en").render(odd) == "much money"
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [(1, "1 veza"), (2, "2 veze"), (5, "5 veza (mn.)"), (11, "11 veza (mn.)"), (21, "21 veza"), (1002, "1.002 veze")],

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from bfai import diagnosis
+from bfai import diagnosis, explain
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, CountedFrom, Role, merge_reports
 from bfai.model import (
@@ -609,7 +609,7 @@ def test_a_demo_key_that_works_live_must_not_withdraw(simulator: Simulator, gate
 def test_a_private_key_in_a_pasted_text_is_hidden() -> None:
     text = 'error {"privateKey": "-----BEGIN EC PRIVATE KEY-----\\nMHcCAQEEIPsecretsecretsecret\\n"} Unauthorized'
     assert "secretsecret" not in redact(text)
-    assert "secretsecret" not in (diagnosis.explain(Answer(error_text=text), None).exchange_said or "")
+    assert "secretsecret" not in (explain.explain(Answer(error_text=text), None).exchange_said or "")
 
 
 @pytest.mark.parametrize(

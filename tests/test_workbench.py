@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bfai.model import Cause, Credentials, Environment, Market, Status, Target, utc_now
+from bfai.model import Cause, Credentials, Environment, Market, Status, StrategyState, Target, utc_now
 from bfai.simulator import Simulator
 from bfai.store import NameTaken
+from bfai.strategy.parameters import RiskLevel
 from bfai.transport import Gateway
 from bfai.workbench import AlreadyConnected, DraftGone, Mode, NotSavable, Scope, VaultIsLocked, VaultState, Workbench
 from tests.helpers import sample
@@ -238,6 +239,11 @@ def test_the_tour_needs_nothing_and_keeps_nothing() -> None:
         assert all(run.environment is Environment.SIMULATOR for run in runs)
         assert {connection.target.exchange for connection in tour.connections()} == set(tour.exchanges())
         assert len(tour.recent_runs()) == len(runs)
+        futures = [found for found in tour.connections() if found.target.market is Market.FUTURES]
+        assert futures and all(found.status.ok for found in futures)
+        parameters = tour.strategies.suggested(futures[0].id, RiskLevel.BALANCED, ["BTC/USDT"])
+        strategy = tour.strategies.create("Dips", futures[0].id, parameters)
+        assert tour.strategies.enable(strategy.id).state is StrategyState.ENABLED, "futures can be tried"
     threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("Timer")]
     assert threads == []
 

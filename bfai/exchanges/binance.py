@@ -466,6 +466,8 @@ class Binance(Exchange):
     def succeeded(self, answer: Answer) -> bool:
         if answer.status is None or not 200 <= answer.status < 300:
             return False
+        if answer.role in (Role.FEES, Role.TIERS):
+            return "code" not in answer.object
         path = answer.call.path if answer.call else ""
         body = answer.json
         if isinstance(body, list):

@@ -43,6 +43,22 @@ def history(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 3")
 
 
+@migrations(name="0004_alerts")
+def alerts(db: Database) -> None:
+    """What happened, who hears of it, and what became of each message."""
+    for statement in _ALERTS:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 4")
+
+
+@migrations(name="0005_monitor")
+def monitor(db: Database) -> None:
+    """When each connection is tested next, who tests it now, and which exchanges are left alone for a while."""
+    for statement in _MONITOR:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 5")
+
+
 _FIRST = (
     "CREATE TABLE owner (pk INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
     """CREATE TABLE vault (
@@ -202,6 +218,37 @@ _STRATEGIES = (
     ) STRICT""",
 )
 
+_MONITOR = (
+    # `every_s` is NULL where the schedule is off. `set_at` is when `next_at` was set: a clock that shows less was set
+    # back. `holder` tests the connection until `held_until`, unless it says again that it still does.
+    """CREATE TABLE schedule (
+        connection INTEGER PRIMARY KEY REFERENCES connection (pk) ON DELETE CASCADE,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        every_s INTEGER,
+        set_at INTEGER NOT NULL,
+        next_at INTEGER NOT NULL,
+        holder TEXT,
+        held_at INTEGER,
+        held_until INTEGER
+    ) STRICT""",
+    """INSERT INTO schedule (connection, owner, every_s, set_at, next_at)
+        SELECT pk, owner, 3600, coalesce(last_tested_at, created_at), coalesce(last_tested_at, created_at) + 3600000000
+        FROM connection""",
+    # A new key has just been tested.
+    """CREATE TRIGGER connection_has_a_schedule AFTER INSERT ON connection BEGIN
+        INSERT INTO schedule (connection, owner, every_s, set_at, next_at)
+        VALUES (NEW.pk, NEW.owner, 3600, NEW.key_since, NEW.key_since + 3600000000); END""",
+    # `place` is an exchange with region and environment.
+    """CREATE TABLE pause (
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        place TEXT NOT NULL,
+        failures INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (owner, place)
+    ) STRICT""",
+)
+
 _HISTORY = (
     # Every run since `kept_from` is there, and everything before `rolled_until` is rolled up. Both are microseconds.
     "ALTER TABLE connection ADD COLUMN kept_from INTEGER NOT NULL DEFAULT 0",
@@ -268,4 +315,60 @@ _HISTORY = (
         histograms BLOB NOT NULL,
         UNIQUE (connection, day)
     ) STRICT""",
+)
+
+_ALERTS = (
+    # `id` is made of what the event is about, so that it exists once. `body` is JSON.
+    """CREATE TABLE event (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        id TEXT NOT NULL,
+        connection INTEGER REFERENCES connection (pk) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        run_id TEXT,
+        body TEXT NOT NULL,
+        UNIQUE (owner, id)
+    ) STRICT""",
+    "CREATE INDEX event_by_time ON event (owner, at)",
+    "CREATE INDEX event_by_connection ON event (connection, kind)",
+    "CREATE TRIGGER event_never_changes BEFORE UPDATE ON event BEGIN SELECT RAISE (ABORT, 'never changes'); END",
+    # `muted` is a JSON list of kinds; quiet hours are HH:MM. The last three are the sealed address.
+    """CREATE TABLE channel (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        name_key TEXT NOT NULL,
+        hint TEXT NOT NULL,
+        muted TEXT NOT NULL,
+        quiet_from TEXT,
+        quiet_until TEXT,
+        grace_minutes INTEGER NOT NULL,
+        repeat_hours INTEGER,
+        created_at INTEGER NOT NULL,
+        format INTEGER NOT NULL,
+        nonce BLOB NOT NULL,
+        ciphertext BLOB NOT NULL,
+        UNIQUE (owner, id),
+        UNIQUE (owner, name_key)
+    ) STRICT""",
+    """CREATE TABLE delivery (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        event INTEGER NOT NULL REFERENCES event (pk) ON DELETE CASCADE,
+        channel INTEGER NOT NULL REFERENCES channel (pk) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        due_at INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        holder TEXT,
+        claimed_at INTEGER,
+        done_at INTEGER,
+        doubtful INTEGER NOT NULL DEFAULT 0,
+        reason TEXT,
+        UNIQUE (event, channel, number)
+    ) STRICT""",
+    "CREATE INDEX delivery_by_channel ON delivery (channel)",
+    "CREATE INDEX delivery_open ON delivery (owner) WHERE state IN ('waiting', 'sending', 'failed')",
 )

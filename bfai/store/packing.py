@@ -26,9 +26,19 @@ from bfai.model import Cause, Status, TestRun, id_head, id_time
 from bfai.store import PatternFacts
 from bfai.store.rollups import CHECKS, CLOCK_OFFSET, Measures, np
 
+# Their strings differ from run to run.
+_TEXT_KEYS = {
+    "balances",
+    "exchange_said",
+    "seen_ip",
+    "params",
+    "order_pairs",
+    "stranger_assets",
+    "stranger_orders",
+    "tested_from",
+}
 _OWN_COLUMNS = {"id", "connection_id", "started_at", "key_report"}
 _BEFORE_THE_PATTERN = {"duration_ms"}
-_TEXT_KEYS = {"balances", "exchange_said", "seen_ip", "params"}  # their strings differ from run to run
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORT, _DOUBLES = b"\x02", b"\x03"
@@ -96,6 +106,11 @@ def timed_checks(pattern: str) -> tuple[str, ...]:
     tree = json.loads(pattern)
     pairs = zip(tree["checks"], tree["latencies"], strict=True)
     return tuple(check["name"][1:] for check, latency in pairs if latency is not None)
+
+
+def is_set_aside(pattern: str) -> bool:
+    """Whether runs with this pattern were set aside."""
+    return json.loads(pattern).get("set_aside", False)
 
 
 def clock_place(pattern: str) -> int | None:

@@ -14,11 +14,11 @@ import json
 import os
 import sqlite3
 import threading
-import time
 import unicodedata
 from collections.abc import Collection, Generator, Hashable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,9 +26,15 @@ from pydantic import TypeAdapter, ValidationError
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
+    Before,
     Cause,
+    Channel,
     Connection,
+    Delivery,
+    DeliveryState,
     Environment,
+    Event,
+    EventKind,
     KeyReport,
     Market,
     Message,
@@ -46,12 +52,17 @@ from bfai.store import (
     KEEP,
     MARKET_DATA_KEPT,
     BadName,
+    ChannelNameTaken,
+    Judge,
     Keep,
     MarketData,
     NameTaken,
     PatternFacts,
+    Pause,
+    RunEnd,
     RunExists,
     RunRow,
+    Schedule,
     Sealed,
     StoreClosed,
     StoreDamaged,
@@ -64,7 +75,9 @@ from bfai.store import (
     StoreUnreachable,
     StrategyChanged,
     StrategyNameTaken,
+    SurroundingsChanged,
     Track,
+    UnknownChannel,
     UnknownConnection,
     UnknownStrategy,
     VaultExists,
@@ -72,11 +85,13 @@ from bfai.store import (
     Wrap,
     account_data,
     connection_deleted,
+    no_events,
 )
 from bfai.store import rollups as up
 from bfai.store.packing import (
     Packed,
     clock_place,
+    is_set_aside,
     is_short,
     measures,
     pack,
@@ -91,7 +106,7 @@ from bfai.store.packing import (
 )
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
-LATEST: Final = 3  # how many migrations there are
+LATEST: Final = 5  # how many migrations there are
 BUSY_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 
@@ -332,6 +347,10 @@ def name_key(name: str) -> str:
     return " ".join(folded.split())
 
 
+def _seconds(every: timedelta | None) -> int | None:
+    return None if every is None else every // timedelta(seconds=1)
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
@@ -411,6 +430,18 @@ def _revision(row: sqlite3.Row) -> Revision:
     )
 
 
+def _schedule(row: sqlite3.Row) -> Schedule:
+    return Schedule(
+        connection_id=row["connection_id"],
+        every=None if row["every_s"] is None else timedelta(seconds=row["every_s"]),
+        set_at=_time(row["set_at"]),
+        next_at=_time(row["next_at"]),
+        holder=row["holder"],
+        held_at=_maybe_time(row["held_at"]),
+        held_until=_maybe_time(row["held_until"]),
+    )
+
+
 def _reasons(messages: Sequence[Message]) -> str:
     return _json([message.model_dump(mode="json") for message in messages])
 
@@ -433,7 +464,76 @@ _OF_WINDOWS = (
     f"FROM json_each(:windows) w CROSS JOIN run r WHERE r.owner = :owner AND r.connection = {_KEY}"
     f" AND r.started_at >= {{}} AND r.started_at < {_UNTIL}"
 )
+_COUNTS = "pattern NOT IN (SELECT value FROM json_each(:aside))"  # it was not set aside
 _IN_ORDER = "ORDER BY w.key, r.started_at, r.seq"
+
+
+def _event(row: sqlite3.Row) -> Event:
+    columns = {name: row[name] for name in ("connection_id", "kind", "run_id")}
+    return Event.model_validate({**json.loads(row["body"]), **columns, "id": row["event_id"], "at": _time(row["at"])})
+
+
+# Those about a key's end, which are told once for a key.
+_ENDINGS = [kind.value for kind in EventKind if kind.value.startswith("expir")]
+_KINDS = frozenset(kind.value for kind in EventKind)
+
+
+def _clock_time(text: str | None) -> time | None:
+    return None if text is None else time.fromisoformat(text)
+
+
+def _channel(row: sqlite3.Row) -> Channel:
+    return Channel(
+        id=row["id"],
+        name=row["name"],
+        hint=row["hint"],
+        muted=frozenset(EventKind(kind) for kind in json.loads(row["muted"]) if kind in _KINDS),
+        quiet_from=_clock_time(row["quiet_from"]),
+        quiet_until=_clock_time(row["quiet_until"]),
+        grace_minutes=row["grace_minutes"],
+        repeat_hours=row["repeat_hours"],
+        created_at=_time(row["created_at"]),
+    )
+
+
+def _channel_columns(channel: Channel) -> dict[str, Any]:
+    return {
+        "name": _checked(channel.name),
+        "name_key": name_key(channel.name),
+        "hint": channel.hint,
+        "muted": _json(sorted(kind.value for kind in channel.muted)),
+        "quiet_from": channel.quiet_from and f"{channel.quiet_from:%H:%M}",
+        "quiet_until": channel.quiet_until and f"{channel.quiet_until:%H:%M}",
+        "grace_minutes": channel.grace_minutes,
+        "repeat_hours": channel.repeat_hours,
+    }
+
+
+_DELIVERIES = (
+    "SELECT d.*, h.id AS channel_id, h.name AS channel_name, e.id AS event_id, e.kind, e.at, e.run_id, e.body,"
+    " c.id AS connection_id FROM delivery d JOIN event e ON e.pk = d.event JOIN channel h ON h.pk = d.channel"
+    " LEFT JOIN connection c ON c.pk = e.connection WHERE d.owner = :owner"
+)
+
+
+def _delivery(row: sqlite3.Row) -> Delivery:
+    return Delivery(
+        id=row["pk"],
+        event=_event(row),
+        channel_id=row["channel_id"],
+        channel_name=row["channel_name"],
+        number=row["number"],
+        state=DeliveryState(row["state"]),
+        due_at=_time(row["due_at"]),
+        attempts=row["attempts"],
+        holder=row["holder"],
+        claimed_at=_maybe_time(row["claimed_at"]),
+        done_at=_maybe_time(row["done_at"]),
+        doubtful=bool(row["doubtful"]),
+        reason=row["reason"] and Message.model_validate_json(row["reason"]),
+    )
+
+
 _STRATEGIES = (
     "SELECT s.*, c.id AS connection_id, c.name AS connection_now FROM strategy s"
     " LEFT JOIN connection c ON c.pk = s.connection WHERE s.owner = :owner"
@@ -442,6 +542,10 @@ _REVISIONS = (
     "SELECT r.*, s.id AS strategy_id FROM revision r JOIN strategy s ON s.pk = r.strategy"
     " WHERE s.owner = :owner AND s.id = :id"
 )
+_SCHEDULES = (
+    "SELECT s.*, c.id AS connection_id FROM schedule s JOIN connection c ON c.pk = s.connection WHERE s.owner = :owner"
+)
+_OF_CONNECTION = "connection = (SELECT pk FROM connection WHERE owner = :owner AND id = :id)"
 _LIGHT = "r.id, r.connection, r.started_at, r.change, r.pattern, r.numbers"
 
 
@@ -454,6 +558,7 @@ class SqliteStore:
         self._owner_name = owner
         self._lock = threading.RLock()
         self._patterns: dict[int, PatternFacts] = {}
+        self._aside: list[int] = []
         db.row_factory = sqlite3.Row
         self._owner = self._owner_row(owner)
 
@@ -691,9 +796,11 @@ class SqliteStore:
         key_hint: str,
         key_since: datetime,
         run: TestRun | None = None,
+        judge: Judge = no_events,
     ) -> Connection:
         with self._writing():
             row = self._row(connection_id)
+            was = self._counting_status(row)
             self._do("DELETE FROM secret WHERE owner = :owner AND connection = :pk", pk=row["pk"])
             self._put_secrets(row["pk"], sealed)
             self._set(
@@ -711,6 +818,14 @@ class SqliteStore:
             self._write_audit("rotated", connection_id, name=row["name"], key_hint=key_hint)
             if run is not None:
                 self._put_run(run, self._row(connection_id), own=True)
+                self._do(
+                    "UPDATE schedule SET set_at = :at, next_at = :at + every_s * 1000000"
+                    " WHERE owner = :owner AND connection = :pk AND every_s IS NOT NULL",
+                    pk=row["pk"],
+                    at=_micros(run.started_at),
+                )
+                before = Before(connection=_connection(self._row(connection_id)), status=was)
+                self._put_events(judge(before))
             changed = _connection(self._row(connection_id))
         self._erase_traces()
         return changed
@@ -726,10 +841,11 @@ class SqliteStore:
             raise UnknownConnection()
         return {row["field"]: Sealed(row["format"], row["nonce"], row["ciphertext"]) for row in rows if row["field"]}
 
-    def delete_connection(self, connection_id: str) -> None:
+    def delete_connection(self, connection_id: str, *, events: Sequence[Event] = ()) -> None:
         with self._writing():
             row = self._row(connection_id)
             self._unbind(row)
+            self._put_events(events)
             self._do("DELETE FROM connection WHERE owner = :owner AND pk = :pk", pk=row["pk"])
             of_it = f"{account_data(connection_id)}%"
             self._do("DELETE FROM market_data WHERE owner = :owner AND name LIKE :of_it", of_it=of_it)
@@ -763,16 +879,65 @@ class SqliteStore:
 
     # Runs
 
-    def add_run(self, run: TestRun) -> Connection:
+    def add_run(self, run: TestRun, judge: Judge = no_events, end: RunEnd | None = None) -> Connection:
         with self._writing():
             row = self._row(run.connection_id or "")
-            self._put_run(run, row, own=False)
+            before = self._before(row, run) if judge is not no_events else None
+            if self._put_run(run, row, own=False) and before is not None:
+                self._put_events(judge(before))
+            if end is not None:
+                self._put_end(row["pk"], end)
             return _connection(self._row(row["id"]))
 
-    def _put_run(self, run: TestRun, connection: sqlite3.Row, *, own: bool) -> None:
-        """Keep a run of this connection. `own`: it surely tested the credentials that are stored now."""
+    def _before(self, row: sqlite3.Row, run: TestRun) -> Before:
+        """What is known of the connection before `run` is kept."""
+        bodies: list[str] = []
+        if row["report"] is not None:
+            of_key = {"connection": row["pk"], "since": row["key_since"]}
+            last = "SELECT hash, body FROM key_report WHERE owner = :owner AND pk = :pk"
+            (digest, body) = self._do(last, pk=row["report"]).fetchone()
+            bodies.append(body)
+            if run.key_report is not None and digest.hex() != run.key_report.content_hash():
+                earlier = (
+                    "SELECT k.body FROM run r JOIN key_report k ON k.pk = r.report"
+                    " WHERE r.owner = :owner AND r.change > 0 AND r.change & 2 AND r.connection = :connection"
+                    " AND r.started_at >= :since ORDER BY r.started_at DESC, r.seq DESC LIMIT 11"
+                )
+                bodies += [one["body"] for one in self._do(earlier, **of_key)]
+        told = self._read_events(
+            "e.connection = :connection AND e.kind IN (SELECT value FROM json_each(:kinds)) AND e.at >= :since"
+            " ORDER BY e.pk",
+            connection=row["pk"],
+            kinds=_json(_ENDINGS),
+            since=row["key_since"],
+        )
+        return Before(
+            connection=_connection(row),
+            status=self._counting_status(row),
+            reports=tuple(KeyReport.model_validate_json(body) for body in bodies),
+            told=tuple(told),
+        )
+
+    def _counting_status(self, row: sqlite3.Row) -> Status:
+        """The connection's status, or the one before while our own network is down."""
+        if row["status"] != Status.FAILED.value:
+            return Status(row["status"])
+        found = self._do(
+            "SELECT p.status FROM run r JOIN pattern p ON p.pk = r.pattern WHERE r.owner = :owner"
+            " AND r.connection = :pk AND p.cause IS NOT :own_network ORDER BY r.started_at DESC, r.seq DESC LIMIT 1",
+            pk=row["pk"],
+            own_network=Cause.LOCAL_NETWORK.value,
+        ).fetchone()
+        return Status(found["status"]) if found else Status.UNTESTED
+
+    def _put_run(self, run: TestRun, connection: sqlite3.Row, *, own: bool) -> bool:
+        """Keep a run of this connection. `own`: it surely tested the credentials that are stored now.
+
+        Whether it set the connection's status.
+        """
         pk, started_at = connection["pk"], _micros(run.started_at)
-        sets = own or started_at >= max(connection["key_since"], connection["last_tested_at"] or 0)
+        sets, aside = (True, False) if own else self._weighed(run, connection)
+        run = run if run.set_aside == aside else run.model_copy(update={"set_aside": aside})
         report = None if run.key_report is None else self._report_row(pk, run.key_report)
         status_changed = sets and run.status.value != connection["status"]
         report_changed = sets and report is not None and report != connection["report"]
@@ -792,10 +957,10 @@ class SqliteStore:
             numbers=packed.numbers,
             texts=shorten_texts(packed.texts, usual),
         )
-        if started_at < connection["rolled_until"]:
+        if started_at < connection["rolled_until"] and not run.set_aside:
             self._roll_up_late(connection, started_at, pattern, packed.numbers)
         if not sets:
-            return
+            return False
         self._set(pk, status=run.status.value, last_run_id=run.id, last_tested_at=started_at)
         if report_changed:
             self._set(pk, report=report)
@@ -805,6 +970,25 @@ class SqliteStore:
             cause = run.diagnosis.cause.value if run.diagnosis else None
             detail = {"name": connection["name"], "old": connection["status"], "new": run.status.value, "cause": cause}
             self._write_audit("tested", connection["id"], **detail)
+        return True
+
+    def _weighed(self, run: TestRun, connection: sqlite3.Row) -> tuple[bool, bool]:
+        """Whether this run sets the connection's status, and whether it is set aside: the later one counts, but for
+        one from here that yields to a fresh one from where the bot runs, whichever of the two came in first.
+        """
+        started_at = _micros(run.started_at)
+        if started_at < connection["key_since"]:
+            return False, False
+        later = started_at >= (connection["last_tested_at"] or 0)
+        counted = None
+        if connection["last_run_id"] and (run.tested_from is not None or run.about_this_place):
+            counted = self.run(connection["last_run_id"])
+        if counted is None:
+            return later, False
+        if later:
+            aside = run.yields_to(counted)
+            return not aside, aside
+        return counted.yields_to(run), False
 
     def _refuse_double(self, connection: int, started_at: int, run_id: str) -> int:
         """The number of a run among those of the same microsecond. Raises `RunExists`."""
@@ -964,19 +1148,20 @@ class SqliteStore:
         patterns = self._facts({row[4] for row in rows})
         found: list[RunRow] = []
         for key, connection, micros, change, pattern, numbers in rows:
-            status, cause, timed, *_ = patterns[pattern]
-            duration_ms, latencies = unpack_light(timed, numbers)
+            facts = patterns[pattern]
+            duration_ms, latencies = unpack_light(facts.timed, numbers)
             found.append(
                 RunRow(
                     run_id(key, micros),
                     names[connection],
                     _EPOCH + timedelta(0, 0, micros),
-                    status,
-                    cause,
+                    facts.status,
+                    facts.cause,
                     duration_ms,
                     latencies,
                     change & _STATUS_CHANGED != 0,
                     change & _REPORT_CHANGED != 0,
+                    facts.set_aside,
                 )
             )
         return found
@@ -984,10 +1169,21 @@ class SqliteStore:
     def _facts(self, patterns: Collection[int]) -> dict[int, PatternFacts]:
         """What is known of patterns, at least of these. Holds the lock of the caller."""
         if not self._patterns.keys() >= set(patterns):
-            for row in self._do("SELECT pk, status, cause, body FROM pattern WHERE owner = :owner"):
-                if row["pk"] not in self._patterns:
-                    self._patterns[row["pk"]] = pattern_facts(row["status"], row["cause"], row["body"])
+            self._read_patterns()
         return self._patterns
+
+    def _read_patterns(self) -> None:
+        """Those that came since: a pattern never changes, and never gets the number of another one."""
+        query = "SELECT pk, status, cause, body FROM pattern WHERE owner = :owner AND pk > :last"
+        for row in self._do(query, last=max(self._patterns, default=0)):
+            facts = self._patterns[row["pk"]] = pattern_facts(row["status"], row["cause"], row["body"])
+            if facts.set_aside:
+                self._aside.append(row["pk"])
+
+    def _aside_now(self) -> str:
+        """The patterns of runs that were set aside, as JSON. Holds the lock of the caller."""
+        self._read_patterns()
+        return _json(self._aside)
 
     # Columns for figures
 
@@ -1006,12 +1202,12 @@ class SqliteStore:
     def readings(
         self, windows: Sequence[tuple[int, int, int]], *, before: bool = False, numbers: bool = False
     ) -> list[tuple[Any, ...]]:
-        last = f"(SELECT max(b.started_at) FROM run b WHERE b.connection = {_KEY} AND b.started_at < {_SINCE})"
-        start = f"coalesce({last}, {_SINCE})" if before else _SINCE
+        last = f"SELECT max(b.started_at) FROM run b WHERE b.connection = {_KEY} AND b.started_at < {_SINCE}"
+        start = f"coalesce(({last} AND b.{_COUNTS}), {_SINCE})" if before else _SINCE
         more = ", r.numbers" if numbers else ""
-        query = f"SELECT w.key, r.started_at, r.pattern{more} {_OF_WINDOWS.format(start)} {_IN_ORDER}"
+        query = f"SELECT w.key, r.started_at, r.pattern{more} {_OF_WINDOWS.format(start)} AND r.{_COUNTS} {_IN_ORDER}"
         with self._reading():
-            return self._rows(query, windows=_windows(windows))
+            return self._rows(query, windows=_windows(windows), aside=self._aside_now())
 
     def runs_within(
         self, windows: Sequence[tuple[int, int, int]], statuses: Collection[Status] | None = None
@@ -1028,8 +1224,10 @@ class SqliteStore:
         within = f"r.connection = {_KEY} AND r.started_at >= {_SINCE} AND r.started_at < {_UNTIL}"
         count = f"SELECT count(*) FROM run r WHERE r.owner = :owner AND {within}"
         with self._reading():
-            rows = self._rows(f"SELECT ({count}) FROM json_each(:windows) w ORDER BY w.key", windows=_windows(windows))
-        return [row[0] for row in rows]
+            aside = self._aside_now()
+            count += f" AND r.{_COUNTS}" if self._aside else ""
+            query = f"SELECT ({count}) FROM json_each(:windows) w ORDER BY w.key"
+            return [row[0] for row in self._rows(query, windows=_windows(windows), aside=aside)]
 
     def count_runs_within(self, windows: Sequence[tuple[int, int, int]], most: int) -> int:
         query = f"SELECT count(*) FROM (SELECT 1 {_OF_WINDOWS.format(_SINCE)} LIMIT :most)"
@@ -1225,7 +1423,7 @@ class SqliteStore:
                 with self._writing():
                     after, more = self._retain(key, oldest, newest, limit, after)
                 deleted += more
-                time.sleep(pause)  # a lock that is taken again at once lets nobody else in
+                sleep(pause)  # a lock that is taken again at once lets nobody else in
         return deleted
 
     def _retain(self, key: int, oldest: int, newest: int, limit: int, after: int) -> tuple[int | None, int]:
@@ -1240,11 +1438,16 @@ class SqliteStore:
         if row is None or among is None:
             return None, 0
         until = max(row["kept_from"], min(oldest, among[0], row["rolled_until"]) // _MICROS_A_DAY * _MICROS_A_DAY)
-        ends = "SELECT min(started_at), max(started_at) FROM run WHERE owner = :owner AND connection = :key"
-        first, last = self._do(f"{ends} AND started_at < :until", key=key, until=until).fetchone()
+        counted = f"SELECT max(started_at) FROM run WHERE connection = :key AND started_at < :until AND {_COUNTS}"
+        first, last = self._do(
+            f"SELECT min(started_at), ({counted}) FROM run WHERE owner = :owner AND connection = :key",
+            key=key,
+            until=until,
+            aside=self._aside_now(),
+        ).fetchone()
         gone = (
             "FROM run WHERE owner = :owner AND connection = :key AND started_at >= :after AND started_at < :until"
-            " AND change = 0 AND started_at NOT IN (:first, :last)"
+            " AND change = 0 AND started_at IS NOT :first AND started_at IS NOT :last"
         )
         values: dict[str, Any] = {"key": key, "after": after, "first": first, "last": last}
         end = self._do(
@@ -1254,6 +1457,140 @@ class SqliteStore:
         if deleted and until > row["kept_from"]:
             self._set(key, kept_from=until)
         return None if end is None else end[0] + 1, deleted
+
+    # Schedules
+
+    def schedules(self) -> list[Schedule]:
+        with self._reading():
+            rows = self._do(f"{_SCHEDULES} ORDER BY s.next_at, s.connection").fetchall()
+        return [_schedule(row) for row in rows]
+
+    def schedule(self, connection_id: str) -> Schedule | None:
+        with self._reading():
+            row = self._do(f"{_SCHEDULES} AND c.id = :id", id=connection_id).fetchone()
+        return None if row is None else _schedule(row)
+
+    def set_schedule(self, connection_id: str, every: timedelta | None, at: datetime, next_at: datetime) -> None:
+        with self._writing():
+            row = self._row(connection_id)
+            self._do(
+                "UPDATE schedule SET every_s = :every, set_at = :at, next_at = :next_at"
+                " WHERE owner = :owner AND connection = :pk",
+                pk=row["pk"],
+                every=_seconds(every),
+                at=_micros(at),
+                next_at=_micros(next_at),
+            )
+            self._write_audit("scheduled", connection_id, name=row["name"], every_s=_seconds(every))
+
+    def pauses(self) -> dict[str, Pause]:
+        with self._reading():
+            rows = self._do("SELECT * FROM pause WHERE owner = :owner").fetchall()
+        return {row["place"]: Pause(row["failures"], _time(row["since"]), _time(row["until"])) for row in rows}
+
+    def mend_clock(self, now: datetime) -> None:
+        with self._writing():
+            self._mend_clock(_micros(now))
+
+    def _mend_clock(self, now: int) -> None:
+        self._do(
+            "UPDATE schedule SET set_at = :now, next_at = :now + max(0, next_at - set_at)"
+            " WHERE owner = :owner AND set_at > :now",
+            now=now,
+        )
+        self._do(
+            "UPDATE schedule SET held_at = :now, held_until = :now + (held_until - held_at)"
+            " WHERE owner = :owner AND held_at > :now",
+            now=now,
+        )
+        self._do(
+            "UPDATE pause SET since = :now, until = :now + (until - since) WHERE owner = :owner AND since > :now",
+            now=now,
+        )
+
+    def take_lease(
+        self, connection_id: str, holder: str, now: datetime, until: datetime, *, due_at: str | None = None
+    ) -> bool:
+        times: dict[str, Any] = {"now": _micros(now), "until": _micros(until)}
+        due = (
+            " AND every_s IS NOT NULL AND next_at <= :now AND NOT EXISTS"
+            " (SELECT 1 FROM pause WHERE owner = :owner AND place = :place AND until > :now)"
+        )
+        with self._writing():
+            self._mend_clock(_micros(now))
+            taken = self._do(
+                "UPDATE schedule SET holder = :holder, held_at = :now, held_until = :until"
+                f" WHERE owner = :owner AND {_OF_CONNECTION} AND (held_until IS NULL OR held_until <= :now)"
+                f"{due if due_at is not None else ''}",
+                id=connection_id,
+                holder=holder,
+                place=due_at,
+                **times,
+            )
+            if taken.rowcount == 1 and due_at is not None:
+                query = "UPDATE pause SET since = :now, until = :until WHERE owner = :owner AND place = :place"
+                self._do(query, place=due_at, **times)
+            return taken.rowcount == 1
+
+    def renew_lease(self, connection_id: str, holder: str, now: datetime, until: datetime) -> bool:
+        with self._writing():
+            changed = self._do(
+                "UPDATE schedule SET held_at = :now, held_until = :until"
+                f" WHERE owner = :owner AND {_OF_CONNECTION} AND holder = :holder",
+                id=connection_id,
+                holder=holder,
+                now=_micros(now),
+                until=_micros(until),
+            )
+            return changed.rowcount == 1
+
+    def free_lease(self, connection_id: str, holder: str, at: datetime, next_at: datetime | None = None) -> None:
+        later = "" if next_at is None else ", set_at = :at, next_at = :next_at"
+        with self._writing():
+            self._do(
+                f"UPDATE schedule SET holder = NULL, held_at = NULL, held_until = NULL{later}"
+                f" WHERE owner = :owner AND {_OF_CONNECTION} AND holder = :holder",
+                id=connection_id,
+                holder=holder,
+                at=_micros(at),
+                next_at=_maybe_micros(next_at),
+            )
+
+    def free_leases(self, holder: str) -> None:
+        with self._writing():
+            self._do(
+                "UPDATE schedule SET holder = NULL, held_at = NULL, held_until = NULL"
+                " WHERE owner = :owner AND holder = :holder",
+                holder=holder,
+            )
+
+    def _put_end(self, connection: int, end: RunEnd) -> None:
+        values: dict[str, Any] = {"pk": connection, "holder": end.holder}
+        self._do(
+            "UPDATE schedule SET set_at = :at, next_at = :next_at"
+            " WHERE owner = :owner AND connection = :pk AND holder = :holder AND every_s IS :every",
+            at=_micros(end.at),
+            next_at=_micros(end.next_at),
+            every=_seconds(end.every),
+            **values,
+        )
+        self._do(
+            "UPDATE schedule SET holder = NULL, held_at = NULL, held_until = NULL"
+            " WHERE owner = :owner AND connection = :pk AND holder = :holder",
+            **values,
+        )
+        if end.pause is None:
+            self._do("DELETE FROM pause WHERE owner = :owner AND place = :place", place=end.place)
+        elif end.pause is not KEEP:
+            self._do(
+                "INSERT INTO pause (owner, place, failures, since, until)"
+                " VALUES (:owner, :place, :failures, :since, :until) ON CONFLICT (owner, place) DO UPDATE"
+                " SET failures = excluded.failures, since = excluded.since, until = excluded.until",
+                place=end.place,
+                failures=end.pause.failures,
+                since=_micros(end.pause.since),
+                until=_micros(end.pause.until),
+            )
 
     # Strategies
 
@@ -1362,6 +1699,21 @@ class SqliteStore:
             self._do("DELETE FROM strategy WHERE owner = :owner AND pk = :pk", pk=row["pk"])
         self._erase_traces()
 
+    def surroundings(self, strategy_id: str) -> str:
+        with self._reading():
+            return self._surroundings(strategy_id)
+
+    def _surroundings(self, strategy_id: str) -> str:
+        rows = self._do(
+            "SELECT c.status, c.last_run_id, c.key_since, c.confirmed_at, o.id, o.enabled_revision FROM strategy s"
+            " JOIN connection c ON c.pk = s.connection"
+            " LEFT JOIN strategy o ON o.connection = c.pk AND o.pk != s.pk AND o.state != :draft"
+            " WHERE s.owner = :owner AND s.id = :id ORDER BY o.id",
+            id=strategy_id,
+            draft=StrategyState.DRAFT.value,
+        ).fetchall()
+        return repr([tuple(row) for row in rows])
+
     def set_strategy_state(
         self,
         strategy_id: str,
@@ -1372,11 +1724,15 @@ class SqliteStore:
         revision: int | None = None,
         reasons: Sequence[Message] = (),
         needs_person: bool = False,
+        surroundings: str | None = None,
+        events: Sequence[Event] = (),
     ) -> Strategy:
         with self._writing():
             row = self._strategy_row(strategy_id)
             if row["state"] != expected_state.value or revision not in (None, row["revision"]):
                 raise StrategyChanged(_strategy(row))
+            if surroundings is not None and surroundings != self._surroundings(strategy_id):
+                raise SurroundingsChanged(row["name"])
             now, before = _micros(utc_now()), row["enabled_revision"]
             in_force, since = before, row["enabled_at"]
             if state is StrategyState.DRAFT:
@@ -1398,6 +1754,7 @@ class SqliteStore:
             )
             detail = {"old": row["state"], "new": state.value, **({"reasons": kept} if suspended else {})}
             self._audit_strategy(action, row, in_force or before, **detail)
+            self._put_events(events)
             return _strategy(self._strategy_row(strategy_id))
 
     def _unbind(self, connection: sqlite3.Row) -> None:
@@ -1423,6 +1780,183 @@ class SqliteStore:
         with self._reading():
             row = self._do(f"{_REVISIONS} AND r.number = :number", id=strategy_id, number=number).fetchone()
         return None if row is None else _revision(row)
+
+    # Events, channels, deliveries
+
+    def _put_events(self, events: Sequence[Event]) -> None:
+        """Keep each once, with a delivery to each channel that hears it."""
+        if not events:
+            return
+        channels = self._do("SELECT pk, muted FROM channel WHERE owner = :owner").fetchall()
+        for event in events:
+            found = self._do(
+                "INSERT OR IGNORE INTO event (owner, id, connection, kind, at, run_id, body) VALUES (:owner, :id,"
+                " (SELECT pk FROM connection WHERE owner = :owner AND id = :connection), :kind, :at, :run_id, :body)",
+                id=event.id,
+                connection=event.connection_id,
+                kind=event.kind.value,
+                at=_micros(event.at),
+                run_id=event.run_id,
+                body=event.model_dump_json(include={"text", "details", "todo", "facts"}),
+            )
+            if found.rowcount != 1:
+                continue
+            for channel in channels:
+                if event.kind.value not in json.loads(channel["muted"]):
+                    state = DeliveryState.WAITING.value
+                    values = {"event": found.lastrowid, "channel": channel["pk"], "number": 0, "state": state}
+                    self._insert("delivery", **values, due_at=_micros(event.at))
+
+    def events(
+        self,
+        *,
+        connection_id: str | None = None,
+        kinds: Collection[EventKind] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Event]:
+        conditions, values = ["1"], dict[str, Any]()
+        if connection_id is not None:
+            conditions.append("e.connection = (SELECT pk FROM connection WHERE owner = :owner AND id = :connection)")
+            values["connection"] = connection_id
+        if kinds is not None:
+            conditions.append("e.kind IN (SELECT value FROM json_each(:kinds))")
+            values["kinds"] = _json(sorted(kinds))
+        for name, sign, at in (("since", ">=", since), ("until", "<", until)):
+            if at is not None:
+                conditions.append(f"e.at {sign} :{name}")
+                values[name] = _micros(at)
+        where = " AND ".join(conditions)
+        with self._reading():
+            return self._read_events(
+                f"{where} ORDER BY e.pk DESC LIMIT :limit", **values, limit=-1 if limit is None else limit
+            )
+
+    def _read_events(self, rest: str, **values: Any) -> list[Event]:
+        query = (
+            "SELECT e.id AS event_id, e.kind, e.at, e.run_id, e.body, c.id AS connection_id FROM event e"
+            f" LEFT JOIN connection c ON c.pk = e.connection WHERE e.owner = :owner AND {rest}"
+        )
+        return [_event(row) for row in self._do(query, **values)]
+
+    def channels(self) -> list[Channel]:
+        with self._reading():
+            rows = self._do("SELECT * FROM channel WHERE owner = :owner ORDER BY name_key").fetchall()
+        return [_channel(row) for row in rows]
+
+    def _channel_row(self, channel_id: str) -> sqlite3.Row:
+        row = self._do("SELECT * FROM channel WHERE owner = :owner AND id = :id", id=channel_id).fetchone()
+        if row is None:
+            raise UnknownChannel()
+        return row
+
+    def _refuse_channel_name(self, name: str, *, but: int | None = None) -> None:
+        query = "SELECT pk FROM channel WHERE owner = :owner AND name_key = :name_key"
+        row = self._do(query, name_key=name_key(name)).fetchone()
+        if row is not None and row["pk"] != but:
+            raise ChannelNameTaken(name)
+
+    def add_channel(self, channel: Channel, address: Sealed) -> Channel:
+        with self._writing():
+            self._refuse_channel_name(channel.name)
+            created = _micros(channel.created_at)
+            self._insert("channel", id=channel.id, created_at=created, **_channel_columns(channel), **address._asdict())
+            self._write_audit("channel_added", channel.id, name=channel.name, hint=channel.hint)
+            return _channel(self._channel_row(channel.id))
+
+    def change_channel(self, channel: Channel, address: Sealed | None = None) -> Channel:
+        with self._writing():
+            row = self._channel_row(channel.id)
+            self._refuse_channel_name(channel.name, but=row["pk"])
+            values = {**_channel_columns(channel), **(address._asdict() if address else {})}
+            changes = ", ".join(f"{name} = :{name}" for name in values)
+            self._do(f"UPDATE channel SET {changes} WHERE owner = :owner AND pk = :pk", pk=row["pk"], **values)
+            self._write_audit("channel_changed", channel.id, name=channel.name, hint=channel.hint)
+            changed = _channel(self._channel_row(channel.id))
+        if address is not None:
+            self._erase_traces()
+        return changed
+
+    def remove_channel(self, channel_id: str) -> None:
+        with self._writing():
+            row = self._channel_row(channel_id)
+            self._do("DELETE FROM channel WHERE owner = :owner AND pk = :pk", pk=row["pk"])
+            self._write_audit("channel_removed", channel_id, name=row["name"], hint=row["hint"])
+        self._erase_traces()
+
+    def channel_address(self, channel_id: str) -> Sealed:
+        with self._reading():
+            row = self._channel_row(channel_id)
+        return Sealed(row["format"], row["nonce"], row["ciphertext"])
+
+    def deliveries(
+        self,
+        *,
+        channel_id: str | None = None,
+        event_ids: Collection[str] | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+    ) -> list[Delivery]:
+        conditions, values = ["1"], dict[str, Any]()
+        if channel_id is not None:
+            conditions.append("h.id = :channel_id")
+            values["channel_id"] = channel_id
+        if event_ids is not None:
+            conditions.append("e.id IN (SELECT value FROM json_each(:event_ids))")
+            values["event_ids"] = _json(sorted(event_ids))
+        if open_only:
+            conditions.append("d.state IN ('waiting', 'sending', 'failed')")
+        where = " AND ".join(conditions)
+        with self._reading():
+            query = f"{_DELIVERIES} AND {where} ORDER BY d.pk DESC LIMIT :limit"
+            return [_delivery(row) for row in self._do(query, **values, limit=-1 if limit is None else limit)]
+
+    def repeat_delivery(self, delivery: Delivery, at: datetime) -> bool:
+        with self._writing():
+            added = self._do(
+                "INSERT OR IGNORE INTO delivery (owner, event, channel, number, state, due_at)"
+                " SELECT :owner, event, channel, :number, 'waiting', :at FROM delivery"
+                " WHERE owner = :owner AND pk = :pk",
+                number=delivery.number + 1,
+                at=_micros(at),
+                pk=delivery.id,
+            )
+            return added.rowcount == 1
+
+    def move_delivery(
+        self,
+        delivery: Delivery,
+        state: DeliveryState,
+        at: datetime,
+        *,
+        holder: str | None = None,
+        due_at: datetime | None = None,
+        doubtful: bool | None = None,
+        reason: Message | None = None,
+    ) -> Delivery | None:
+        changes: dict[str, Any] = {"state": state.value, "reason": reason and reason.model_dump_json()}
+        if state is DeliveryState.SENDING:
+            changes |= {"attempts": delivery.attempts + 1, "holder": holder, "claimed_at": _micros(at)}
+        elif not state.open:
+            changes["done_at"] = _micros(at)
+        if due_at is not None:
+            changes["due_at"] = _micros(due_at)
+        if doubtful is not None:
+            changes["doubtful"] = int(doubtful)
+        setting = ", ".join(f"{name} = :{name}" for name in changes)
+        with self._writing():
+            # The number of attempts only grows, so whoever claimed it meanwhile is noticed.
+            moved = self._do(
+                f"UPDATE delivery SET {setting} WHERE owner = :owner AND pk = :pk AND state = :was AND attempts = :had",
+                **{"attempts": delivery.attempts, **changes},
+                pk=delivery.id,
+                was=delivery.state.value,
+                had=delivery.attempts,
+            )
+            if moved.rowcount != 1:
+                return None
+            return _delivery(self._do(f"{_DELIVERIES} AND d.pk = :pk", pk=delivery.id).fetchone())
 
     # What exchanges publish
 
@@ -1484,5 +2018,10 @@ def _windows(windows: Sequence[tuple[int, int, int]]) -> str:
 
 def pattern_facts(status: str, cause: str | None, body: str) -> PatternFacts:
     return PatternFacts(
-        Status(status), Cause(cause) if cause else None, timed_checks(body), clock_place(body), repeats(body)
+        Status(status),
+        Cause(cause) if cause else None,
+        timed_checks(body),
+        clock_place(body),
+        repeats(body),
+        is_set_aside(body),
     )

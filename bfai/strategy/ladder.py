@@ -816,12 +816,16 @@ def margin_ratio_at(ladder: Ladder, fills: int, price: Decimal) -> Decimal | Non
 
 
 def _decimal(name: str, value: object) -> Decimal:
-    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
-        try:
-            return Decimal(str(value))
-        except InvalidOperation:
-            pass
-    raise LadderError(Message(text=N_("{field} must be a number."), params=_field(name)))
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise _no_number(name)
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise _no_number(name) from None
+
+
+def _no_number(name: str) -> LadderError:
+    return LadderError(Message(text=N_("{field} must be a number."), params=_field(name)))
 
 
 def _whole_number(name: str, value: object) -> int:

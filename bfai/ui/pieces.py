@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ from bfai.workbench import CHECK_NAMES, STATUS_NAMES, Remedy, RightRow, TestJob,
 
 HISTORY = "pages/history.py"
 CONNECTIONS = "pages/connections.py"
+_LIST_NUMBER = re.compile(r"^(\d+)\.")
 _log = logging.getLogger("bfai.ui")
 
 
@@ -76,6 +78,7 @@ BEAT_NAMES = {
     Beat.FAILED: N_("failed"),
     Beat.BLOCKED: N_("blocked"),
     Beat.OWN_NETWORK: N_("our network, not counted"),
+    Beat.HELD: N_("no test, the last result holds"),
     Beat.NO_TEST: N_("no test"),
 }
 
@@ -127,6 +130,83 @@ def told() -> None:
     if kept is not None:
         message, refused = kept
         (st.warning if refused else st.info)(say(message))
+
+
+# -- what a widget shows -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Shown:
+    value: object
+    version: int = 0
+
+
+_SHOWN = "shown"
+
+
+def _shown(name: str, value: object) -> _Shown:
+    kept: dict[str, _Shown] = st.session_state.setdefault(_SHOWN, {})
+    return kept.setdefault(name, _Shown(value))
+
+
+def widget_key(name: str, value: object) -> str:
+    """The key of a widget that begins with `value` and may be given another one by the program.
+
+    It stays while a person moves the widget. A value from elsewhere makes it a new widget: one that is told by way of
+    the session state misses it when the next click interrupts the drawing, and sends back what it held before.
+    """
+    shown = _shown(name, value)
+    if shown.value != value:
+        shown.value, shown.version = value, shown.version + 1
+    return f"{name}~{shown.version}" if shown.version else name
+
+
+def moved(name: str, key: str, value: object) -> bool:
+    """In its callback: whether a person just gave this value to the widget that is on the screen now."""
+    shown = _shown(name, value)
+    if shown.value == value or key != widget_key(name, shown.value):
+        return False
+    shown.value = value
+    return True
+
+
+def choose_by_address(label: str, names: Mapping[str, str], parameter: str, usual: str) -> str:
+    """A choice that stands in the page's address, such as its view."""
+    asked = st.query_params.get(parameter, usual)
+    asked = asked if asked in names else usual
+    name = f"choose_{parameter}"
+    key = widget_key(name, asked)
+
+    def take() -> None:
+        picked = st.session_state.get(key)
+        if picked and moved(name, key, picked):
+            st.query_params[parameter] = picked
+
+    st.segmented_control(
+        label,
+        list(names),
+        default=asked,
+        required=True,
+        format_func=lambda one: names[one],
+        key=key,
+        on_change=take,
+        label_visibility="collapsed",
+    )
+    return asked
+
+
+def choose_view(names: Mapping[str, str]) -> str:
+    """Which view of the page is shown; the first where its address names none."""
+    return choose_by_address(_("View"), names, "view", next(iter(names)))
+
+
+REDRAWN = "redrawn"
+
+
+def redraw() -> None:
+    """Draws the page anew although nobody clicked: a vault that locks after idle minutes goes on counting them."""
+    st.session_state[REDRAWN] = True
+    st.rerun()
 
 
 # -- chip, facts, strip ------------------------------------------------------------------------------------------------
@@ -199,8 +279,14 @@ def strip_alt(beats: Sequence[Beat]) -> str:
     return n_("{count} test: {parts}", "{count} tests: {parts}", total, parts=parts)
 
 
-def strip(beats: Sequence[Beat]) -> None:
-    st.image(strip_svg(beats), width="stretch", alt=strip_alt(beats))
+def bars_alt(beats: Sequence[Beat]) -> str:
+    """The same for a strip whose bars are stretches of time."""
+    parts = ", ".join(f"{_(BEAT_NAMES[state])} {beats.count(state)}" for state in Beat if state in beats)
+    return n_("{count} bar: {parts}", "{count} bars: {parts}", len(beats), parts=parts)
+
+
+def strip(beats: Sequence[Beat], *, alt: str | None = None) -> None:
+    st.image(strip_svg(beats), width="stretch", alt=strip_alt(beats) if alt is None else alt)
 
 
 # -- tests that run ----------------------------------------------------------------------------------------------------
@@ -231,7 +317,7 @@ def rerun_when_done(jobs: Iterable[TestJob]) -> None:
     def wait() -> None:
         done = sum(job.done for job in watched)
         if done == len(watched) or (done and len(watched) > FEW_TESTS and time.monotonic() - drawn > 1.5):
-            st.rerun()
+            redraw()
 
     wait()
 
@@ -251,7 +337,7 @@ def watch(job: TestJob) -> None:
             if job.error is not None:
                 st.warning(say(job.error))
         if job.done:
-            st.rerun()
+            redraw()
 
     draw()
 
@@ -260,8 +346,9 @@ def watch(job: TestJob) -> None:
 
 
 def table(columns: Mapping[str, Sequence[str]], *, alt: str) -> None:
-    """A quiet table with Markdown cells."""
-    st.table(columns, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
+    """A quiet table with Markdown cells. One that begins with a date, "21. stu 2026.", is no numbered list."""
+    cells = {name: [_LIST_NUMBER.sub(r"\1\.", cell) for cell in column] for name, column in columns.items()}
+    st.table(cells, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
 
 
 def milliseconds(value: float | None) -> str:
@@ -345,7 +432,7 @@ def countdown(sentence: str, seconds: Callable[[], float]) -> None:
     def draw() -> None:
         left = seconds()
         if left <= 0:
-            st.rerun()
+            redraw()
         st.caption(_(sentence, left=duration(math.ceil(left))))
 
     draw()
@@ -478,12 +565,15 @@ def result_head(workbench: Workbench, run: TestRun, title: str, key_hint: str) -
         if workbench.is_exposed(run):
             exposed_badge()
     target = Target(exchange=run.exchange, market=run.market, region=run.region, environment=run.environment)
-    st.caption(
-        " · ".join(
-            (
-                target_facts(workbench, target, key_hint),
-                moment_with_zone(run.started_at),
-                _("{ms} ms", ms=milliseconds(run.duration_ms)),
-            )
-        )
-    )
+    where = workbench.tested_from(run)
+    facts = [
+        target_facts(workbench, target, key_hint),
+        moment_with_zone(run.started_at),
+        _("{ms} ms", ms=milliseconds(run.duration_ms)),
+    ]
+    st.caption(" · ".join(facts if where is None else [*facts, say(where)]))
+    for alarm in workbench.alarms(run):
+        st.error(say(alarm), title=_("Tripwire"), icon=":material/notifications_active:")
+    aside = workbench.set_aside(run)
+    if aside is not None:
+        st.caption(say(aside))

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bfai.i18n import N_
 from bfai.model import (
@@ -46,8 +47,10 @@ from bfai.ui.pieces import (
     exchange_name,
     facts,
     market_name,
+    moved,
     start,
     tell,
+    widget_key,
 )
 from bfai.ui.strategy_fields import (
     BY_NAME,
@@ -83,7 +86,6 @@ _USUAL = ("BTC/USDT", "BTC/USDC", "BTC/USD", "BTC/EUR")
 _MOST_TRIED = 12
 _FEW_LADDERS = 2
 _NOW = timedelta(0)
-_MISSING: Final = object()
 
 
 KnownPairs = tuple[tuple[str, ...], Message | None]
@@ -111,6 +113,7 @@ class Editor:
     saved_name: str = ""
     on_screen: int = 0
     opened: set[str] = field(default_factory=set[str])
+    asked_twice: Raw = field(default_factory=dict[str, Any])
     asked: str = ""
 
     @property
@@ -463,14 +466,23 @@ def enable(workbench: Workbench, strategy: Strategy) -> bool:
 # -- drawing: the whole ------------------------------------------------------------------------------------------------
 
 
-def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
-    """Steps and fields at the left, the preview at the right; on a phone one below the other."""
-    connection = next((one for one in connections if one.id == editor.connection_id), None)
+def fill(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
+    """Puts into the fields what nobody chose yet and the exchange has to be asked for."""
+    connection = _connection_of(editor, connections)
     if editor.begins and connection is not None:
         _begin(workbench, editor, connection)
     if editor.resize and connection is not None:
         editor.resize = False
         suggest_size(workbench, editor, connection)
+
+
+def _connection_of(editor: Editor, connections: Sequence[Connection]) -> Connection | None:
+    return next((one for one in connections if one.id == editor.connection_id), None)
+
+
+def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
+    """Steps and fields at the left, the preview beside and under them; on a phone one below the other."""
+    connection = _connection_of(editor, connections)
     judged = judge(workbench, editor, connection)
     _steps(editor, judged)
     with st.container():  # always there, so that what comes and goes in it does not move the fields to new places
@@ -486,8 +498,7 @@ def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Conn
             _check(workbench, editor, connection, judged)
         _elsewhere(editor, judged, drawn)
         _back_and_on(editor)
-    with right:
-        _preview(workbench, editor, connection, judged)
+    _preview(workbench, editor, connection, judged, right)
 
 
 def _steps(editor: Editor, judged: Judged) -> None:
@@ -501,17 +512,21 @@ def _steps(editor: Editor, judged: Judged) -> None:
         mark = f" :red[:material/error:] {errors[step]}" if errors.get(step) else ""
         return f"{step} · {_(STEPS[step])}{mark}"
 
-    def moved() -> None:
-        editor.step = st.session_state.get("strategy_step") or editor.step
+    key = widget_key("strategy_step", editor.step)
 
-    _sync("strategy_step", editor.step)
+    def take() -> None:
+        step = st.session_state.get(key)
+        if step and moved("strategy_step", key, step):
+            editor.step = step
+
     st.pills(
         _("Step"),
         list(STEPS),
+        default=editor.step,
         required=True,
         format_func=label,
-        key="strategy_step",
-        on_change=moved,
+        key=key,
+        on_change=take,
         label_visibility="collapsed",
         wrap=True,
     )
@@ -549,7 +564,7 @@ def _back_and_on(editor: Editor) -> None:
     def move(by: int) -> None:
         editor.step += by
 
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
+    with st.container(horizontal=True, horizontal_alignment="distribute" if editor.step > 1 else "right"):
         if editor.step > 1:
             st.button(
                 _("Back"),
@@ -617,17 +632,14 @@ class _Place:
     connections: Sequence[Connection]
     connection: Connection | None
 
-    def key(self, one: Field) -> str:
+    def name(self, one: Field) -> str:
         return f"strategy_{self.editor.id}_{one.name}"
+
+    def key(self, one: Field) -> str:
+        return widget_key(self.name(one), self.editor.raw.get(one.name))
 
     def label(self, one: Field) -> str:
         return _(one.label, quote=plain(self.editor.quote))
-
-
-def _sync(key: str, wanted: Any) -> None:
-    """What the widget shows is what is kept. Written only where it differs, so that nobody's typing is disturbed."""
-    if st.session_state.get(key, _MISSING) != wanted:
-        st.session_state[key] = wanted
 
 
 def _field(place: _Place, one: Field, problems: Iterable[Problem]) -> None:
@@ -637,12 +649,15 @@ def _field(place: _Place, one: Field, problems: Iterable[Problem]) -> None:
             problem_line(place.editor, problem, f"{one.name}_{number}")
 
 
-def _took(place: _Place, one: Field, read: Callable[[Any], Any]) -> Callable[[], None]:
-    """Keeps what was just put into the widget. Streamlit also calls this for one that left the screen, with nothing."""
+def _took(place: _Place, one: Field, key: str, read: Callable[[Any], Any]) -> Callable[[], None]:
+    """Keeps what was just put into the widget. Streamlit also calls this for one that left the screen."""
 
     def take() -> None:
-        if one.step == place.editor.on_screen and place.key(one) in st.session_state:
-            place.editor.raw[one.name] = read(st.session_state[place.key(one)])
+        if one.step != place.editor.on_screen or key not in st.session_state:
+            return
+        value = read(st.session_state[key])
+        if moved(place.name(one), key, value):
+            place.editor.raw[one.name] = value
 
     return take
 
@@ -652,28 +667,34 @@ def _slider(place: _Place, one: Field) -> None:
     value = as_float(place.editor.raw.get(one.name)) or 0.0
     low, high = min(float(one.low), value), max(float(one.high), value)
     if one.whole:
-        _sync(key, int(value))
         st.slider(
             place.label(one),
             int(low),
             int(high),
+            int(value),
             step=1,
             key=key,
             help=_(one.help) or None,
-            on_change=_took(place, one, int),
+            on_change=_took(place, one, key, int),
         )
         return
-    _sync(key, value)
     st.slider(
         place.label(one),
         low,
         high,
+        value,
         step=float(one.by),
         format="%.12g",
         key=key,
         help=_(one.help) or None,
-        on_change=_took(place, one, number_text),
+        on_change=_took(place, one, key, number_text),
     )
+
+
+def _begin_with(key: str, value: float | None) -> None:
+    """What a new widget shows first, said so that it can be emptied: one with a default of its own cannot."""
+    if key not in st.session_state:
+        st.session_state[key] = value
 
 
 def _number(place: _Place, one: Field) -> None:
@@ -682,7 +703,7 @@ def _number(place: _Place, one: Field) -> None:
     value = as_float(place.editor.raw.get(one.name))
     money = "{quote}" in one.label
     whole = one.whole
-    _sync(key, int(value) if whole and value is not None else value)
+    _begin_with(key, int(value) if whole and value is not None else value)
     st.number_input(
         place.label(one),
         value=None,
@@ -691,7 +712,7 @@ def _number(place: _Place, one: Field) -> None:
         key=key,
         placeholder=_(one.empty) if one.optional else _("a number"),
         help=_(one.help, quote=place.editor.quote) or None,
-        on_change=_took(place, one, (lambda found: found) if whole else number_text),
+        on_change=_took(place, one, key, (lambda found: found) if whole else number_text),
     )
     if one.name == "first_entry_size" and place.connection is not None and place.editor.raw.get("pairs"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -703,77 +724,129 @@ def _number(place: _Place, one: Field) -> None:
             st.caption(say(place.editor.suggestion))
 
 
+def _typed_twice(place: _Place, one: Field) -> None:
+    """A number that counts only once it is typed again: what it switches on costs money by itself."""
+    editor = place.editor
+    waiting = editor.asked_twice.get(one.name)
+    shown = waiting or editor.raw.get(one.name)
+    key = widget_key(place.name(one), shown)
+
+    def take() -> None:
+        if one.step != editor.on_screen or key not in st.session_state:
+            return
+        given = number_text(st.session_state[key])
+        if not moved(place.name(one), key, given):
+            return
+        editor.asked_twice.pop(one.name, None)
+        if given is None or given == editor.saved.get(one.name):
+            editor.raw[one.name] = given
+        elif given != editor.raw.get(one.name):
+            editor.raw[one.name] = editor.saved.get(one.name)
+            editor.asked_twice[one.name] = given
+
+    def again() -> None:
+        if as_float(str(st.session_state.get(f"{key}_again") or "").strip().rstrip("% ").replace(",", ".")) == as_float(
+            editor.asked_twice.get(one.name)
+        ):
+            editor.raw[one.name] = editor.asked_twice.pop(one.name)
+
+    _begin_with(key, as_float(shown))
+    st.number_input(
+        place.label(one),
+        value=None,
+        step=1.0,
+        format="%.12g",
+        key=key,
+        placeholder=_(one.empty),
+        help=_(one.help) or None,
+        on_change=take,
+    )
+    if one.name in editor.asked_twice:
+        st.text_input(
+            _("Type {number} again to switch it on", number=words().number(Decimal(str(waiting)))),
+            key=f"{key}_again",
+            on_change=again,
+        )
+        st.markdown(":orange[:material/warning:] " + _("Not switched on yet: it closes every group at a loss."))
+
+
 def _amount(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, str(place.editor.raw.get(one.name) or ""))
     st.text_input(
         place.label(one),
+        str(place.editor.raw.get(one.name) or ""),
         key=key,
         placeholder=_(one.empty) if one.optional else None,
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda text: str(text or "").strip() or None),
+        on_change=_took(place, one, key, lambda text: str(text or "").strip() or None),
     )
 
 
 def _lines(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, str(place.editor.raw.get(one.name) or ""))
     st.text_area(
         place.label(one),
+        str(place.editor.raw.get(one.name) or ""),
         key=key,
         height=100,
         placeholder=_(one.empty),
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda text: str(text or "")),
+        on_change=_took(place, one, key, lambda text: str(text or "")),
     )
 
 
 def _choice(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, place.editor.raw.get(one.name))
+    options = list(one.choices)
     st.selectbox(
         place.label(one),
-        list(one.choices),
+        options,
+        index=options.index(place.editor.raw[one.name]),
         format_func=lambda value: _(one.choices[value]),
         key=key,
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda value: value),
+        on_change=_took(place, one, key, lambda value: value),
     )
 
 
 def _switch(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, bool(place.editor.raw.get(one.name)))
-    st.toggle(place.label(one), key=key, help=_(one.help) or None, on_change=_took(place, one, bool))
+    st.toggle(
+        place.label(one),
+        bool(place.editor.raw.get(one.name)),
+        key=key,
+        help=_(one.help) or None,
+        on_change=_took(place, one, key, bool),
+    )
 
 
 def _several(place: _Place, one: Field) -> None:
     key = place.key(one)
-    _sync(key, list(place.editor.raw.get(one.name) or ()))
     st.pills(
         place.label(one),
         list(one.choices),
         selection_mode="multi",
+        default=list(place.editor.raw.get(one.name) or ()),
         format_func=lambda value: _(one.choices[value]),
         key=key,
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda values: [value for value in one.choices if value in (values or ())]),
+        on_change=_took(place, one, key, lambda values: [value for value in one.choices if value in (values or ())]),
     )
 
 
 def _risk(place: _Place, one: Field) -> None:
     editor, key = place.editor, place.key(one)
-    _sync(key, editor.raw.get(one.name))
 
     def take() -> None:
         # The same level again must not undo what was changed since.
         level = st.session_state.get(key)
-        if level and level != editor.raw[one.name] and editor.on_screen == one.step:
+        if level and editor.on_screen == one.step and moved(place.name(one), key, level):
             set_risk(editor, level)
 
     st.segmented_control(
         place.label(one),
         list(RISK_LEVELS),
+        default=editor.raw[one.name],
         required=True,
         format_func=lambda level: _(RISK_LEVELS[level]),
         key=key,
@@ -803,17 +876,17 @@ def _pairs(place: _Place, one: Field) -> None:
     if place.connection is not None:
         names, error = market_pairs(place.workbench, place.connection.target)
     chosen: list[str] = list(editor.raw.get(one.name) or ())
-    _sync(key, chosen)
 
     def take() -> None:
-        found = tidy_pairs(st.session_state.get(key, editor.raw[one.name]) or ())
-        if found != editor.raw[one.name] and editor.on_screen == one.step:
-            editor.raw[one.name] = found
+        typed = st.session_state.get(key)
+        if typed is not None and editor.on_screen == one.step and moved(place.name(one), key, list(typed)):
+            editor.raw[one.name] = tidy_pairs(typed)
             _suggest_again(editor)
 
     st.multiselect(
         place.label(one),
         [*names, *(pair for pair in chosen if pair not in names)],
+        chosen,
         key=key,
         help=_(one.help) or None,
         accept_new_options=True,
@@ -839,17 +912,18 @@ def _connection(place: _Place, one: Field) -> None:
         name = place.connection.name if place.connection else _("none any more")
         st.markdown(_("**Connection:** {name}", name=plain(name)), help=_(one.help))
     else:
-        key = place.key(one)
-        _sync(key, editor.connection_id)
+        key = widget_key(place.name(one), editor.connection_id)
 
         def take() -> None:
             chosen = by_id.get(st.session_state.get(key) or "")
-            if chosen is not None and chosen.id != editor.connection_id and editor.on_screen == one.step:
+            if chosen is not None and editor.on_screen == one.step and moved(place.name(one), key, chosen.id):
                 bind(editor, chosen)
 
+        options = list(by_id)
         st.selectbox(
             place.label(one),
-            list(by_id),
+            options,
+            index=options.index(editor.connection_id or ""),
             format_func=lambda id_: _connection_line(by_id[id_]),
             key=key,
             help=_(one.help),
@@ -874,17 +948,18 @@ def engine_line(workbench: Workbench, connection: Connection) -> None:
 def _other_connection(place: _Place, one: Field) -> None:
     key = place.key(one)
     others = [other for other in place.connections if other.id != place.editor.connection_id]
-    names = {"": _("the same connection")} | {other.id: other.name for other in others}
+    names = {"": _("none: they wait")} | {other.id: other.name for other in others}
     now = place.editor.raw.get(one.name) or ""
     names.setdefault(now, _("a connection that is deleted"))
-    _sync(key, now)
+    options = list(names)
     st.selectbox(
         place.label(one),
-        list(names),
+        options,
+        index=options.index(now),
         format_func=lambda id_: names[id_],
         key=key,
         help=_(one.help) or None,
-        on_change=_took(place, one, lambda value: value or None),
+        on_change=_took(place, one, key, lambda value: value or None),
     )
 
 
@@ -895,6 +970,7 @@ _DRAWN: Final[Mapping[str, Callable[[_Place, Field], None]]] = {
     "several": _several,
     "slider": _slider,
     "number": _number,
+    "typed_twice": _typed_twice,
     "amount": _amount,
     "choice": _choice,
     "switch": _switch,
@@ -990,12 +1066,14 @@ def refusal_box(editor: Editor | None, refusal: Refusal, key: str, *, listed: bo
 
 
 def _check(workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged) -> None:
-    def renamed() -> None:
-        if editor.on_screen == 4:
-            editor.name = str(st.session_state.get("strategy_name", editor.name))
+    key = widget_key("strategy_name", editor.name)
 
-    _sync("strategy_name", editor.name)
-    st.text_input(_("Name"), max_chars=60, key="strategy_name", on_change=renamed)
+    def renamed() -> None:
+        name = st.session_state.get(key)
+        if name is not None and editor.on_screen == 4 and moved("strategy_name", key, str(name)):
+            editor.name = str(name)
+
+    st.text_input(_("Name"), editor.name, max_chars=60, key=key, on_change=renamed)
     errors = [problem for problem in judged.problems if _is_error(problem)]
     warnings = [problem for problem in judged.problems if not _is_error(problem)]
     if errors:
@@ -1080,23 +1158,27 @@ def _enable_button(workbench: Workbench, editor: Editor, connection: Connection 
 # -- drawing: the preview ----------------------------------------------------------------------------------------------
 
 
-def _preview(workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged) -> None:
-    if judged.parameters is None and judged.review is not None:
-        st.caption(_("The preview shows the last values that could be read."))
-    if judged.error is not None:
-        _not_fetched(workbench, editor, connection, judged.error, "rules")
-    elif judged.facts is not None and _is_old(judged) and connection is not None:
-        fetched = [rules.fetched_at for rules in judged.facts.rules.values() if rules is not None]
-        text = N_("Limits and price were read {age}.") if fetched else N_("Limits and price are not known.")
-        age: dict[str, str | int | float] = {"age": ago(min(fetched))} if fetched else {}
-        _not_fetched(workbench, editor, connection, Message(text=text, params=age), "old")
+def _preview(
+    workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged, beside: DeltaGenerator
+) -> None:
+    """What the fields come to: the figures beside them, the tables and charts that need room under them."""
     seen = judged.review
-    if seen is None or not seen.ladders or judged.facts is None:
-        with st.container(border=True):
-            st.markdown("**" + _("Preview") + "**")
-            st.caption(_("It is drawn as soon as connection, pair and first order are known."))
-        return
-    choice = _shown(editor, list(seen.ladders))
+    with beside:
+        if judged.parameters is None and seen is not None:
+            st.caption(_("The preview shows the last values that could be read."))
+        if judged.error is not None:
+            _not_fetched(workbench, editor, connection, judged.error, "rules")
+        elif judged.facts is not None and _is_old(judged) and connection is not None:
+            fetched = [rules.fetched_at for rules in judged.facts.rules.values() if rules is not None]
+            text = N_("Limits and price were read {age}.") if fetched else N_("Limits and price are not known.")
+            age: dict[str, str | int | float] = {"age": ago(min(fetched))} if fetched else {}
+            _not_fetched(workbench, editor, connection, Message(text=text, params=age), "old")
+        if seen is None or not seen.ladders or judged.facts is None:
+            with st.container(border=True):
+                st.markdown("**" + _("Preview") + "**")
+                st.caption(_("It is drawn as soon as connection, pair and first order are known."))
+            return
+        choice = _shown(editor, list(seen.ladders))
     ladder = seen.ladders[choice]
     pair, side = choice
     base, _slash, quote = pair.partition("/")
@@ -1109,6 +1191,8 @@ def _preview(workbench: Workbench, editor: Editor, connection: Connection | None
         limit_quote=seen.limit_per_group,
         recovery=seen.recovery.get(choice),
         groups=seen.groups if seen.groups > 1 else None,
+        free_quote=judged.facts.free,
+        beside=beside,
         key=f"ladder_{editor.id}_{side}",
     )
     if rules is not None:
@@ -1148,17 +1232,27 @@ def _shown(editor: Editor, choices: Sequence[tuple[str, str]]) -> tuple[str, str
         names = {"long": _("Long"), "short": _("Short")}
         several = len({side for _pair, side in choices}) > 1
         options = [f"{pair} {side}" for pair, side in choices]
-        _sync("strategy_shown", f"{now[0]} {now[1]}")
+        key = widget_key("strategy_shown", f"{now[0]} {now[1]}")
 
         def label(option: str) -> str:
             pair, _blank, side = option.partition(" ")
             return f"{pair} · {names[side]}" if several else pair
 
         def take() -> None:
-            pair, _blank, side = str(st.session_state.get("strategy_shown") or "").partition(" ")
-            editor.shown = (pair, side)
+            option = str(st.session_state.get(key) or "")
+            if moved("strategy_shown", key, option):
+                pair, _blank, side = option.partition(" ")
+                editor.shown = (pair, side)
 
-        st.selectbox(_("Preview of"), options, format_func=label, key="strategy_shown", on_change=take, width=300)
+        st.selectbox(
+            _("Preview of"),
+            options,
+            index=choices.index(now),
+            format_func=label,
+            key=key,
+            on_change=take,
+            width=300,
+        )
     return now
 
 

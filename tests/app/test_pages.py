@@ -187,11 +187,11 @@ def test_a_refused_connection_says_what_to_do_and_opens_its_receipt() -> None:
 def test_history_reads_well_with_few_runs() -> None:
     at = toured()
     go(at, "pages/history.py")
-    choose(at, "view_", "history")
+    choose(at, "choose_view", "history")
     assert not problems(at)
     assert len(at.metric) == 4
     assert at.get("download_button")
-    choose(at, "connection_", "all")
+    choose(at, "connection", "all")
     assert not problems(at)
 
 
@@ -208,18 +208,10 @@ def test_an_older_run_opens_by_its_address() -> None:
     at = go(toured(), "pages/history.py")
     press(at, "again")
     settle(at)
-    choose(at, "view_", "history")
+    choose(at, "choose_view", "history")
     assert at.dataframe[0].value.shape[0] == 2
     go(at, "pages/history.py")
     assert not problems(at)
-
-
-def test_the_download_holds_no_secret_and_says_simulator() -> None:
-    at = go(toured(), "pages/history.py")
-    choose(at, "view_", "history")
-    button = at.get("download_button")[0]
-    assert not problems(at)
-    assert "Download CSV" in str(button.proto)
 
 
 def test_a_filter_of_the_overview_keeps_only_that_status() -> None:

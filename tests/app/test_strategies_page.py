@@ -74,6 +74,15 @@ def more(at: AppTest, strategy_id: str, what: str) -> AppTest:
     return at.run()
 
 
+def field(at: AppTest, name: str) -> Any:
+    """A field by its name, whatever version of it is on the screen."""
+    for kind in ("number_input", "text_input", "slider", "text_area", "selectbox"):
+        for item in at.get(kind):
+            if str(getattr(item, "key", None) or "").partition("~")[0] == name:
+                return item
+    raise KeyError(name)
+
+
 def said(at: AppTest) -> str:
     return " ".join(texts(at).split())
 
@@ -153,6 +162,7 @@ def test_a_new_strategy_is_ready_to_be_enabled(home: Home) -> None:
     assert not problems(at)
     assert "Freqtrade runs on MEXC spot" in said(at)
     assert at.multiselect[0].value == ["BTC/USDT"]
+    assert "Fees: 0.07% as maker, 0.09% as taker. That is what MEXC takes of this account." in said(at)
     for _ in range(3):
         press(at, "strategy_on")
     assert "to mend" not in said(at)
@@ -171,23 +181,33 @@ def test_that_nothing_runs_futures_there_is_said_at_once(home: Home, exchange: s
     assert any(slider.label == "Leverage" for slider in at.slider)
 
 
+def test_another_connection_names_a_new_strategy_at_once(home: Home, at_home: Simulator) -> None:
+    at, _workbench, _connection = home()
+    connect(at_home, "kucoin", "good")
+    press(at, "new_strategy")
+    assert at.title[0].value == "KuCoin strategy"
+    mexc = next(one for one in field(at, "strategy_new_connection").options if one.startswith("mexc"))
+    field(at, "strategy_new_connection").select(mexc).run()
+    assert at.title[0].value == "MEXC strategy"
+
+
 def test_a_risk_level_fills_the_fields_and_a_touched_one_says_so(home: Home) -> None:
     at, _workbench, _connection = home()
     press(at, "new_strategy")
     press(at, "strategy_on")
     assert "Custom" not in said(at)
     choose(at, "strategy_new_risk_level", "aggressive")
-    assert at.text_input(key="strategy_new_margin_limit_total").value == "50%"
+    assert field(at, "strategy_new_margin_limit_total").value == "50%"
     press(at, "strategy_on")
-    assert at.slider(key="strategy_new_addon_multiplier").value == 1.6
-    at.slider(key="strategy_new_addon_max_count").set_value(4).run()
-    at.slider(key="strategy_new_take_profit_pct").set_value(2.0).run()
+    assert field(at, "strategy_new_addon_multiplier").value == 1.6
+    field(at, "strategy_new_addon_max_count").set_value(4).run()
+    field(at, "strategy_new_take_profit_pct").set_value(2.0).run()
     press(at, "strategy_back")
     assert "Custom (from aggressive): 2 fields changed" in captions(at)
     press(at, "risk_again")
     assert "Custom" not in said(at)
     press(at, "strategy_on")
-    assert at.slider(key="strategy_new_addon_max_count").value == 6
+    assert field(at, "strategy_new_addon_max_count").value == 6
 
 
 def test_a_suggested_first_order_goes_with_the_risk_level_and_a_typed_one_stays(home: Home) -> None:
@@ -195,15 +215,15 @@ def test_a_suggested_first_order_goes_with_the_risk_level_and_a_typed_one_stays(
     press(at, "new_strategy")
     press(at, "strategy_on")
     box = "strategy_new_first_entry_size"
-    balanced = at.number_input(key=box).value
+    balanced = field(at, box).value
     choose(at, "strategy_new_risk_level", "aggressive")
-    assert at.number_input(key=box).value != balanced
+    assert field(at, box).value != balanced
     assert ":red[" not in texts(at)
-    at.number_input(key=box).set_value(11.0).run()
+    field(at, box).set_value(11.0).run()
     choose(at, "strategy_new_risk_level", "conservative")
-    assert at.number_input(key=box).value == 11.0
+    assert field(at, box).value == 11.0
     press(at, "suggest_size")
-    assert at.number_input(key=box).value != 11.0
+    assert field(at, box).value != 11.0
     assert ":red[" not in texts(at)
 
 
@@ -212,15 +232,15 @@ def test_what_is_typed_outlives_a_change_of_page_and_of_language(home: Home) -> 
     strategy_id = made(workbench, connection)
     go(at, PAGE)
     opened(at, strategy_id, 2)
-    at.number_input(key=f"strategy_{strategy_id}_first_entry_size").set_value(12.34).run()
+    field(at, f"strategy_{strategy_id}_first_entry_size").set_value(12.34).run()
     go(at, "pages/guide.py")
     choose(at, "language_sidebar_en", "nl")
     choose(at, "language_sidebar_nl", "en")
     go(at, PAGE)
-    assert at.number_input(key=f"strategy_{strategy_id}_first_entry_size").value == 12.34
+    assert field(at, f"strategy_{strategy_id}_first_entry_size").value == 12.34
     assert workbench.strategies.get(strategy_id).revision == 1
     press(at, "discard")
-    assert at.number_input(key=f"strategy_{strategy_id}_first_entry_size").value != 12.34
+    assert field(at, f"strategy_{strategy_id}_first_entry_size").value != 12.34
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
@@ -231,14 +251,14 @@ def test_what_is_too_much_is_said_beside_its_field_and_mended_by_a_button(home: 
     strategy_id = made(workbench, connection)
     opened(go(at, PAGE), strategy_id, 2)
     box = f"strategy_{strategy_id}_first_entry_size"
-    at.number_input(key=box).set_value(2000.0).run()
+    field(at, box).set_value(2000.0).run()
     assert "is free for" in said(at)
     assert any("2 · How much :red[" in option for option in at.pills[0].options)
     fixes = [item for item in at.button if item.label.startswith("Reduce the first order to")]
     assert len(fixes) > 1
     press(at, "fix_everything")
     assert ":red[" not in texts(at)
-    mended = Decimal(str(at.number_input(key=box).value))
+    mended = Decimal(str(field(at, box).value))
     assert 0 < mended < 2000
     press(at, "save")
     assert workbench.strategies.parameters(strategy_id).first_entry_size == mended
@@ -249,8 +269,8 @@ def test_what_cannot_be_read_stays_and_is_said_beside_its_field(home: Home) -> N
     at, workbench, connection = home()
     strategy_id = made(workbench, connection)
     opened(go(at, PAGE), strategy_id, 2)
-    at.text_input(key=f"strategy_{strategy_id}_margin_limit_total").set_value("a third").run()
-    at.number_input(key=f"strategy_{strategy_id}_deposit_load_max").set_value(300.0).run()
+    field(at, f"strategy_{strategy_id}_margin_limit_total").set_value("a third").run()
+    field(at, f"strategy_{strategy_id}_deposit_load_max").set_value(300.0).run()
     shown = said(at)
     assert "Margin limit: USDT, or a share such as 30% must be money, such as 500, or a share, such as 30%." in shown
     assert "Most of the account in use (%) must be at most 100." in shown
@@ -258,7 +278,7 @@ def test_what_cannot_be_read_stays_and_is_said_beside_its_field(home: Home) -> N
     assert at.metric, "the last preview stays"
     press(at, "save")
     assert workbench.strategies.get(strategy_id).revision == 1
-    assert at.text_input(key=f"strategy_{strategy_id}_margin_limit_total").value == "a third"
+    assert field(at, f"strategy_{strategy_id}_margin_limit_total").value == "a third"
     press(at, "strategy_on")
     assert "2 more to mend, not on this step" in captions(at)
     press(at, "show_all")
@@ -270,10 +290,10 @@ def test_lines_are_read_and_a_wrong_one_is_named(home: Home) -> None:
     at, workbench, connection = home()
     strategy_id = made(workbench, connection)
     opened(go(at, PAGE), strategy_id, 3)
-    at.text_area(key=f"strategy_{strategy_id}_session").set_value("mon-fri 08:00-22:00\nevery day").run()
+    field(at, f"strategy_{strategy_id}_session").set_value("mon-fri 08:00-22:00\nevery day").run()
     assert "Only at these times (UTC), one a line must be" in said(at)
-    at.text_area(key=f"strategy_{strategy_id}_session").set_value("mon-fri 08:00-22:00\ndaily 23:00–23:30").run()
-    at.text_area(key=f"strategy_{strategy_id}_custom_steps").set_value("1,5% 20\n4 30").run()
+    field(at, f"strategy_{strategy_id}_session").set_value("mon-fri 08:00-22:00\ndaily 23:00–23:30").run()
+    field(at, f"strategy_{strategy_id}_custom_steps").set_value("1,5% 20\n4 30").run()
     press(at, "save")
     saved = workbench.strategies.parameters(strategy_id)
     assert [len(window.days) for window in saved.session] == [5, 7]
@@ -289,14 +309,14 @@ def test_with_many_pairs_changes_are_worked_out_when_asked(home: Home) -> None:
     opened(go(at, PAGE), strategy_id)
     at.multiselect[0].set_value(["BTC/USDT", "ETH/USDT", "SOL/USDT"]).run()
     press(at, "strategy_on")
-    at.number_input(key=f"strategy_{strategy_id}_first_entry_size").set_value(900.0).run()
+    field(at, f"strategy_{strategy_id}_first_entry_size").set_value(900.0).run()
     assert not [label for label in labels(at) if label.startswith("Reduce")]
     press(at, "suggest_changes")
     assert [label for label in labels(at) if label.startswith("Reduce")]
     press(at, "fix_everything")
     assert ":red[" not in texts(at)
-    assert at.selectbox(key="strategy_shown").options == ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
-    at.selectbox(key="strategy_shown").set_value("ETH/USDT long").run()
+    assert field(at, "strategy_shown").options == ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
+    field(at, "strategy_shown").set_value("ETH/USDT long").run()
     assert "ETH" in said(at)
 
 
@@ -391,12 +411,12 @@ def test_an_enabled_one_keeps_its_revision_when_the_new_one_does_not_pass(home: 
     strategy_id = made(workbench, connection)
     workbench.strategies.enable(strategy_id)
     opened(go(at, PAGE), strategy_id, 2)
-    at.number_input(key=f"strategy_{strategy_id}_first_entry_size").set_value(2000.0).run()
+    field(at, f"strategy_{strategy_id}_first_entry_size").set_value(2000.0).run()
     press(at, "save")
     assert "cannot be enabled yet." in said(at)
     strategy = workbench.strategies.get(strategy_id)
     assert (strategy.revision, strategy.enabled_revision, strategy.state) == (1, 1, StrategyState.ENABLED)
-    assert at.number_input(key=f"strategy_{strategy_id}_first_entry_size").value == 2000.0
+    assert field(at, f"strategy_{strategy_id}_first_entry_size").value == 2000.0
 
 
 def test_a_deleted_connection_is_said_and_another_one_can_be_chosen(home: Home, at_home: Simulator) -> None:
@@ -423,25 +443,25 @@ def test_revisions_are_compared_and_restored(home: Home) -> None:
     at, workbench, connection = home()
     strategy_id = made(workbench, connection)
     opened(go(at, PAGE), strategy_id, 3)
-    at.slider(key=f"strategy_{strategy_id}_addon_max_count").set_value(3).run()
+    field(at, f"strategy_{strategy_id}_addon_max_count").set_value(3).run()
     assert "Save revision 2" in labels(at)
     press(at, "save")
-    choose(at, "strategy_view_edit", "revisions")
+    choose(at, "choose_view", "revisions")
     table = at.table[0].value
     assert list(table["Field"]) == ["Number of add-ons"]
     assert list(table["Revision 1"]) == ["6"] and list(table["Revision 2"]) == ["3"]
     press(at, "restore_1")
     assert "Revision 1 stands again, as revision 3." in said(at)
     assert workbench.strategies.parameters(strategy_id).addon_max_count == 6
-    choose(at, "strategy_view_revisions", "edit")
-    assert at.slider(key=f"strategy_{strategy_id}_addon_max_count").value == 6
+    choose(at, "choose_view", "edit")
+    assert field(at, f"strategy_{strategy_id}_addon_max_count").value == 6
 
 
 def test_a_revision_from_elsewhere_is_not_overwritten_unseen(home: Home) -> None:
     at, workbench, connection = home()
     strategy_id = made(workbench, connection)
     opened(go(at, PAGE), strategy_id, 3)
-    at.slider(key=f"strategy_{strategy_id}_addon_max_count").set_value(3).run()
+    field(at, f"strategy_{strategy_id}_addon_max_count").set_value(3).run()
     other = workbench.strategies.parameters(strategy_id).changed(addon_max_count=2)
     workbench.strategies.save(strategy_id, 1, other)
     press(at, "save")
@@ -528,7 +548,7 @@ def test_a_name_may_be_changed_in_the_editor(home: Home) -> None:
     at, workbench, connection = home()
     strategy_id = made(workbench, connection)
     opened(go(at, PAGE), strategy_id, 4)
-    at.text_input(key="strategy_name").set_value("Night [dips]").run()
+    field(at, "strategy_name").set_value("Night [dips]").run()
     press(at, "save")
     strategy = workbench.strategies.get(strategy_id)
     assert (strategy.name, strategy.revision) == ("Night [dips]", 1)
@@ -552,3 +572,43 @@ def test_any_parameters_can_be_shown(home: Home, step: int) -> None:
     strategy_id = workbench.strategies.create("Odd", connection.id, parameters).id
     opened(go(at, PAGE), strategy_id, step)
     assert parameters_of(parameters_shown(at)) == parameters, "looking changes nothing"
+
+
+def test_what_closes_everything_is_typed_twice(home: Home) -> None:
+    at, workbench, connection = home()
+    strategy_id = made(workbench, connection)
+    at = opened(at.run(), strategy_id, 3)
+    key = f"strategy_{strategy_id}_recovery.red_drawdown_pct"
+    at.number_input(key=key).set_value(20.0).run()
+    assert "Not switched on yet" in said(at)
+    assert "save" not in {button.key for button in at.button}, "nothing has changed yet"
+    at.text_input(key=f"{key}_again").set_value("21").run()
+    assert "Not switched on yet" in said(at)
+    at.text_input(key=f"{key}_again").set_value("20 %").run()
+    assert "Not switched on yet" not in said(at)
+    assert "all groups are closed at a loss" in said(at)
+    press(at, "save")
+    assert workbench.strategies.parameters(strategy_id).recovery.red_drawdown_pct == 20
+    at.number_input(key=key).set_value(None).run()  # off needs no second word
+    press(at, "save")
+    assert workbench.strategies.parameters(strategy_id).recovery.red_drawdown_pct is None
+
+
+def test_a_copy_for_another_market_is_set_right_by_its_button(home: Home, at_home: Simulator) -> None:
+    at, workbench, connection = home()
+    futures = connect(at_home, "okx", "good", Market.FUTURES)
+    copy = workbench.strategies.duplicate(made(workbench, connection), "Copy", connection_id=futures.id)
+    at = opened(at.run(), copy.id, 4)
+    assert "for another market" in said(at)
+    press(at, next(button.key or "" for button in at.button if button.label == "Set it up for futures"))
+    assert "for another market" not in said(at)
+    press(at, "save")
+    assert workbench.strategies.parameters(copy.id).market is Market.FUTURES
+
+
+def test_the_preview_says_how_much_of_the_account_it_takes(home: Home) -> None:
+    at, workbench, connection = home()
+    strategy_id = made(workbench, connection)
+    at = opened(at.run(), strategy_id)
+    assert next(item.value for item in at.metric if item.label == "Share of the limit").endswith("%")
+    assert any("of what is free" in text for text in captions(at))

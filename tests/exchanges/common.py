@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bfai import diagnosis
+from bfai import diagnosis, explain
 from bfai.connection_test import run_test
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Call, Exchange, Role
@@ -115,12 +115,12 @@ def check_shapes(exchange: Exchange, path: str, good: list[Any], bad: list[Any])
 
 
 def check_error(line: dict[str, Any], exchange: Exchange) -> None:
-    found = diagnosis.explain(diagnosis.answer_from_line(line), exchange)
+    found = explain.explain(explain.answer_from_line(line), exchange)
     assert found.cause in (line["truth"], *line.get("also_acceptable", []))
 
 
 def checked_report(line: dict[str, Any], exchange: Exchange) -> KeyReport:
-    found = diagnosis.report_in(line["endpoint"], line["body"], exchange)
+    found = explain.report_in(line["endpoint"], line["body"], exchange)
     assert found is not None
     expected, accepted = line["expected"], line.get("also_acceptable", {})
     for permission in Permission:
@@ -134,14 +134,14 @@ def checked_report(line: dict[str, Any], exchange: Exchange) -> KeyReport:
 
 def check_text(text: str, exchange: Exchange, cause: Cause) -> None:
     """A text that a trader pastes names the exchange and the cause."""
-    found = diagnosis.explain_text(text, all_exchanges().values())
+    found = explain.explain_text(text, all_exchanges().values())
     assert found.exchange is exchange
     assert found.diagnosis is not None
     assert found.diagnosis.cause is cause
 
 
 def check_recognised(text: str, exchange: Exchange) -> None:
-    assert diagnosis.recognise(text, all_exchanges().values()) is exchange
+    assert explain.recognise(text, all_exchanges().values()) is exchange
 
 
 def check_paste(pasted: Pasted, *keys: str) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from bfai import diagnosis
+from bfai import explain
 from bfai.exchanges import get_exchange
 from bfai.exchanges.base import Answer, CountedFrom, Role, Tick
 from bfai.model import (
@@ -715,5 +715,5 @@ def test_maintenance(simulator: Simulator, gateway: Gateway) -> None:
     simulator.set_faults([{"exchange": "binance", "kind": "maintenance"}])
     closed = run_once(gateway, "binance", sample(simulator, "binance", "good"))
     check_cause(closed, Cause.EXCHANGE_UNAVAILABLE)
-    told = diagnosis.explain(Answer(role="public_status", status=200, body=json.dumps(body)), BINANCE)
+    told = explain.explain(Answer(role="public_status", status=200, body=json.dumps(body)), BINANCE)
     assert told.cause is Cause.EXCHANGE_UNAVAILABLE

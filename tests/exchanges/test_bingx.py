@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bfai import diagnosis
+from bfai import explain
 from bfai.exchanges import get_exchange
 from bfai.exchanges.base import Answer, CountedFrom, Role, Tick, merge_reports
 from bfai.model import (
@@ -191,7 +191,7 @@ def test_either_form_on_either_path_wrapped_or_flat(path: str, wrap: Any) -> Non
         ({**LONG, **numbers(1, 2, 3, 5)}, GRANTED),
         ({**LONG, "enableWithdrawals": True, **numbers(1, 2, 3)}, GRANTED),
     ):
-        found = diagnosis.report_in(f"GET {path}", json.dumps(wrap(body)), BINGX)
+        found = explain.report_in(f"GET {path}", json.dumps(wrap(body)), BINGX)
         assert found is not None
         assert found.state(Permission.WITHDRAW) is withdraw, body
         answer = Answer(role=Role.KEY_INFO, status=200, body=json.dumps(wrap(body)), call=call_to(BINGX, path))

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from bfai import diagnosis
+from bfai import diagnosis, explain
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Role, Tick
 from bfai.model import (
@@ -492,7 +492,7 @@ def test_recognised(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["OK-ACCESS-SIGN", "CB-ACCESS-KEY", '{"msg":"Invalid Sign","code":"50113"}'])
 def test_not_mistaken_for_others(text: str) -> None:
-    found = diagnosis.recognise(text, all_exchanges().values())
+    found = explain.recognise(text, all_exchanges().values())
     assert found is None or found.id != "bitget"
 
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from bfai import diagnosis
+from bfai import diagnosis, explain
 from bfai.connection_test import run_test
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Role, Tick
@@ -654,7 +654,7 @@ def test_recognised(text: str) -> None:
 
 
 def test_paths_of_okx_are_not_taken_for_its_own() -> None:
-    found = diagnosis.recognise("GET /api/v5/account/balance", all_exchanges().values())
+    found = explain.recognise("GET /api/v5/account/balance", all_exchanges().values())
     assert found is not BYBIT
 
 

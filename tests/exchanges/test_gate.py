@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bfai import diagnosis
+from bfai import explain
 from bfai.connection_test import Confirmation, confirm
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, CountedFrom, Role, Tick, merge_reports
@@ -562,7 +562,7 @@ def test_recognised(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["504 Gateway Time-out", "502 Bad Gateway", "aggregate", "investigate this"])
 def test_not_taken_for_gate(text: str) -> None:
-    assert diagnosis.recognise(text, all_exchanges().values()) is None
+    assert explain.recognise(text, all_exchanges().values()) is None
 
 
 def test_paste() -> None:

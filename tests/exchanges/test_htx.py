@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bfai import diagnosis
+from bfai import explain
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Call, CountedFrom, Region, Tick
 from bfai.model import (
@@ -431,7 +431,7 @@ def test_words_count_where_codes_do_not(body: dict[str, Any], cause: Cause) -> N
     ],
 )
 def test_the_refused_address_is_told(text: str) -> None:
-    found = diagnosis.explain_text(text, all_exchanges().values())
+    found = explain.explain_text(text, all_exchanges().values())
     assert found.exchange is HTX
     assert found.diagnosis is not None
     assert (found.diagnosis.cause, found.diagnosis.seen_ip) == (Cause.IP_NOT_ALLOWED, "203.0.113.7")
