@@ -30,6 +30,7 @@ from bfai.ui.pieces import (
     strip,
     zone_note,
 )
+from bfai.ui.schedule import next_test_line
 from bfai.workbench import CAUSE_NAMES, RunRow, TestJob, Workbench
 
 MOST_CARDS = 24
@@ -61,15 +62,18 @@ def draw(workbench: Workbench) -> None:
         )
         if st.button(_("Add a connection"), icon=":material/add:", type="primary", key="add"):
             st.switch_page(CONNECTIONS, query_params={"add": "1"})
+    next_test_line(workbench, connections)
     shown = filtered(connections, running)
     recent = workbench.recent_runs(40)
     if len(shown) > MOST_CARDS:
         table(workbench, shown, recent, running)
     else:
+        shares = online_shares(tuple((one.id, one.last_run_id) for one in shown), workbench)
         with st.grid(min_column_width=300):
             for connection in shown:
                 job = running.get(connection.id)
-                card(workbench, connection, recent.get(connection.id, []), job, follow=len(running) <= FEW_TESTS)
+                runs, share = recent.get(connection.id, []), shares.get(connection.id)
+                card(workbench, connection, runs, share, job, follow=len(running) <= FEW_TESTS)
     rerun_when_done(running.values())
 
 
@@ -103,7 +107,13 @@ def filtered(connections: Sequence[Connection], running: dict[str, TestJob]) -> 
 
 
 def card(
-    workbench: Workbench, connection: Connection, runs: Sequence[RunRow], job: TestJob | None, *, follow: bool
+    workbench: Workbench,
+    connection: Connection,
+    runs: Sequence[RunRow],
+    share: float | None,
+    job: TestJob | None,
+    *,
+    follow: bool,
 ) -> None:
     last = workbench.latest_run(connection.id)
     exposed = last if last is not None and workbench.is_exposed(last) else None
@@ -121,7 +131,7 @@ def card(
             st.markdown(f"**{plain(connection.name)}**")
             st.caption(facts(workbench, connection))
             strip(last_beats(runs))
-            st.caption(figure(workbench, connection, runs))
+            st.caption(figure(runs, share))
             if job is not None:
                 st.markdown(_("Reading what the key may do. You can leave this page."))
             else:
@@ -146,20 +156,20 @@ def testing_head(job: TestJob, *, follow: bool) -> None:
     draw_head()
 
 
-def figure(workbench: Workbench, connection: Connection, runs: Sequence[RunRow]) -> str:
+def figure(runs: Sequence[RunRow], share: float | None) -> str:
     """A share of time says something only when there was some time."""
     if not runs:
         return _("No test yet")
     if utc_now() - runs[0].started_at < timedelta(hours=1):
         return n_("{count} test so far", "{count} tests so far", len(runs))
-    share = online_share(connection.id, connection.last_run_id, workbench)
     return _("{share} online, 30 days", share=percent(share)) if share is not None else _("No figure yet")
 
 
-@st.cache_data(show_spinner=False, scope="session", ttl=300, max_entries=500)
-def online_share(connection_id: str, last_run_id: str | None, _workbench: Workbench) -> float | None:
-    """Counted again after each test, and after five minutes."""
-    return _workbench.share_online(connection_id, timedelta(days=30))
+@st.cache_data(show_spinner=False, scope="session", ttl=300, max_entries=20)
+def online_shares(newest: tuple[tuple[str, str | None], ...], _workbench: Workbench) -> dict[str, float | None]:
+    """Of these connections, with the last test of each: counted again after each test, and after five minutes."""
+    now = utc_now()
+    return _workbench.history.shares([id_ for id_, _run in newest], now - timedelta(days=30), now)
 
 
 def main_button(workbench: Workbench, connection: Connection, last: TestRun | None, *, testing: bool) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar, cast
@@ -22,14 +24,18 @@ from bfai import diagnosis as diagnosing
 from bfai import explain as explaining
 from bfai import report as reporting
 from bfai.bots import exchange_of
+from bfai.engine import TestJob
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Exchange
 from bfai.i18n import N_, Translator, best_language, translator
 from bfai.model import (
     BfaiError,
+    Channel,
     Connection,
     Credentials,
+    DeliveryState,
     Environment,
+    EventKind,
     Market,
     Message,
     Outcome,
@@ -39,19 +45,27 @@ from bfai.model import (
     TestRun,
     utc_now,
 )
+from bfai.monitor import Monitor, check_interval
+from bfai.pairing import Code, with_pairing
 from bfai.paste import judge_fields
 from bfai.strategy import ladder as laddering
 from bfai.strategy.desk import STATE_WORDS
 from bfai.strategy.parameters import Problem, RiskLevel, Severity, StrategyError, import_text, json_schema
 from bfai.vault import UnlockBackoff, VaultError, VaultLocked, WrongPassword
+from bfai.words import alarms, set_aside, tested_from
 from bfai.workbench import (
     CHECK_NAMES,
+    DELIVERY_NAMES,
+    EVENT_NAMES,
     KEPT_NAMES,
+    LONGEST_REPORT,
     STATE_NAMES,
     STATUS_NAMES,
     BotKey,
     Findings,
     Kept,
+    PairingError,
+    Scope,
     VaultIsLocked,
     VaultState,
     Workbench,
@@ -178,12 +192,26 @@ def _credentials_from_json(text: str) -> dict[str, str]:
     "--try-regions", is_flag=True, help="Where the key is unknown, ask the other regions: they will see the key."
 )
 @click.option("--shape", is_flag=True, help="Print field names and types of the answers, without any value.")
+@click.option(
+    "--pair",
+    metavar="CODE",
+    default=None,
+    help="Where the bot runs: add to the JSON report what the workbench that made this code needs to take it in.",
+)
 @_as_json
 def check(
-    exchange: str, market: str, region: str | None, environment: str, try_regions: bool, shape: bool, as_json: bool
+    exchange: str,
+    market: str,
+    region: str | None,
+    environment: str,
+    try_regions: bool,
+    shape: bool,
+    pair: str | None,
+    as_json: bool,
 ) -> None:
     """Test one key and store nothing. The key comes as JSON on stdin, or by prompts."""
     target = _target(exchange, market, region, environment)
+    code = _pairing_code(pair) if pair is not None else None
     adapter = all_exchanges()[exchange]
     credentials = _read_credentials(adapter)
     answers: list[Answer] = []
@@ -193,13 +221,26 @@ def check(
         if owner is not None and adapter.serves(owner, target.market, target.environment):
             click.echo(_words().t(N_("{region} knows this key."), region=adapter.region(owner).name), err=True)
             run = workbench.check(target.model_copy(update={"region": owner}), credentials)
+        if code is not None:
+            here = None if target.environment is Environment.SIMULATOR else workbench.own_address()
+            run = run.model_copy(update={"tested_from": run.seen_ip or here or ""})
     if shape:
         _print_json(_shapes(answers))
+    elif code is not None:
+        found = reporting.report(run, adapter, _words())
+        _print_json(with_pairing(found, run, code, credentials, adapter, utc_now()))
     elif as_json:
         _print_json(reporting.report(run, adapter, _words()))
     else:
         _print_run(run, workbench)
     sys.exit(OK if run.status.ok else NOT_OK)
+
+
+def _pairing_code(text: str) -> Code:
+    try:
+        return Code.read(text)
+    except PairingError as error:
+        _stop(_say(error.message), USAGE)
 
 
 def _throw_away() -> Workbench:
@@ -249,6 +290,9 @@ def _print_run(run: TestRun, workbench: Workbench, name: str | None = None) -> N
         click.echo(f"  → {words.render(message)}")
     for message in workbench.thief_view(run):
         click.echo(words.render(message))
+    for message in (*alarms(run), tested_from(run), set_aside(run)):
+        if message is not None:
+            click.echo(words.render(message))
 
 
 # -- explain -----------------------------------------------------------------------------------------------------------
@@ -440,7 +484,7 @@ def _print_audit(found: Findings, runs: Mapping[str, TestRun], workbench: Workbe
 
 
 def _password(prompt: str, *, confirm: bool = False) -> str:
-    given = os.environ.get("BFAI_MASTER_PASSWORD")
+    given = os.environ.get("BFAI_MASTER_PASSWORD") or _password_in_file()
     if given:
         return given
     if not sys.stdin.isatty():
@@ -450,16 +494,28 @@ def _password(prompt: str, *, confirm: bool = False) -> str:
     return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
 
 
+def _password_in_file() -> str | None:
+    """As systemd and Docker hand over a secret: in a file that only this program may read."""
+    name = os.environ.get("BFAI_MASTER_PASSWORD_FILE")
+    if not name:
+        return None
+    try:
+        return Path(name).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError):
+        text = N_("The file in BFAI_MASTER_PASSWORD_FILE cannot be read: {file}. Check its path and who may read it.")
+        _stop(_words().t(text, file=name), LOCKED)
+
+
 def _open_workbench() -> Workbench:
     return _unlocked()[0]
 
 
-def _unlocked() -> tuple[Workbench, str]:
+def _unlocked(ask: Callable[[Workbench], str] | None = None) -> tuple[Workbench, str]:
     """The workbench with its vault open, and the password that opened it."""
     workbench = Workbench.local()
     if workbench.vault_state is VaultState.NONE:
         _stop(_words().t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
-    password = _password(_words().t(N_("Master password")))
+    password = ask(workbench) if ask else _password(_words().t(N_("Master password")))
     workbench.unlock(password)
     return workbench, password
 
@@ -628,6 +684,32 @@ def connections_confirm(name: str) -> None:
         _stop(_words().t(N_("There is nothing to confirm: the last test was not blocked for an untold right.")), NOT_OK)
 
 
+@connections.command("pair")
+@click.argument("name")
+def connections_pair(name: str) -> None:
+    """Make a one-time code to test NAME where its bot runs, and print it with the command to run there."""
+    with _open_workbench() as workbench:
+        made = workbench.pair(_named(workbench, name).id)
+    click.echo(made.code)
+    click.echo(made.command)
+    words = _words()
+    text = N_(
+        "Run this where the bot runs, within 30 minutes. Then: python -m bfai connections take NAME < report.json"
+    )
+    click.echo(words.t(text), err=True)
+
+
+@connections.command("take")
+@click.argument("name")
+def connections_take(name: str) -> None:
+    """Take in the report that `check --pair` printed where the bot runs, on stdin. It counts like any other test."""
+    given = sys.stdin.buffer.read(LONGEST_REPORT + 1)
+    with _open_workbench() as workbench:
+        run = workbench.take_report(_named(workbench, name).id, given)
+        _print_run(run, workbench, name)
+    sys.exit(OK if run.status.ok else NOT_OK)
+
+
 # -- test and history --------------------------------------------------------------------------------------------------
 
 
@@ -652,6 +734,7 @@ def test_command(names: tuple[str, ...], everything: bool, as_json: bool) -> Non
         else:
             for connection, run in zip(chosen, runs, strict=True):
                 _print_run(run, workbench, connection.name)
+        workbench.alerts.deliver_due()
     sys.exit(OK if all(run.status.ok for run in runs) else NOT_OK)
 
 
@@ -663,35 +746,23 @@ def test_command(names: tuple[str, ...], everything: bool, as_json: bool) -> Non
 )
 def history_command(name: str | None, since: str | None, form: str) -> None:
     """Every test of one connection, or of all. Needs no password."""
-    workbench = Workbench.local()
-    connection = _named(workbench, name) if name else None
     start = utc_now() - _span(since) if since else None
-    connection_id = connection.id if connection else None
-    if form == "csv":
-        click.echo(workbench.history_csv(connection_id, since=start), nl=False)
-        return
-    rows = workbench.runs(connection_id, since=start)
+    with Workbench.local() as workbench:
+        scope = Scope(_named(workbench, name).id if name else None)
+        if form == "csv":
+            workbench.history.write_csv(sys.stdout, scope, start)
+        elif form == "json":
+            workbench.history.write_json(sys.stdout, scope, start)
+        elif form == "parquet":
+            workbench.history.write_parquet(sys.stdout.buffer, scope, start)
+        else:
+            _print_runs(workbench, scope, start)
+
+
+def _print_runs(workbench: Workbench, scope: Scope, since: datetime | None) -> None:
     names = {known.id: known.name for known in workbench.connections()}
-    if form == "parquet":
-        workbench.write_parquet(sys.stdout.buffer, connection_id, since=start)
-        return
-    if form == "json":
-        runs = [
-            {
-                "id": row.id,
-                "connection": names.get(row.connection_id),
-                "started_at": reporting.iso(row.started_at),
-                "status": row.status.value,
-                "cause": row.cause.value if row.cause else None,
-                "duration_ms": row.duration_ms,
-                "latencies_ms": dict(row.latencies),
-            }
-            for row in rows
-        ]
-        _print_json({"format": "bfai.history/1", "runs": runs})
-        return
     words = _words()
-    for row in rows:
+    for row in workbench.runs(scope.connection_id, since=since):
         cause = words.t(diagnosing.CAUSE_NAMES[row.cause]) if row.cause else ""
         status = words.t(STATUS_NAMES[row.status])
         click.echo(
@@ -705,6 +776,286 @@ def _span(text: str) -> timedelta:
     if match is None:
         raise click.BadParameter("24h, 7d, 4w", param_hint="--since")
     return {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[match[2]] * int(match[1])
+
+
+# -- the monitor -------------------------------------------------------------------------------------------------------
+
+_KEYRING = "bfai"
+
+
+@main.command("monitor")
+@click.argument("names", nargs=-1)
+@click.option("--once", is_flag=True, help="Test what is due now, then end: for cron. Exit 1 if a test was not OK.")
+@click.option("--every", default=None, help="Set the schedule of these connections first: 15m, 6h, 1d, 1w, or off.")
+@click.option("--keyring", "from_keyring", is_flag=True, help="Take the password from this computer's keyring.")
+@click.option("--remember", is_flag=True, help="Put the password into this computer's keyring, and end.")
+def monitor_command(names: tuple[str, ...], once: bool, every: str | None, from_keyring: bool, remember: bool) -> None:
+    """Test the connections on their schedules until interrupted: all, or those that are named.
+
+    One line a test goes to stderr. Any number of monitors and the app may work on one database: each test is done once.
+    """
+    interval = _interval(every) if every is not None else None
+    if remember:
+        keyring = _keyring()
+        workbench, password = _unlocked()
+        with workbench:
+            _in_keyring(lambda: keyring.set_password(_KEYRING, workbench.vault_id, password))
+        click.echo(_words().t(N_("The password is in this computer's keyring.")), err=True)
+        return
+    with _unlocked(_password_in_keyring if from_keyring else None)[0] as workbench:
+        chosen = [_named(workbench, name).id for name in names]
+        if every is not None:
+            for connection_id in chosen or [connection.id for connection in workbench.connections()]:
+                workbench.set_schedule(connection_id, interval)
+        sys.exit(_watch(workbench, chosen or None, once=once))
+
+
+def _watch(workbench: Workbench, only: list[str] | None, *, once: bool) -> int:
+    """Runs the monitor until a signal, or until nothing is due. A second signal does not wait for tests that run."""
+    code, asked = OK, threading.Event()
+
+    def tell(connection: Connection, job: TestJob) -> None:
+        nonlocal code
+        if job.run is None or not job.run.status.ok:
+            code = NOT_OK
+        click.echo(_log_line(connection, job), err=True)
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    watch = Monitor(workbench, only=only, on_test=tell)
+    if once:
+        while watch.step() and not asked.is_set():
+            watch.settle(0.2)
+        watch.stop(_LAST_TESTS_SECONDS)
+        return code
+    watch.start()
+    text = N_("Tests run on their schedules. End it with Ctrl+C.")
+    click.echo(_words().t(text), err=True)
+    while not asked.wait(1.0):  # a wait without end hears no signal on Windows
+        pass
+    watch.stop(_LAST_TESTS_SECONDS)
+    return OK
+
+
+_LAST_TESTS_SECONDS = 60.0
+
+
+def _log_line(connection: Connection, job: TestJob) -> str:
+    """One test as `name=value` pairs, for people and for log collectors. Holds nothing that an exchange said."""
+    run = job.run
+    if run is None:
+        pairs: dict[str, str] = {"status": "none", "problem": json.dumps(_say(job.error) if job.error else "")}
+    else:
+        pairs = {"status": run.status.value, "ms": f"{run.duration_ms:.0f}"}
+        if run.diagnosis is not None:
+            pairs["cause"] = run.diagnosis.cause.value
+    name = json.dumps(connection.name, ensure_ascii=False)
+    return " ".join(
+        (reporting.iso(utc_now()), f"connection={name}", *(f"{key}={value}" for key, value in pairs.items()))
+    )
+
+
+def _interval(text: str) -> timedelta | None:
+    if text == "off":
+        return None
+    match = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if match is None:
+        raise click.BadParameter("15m, 6h, 1d, 1w, off", param_hint="--every")
+    units = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+    every = units[match[2]] * int(match[1])
+    try:
+        check_interval(every)
+    except BfaiError as error:
+        raise click.BadParameter(_say(error.message), param_hint="--every") from None
+    return every
+
+
+def _keyring() -> Any:
+    try:
+        import keyring  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        text = N_("The keyring needs one more package: pip install keyring. Or set BFAI_MASTER_PASSWORD_FILE.")
+        _stop(_words().t(text), USAGE)
+    return cast("Any", keyring)
+
+
+def _password_in_keyring(workbench: Workbench) -> str:
+    keyring = _keyring()
+    password = _in_keyring(lambda: keyring.get_password(_KEYRING, workbench.vault_id))
+    if password is None:
+        text = N_("The keyring has no password for this vault. Put it there with: python -m bfai monitor --remember")
+        _stop(_words().t(text), LOCKED)
+    return str(password)
+
+
+def _in_keyring(ask: Callable[[], Any]) -> Any:
+    """A keyring that is locked, or that a server does not have, is said in words."""
+    try:
+        return ask()
+    except Exception as error:
+        text = N_(
+            "This computer's keyring cannot be used ({kind}). Unlock it, or set BFAI_MASTER_PASSWORD_FILE instead."
+        )
+        _stop(_words().t(text, kind=type(error).__name__), LOCKED)
+
+
+# -- alerts ------------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def alerts() -> None:
+    """Who hears of what happens: channels, a test message, the log."""
+
+
+def _channel(workbench: Workbench, name: str) -> Channel:
+    found = workbench.alerts.find(name)
+    if found is None:
+        _stop(_words().t(N_("There is no channel named {name}."), name=name), NOT_OK)
+    return found
+
+
+def _channel_json(channel: Channel) -> dict[str, Any]:
+    quiet = (channel.quiet_from, channel.quiet_until)
+    return {
+        "name": channel.name,
+        "address": channel.hint,
+        "kinds": [kind.value for kind in EVENT_NAMES if channel.hears(kind)],
+        "quiet": "-".join(f"{one:%H:%M}" for one in quiet if one is not None) or None,
+        "grace_minutes": channel.grace_minutes,
+        "repeat_hours": channel.repeat_hours,
+    }
+
+
+@alerts.command("list")
+@_as_json
+def alerts_list(as_json: bool) -> None:
+    """Every channel. Needs no password; shows no address."""
+    with Workbench.local() as workbench:
+        rows = [_channel_json(channel) for channel in workbench.alerts.channels()]
+        unheard = [kind.value for kind in workbench.alerts.unheard()]
+    if as_json:
+        _print_json({"format": "bfai.channels/1", "channels": rows, "unheard_alarms": unheard})
+        return
+    for row in rows:
+        quiet = f" · {row['quiet']}" if row["quiet"] else ""
+        click.echo(f"{row['name']:<32} {row['address']}  {len(row['kinds'])}/{len(EVENT_NAMES)}{quiet}")
+    if rows and unheard:
+        text = N_("No channel hears these security alarms: {kinds}.")
+        click.echo(_words().t(text, kinds=", ".join(unheard)), err=True)
+
+
+_kind = click.Choice([kind.value for kind in EVENT_NAMES])
+
+
+@alerts.command("add")
+@click.argument("name")
+@click.option("--only", multiple=True, type=_kind, help="Hear of this kind. Repeatable; all kinds where left out.")
+@click.option("--quiet", default=None, metavar="23:00-07:00", help="When all but security alarms wait.")
+@click.option("--grace", default=10, show_default=True, help="Minutes that a failure may last before it is told.")
+@click.option("--repeat", default=None, type=int, help="Hours after which it is told again while it lasts.")
+@click.option("--language", default=None, help="Of all messages: en, nl or hr.")
+@click.option("--zone", default=None, help="Your time zone, such as Europe/Zagreb: of times and quiet hours.")
+def alerts_add(
+    name: str,
+    only: tuple[str, ...],
+    quiet: str | None,
+    grace: int,
+    repeat: int | None,
+    language: str | None,
+    zone: str | None,
+) -> None:
+    """Add a channel. Its address comes on stdin, or by a prompt that does not show it: it holds a token."""
+    hours = _quiet_hours(quiet)
+    if sys.stdin.isatty():
+        address = str(click.prompt(_words().t(N_("Address")), hide_input=True, err=True))
+    else:
+        address = sys.stdin.readline(4000)
+    with _open_workbench() as workbench:
+        if language or zone:
+            workbench.alerts.speak(language or workbench.alerts.language, zone or workbench.alerts.zone)
+        kinds = [EventKind(kind) for kind in only] or None
+        channel = workbench.alerts.add(
+            name, address, kinds=kinds, quiet=hours, grace_minutes=grace, repeat_hours=repeat
+        )
+    text = N_("{name} hears of what happens from now on ({address}).")
+    click.echo(_words().t(text, name=channel.name, address=channel.hint), err=True)
+
+
+def _quiet_hours(text: str | None) -> tuple[time, time] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", text.strip())
+    if match is None:
+        raise click.BadParameter("23:00-07:00", param_hint="--quiet")
+    first, second, third, fourth = (int(part) for part in match.groups())
+    return time(first, second), time(third, fourth)
+
+
+@alerts.command("remove")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def alerts_remove(name: str, yes: bool) -> None:
+    """Erase a channel with its address and its part of the log."""
+    with Workbench.local() as workbench:
+        channel = _channel(workbench, name)
+        if not yes:
+            click.confirm(_words().t(N_("Delete {name}?"), name=channel.name), abort=True, err=True)
+        workbench.alerts.remove(channel.id)
+
+
+@alerts.command("test")
+@click.argument("name")
+def alerts_test(name: str) -> None:
+    """Send a test message. Exit 1 where the other side does not take it."""
+    with _open_workbench() as workbench:
+        channel = _channel(workbench, name)
+        problem = workbench.alerts.test(channel.id)
+    if problem is not None:
+        _stop(_say(problem), NOT_OK)
+    click.echo(_words().t(N_("Sent to {address}. Look whether it arrived."), address=channel.hint), err=True)
+
+
+@alerts.command("log")
+@click.option("--limit", default=100, show_default=True, help="How many, the newest first.")
+@_as_json
+def alerts_log(limit: int, as_json: bool) -> None:
+    """What became of each message. Needs no password."""
+    words = _words()
+    with Workbench.local() as workbench:
+        lines = workbench.alerts.log(limit)
+    if as_json:
+        rows = [
+            {
+                "channel": line.delivery.channel_name,
+                "event": line.delivery.event.kind.value,
+                "security": line.delivery.event.security,
+                "about": line.delivery.event.text.params.get("name"),
+                "at": reporting.iso(line.delivery.event.at),
+                "state": line.delivery.state.value,
+                "attempts": line.delivery.attempts,
+                "repetition": line.delivery.number,
+                "done_at": reporting.iso(line.delivery.done_at) if line.delivery.done_at else None,
+                "reason": _say(line.delivery.reason) if line.delivery.reason else None,
+                "waits_for": _say(line.waits_for) if line.waits_for else None,
+            }
+            for line in lines
+        ]
+        _print_json({"format": "bfai.deliveries/1", "deliveries": rows})
+        return
+    for line in lines:
+        delivery = line.delivery
+        why = " · ".join(_say(one) for one in (delivery.reason, line.waits_for) if one is not None)
+        state = words.t(DELIVERY_NAMES[delivery.state])
+        about = f"{delivery.event.text.params.get('name', '')} · {words.t(EVENT_NAMES[delivery.event.kind])}"
+        click.echo(
+            f"{reporting.iso(delivery.event.at)}  {state:<12} {delivery.channel_name:<20} {about}  {why}".rstrip()
+        )
+    if any(line.delivery.state is DeliveryState.GIVEN_UP for line in lines):
+        click.echo(words.t(N_("What was given up is not tried again. Test the channel: alerts test NAME")), err=True)
 
 
 # -- strategies --------------------------------------------------------------------------------------------------------
@@ -769,7 +1120,9 @@ def _changes(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 _set = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a parameter. Repeatable.")
-_file = click.option("--file", "file", type=click.File("r", encoding="utf-8"), help="Parameters as JSON or YAML.")
+_file = click.option(
+    "--file", "file", type=click.File("r", encoding="utf-8", errors="replace"), help="Parameters as JSON or YAML."
+)
 
 
 @strategy.command("list")

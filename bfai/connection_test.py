@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from bfai.diagnosis import KEY_CAUSES, diagnose, may_belong_elsewhere, merge
 from bfai.exchanges.base import Answer, Call, Exchange, Role, merge_reports
@@ -40,6 +40,7 @@ from bfai.model import (
     Status,
     Target,
     TestRun,
+    new_run_id,
     utc_now,
 )
 from bfai.transport import Client, Transport
@@ -49,6 +50,8 @@ EXPIRY_NEAR = timedelta(days=14)
 CONFIRMATION_HOLDS = timedelta(days=30)
 MAX_TESTS_IN_FLIGHT = 32
 KEPT_BALANCES = 30
+KEPT_NAMES = 2000
+"""Of assets, and of pairs with open orders: more than any account has, and no more than a row can bear."""
 _MONEY_FIRST = ("USDT", "USDC", "USD", "EUR", "BTC", "ETH")
 
 
@@ -114,7 +117,7 @@ async def run_test(
             on_answer(answer)
     verdict = judge(facts, confirmation)
     return TestRun(
-        id=uuid.uuid4().hex,
+        id=new_run_id(started_at),
         connection_id=connection_id,
         exchange=exchange.id,
         region=target.region,
@@ -126,10 +129,11 @@ async def run_test(
         advice=verdict.advice,
         key_report=verdict.report,
         confirmed_at=verdict.confirmed_at,
-        balances=facts.kept_balances(),
+        **facts.kept_assets(),
+        order_pairs=facts.order_pairs(),
         seen_ip=verdict.diagnosis.seen_ip if verdict.diagnosis else None,
         clock_offset_ms=round(facts.offset_ms, 1) if facts.offset_ms is not None else None,
-        receipt=tuple(test.client.receipt),
+        receipt=tuple(sorted(test.client.receipt, key=lambda sent: sent.at)),
         started_at=started_at,
         duration_ms=round((time.perf_counter() - began) * 1000, 1),
     )
@@ -154,6 +158,83 @@ def confirm(run: TestRun, at: datetime) -> TestRun:
             "confirmed_at": at,
         }
     )
+
+
+def rejudged(run: TestRun, exchange: Exchange, confirmation: Confirmation | None = None) -> TestRun | None:
+    """The run of another computer with the verdict that follows from its own checks, key report and words.
+
+    Never a better verdict than it claims, and `blocked` wherever a right to withdraw is not denied. None where it
+    contradicts itself, or is no whole test of today's kind.
+    """
+    if tuple(check.name for check in run.checks) != expected_checks(run.market):
+        return None
+    outcomes = {check.name: check.outcome for check in run.checks}
+    works = outcomes[CheckName.KEY] is Outcome.PASS
+    withdrawal = _withdrawal(run.key_report, exchange)
+    if not (run.environment.touches_money or exchange.tests_take_live_keys):
+        withdrawal = GrantState.DENIED
+    required = {name: outcome for name, outcome in outcomes.items() if name in REQUIRED_CHECKS}
+    del required[CheckName.WITHDRAW_OFF]
+    found = run.diagnosis
+    if withdrawal is GrantState.GRANTED:
+        return _blocked(run, Cause.WITHDRAW_ENABLED, Cause.WITHDRAW_ENABLED)
+    if Outcome.FAIL in required.values():
+        about_withdrawal = found is not None and found.cause in (Cause.WITHDRAW_ENABLED, Cause.WITHDRAW_UNKNOWN)
+        return run if found is not None and run.status is Status.FAILED and not about_withdrawal else None
+    report = run.key_report
+    if report is None or Outcome.SKIP in required.values() or not works:
+        return None
+    if report.state(_RIGHT_TO_TRADE[run.market]) is GrantState.DENIED:
+        return None
+    if withdrawal is GrantState.UNKNOWN:
+        blocked = _blocked(run, Cause.WITHDRAW_UNKNOWN, Cause.WITHDRAW_UNKNOWN, Cause.WITHDRAW_ENABLED)
+        holds = confirmation is not None and confirmation.holds(report, utc_now())
+        return confirm(blocked, confirmation.at) if holds and confirmation else blocked
+    if not run.status.ok or found is not None or Outcome.FAIL in outcomes.values():
+        return None
+    must = {
+        Advice.NO_IP_RESTRICTION: report.ip_restriction.state is GrantState.DENIED,
+        Advice.IP_RESTRICTION_UNKNOWN: report.ip_restriction.state is GrantState.UNKNOWN,
+        Advice.EXPIRES_SOON: report.expires_at is not None and report.expires_at - utc_now() <= EXPIRY_NEAR,
+        Advice.ESCALATION: bool(report.escalations),
+        Advice.RIGHT_UNKNOWN: bool(report.unknown_words),
+    }
+    advice = (*run.advice, *(item for item, there in must.items() if there and item not in run.advice))
+    warned = Outcome.WARN in outcomes.values()
+    status = run.status if run.status is Status.CONNECTED or not (advice or warned) else Status.CONNECTED
+    return run.model_copy(update={"status": status, "advice": advice, "confirmed_at": None})
+
+
+def _withdrawal(report: KeyReport | None, exchange: Exchange) -> GrantState:
+    """What the words of a key report say of withdrawal by today's list of rights, never milder than its grant."""
+    if report is None:
+        return GrantState.UNKNOWN
+    state = report.state(Permission.WITHDRAW)
+    known = [exchange.right(word) for word in report.words]
+    if any(right is not None and Permission.WITHDRAW in right.grants for right in known):
+        return GrantState.GRANTED
+    by_absence = state is GrantState.DENIED and not report.grant(Permission.WITHDRAW).words
+    return GrantState.UNKNOWN if by_absence and (None in known or report.unknown_words) else state
+
+
+def _blocked(run: TestRun, cause: Cause, *candidates: Cause) -> TestRun:
+    """The run, blocked for this cause; as it is where it is so already."""
+    if run.status is Status.BLOCKED and run.diagnosis is not None and run.diagnosis.cause is cause:
+        return run
+    found = Diagnosis(cause=cause, candidates=tuple(candidates), check=CheckName.WITHDRAW_OFF)
+    text = (
+        N_("its list of rights says that this key can withdraw")
+        if cause is Cause.WITHDRAW_ENABLED
+        else N_("its list of rights does not tell whether this key can withdraw")
+    )
+    failed = Check(name=CheckName.WITHDRAW_OFF, outcome=Outcome.FAIL, detail=Message(text=text))
+    checks = tuple(failed if check.name is CheckName.WITHDRAW_OFF else check for check in run.checks)
+    advice = tuple(item for item in run.advice if item is not Advice.WITHDRAW_CONFIRMED)
+    update = {"status": Status.BLOCKED, "diagnosis": found, "checks": checks, "advice": advice, "confirmed_at": None}
+    return run.model_copy(update=update)
+
+
+_RIGHT_TO_TRADE = {Market.SPOT: Permission.SPOT_TRADE, Market.FUTURES: Permission.FUTURES_TRADE}
 
 
 # -- asking ------------------------------------------------------------------------------------------------------------
@@ -324,10 +405,20 @@ class Facts:
             return None
         return self.exchange.read_balances(self.target.market, answer)
 
-    def kept_balances(self) -> dict[str, str]:
+    def kept_assets(self) -> dict[str, Any]:
+        """`balances` and `other_assets` of a run."""
         free = self.balances() or {}
         names = sorted(free, key=lambda name: (_MONEY_FIRST.index(name) if name in _MONEY_FIRST else 99, name))
-        return {name: format(free[name], "f") for name in names[:KEPT_BALANCES]}
+        kept, others = names[:KEPT_BALANCES], names[KEPT_BALANCES:KEPT_NAMES]
+        return {"balances": {name: format(free[name], "f") for name in kept}, "other_assets": tuple(others)}
+
+    def order_pairs(self) -> tuple[str, ...] | None:
+        """The pairs with open orders, or None where they could not be read."""
+        answer = self.answer(Role.ORDERS)
+        if answer is None or self.problem(Role.ORDERS) is not None:
+            return None
+        pairs = self.exchange.order_pairs(self.target.market, answer)
+        return None if pairs is None else pairs[:KEPT_NAMES]
 
 
 _NEEDS: Mapping[CheckName, frozenset[Role]] = {
@@ -716,7 +807,7 @@ class _Judge:
         return diagnosis.model_copy(update={"permission": Permission.READ})
 
     def _trade_right(self) -> Permission:
-        return Permission.SPOT_TRADE if self.facts.target.market is Market.SPOT else Permission.FUTURES_TRADE
+        return _RIGHT_TO_TRADE[self.facts.target.market]
 
     def _trade(self) -> Judged:
         name, latency = CheckName.TRADE, self.facts.latency(Role.DRY_RUN)

@@ -489,6 +489,12 @@ def remedy(
                 N_("Open the key at {exchange} and choose Edit."),
                 N_("Add this address to its list of allowed addresses and confirm with your 2FA code."),
                 N_("Test again."),
+                N_("Is the key for a bot on a server? Leave its list as it is, and test it where the bot runs.")
+                if stored
+                else N_(
+                    "Is the key for a bot on a server? Leave its list as it is, save the connection, then test it where"
+                    " the bot runs."
+                ),
             )
         case Cause.PERMISSION_MISSING:
             title = _PERMISSION_TITLES.get(diagnosis.permission, title) if diagnosis.permission else title

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bfai.connection_test import MAX_TESTS_IN_FLIGHT, Confirmation, expected_checks, run_test
 from bfai.exchanges import all_exchanges
@@ -18,6 +19,17 @@ from bfai.model import BfaiError, Check, CheckName, Credentials, Message, Target
 from bfai.transport import CALL_SECONDS, Client, Gateway, Transport, prepare
 
 _T = TypeVar("_T")
+
+
+class Held(Protocol):
+    """A right to test that is renewed every `seconds` while the test runs, and given back when it is over."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    def renew(self) -> None: ...
+
+    def free(self) -> None: ...
 
 
 class TestJob:
@@ -58,6 +70,10 @@ class TestJob:
         assert self._run is not None
         return self._run
 
+    def ended(self, timeout: float | None = None) -> bool:
+        """Waits so long for its end. Gives whether it has ended; raises nothing."""
+        return self._finished.wait(timeout)
+
     def tell(self, check: Check) -> None:
         self._checks[check.name] = check
 
@@ -86,9 +102,12 @@ class Engine:
         try_regions: bool = False,
         keep: Callable[[TestRun], TestRun] | None = None,
         on_answer: Callable[[Answer], None] | None = None,
+        held: Held | None = None,
     ) -> None:
-        """Starts the job. `keep` stores the finished run, on a thread of its own; what it gives is the job's run."""
-        self._submit(self._work(job, credentials, confirmation, try_regions, keep, on_answer))
+        """Starts the job. `keep` stores the finished run, on a thread of its own; what it gives is the job's run.
+        `held` is free again when the job is done.
+        """
+        self._submit(self._work(job, credentials, confirmation, try_regions, keep, on_answer, held))
 
     async def _work(
         self,
@@ -98,7 +117,11 @@ class Engine:
         try_regions: bool,
         keep: Callable[[TestRun], TestRun] | None,
         on_answer: Callable[[Answer], None] | None,
+        held: Held | None,
     ) -> None:
+        kept: TestRun | None = None
+        problem: Message | None = None
+        renewing = asyncio.create_task(_renew(held)) if held else None
         try:
             async with self._slots:
                 exchanges = all_exchanges()
@@ -115,15 +138,22 @@ class Engine:
                     on_check=job.tell,
                     on_answer=on_answer,
                 )
-            job.finish(await asyncio.to_thread(keep, run) if keep else run)
+            kept = await asyncio.to_thread(keep, run) if keep else run
         except BfaiError as error:
-            job.finish(None, error.message)
+            problem = error.message
         except BaseException as error:
-            job.finish(
-                None, Message(text=N_("The test broke off: {kind}. Test again."), params={"kind": type(error).__name__})
-            )
+            text = N_("The test broke off: {kind}. Test again.")
+            problem = Message(text=text, params={"kind": type(error).__name__})
             if not isinstance(error, Exception):
                 raise
+        finally:
+            try:
+                if held is not None and renewing is not None:
+                    renewing.cancel()
+                    with contextlib.suppress(BfaiError):  # it ends by itself
+                        await asyncio.to_thread(held.free)
+            finally:
+                job.finish(kept, problem)
 
     def own_address(self, timeout: float = 3.0) -> str | None:
         """This computer's address as an exchange's public call sees it, or None where none tells in time."""
@@ -165,3 +195,10 @@ class Engine:
         self._submit(self._transport.aclose()).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+
+
+async def _renew(held: Held) -> None:
+    while True:
+        await asyncio.sleep(held.seconds)
+        with contextlib.suppress(BfaiError):
+            await asyncio.to_thread(held.renew)

@@ -101,8 +101,8 @@ class Translator:
         """A stored sentence in this language.
 
         Parameters are inserted as they are, except those whose name begins with `t_`: they are texts of ours (the name
-        of a permission, say) and are translated first, and those with `m_`: an amount and its asset, "1234.5 USDT". A
-        text marked by `NN_` counts by its parameter `count`.
+        of a permission, say) and are translated first, those with `m_`: an amount and its asset, "1234.5 USDT", and
+        numbers with decimals. A text marked by `NN_` counts by its parameter `count`.
         """
         params: dict[str, object] = {name: self._inserted(name, value) for name, value in message.params.items()}
         singular, counts, plural = message.text.partition(_PLURAL)
@@ -114,6 +114,8 @@ class Translator:
         return fill(self._catalogue.ngettext(singular, plural, count), {**params, "count": self.number(count)})
 
     def _inserted(self, name: str, value: str | float) -> object:
+        if isinstance(value, float):
+            return self.number(value)
         if not isinstance(value, str):
             return value
         if name.startswith("t_"):
@@ -172,6 +174,12 @@ class Translator:
         from babel.dates import format_date
 
         return format_date(_local(when, tz)[0].date(), "medium", locale=self._locale)
+
+    def month(self, day: dt.date) -> str:
+        """Month and year: "November 2026"."""
+        from babel.dates import format_skeleton
+
+        return format_skeleton("yMMMM", dt.datetime(day.year, day.month, 1), locale=self._locale)  # noqa: DTZ001
 
     def datetime(self, when: dt.datetime, tz: str | dt.tzinfo | None = None, *, seconds: bool = False) -> str:
         """Day and time in the reader's time zone. Without one it is UTC and says so."""

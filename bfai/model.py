@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from html import escape
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.types import AwareDatetime
+
+AWAY_HOLDS = timedelta(hours=24)
+"""How long a test from where the bot runs outranks tests from here that fail for being made here."""
 
 
 class Market(StrEnum):
@@ -115,6 +119,7 @@ _PASSING = frozenset(
         Cause.LOCATION_RESTRICTED,
     }
 )
+_PLACES = frozenset({Cause.IP_NOT_ALLOWED, Cause.LOCATION_RESTRICTED, Cause.LOCAL_NETWORK})
 _MENDABLE = frozenset({Cause.IP_NOT_ALLOWED, Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED})
 
 
@@ -318,6 +323,18 @@ class TestRun(_Frozen):
     clock_offset_ms: float | None = None
     answered_at: AwareDatetime | None = None
     """When the exchange was asked, where that is not `started_at`: a confirmation repeats what an older test saw."""
+    other_assets: tuple[str, ...] = ()
+    """The names of assets with a free balance that `balances` has no room for."""
+    order_pairs: tuple[str, ...] | None = None
+    """The pairs with open orders, as the exchange writes them and as far as the test asked; None: not read."""
+    stranger_assets: tuple[str, ...] = ()
+    """What the tripwire found (`bfai.tripwire`): assets that nobody listed, and that were not always there."""
+    stranger_orders: tuple[str, ...] = ()
+    """Pairs with open orders, likewise."""
+    tested_from: str | None = None
+    """The address from which it was tested where that was not here; empty where nobody could tell it."""
+    set_aside: bool = False
+    """It failed for the place where it was made, while a fresh test from where the bot runs says more about the key."""
     receipt: tuple[Sent, ...] = ()
     started_at: AwareDatetime
     duration_ms: float
@@ -327,8 +344,34 @@ class TestRun(_Frozen):
 
     @property
     def counts(self) -> bool:
-        """Whether it says something about the exchange: our own dead network does not."""
-        return self.diagnosis is None or self.diagnosis.cause is not Cause.LOCAL_NETWORK
+        """Whether it says something about the exchange: our own dead network does not, nor what was set aside."""
+        return not self.set_aside and (self.diagnosis is None or self.diagnosis.cause is not Cause.LOCAL_NETWORK)
+
+    @property
+    def asked_at(self) -> datetime:
+        """When the exchange gave the answers that this run judges."""
+        return self.answered_at or self.started_at
+
+    @property
+    def about_this_place(self) -> bool:
+        """Whether it failed here for where "here" is, and read nothing of the key: its address, country or network."""
+        if self.tested_from is not None or self.key_report is not None or self.status is not Status.FAILED:
+            return False
+        found = self.diagnosis
+        if found is None:
+            return False
+        return found.cause in _PLACES or (found.cause is Cause.AMBIGUOUS and Cause.IP_NOT_ALLOWED in found.candidates)
+
+    def yields_to(self, other: TestRun) -> bool:
+        """Whether it says less about the key than `other`, a test from where the bot runs that is still fresh.
+
+        Where that test saw a key that works from any address, a refused address is news and yields to nothing.
+        """
+        if other.tested_from is None or not self.about_this_place or self.asked_at - other.asked_at >= AWAY_HOLDS:
+            return False
+        if self.diagnosis is not None and self.diagnosis.cause in _PLACES - {Cause.IP_NOT_ALLOWED}:
+            return True
+        return other.key_report is None or other.key_report.ip_restriction.state is not GrantState.DENIED
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
@@ -403,6 +446,152 @@ class Strategy(_Frozen):
     enabled_at: AwareDatetime | None = None
 
 
+class EventKind(StrEnum):
+    """What can happen to a connection or a strategy that somebody may want to hear of."""
+
+    STATUS_FAILED = "status_failed"
+    RECOVERED = "recovered"
+    WITHDRAW_APPEARED = "withdraw_appeared"
+    BLOCKED = "blocked"
+    IP_LIST_EMPTIED = "ip_list_emptied"
+    IP_LIST_CHANGED = "ip_list_changed"
+    RIGHT_VANISHED = "right_vanished"
+    RIGHT_APPEARED = "right_appeared"
+    UNKNOWN_RIGHT = "unknown_right"
+    EXPIRY_30 = "expiry_30"
+    EXPIRY_7 = "expiry_7"
+    EXPIRY_1 = "expiry_1"
+    EXPIRED = "expired"
+    STRATEGY_SUSPENDED = "strategy_suspended"
+    STRATEGY_RESUMED = "strategy_resumed"
+    STRANGER_ASSET = "stranger_asset"
+    STRANGER_ORDER = "stranger_order"
+
+    @property
+    def security(self) -> bool:
+        """Whether a thief may be behind it: neither a grace nor quiet hours hold such an alarm back."""
+        return self in _SECURITY
+
+
+_SECURITY = frozenset(
+    {
+        EventKind.WITHDRAW_APPEARED,
+        EventKind.BLOCKED,
+        EventKind.IP_LIST_EMPTIED,
+        EventKind.IP_LIST_CHANGED,
+        EventKind.RIGHT_APPEARED,
+        EventKind.UNKNOWN_RIGHT,
+        EventKind.STRANGER_ASSET,
+        EventKind.STRANGER_ORDER,
+    }
+)
+
+
+class Event(_Frozen):
+    """Something that happened once. It never changes.
+
+    `text` names the connection or the strategy in its parameter `name`; `details` are further sentences, `todo` says
+    what to do. None of them holds a key or an amount. `facts` are plain texts for programs: a cause, an end, the
+    strategy's id. `connection_id` is None for a strategy whose connection was deleted.
+    """
+
+    id: str
+    connection_id: str | None
+    kind: EventKind
+    at: AwareDatetime
+    run_id: str | None = None
+    text: Message
+    details: tuple[Message, ...] = ()
+    todo: tuple[Message, ...] = ()
+    facts: dict[str, str] = {}
+
+    @property
+    def security(self) -> bool:
+        return self.kind.security
+
+
+class Before(_Frozen):
+    """What was known of a connection when a run came in.
+
+    `connection` is its row, `status` the one of the last run that counts (our own dead network does not), `reports` the
+    last key reports of the present key, newest first: the last one, and where it changes now those before it. `told`
+    are the events about the present key's end.
+    """
+
+    connection: Connection
+    status: Status
+    reports: tuple[KeyReport, ...] = ()
+    told: tuple[Event, ...] = ()
+
+
+class Channel(_Frozen):
+    """Somewhere that alerts are sent to. Its address is sealed in the vault; `hint` is what may be shown of it.
+
+    `muted` are the kinds that it does not hear. From `quiet_from` to `quiet_until`, in the owner's time zone, whatever
+    is no security alarm waits. `grace_minutes` is how long a failure may last before it is told; `repeat_hours` after
+    how long it is told again while it lasts, None for never.
+    """
+
+    id: str
+    name: Name
+    hint: str
+    muted: frozenset[EventKind] = frozenset()
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    grace_minutes: int = Field(default=10, ge=0, le=24 * 60)
+    repeat_hours: int | None = Field(default=None, ge=1, le=24 * 7)
+    created_at: AwareDatetime
+
+    def hears(self, kind: EventKind) -> bool:
+        return kind not in self.muted
+
+    def quiet_for(self, local: datetime) -> timedelta | None:
+        """How long its quiet hours still last at this local time, None outside of them. Equal ends are no quiet."""
+        if self.quiet_from is None or self.quiet_until is None or self.quiet_from == self.quiet_until:
+            return None
+        now, start, end = (
+            timedelta(hours=one.hour, minutes=one.minute, seconds=one.second)
+            for one in (local.time(), self.quiet_from, self.quiet_until)
+        )
+        within = start <= now < end if start < end else now >= start or now < end
+        return (end - now) % timedelta(days=1) if within else None
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    SENDING = "sending"
+    FAILED = "failed"  # it is tried again at `due_at`
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+    DROPPED = "dropped"  # there was nothing to tell any more
+
+    @property
+    def open(self) -> bool:
+        return self in (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.FAILED)
+
+
+class Delivery(_Frozen):
+    """One event on its way to one channel. `number` counts repetitions that the channel asked for, from 0.
+
+    `attempts` have begun, the last one at `claimed_at` by the program `holder`. `doubtful`: an earlier attempt may have
+    arrived although nothing says so. `reason` says why it failed, was given up or dropped.
+    """
+
+    id: int
+    event: Event
+    channel_id: str
+    channel_name: str
+    number: int = 0
+    state: DeliveryState = DeliveryState.WAITING
+    due_at: AwareDatetime
+    attempts: int = 0
+    holder: str | None = None
+    claimed_at: AwareDatetime | None = None
+    done_at: AwareDatetime | None = None
+    doubtful: bool = False
+    reason: Message | None = None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """API key, secret, and the passphrase where the exchange has one. Shows nothing; lives in memory only while
@@ -453,6 +642,37 @@ class AuditEntry(_Frozen):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_VERSION_7 = "7"
+
+
+def new_run_id(started_at: datetime) -> str:
+    """An id for a test run: a UUID of version 7 (RFC 9562) whose time is the run's start to the microsecond.
+
+    Any other text serves as well, but takes more room in the database.
+    """
+    rest = secrets.randbits(62) | 1 << 63
+    return f"{id_head((started_at - _EPOCH) // timedelta(microseconds=1))}{rest:016x}"
+
+
+def id_head(micros: int) -> str:
+    """The first half of the id of a run that started then: milliseconds since 1970, version, 4096ths of one more."""
+    milliseconds, rest = divmod(micros, 1000)
+    return f"{milliseconds:012x}{_VERSION_7}{rest * 4096 // 1000:03x}"
+
+
+def id_time(run_id: str) -> int | None:
+    """The time in an id of `new_run_id`, in microseconds since 1970; None for any other text."""
+    if len(run_id) != 32 or run_id[12] != _VERSION_7 or run_id[16] not in "89ab":
+        return None
+    try:
+        milliseconds, part = int(run_id[:12], 16), int(run_id[13:16], 16)
+    except ValueError:
+        return None
+    micros = milliseconds * 1000 - (-part * 1000 // 4096)
+    return micros if id_head(micros) == run_id[:16] else None
 
 
 def worst_first(statuses: Iterable[Status]) -> list[Status]:

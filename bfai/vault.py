@@ -2,7 +2,8 @@
 
 A vault has one random 256-bit data key. A key derived from the password (Argon2id) wraps it, so a new password re-wraps
 one row, and unlocking costs one derivation however many connections there are. Every secret is sealed with AES-256-GCM
-and bound to its vault, its connection and its field: one that was changed, or put in another's place, does not open.
+and bound to its vault, its connection (or alert channel) and its field: one that was changed, or put in another's
+place, does not open.
 `docs/vault.md` has the format byte for byte, with test vectors.
 
 What is not defended: a program that reads the memory of this one while the vault is open. Python cannot promise to
@@ -135,6 +136,14 @@ class Tampered(VaultError):
             "The stored credentials of this connection were changed from outside, so they stay sealed."
             " Put the key in again, or restore the database from a backup."
         )
+        super().__init__(Message(text=text))
+
+
+class AddressTampered(VaultError):
+    """A sealed address of an alert channel was changed, or stands in another's place."""
+
+    def __init__(self) -> None:
+        text = N_("The stored address of this channel was changed from outside, so it stays sealed. Put it in again.")
         super().__init__(Message(text=text))
 
 
@@ -428,16 +437,31 @@ class Vault:
         sealing = self._open_sealing()
         if set(sealed) not in ({"api_key", "secret"}, {"api_key", "secret", "passphrase"}):
             raise Tampered()
-        values = {field: self._open_one(sealing, connection_id, field, secret) for field, secret in sealed.items()}
+        values = {
+            field: self._open_one(sealing, secret, self._associated(connection_id, field))
+            for field, secret in sealed.items()
+        }
         return Credentials.from_fields(values)
 
-    def _open_one(self, sealing: AESGCM, connection_id: str, field: str, secret: Sealed) -> str:
+    def seal_address(self, channel_id: str, address: str) -> Sealed:
+        """An alert channel's address, sealed for this channel. Raises `VaultLocked`."""
+        nonce, data = os.urandom(_NONCE_BYTES), self._associated_channel(channel_id)
+        return Sealed(FORMAT, nonce, self._open_sealing().encrypt(nonce, _utf8(address), data))
+
+    def open_address(self, channel_id: str, sealed: Sealed) -> str:
+        """The address of this channel. Raises `AddressTampered`, `VaultTooNew`, `VaultLocked`."""
+        try:
+            return self._open_one(self._open_sealing(), sealed, self._associated_channel(channel_id))
+        except Tampered:
+            raise AddressTampered() from None
+
+    def _open_one(self, sealing: AESGCM, secret: Sealed, associated: bytes) -> str:
         if secret.format > FORMAT:
             raise VaultTooNew()
         if secret.format != FORMAT or len(secret.nonce) != _NONCE_BYTES:
             raise Tampered()
         try:
-            plain = sealing.decrypt(secret.nonce, secret.ciphertext, self._associated(connection_id, field))
+            plain = sealing.decrypt(secret.nonce, secret.ciphertext, associated)
         except InvalidTag:
             raise Tampered() from None
         return plain.decode("utf-8", "surrogatepass")
@@ -445,12 +469,25 @@ class Vault:
     def _associated(self, connection_id: str, field: str) -> bytes:
         return encode("bfai secret", self.id, connection_id, field, FORMAT)
 
+    def _associated_channel(self, channel_id: str) -> bytes:
+        return encode("bfai channel", self.id, channel_id, "address", FORMAT)
+
     def fingerprint(self, exchange: str, api_key: str) -> bytes:
         """32 bytes, equal for equal keys of one exchange in this vault, and of no use without the vault's key."""
         key = self._fingerprint_key
         if key is None:
             raise VaultLocked()
         return hmac.digest(key, encode(exchange, api_key), "sha256")
+
+    def pairing_code(self, connection_id: str, key: bytes, salt: bytes) -> bytes:
+        """16 bytes that nobody can tell without this vault: a one-time code for one connection and one key.
+
+        `key` is the key's fingerprint, `salt` fresh random bytes, which may be kept in clear. Raises `VaultLocked`.
+        """
+        if self._key is None:
+            raise VaultLocked()
+        code = hmac.digest(_subkey(bytes(self._key), "pairing"), encode(self.id, connection_id, key, salt), "sha256")
+        return code[:16]
 
     def change_password(
         self, store: Store, old: str, new: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None

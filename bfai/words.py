@@ -304,6 +304,10 @@ def advice(run: TestRun, exchange: Exchange) -> list[Message]:
                 params["count"] = max(0, (ends - utc_now()).days) if ends else 0
             case Advice.CLOCK_CORRECTED:
                 params["seconds"] = f"{abs(run.clock_offset_ms or 0) / 1000:.1f}"
+                if run.tested_from is not None:
+                    text = N_("The clock of the computer where the bot runs is off by {seconds} s.")
+                    messages.append(Message(text=text, params=params))
+                    continue
             case _ if item in _SURPLUS:
                 params["boxes"] = ", ".join(f"“{box}”" for box in _ticked(_SURPLUS[item], report, exchange))
             case _:
@@ -320,14 +324,53 @@ def _ticked(permission: Permission, report: KeyReport | None, exchange: Exchange
     return tuple(dict.fromkeys(shown)) or exchange.boxes(permission)
 
 
+def tested_from(run: TestRun) -> Message | None:
+    """Where a test was made, where that was not here."""
+    if run.tested_from is None:
+        return None
+    if not run.tested_from:
+        return Message(text=N_("tested where the bot runs"))
+    return Message(text=N_("tested from {address}"), params={"address": run.tested_from})
+
+
+def alarms(run: TestRun) -> tuple[Message, ...]:
+    """What the tripwire says."""
+    found: list[Message] = []
+    for text, names in (
+        (N_("An asset that you did not list is on the account: {names}."), run.stranger_assets),
+        (N_("An order is open in a pair that you did not list: {names}."), run.stranger_orders),
+    ):
+        if names:
+            shown = ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")
+            found.append(Message(text=text, params={"names": shown}))
+    return tuple(found)
+
+
+def set_aside(run: TestRun) -> Message | None:
+    """Why a test does not count that failed for the place where it was made."""
+    if not run.set_aside:
+        return None
+    text = N_(
+        "This test was made here, and it says nothing about the place where the bot runs. A test from there that is"
+        " less than a day old says more, so the status stays."
+    )
+    return Message(text=text)
+
+
+_SHOWN_NAMES = 12
+
+
 def next_step(connection: Connection, run: TestRun | None, exchange: Exchange) -> Message:
     """The one sentence on a card."""
     if run is None or connection.status is Status.UNTESTED:
         return Message(text=N_("Not tested with its present key. Test it once."))
+    if run.diagnosis is not None and run.diagnosis.cause is Cause.WITHDRAW_ENABLED:
+        text = N_("This key can withdraw. Take that right away at {exchange}, then test again.")
+        return Message(text=text, params={"exchange": exchange.name})
+    alarm = alarms(run)
+    if alarm:
+        return alarm[0]
     if run.diagnosis is not None:
-        if run.diagnosis.cause is Cause.WITHDRAW_ENABLED:
-            text = N_("This key can withdraw. Take that right away at {exchange}, then test again.")
-            return Message(text=text, params={"exchange": exchange.name})
         return sentence(run.diagnosis, exchange, run.market, run.key_report)
     unused_until = idle_end(run, exchange)
     if unused_until is not None and unused_until - utc_now() < IDLE_WARNING:

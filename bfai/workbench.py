@@ -7,18 +7,20 @@ passed, and what a page shows of a secret is at most the last four characters of
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import unicodedata
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bfai import bots, history, paste, words
+from bfai import bots, monitor, pairing, paste, tripwire, words
+from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -30,69 +32,101 @@ from bfai.diagnosis import (
     sentence,
 )
 from bfai.engine import Engine, TestJob
+from bfai.events import EVENT_NAMES, events_of, last_known, stranger_events, strategy_event
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
 from bfai.explain import Explanation, explain_text
+from bfai.history import History, Scope, Summary
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
+    Before,
     BfaiError,
     Cause,
-    CheckName,
     Connection,
     Credentials,
     Environment,
+    Event,
+    EventKind,
     GrantState,
     Market,
     Message,
     Permission,
     Status,
+    StrategyState,
     Target,
     TestRun,
     html_table,
+    new_run_id,
     utc_now,
 )
+from bfai.monitor import TestLease
+from bfai.pairing import CODE_LIFE, LONGEST_REPORT, Code, Pairing, PairingError
 from bfai.paste import Pasted
-from bfai.store import RunRow, Sealed, Store, open_store
+from bfai.sending import BadAddress
+from bfai.store import (
+    Pause,
+    RunEnd,
+    RunRow,
+    Schedule,
+    Sealed,
+    Store,
+    StoreError,
+    UnknownConnection,
+    connection_deleted,
+    open_store,
+)
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
 from bfai.transport import Gateway
+from bfai.tripwire import Tripwire
 from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
 
 if TYPE_CHECKING:
-    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
-
     from bfai.simulator import Simulator
 
 __all__ = [
     "CAUSE_NAMES",
     "CHECK_NAMES",
     "CONFIRMATION_HOLDS",
+    "DELIVERY_NAMES",
     "DRAFT_LIFE",
+    "EVENT_NAMES",
     "KEPT_NAMES",
+    "LONGEST_REPORT",
     "PERMISSION_NAMES",
     "STATE_NAMES",
     "STATUS_NAMES",
+    "Alerts",
     "AlreadyConnected",
+    "BadAddress",
     "BotKey",
     "Draft",
     "Exchange",
     "Explanation",
     "Findings",
     "FoundKey",
+    "History",
     "Kept",
+    "LogLine",
     "Mode",
     "NotSavable",
+    "Pairing",
+    "PairingError",
     "Pasted",
     "Remedy",
     "Right",
     "RightRow",
     "RunRow",
+    "Schedule",
+    "Scope",
+    "Summary",
     "TestJob",
     "Tick",
+    "Tripwire",
     "VaultState",
     "Workbench",
 ]
@@ -101,7 +135,11 @@ DEFAULT_DATABASE = "sqlite:///data/bfai.db"
 DRAFT_LIFE = timedelta(minutes=10)
 ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
+REPORTS_COMPARED = 12
+"""So many changes back is looked for what a key was last known to be allowed."""
 SIMULATOR_SECONDS = 30.0
+FOLLOW_SECONDS = 0.25
+"""How often a test that another program runs is looked after."""
 TERMS_SECONDS = 8.0
 """How long a page waits for the fees of an account before it goes on with those that everybody pays."""
 
@@ -224,13 +262,22 @@ class Workbench:
         self._drafts: dict[str, _HeldKey] = {}
         self._draft_vault = Vault("drafts", os.urandom(32))
         self._jobs: dict[str, TestJob] = {}
+        self._holder = uuid.uuid4().hex
+        self._closed = threading.Event()
         self._address: tuple[datetime, str | None] | None = None
+        self._history = History(store)
         self._strategies = Strategies(store, self._market_data, self._here, self._terms)
+        self._alerts = Alerts(store, lambda: self._vault, sends=mode is not Mode.DEMO)
 
     @property
     def strategies(self) -> Strategies:
         """What can be done with strategies."""
         return self._strategies
+
+    @property
+    def alerts(self) -> Alerts:
+        """Who hears of what happens, and what became of each message."""
+        return self._alerts
 
     def _market_data(self, target: Target) -> MarketData:
         engine = self._engine(target)
@@ -286,10 +333,14 @@ class Workbench:
         return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store))
 
     def close(self) -> None:
-        """Forgets the vault's key and every draft, and closes the store."""
+        """Forgets the vault's key and every draft, and closes the store. Waits for messages that are being sent."""
+        self._alerts.close()
         self.lock()
         for draft in self.drafts():
             self.forget_draft(draft.id)
+        self._closed.set()
+        with contextlib.suppress(StoreError):
+            self._store.free_leases(self._holder)
         self._store.close()
 
     def __enter__(self) -> Workbench:
@@ -305,6 +356,17 @@ class Workbench:
         if self._vault is not None:
             return VaultState.OPEN
         return VaultState.NONE if self._store.vault() is None else VaultState.LOCKED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the vault is open. Asks nobody."""
+        return self._vault is not None
+
+    @property
+    def vault_id(self) -> str:
+        """Tells this vault from others, also where it is locked; empty where there is none. No secret."""
+        row = self._store.vault()
+        return row.id if row else ""
 
     def create_vault(self, password: str) -> None:
         self._vault = Vault.create(self._store, password)
@@ -524,14 +586,17 @@ class Workbench:
         if taken is not None:
             raise AlreadyConnected(taken.name)
         if draft.replaces is not None:
+            run = draft.run.model_copy(update={"connection_id": draft.replaces})
             connection = self._store.replace_credentials(
                 draft.replaces,
                 vault.seal(draft.replaces, credentials),
                 fingerprint,
                 credentials.hint,
                 draft.run.started_at,
-                draft.run.model_copy(update={"connection_id": draft.replaces}),
+                run,
+                lambda before: events_of(before, run),
             )
+            self._alerts.wake()
             if draft.confirmed and draft.run.key_report is not None:
                 connection = self._store.confirm_withdraw_off(
                     connection.id, utc_now(), draft.run.key_report.rights_hash()
@@ -610,7 +675,25 @@ class Workbench:
 
     def delete(self, connection_id: str) -> None:
         """Erases key and history here. The key goes on working at the exchange until it is deleted there."""
-        self._store.delete_connection(connection_id)
+        connection = self._store.connection(connection_id)
+        reasons = (connection_deleted(connection.name),) if connection is not None else ()
+        suspended = [
+            strategy_event(
+                EventKind.STRATEGY_SUSPENDED,
+                strategy,
+                utc_now(),
+                reasons=reasons,
+                needs_person=True,
+                connection_gone=True,
+            )
+            for strategy in self._store.strategies_of(connection_id)
+            if strategy.state is StrategyState.ENABLED
+        ]
+        self._store.delete_connection(connection_id, events=suspended)
+        for name in (_pairing(connection_id), _tripwire(connection_id)):
+            if self._store.setting(name) is not None:
+                self._store.set_setting(name, None)
+        self._alerts.wake()
 
     def confirm_withdraw_off(self, connection_id: str) -> TestRun | None:
         """The trader looked at the exchange: the key cannot withdraw. Gives the new verdict, None without a run to
@@ -627,15 +710,16 @@ class Workbench:
         asked_at = last.answered_at or last.started_at
         confirmed = run.model_copy(
             update={
-                "id": uuid.uuid4().hex,
+                "id": new_run_id(now),
                 "started_at": now,
                 "answered_at": asked_at,
                 "duration_ms": 0.0,
                 "receipt": (),
             }
         )
-        self._store.add_run(confirmed)
+        self._store.add_run(confirmed, lambda before: events_of(before, confirmed))
         self._strategies.after_test(connection_id)
+        self._alerts.wake()
         return confirmed
 
     # -- keys in other bots' files -------------------------------------------------------------------------------------
@@ -697,36 +781,156 @@ class Workbench:
         return job.wait()
 
     def start_test(self, connection_id: str) -> TestJob:
-        """Starts a test in the background. A connection that is being tested gives the test that runs."""
-        vault = self._open_vault()
-        connection = self._store.connection(connection_id)
-        if connection is None:
-            from bfai.store import UnknownConnection
+        """Starts a test in the background. A connection that is being tested gives the test that runs: also one that
+        another program on the same store runs, whose result this job then waits for.
+        """
+        job = self._begin_test(connection_id, utc_now, due=False)
+        assert job is not None
+        return job
 
-            raise UnknownConnection
-        credentials = vault.open(connection_id, self._store.sealed(connection_id))
-        confirmation = None
-        if connection.confirmed_at is not None and connection.confirmed_hash is not None:
-            confirmation = Confirmation(connection.confirmed_at, connection.confirmed_hash)
+    def start_due_test(self, connection_id: str, clock: Callable[[], datetime] = utc_now) -> TestJob | None:
+        """Starts the test that is due by the connection's schedule; None where it is not, or somebody else tests it.
+
+        `clock` tells the time for the schedule alone.
+        """
+        return self._begin_test(connection_id, clock, due=True)
+
+    def _begin_test(self, connection_id: str, clock: Callable[[], datetime], *, due: bool) -> TestJob | None:
+        vault = self._open_vault()
+        connection = self._existing(connection_id)
+        lease = TestLease(self._store, connection, self._holder, clock)
+        with self._lock:
+            running = self._jobs.get(connection_id)
+            if running is not None and not running.done:
+                return None if due else running
+            taken = lease.take(due=due)
+            if due and not taken:
+                return None
+            job = self._jobs[connection_id] = TestJob(connection.target, connection_id)
+        if taken:
+            self._test(vault, connection, job, lease)
+        else:
+            threading.Thread(
+                target=self._follow, args=(connection, job, lease), name="bfai-follow", daemon=True
+            ).start()
+        return job
+
+    def _test(self, vault: Vault, connection: Connection, job: TestJob, lease: TestLease) -> None:
+        """Tests a connection whose lease is ours."""
+        confirmation = _confirmation(connection)
 
         def keep(run: TestRun) -> TestRun:
-            before = self._last_report(connection_id)
-            self._store.add_run(run)
-            self._strategies.after_test(connection_id, before)
-            return run
+            return self._keep(run, lease.end(run))
 
-        return self._start(connection_id, TestJob(connection.target, connection_id), credentials, confirmation, keep)
+        try:
+            credentials = vault.open(connection.id, self._store.sealed(connection.id))
+            engine = self._engine(job.target)
+        except BfaiError as error:
+            with contextlib.suppress(StoreError):
+                lease.free()
+            job.finish(None, error.message)
+            raise
+        engine.start(job, credentials, confirmation=confirmation, keep=keep, held=lease)
 
-    def _last_report(self, connection_id: str) -> TestRun | None:
-        """The newest run whose key report was read: during an outage none is."""
+    def _follow(self, connection: Connection, job: TestJob, lease: TestLease) -> None:
+        """Waits for the result of another program's test; where that was killed, tests after its lease."""
+        try:
+            while lease.is_taken() or not lease.take(due=False):
+                if self._closed.wait(FOLLOW_SECONDS):
+                    raise VaultIsLocked
+            now = self._store.connection(connection.id)
+            if now is None:
+                raise UnknownConnection
+            run = self._store.run(now.last_run_id or "") if now.last_run_id != connection.last_run_id else None
+            if run is None:
+                self._test(self._open_vault(), now, job, lease)
+                return
+            lease.give_back()
+            job.finish(run)
+        except BfaiError as error:
+            job.finish(None, error.message)
+
+    def _keep(self, run: TestRun, end: RunEnd | None = None) -> TestRun:
+        """Stores a run of a stored connection, with what the tripwire finds. Gives it as it is kept."""
+        connection_id = run.connection_id or ""
+        before = self._last_report(connection_id)
+        wire = self.tripwire(connection_id)
+        fresh: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        if wire.on:
+            earlier = list(self._earlier(connection_id))
+            assets, pairs = tripwire.strangers(wire, earlier, run)
+            run = run.model_copy(update={"stranger_assets": assets, "stranger_orders": pairs})
+            fresh = tripwire.news(earlier, run)
+
+        def judge(known: Before) -> tuple[Event, ...]:
+            return (*events_of(known, run), *stranger_events(known.connection, run, *fresh))
+
+        connection = self._store.add_run(run, judge, end)
+        self._strategies.after_test(connection_id, before)
+        self._alerts.wake()
+        return run if connection.last_run_id == run.id else self._store.run(run.id) or run
+
+    def _earlier(self, connection_id: str) -> Iterator[TestRun]:
+        """The last runs of a connection, the newest first, each read when it is asked for."""
         for row in self._store.runs(connection_id, limit=50):
             run = self._store.run(row.id)
-            if run is not None and run.key_report is not None:
-                return run
-        return None
+            if run is not None:
+                yield run
+
+    def _last_report(self, connection_id: str) -> TestRun | None:
+        """The newest run that brought another key report, with what is known last of rights and addresses: during an
+        outage none is read, and half an answer takes nothing back.
+        """
+        connection = self._existing(connection_id)
+        rows = self._store.runs(connection_id, since=connection.key_since, changes_only=True, limit=REPORTS_COMPARED)
+        runs = [run for row in rows if (run := self._store.run(row.id)) is not None and run.key_report is not None]
+        known = last_known([run.key_report for run in runs if run.key_report is not None])
+        return runs[0].model_copy(update={"key_report": known}) if runs else None
 
     def start_tests(self, connection_ids: Sequence[str]) -> list[TestJob]:
         return [self.start_test(connection_id) for connection_id in connection_ids]
+
+    # -- schedules -----------------------------------------------------------------------------------------------------
+
+    def schedules(self) -> list[Schedule]:
+        """When every connection is tested by itself, the one that is due first first."""
+        return self._store.schedules()
+
+    def schedule(self, connection_id: str) -> Schedule | None:
+        return self._store.schedule(connection_id)
+
+    def set_schedule(self, connection_id: str, every: timedelta | None) -> None:
+        """Tests the connection at this interval from its last test on, or not by itself for None.
+
+        Raises BfaiError for less than five minutes and more than a week.
+        """
+        monitor.check_interval(every)
+        connection = self._store.connection(connection_id)
+        if connection is None:
+            raise UnknownConnection
+        now = utc_now()
+        last = connection.last_tested_at
+        next_at = now if last is None or every is None else max(now, min(last, now) + every)
+        self._store.set_schedule(connection_id, every, now, next_at)
+
+    def next_tests(self) -> dict[str, datetime]:
+        """When each connection's next test begins by itself, the first first; without those whose schedule is off."""
+        pauses = self._store.pauses()
+        places = {connection.id: monitor.place(connection.target) for connection in self.connections()}
+        found: dict[str, datetime] = {}
+        for schedule in self._store.schedules():
+            at = monitor.next_test(schedule, pauses.get(places.get(schedule.connection_id, "")))
+            if at is not None:
+                found[schedule.connection_id] = at
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    def pauses(self) -> dict[str, Pause]:
+        """The exchanges that did not answer their last test, by `bfai.monitor.place`."""
+        return self._store.pauses()
+
+    def mend_clock(self, now: datetime) -> None:
+        """For the monitor: the clock was set back to `now`."""
+        self._store.mend_clock(now)
 
     def running(self) -> dict[str, TestJob]:
         """The tests of stored connections that run now, by connection."""
@@ -773,6 +977,133 @@ class Workbench:
             raise BfaiError(Message(text=text, params={"region": exchange.region(target.region).name}))
         return target.model_copy(update={"environment": Environment.SIMULATOR}) if self.mode is Mode.DEMO else target
 
+    # -- where the bot runs --------------------------------------------------------------------------------------------
+
+    def pair(self, connection_id: str, *, now: datetime | None = None) -> Pairing:
+        """Makes a code for one report from where the bot runs, in place of an earlier code. Raises VaultIsLocked."""
+        made_at, salt = now or utc_now(), os.urandom(16)
+        connection = self._existing(connection_id)
+        code = self._code(connection, salt, made_at)
+        self._store.set_setting(_pairing(connection_id), {"salt": salt.hex(), "made_at": made_at.isoformat()})
+        self._store.audit(
+            AuditEntry(at=made_at, action="pairing_code", subject=connection_id, detail={"name": connection.name})
+        )
+        return self._pairing_of(connection, code, made_at)
+
+    def pairing(self, connection_id: str, *, now: datetime | None = None) -> Pairing | None:
+        """The code that waits for its report, or None. It is never kept: an open vault works it out again."""
+        connection = self._existing(connection_id)
+        waiting = self._waiting_code(connection)
+        if waiting is None or (now or utc_now()) >= waiting[1] + CODE_LIFE:
+            return None
+        return self._pairing_of(connection, *waiting)
+
+    def take_report(self, connection_id: str, given: str | bytes, *, now: datetime | None = None) -> TestRun:
+        """Takes in what `check --pair` printed where the bot runs, as a test like any other. Gives the run as kept.
+
+        Raises PairingError where anything about it is not right, and VaultIsLocked.
+        """
+        vault, now = self._open_vault(), now or utc_now()
+        connection, report = self._existing(connection_id), pairing.read_report(given)
+        pairing.check_target(report, connection.target, all_exchanges())
+        run_id = pairing.run_id_of(report)
+        self._refuse_used(run_id)
+        waiting = self._waiting_code(connection)
+        if waiting is None:
+            raise PairingError(N_("No pairing code waits for a report here. Make one, and run its command."))
+        code, made_at = waiting
+        if run_id != code.run_id:
+            text = N_(
+                "This report was made with another pairing code than the last one, or before the key was replaced."
+            )
+            raise PairingError(text)
+        credentials = vault.open(connection_id, self._store.sealed(connection_id))
+        exchange = get_exchange(connection.target.exchange)
+        run = pairing.take(report, code, credentials, exchange, made_at, now, _confirmation(connection))
+        try:
+            kept = self._keep(run.model_copy(update={"connection_id": connection_id}))
+        except StoreError:
+            self._refuse_used(run_id)  # taken in twice at the same moment
+            raise
+        self._store.set_setting(_pairing(connection_id), None)
+        detail: dict[str, str | int | float | bool | None] = {"name": connection.name, "from": kept.tested_from}
+        self._store.audit(AuditEntry(at=now, action="report_taken", subject=connection_id, detail=detail))
+        return kept
+
+    def tested_away(self, connection_id: str) -> TestRun | None:
+        """The run that gave the connection its status, where it was made where the bot runs."""
+        run = self.latest_run(connection_id)
+        return run if run is not None and run.tested_from is not None else None
+
+    def set_aside_since(self, connection_id: str) -> RunRow | None:
+        """The newest run, where it was made here after a fresh one from where the bot runs, and does not count."""
+        newest = next(iter(self._store.runs(connection_id, limit=1)), None)
+        return newest if newest is not None and newest.set_aside else None
+
+    def _refuse_used(self, run_id: str) -> None:
+        if run_id and self._store.run(run_id) is not None:
+            raise PairingError(N_("This report was taken in already. Each pairing code is good for one report."))
+
+    def _waiting_code(self, connection: Connection) -> tuple[Code, datetime] | None:
+        kept = self._store.setting(_pairing(connection.id))
+        if not isinstance(kept, dict):
+            return None
+        fields = cast("dict[str, Any]", kept)
+        made_at = datetime.fromisoformat(fields["made_at"])
+        return self._code(connection, bytes.fromhex(fields["salt"]), made_at), made_at
+
+    def _code(self, connection: Connection, salt: bytes, made_at: datetime) -> Code:
+        """The code of this moment for the connection's present key; nobody without the vault can tell it."""
+        vault = self._open_vault()
+        credentials = vault.open(connection.id, self._store.sealed(connection.id))
+        key = vault.fingerprint(connection.target.exchange, credentials.api_key)
+        return Code(vault.pairing_code(connection.id, key, salt + made_at.isoformat().encode()))
+
+    def _pairing_of(self, connection: Connection, code: Code, made_at: datetime) -> Pairing:
+        command = pairing.command(code, connection.target, get_exchange(connection.target.exchange))
+        return Pairing(code.text, command, made_at)
+
+    # -- the tripwire --------------------------------------------------------------------------------------------------
+
+    def tripwire(self, connection_id: str) -> Tripwire:
+        """What the trader listed for this connection; off unless it was set."""
+        return Tripwire.from_json(self._store.setting(_tripwire(connection_id)))
+
+    def set_tripwire(self, connection_id: str, *, on: bool, assets: str, pairs: str) -> Tripwire:
+        """Lists as they were typed. Raises BfaiError for what is no asset or pair."""
+        connection = self._existing(connection_id)
+        wire = Tripwire(on, tripwire.read_names(assets, pairs=False), tripwire.read_names(pairs, pairs=True))
+        if on and not (wire.assets or wire.pairs):
+            raise BfaiError(Message(text=N_("List what the bot may touch, or leave the tripwire off.")))
+        if wire != self.tripwire(connection_id):
+            self._store.set_setting(_tripwire(connection_id), wire.as_json())
+            detail: dict[str, str | int | float | bool | None] = {"name": connection.name, "on": on}
+            self._store.audit(AuditEntry(at=utc_now(), action="tripwire", subject=connection_id, detail=detail))
+        return wire
+
+    def suggest_tripwire(self, connection_id: str) -> Tripwire:
+        """What the last test saw and what the connection's strategies trade, for a trader who has listed nothing."""
+        earlier = list(self._earlier(connection_id))
+        assets = next((seen for run in earlier if (seen := tripwire.assets_seen(run)) is not None), frozenset[str]())
+        orders = next((run.order_pairs for run in earlier if run.order_pairs is not None), ())
+        traded = [
+            pair
+            for strategy in self._store.strategies_of(connection_id)
+            for pair in self._strategies.parameters(strategy.id).pairs
+        ]
+        return Tripwire(False, tuple(sorted(assets))[: tripwire.MOST], tuple(dict.fromkeys((*traded, *orders))))
+
+    def tripwire_blind_spots(self, connection_id: str) -> Message:
+        """What it cannot see on this connection."""
+        target = self._existing(connection_id).target
+        return tripwire.blind_spots(get_exchange(target.exchange), target)
+
+    def _existing(self, connection_id: str) -> Connection:
+        connection = self._store.connection(connection_id)
+        if connection is None:
+            raise UnknownConnection
+        return connection
+
     # -- results and history -------------------------------------------------------------------------------------------
 
     def run(self, run_id: str) -> TestRun | None:
@@ -813,35 +1144,14 @@ class Workbench:
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         return self._store.recent_runs(n)
 
-    def share_online(self, connection_id: str, since: timedelta | None = None) -> float | None:
-        """Share of time online or connected, 0 to 1, unknown time left out. None where nothing is known."""
-        now = utc_now()
-        start = now - since if since is not None else None
-        rows = self._store.runs(connection_id, since=start - history.LONGEST_HOLD if start else None)
-        return history.share_online(rows, now, since=start).share
+    @property
+    def history(self) -> History:
+        """The figures of all test runs."""
+        return self._history
 
-    def latency(
-        self, connection_id: str, check: CheckName, since: datetime | None = None, buckets: int = 1000
-    ) -> pd.DataFrame:
-        """Response times for a chart: `t`, `lo`, `median`, `hi`, `n`, `failures`, with empty rows over silence."""
-        return history.latency_buckets(self._store.runs(connection_id, since=since), check.value, buckets=buckets)
-
-    def history_csv(
-        self,
-        connection_id: str | None = None,
-        *,
-        since: datetime | None = None,
-        statuses: Collection[Status] | None = None,
-    ) -> str:
-        return history.to_csv(self._store.runs(connection_id, since=since, statuses=statuses))
-
-    def history_frame(self, connection_id: str | None = None, *, since: datetime | None = None) -> pd.DataFrame:
-        """Every run as a row; `bfai.history.frame` names the columns."""
-        return history.frame(self._store.runs(connection_id, since=since))
-
-    def write_parquet(self, file: BinaryIO, connection_id: str | None = None, *, since: datetime | None = None) -> None:
-        """Every run as a row of a Parquet file."""
-        cast("Any", self.history_frame(connection_id, since=since)).to_parquet(file)
+    def maintain(self) -> None:
+        """Rolls up past tests and deletes old ones: when a program starts, and daily. See `History.maintain`."""
+        self._history.maintain()
 
     def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
         return self._store.audit_entries(limit)
@@ -882,6 +1192,18 @@ class Workbench:
 
     def advice(self, run: TestRun) -> list[Message]:
         return words.advice(run, get_exchange(run.exchange))
+
+    def tested_from(self, run: TestRun) -> Message | None:
+        """Where a test was made, where that was not here."""
+        return words.tested_from(run)
+
+    def alarms(self, run: TestRun) -> tuple[Message, ...]:
+        """What the tripwire says of a run."""
+        return words.alarms(run)
+
+    def set_aside(self, run: TestRun) -> Message | None:
+        """Why a run does not count that was made in the wrong place."""
+        return words.set_aside(run)
 
     def is_exposed(self, run: TestRun) -> bool:
         return words.is_exposed(run, get_exchange(run.exchange))
@@ -942,6 +1264,22 @@ class Workbench:
         ]
 
 
+def _pairing(connection_id: str) -> str:
+    """The setting that holds what a pairing code is worked out from."""
+    return f"pairing/{connection_id}"
+
+
+def _tripwire(connection_id: str) -> str:
+    """The setting that holds a connection's tripwire."""
+    return f"tripwire/{connection_id}"
+
+
+def _confirmation(connection: Connection) -> Confirmation | None:
+    if connection.confirmed_at is None or connection.confirmed_hash is None:
+        return None
+    return Confirmation(connection.confirmed_at, connection.confirmed_hash)
+
+
 _TO_PASTE = (
     ("sub_account", N_("A good key, of a sub-account")),
     ("ip_open", N_("One that works from any address")),
@@ -954,9 +1292,9 @@ _MAIN_ACCOUNTS = ("no_futures", "good")
 _EXTRAS = (
     ("ip_open", Market.SPOT, "Grid"),
     ("expiring", Market.SPOT, "DCA"),
-    ("ip_blocked", Market.SPOT, "Server"),
-    ("good", Market.FUTURES, "Conservative"),
     ("withdraw", Market.SPOT, "Old Key"),
+    ("good", Market.FUTURES, "Conservative"),
+    ("ip_blocked", Market.SPOT, "Server"),
 )
 """Each exchange shows a good key and one of these, in turn, where it has such a key."""
 

@@ -7,6 +7,7 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, utc_now
 from bfai.ui import _, calm, duration, moment, n_, open_page, plain, say, zone
+from bfai.ui.connection_settings import current_settings, draw_settings, open_settings
 from bfai.ui.importer import current_importer, draw_importer, open_importer
 from bfai.ui.pieces import (
     HISTORY,
@@ -35,6 +36,10 @@ def draw(workbench: Workbench) -> None:
         return
     if current_importer() is not None:
         draw_importer(workbench)
+        return
+    chosen = current_settings(workbench)
+    if chosen is not None:
+        draw_settings(workbench, chosen)
         return
     connections = sorted(workbench.connections(), key=lambda connection: connection.name.casefold())
     with head(_("Connections"), n_("{count} connection", "{count} connections", len(connections))):
@@ -117,6 +122,7 @@ def row(workbench: Workbench, connection: Connection) -> None:
             if st.button(_("Edit"), key=f"edit_{connection.id}"):
                 edit(workbench, connection)
             st.button(_("Rotate key"), key=f"rotate_{connection.id}", on_click=rotate, args=(connection,))
+            st.button(_("Settings"), key=f"settings_{connection.id}", on_click=open_settings, args=(connection.id,))
             if st.button(_("Delete"), key=f"delete_{connection.id}"):
                 delete(workbench, connection)
             if st.button(_("Details"), type="tertiary", key=f"details_{connection.id}"):

@@ -30,6 +30,7 @@ from bfai.ui.strategy_editor import (
     enable,
     exchange_spinner,
     field_label,
+    fill,
     forget_refusal,
     import_refusal,
     kept_editor,
@@ -52,21 +53,19 @@ MORE = ("duplicate", "rename", "export", "delete")
 
 def draw(workbench: Workbench) -> None:
     connections = sorted(workbench.connections(), key=lambda connection: connection.name.casefold())
+    strategies = workbench.strategies.list()
     opened = st.query_params.get("strategy", "")
+    strategy = next((one for one in strategies if one.id == opened), None)
     if opened == NEW and connections:
         edit_new(workbench, connections)
-    elif opened and (strategy := found(workbench, opened)) is not None:
+    elif strategy is not None:
         edit(workbench, strategy, connections)
     else:
         st.query_params.pop("strategy", None)
-        overview(workbench, connections)
+        overview(workbench, strategies, connections)
     running = workbench.running()
     place = kept.connection_id if (kept := kept_editor(opened)) is not None else None
     rerun_when_done(job for id_, job in running.items() if not opened or id_ == place)
-
-
-def found(workbench: Workbench, strategy_id: str) -> Strategy | None:
-    return next((one for one in workbench.strategies.list() if one.id == strategy_id), None)
 
 
 def doing(act: Callable[..., object], *arguments: object) -> Callable[[], None]:
@@ -92,8 +91,7 @@ def leave() -> None:
 # -- the list ----------------------------------------------------------------------------------------------------------
 
 
-def overview(workbench: Workbench, connections: list[Connection]) -> None:
-    strategies = workbench.strategies.list()
+def overview(workbench: Workbench, strategies: list[Strategy], connections: list[Connection]) -> None:
     suspended = sum(strategy.state is StrategyState.SUSPENDED for strategy in strategies)
     caption = n_("{count} strategy", "{count} strategies", len(strategies))
     if suspended:
@@ -225,6 +223,7 @@ def state_button(workbench: Workbench, strategy: Strategy) -> None:
 
 def edit_new(workbench: Workbench, connections: list[Connection]) -> None:
     editor = new_editor(workbench, connections)
+    fill(workbench, editor, connections)
 
     def discard() -> None:
         drop_editor(NEW)

@@ -132,7 +132,9 @@ def work(url: str, say: Callable[[str], object]) -> None:
             say(f"deleted {connection_id}")
 
 
-def killed_while_working(url: str, after: float) -> list[str]:
+def killed_while_working(
+    url: str, after: float, work: Callable[[str, Callable[[str], object]], object] = work
+) -> list[str]:
     """What a child said before it was killed, `after` seconds from its first word."""
     reading, writing = os.pipe()
     child = os.fork()

@@ -212,6 +212,16 @@ def test_capital_rises_with_the_distance_and_the_limit_is_a_line() -> None:
     assert spec["yAxis"]["max"] > 2180
 
 
+def test_what_is_free_on_the_account_is_a_line_of_its_own() -> None:
+    spec = view.capital_spec(LONG, pen(LONG), limit=D(2000), free=D(3000))
+    assert (3000.0, "free 3,000.00\u00a0USDT") in lines_across(spec)
+    assert (2000.0, "limit 2,000.00\u00a0USDT") in lines_across(spec)
+    assert spec["yAxis"]["max"] > 3000
+    first, second = series(spec, view.CAPITAL)[0]["markLine"]["data"]
+    assert first["lineStyle"]["type"] != second["lineStyle"]["type"]
+    assert "3,000.00" in view.capital_alt(LONG, pen(LONG), D(2000), None, D(3000))
+
+
 def test_a_limit_far_above_does_not_flatten_the_chart() -> None:
     assert view.limit_fits(LONG, D(6000)) and not view.limit_fits(LONG, D(7000)) and not view.limit_fits(LONG, None)
     spec = view.capital_spec(LONG, pen(LONG), limit=D(70000))
@@ -298,6 +308,14 @@ def test_a_curve_ends_at_its_liquidation(ladder: Ladder) -> None:
     assert at is not None
     assert (curve[0] if ladder.plan.side == "long" else curve[-1]) == at
     assert abs((margin_ratio_at(ladder, 6, at) or 0) - 100) < D("1e-6")
+
+
+def test_the_price_of_now_is_not_drawn_over_a_tried_one_beside_it() -> None:
+    now = D("59812.3")
+    area = view.price_range(LONG, now)
+    assert not view.apart(now, view.what_if(LONG, now + area.step / 2), area)
+    assert view.apart(now, view.what_if(LONG, now - area.step), area)
+    assert not view.apart(area.high + 1, view.what_if(LONG, now), area)
 
 
 def test_the_curves_are_none_half_all_and_what_the_tried_price_fills() -> None:

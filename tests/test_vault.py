@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import re
 import unicodedata
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 
 import bfai.vault
 from bfai.model import Credentials
+from bfai.pairing import Code
 from bfai.store import Sealed, Store, VaultExists, VaultRow, open_store
 from bfai.vault import (
     DEFAULT_COST,
     LONGEST_WAIT_S,
+    AddressTampered,
     Cost,
     NotThrowAway,
     NoVault,
@@ -158,6 +161,7 @@ def test_a_locked_vault_forgets_its_key(store: Store) -> None:
         lambda: vault.seal("c1", CREDENTIALS),
         lambda: vault.open("c1", sealed),
         lambda: vault.fingerprint("mexc", "key"),
+        lambda: vault.pairing_code("c1", b"key", b"salt"),
         lambda: vault.change_password(store, PASSWORD, "another password"),
     ):
         with pytest.raises(VaultLocked):
@@ -525,6 +529,44 @@ def test_the_documented_secret_opens() -> None:
     assert vault.open(told["connection id"], sealed).secret == told["plain text"]
     assert vault.fingerprint(told["exchange"], told["api key"]).hex() == told["fingerprint"]
     assert bfai.vault._subkey(bytes.fromhex(told["data key"]), "fingerprint").hex() == told["fingerprint key"]
+    salt = bytes.fromhex(told["pairing random bytes"]) + told["pairing time"].encode()
+    code = vault.pairing_code(told["connection id"], bytes.fromhex(told["fingerprint"]), salt)
+    assert code.hex() == told["pairing code"]
+    assert Code(code).text == told["pairing code as text"]
+
+
+def test_the_documented_address_opens() -> None:
+    told = vectors()
+    vault = Vault(told["vault id"], bytes.fromhex(told["data key"]))
+    sealed = Sealed(1, bytes.fromhex(told["address nonce"]), bytes.fromhex(told["address ciphertext"]))
+    data = bytes.fromhex(told["address associated data"])
+    plain = AESGCM(bytes.fromhex(told["sealing key"])).decrypt(sealed.nonce, sealed.ciphertext, data)
+    assert plain.decode() == told["address"]
+    assert vault.open_address(told["channel id"], sealed) == told["address"]
+
+
+def test_an_address_opens_in_its_own_place_only() -> None:
+    vault, other = Vault("v", os.urandom(32)), Vault("w", os.urandom(32))
+    sealed = vault.seal_address("h1", "ntfy://topic")
+    assert vault.open_address("h1", sealed) == "ntfy://topic"
+    assert b"topic" not in sealed.ciphertext
+    assert sealed != vault.seal_address("h1", "ntfy://topic"), "a fresh nonce each time"
+    secret = vault.seal("h1", CREDENTIALS)["secret"]
+    changed = sealed._replace(ciphertext=bytes([sealed.ciphertext[0] ^ 1]) + sealed.ciphertext[1:])
+    short = sealed._replace(nonce=b"x")
+    for channel_id, found in (("h2", sealed), ("h1", secret), ("h1", changed), ("h1", short)):
+        with pytest.raises(AddressTampered):
+            vault.open_address(channel_id, found)
+    with pytest.raises(AddressTampered):
+        other.open_address("h1", sealed)
+    with pytest.raises(Tampered):
+        vault.open("h1", {**vault.seal("h1", CREDENTIALS), "secret": sealed})
+    with pytest.raises(VaultTooNew):
+        vault.open_address("h1", sealed._replace(format=2))
+    vault.lock()
+    for act in (lambda: vault.open_address("h1", sealed), lambda: vault.seal_address("h1", "x")):
+        with pytest.raises(VaultLocked):
+            act()
 
 
 def test_the_documented_numbers_come_from_the_standards() -> None:
@@ -533,7 +575,7 @@ def test_the_documented_numbers_come_from_the_standards() -> None:
     import hmac
 
     told = vectors()
-    for purpose, name in (("seal", "sealing key"), ("fingerprint", "fingerprint key")):
+    for purpose, name in (("seal", "sealing key"), ("fingerprint", "fingerprint key"), ("pairing", "pairing key")):
         info = b"".join(
             len(part).to_bytes(4, "big") + part for part in (b"bfai", purpose.encode(), bytes([0, 0, 0, 1]))
         )

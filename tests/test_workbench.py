@@ -14,7 +14,7 @@ from bfai.simulator import Simulator
 from bfai.store import NameTaken
 from bfai.strategy.parameters import RiskLevel
 from bfai.transport import Gateway
-from bfai.workbench import AlreadyConnected, DraftGone, Mode, NotSavable, VaultIsLocked, VaultState, Workbench
+from bfai.workbench import AlreadyConnected, DraftGone, Mode, NotSavable, Scope, VaultIsLocked, VaultState, Workbench
 from tests.helpers import sample
 
 PASSWORD = "correct horse battery staple"
@@ -48,7 +48,7 @@ def test_add_test_and_see(workbench: Workbench, simulator: Simulator) -> None:
     assert latest.id == run.id
     assert workbench.remedy(run) is None
     assert "Nothing to do" in workbench.next_step(connection, run).text
-    assert workbench.share_online(connection.id) == 1.0
+    assert workbench.history.summary(Scope(connection.id)).share == 1.0
 
 
 @pytest.mark.parametrize("exchange", ["mexc", "kucoin"])

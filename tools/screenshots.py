@@ -1,22 +1,60 @@
 """Takes the pictures of the documentation from the simulator tour: `python tools/screenshots.py [FOLDER] [--all]`.
 
 Without `--all` only those that the documentation shows; with it every page, light and dark, on a laptop and a phone.
+The history is that of a database made for it: tests that were really made against the simulator, spread over a month.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import random
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+import uuid
+from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-SHOWN = {("overview", "light", 1280), ("refused", "light", 1280), ("history", "dark", 1280), ("wizard", "light", 1280)}
+sys.path.insert(0, str(ROOT))
+
+from bfai.model import (  # noqa: E402
+    Cause,
+    Connection,
+    Credentials,
+    Diagnosis,
+    Environment,
+    GrantState,
+    IpRestriction,
+    Status,
+    Target,
+    TestRun,
+    utc_now,
+)
+from bfai.simulator import Simulator  # noqa: E402
+from bfai.store import open_store  # noqa: E402
+from bfai.transport import Gateway  # noqa: E402
+from bfai.vault import Vault  # noqa: E402
+from bfai.workbench import Workbench  # noqa: E402
+
+PASSWORD = "correct horse battery staple"
+PAST = (("MEXC Spot Main", "mexc"), ("KuCoin Spot Grid", "kucoin"), ("OKX Spot DCA", "okx"))
+SHOWN = {
+    ("overview", "light", 1280),
+    ("refused", "light", 1280),
+    ("history", "dark", 1280),
+    ("history", "light", 390),
+    ("history-all", "light", 1280),
+    ("wizard", "light", 1280),
+    ("strategies", "light", 1280),
+    ("strategies", "dark", 390),
+}
 SIZES = {1280: 900, 390: 844}
 
 
@@ -26,13 +64,74 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(port: int) -> subprocess.Popen[bytes]:
-    """The app on loopback with a database in memory, so that the tour is what there is to see."""
+def make_past(url: str) -> None:
+    """A vault whose connections were tested every three hours for a month: outages, silence, addresses that changed."""
+    chance, now, days, count = random.Random(5), utc_now(), 30, 240
+    store = open_store(url)
+    vault = Vault.create(store, PASSWORD)
+    with Simulator() as simulator:
+        gateway = Gateway.parse(simulator.gateway, simulator.ca_file)
+        with Workbench.local("sqlite://:memory:", gateway=gateway) as workbench:
+            for number, (name, exchange) in enumerate(PAST):
+                accounts = simulator.accounts[exchange]
+                keys = accounts.get("no_futures") or accounts["good"]
+                credentials = Credentials(keys["apiKey"] or "", keys["secret"] or "", keys["password"])
+                target = Target(exchange=exchange, environment=Environment.SIMULATOR)
+                good = workbench.check(target, credentials)
+                began = now - timedelta(days=days + 1)
+                connection = Connection(
+                    id=f"past{number}",
+                    name=name,
+                    target=target,
+                    key_hint=credentials.hint,
+                    created_at=began,
+                    key_since=began,
+                )
+                fingerprint = vault.fingerprint(exchange, credentials.api_key)
+                store.add_connection(connection, vault.seal(connection.id, credentials), fingerprint)
+                store.set_schedule(connection.id, None, now, now)  # nothing is tested while we look
+                down, cause = 0, Cause.EXCHANGE_UNAVAILABLE
+                for place in range(count):
+                    if number == 1 and 100 < place < 130:
+                        continue  # nobody tested
+                    if not down and chance.random() < 0.03:
+                        down = chance.randrange(1, 4)
+                        cause = chance.choice((Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED, Cause.LOCAL_NETWORK))
+                    at = now - timedelta(days=days) * (1 - (place + 0.6) / count)
+                    store.add_run(_past_run(good, connection.id, at, place / count, chance, cause if down else None))
+                    down = max(0, down - 1)
+    vault.lock()
+    store.close()
+
+
+def _past_run(
+    good: TestRun, connection_id: str, at: object, share: float, chance: random.Random, cause: Cause | None
+) -> TestRun:
+    pace = 0.8 + 0.25 * math.sin(share * 30) + 0.3 * chance.random() + (chance.random() < 0.04)
+    checks = [
+        check.model_copy(update={"latency_ms": (110 + 35 * place) * pace if check.latency_ms is not None else None})
+        for place, check in enumerate(good.checks)
+    ]
+    changes: dict[str, object] = {"checks": tuple(checks)}
+    if cause is not None:
+        diagnosis = Diagnosis(cause=cause, candidates=(cause,))
+        changes = {"status": Status.FAILED, "diagnosis": diagnosis, "checks": (checks[0],), "key_report": None}
+    elif good.key_report is not None:
+        addresses = ("203.0.113.7",) if share < 0.6 else ("203.0.113.7", "198.51.100.23")
+        bound = IpRestriction(state=GrantState.GRANTED, addresses=addresses)
+        ends = utc_now() + timedelta(days=71)
+        changes["key_report"] = good.key_report.model_copy(update={"ip_restriction": bound, "expires_at": ends})
+    made = {"id": uuid.uuid4().hex, "connection_id": connection_id, "started_at": at, "duration_ms": 300 * pace}
+    return good.model_copy(update={**made, **changes})
+
+
+def start(port: int, database: str = "sqlite://:memory:") -> subprocess.Popen[bytes]:
+    """The app on loopback; without a database the tour is what there is to see."""
     options = ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", *options],
         cwd=ROOT,
-        env={**os.environ, "BFAI_DATABASE_URL": "sqlite://:memory:"},
+        env={**os.environ, "BFAI_DATABASE_URL": database},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -46,17 +145,18 @@ def start(port: int) -> subprocess.Popen[bytes]:
 
 
 def settled(page: Page) -> None:
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=20_000)
-    page.wait_for_timeout(700)  # charts draw after the script
+    for _ in range(2):  # the first look may come before a click has begun to work
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=20_000)
+        page.wait_for_timeout(400)  # charts draw after the script
 
 
 def go(page: Page, place: str) -> None:
     """By the sidebar, which a phone keeps behind a button."""
-    link = page.get_by_test_id("stSidebar").locator(f"a[href*='{place}']")
-    if not link.is_visible():
-        page.get_by_test_id("stExpandSidebarButton").click()
-    link.click()
+    expand = page.get_by_test_id("stExpandSidebarButton")
+    if expand.is_visible():
+        expand.click()
+    page.get_by_test_id("stSidebar").locator(f"a[href*='{place}']").click()
     settled(page)
     collapse = page.get_by_test_id("stSidebarCollapseButton").locator("button")
     if (page.viewport_size or {})["width"] < 700 and collapse.is_visible():
@@ -64,7 +164,7 @@ def go(page: Page, place: str) -> None:
         page.wait_for_timeout(400)
 
 
-def take(browser: Browser, port: int, folder: Path, theme: str, width: int, wanted: set[str]) -> None:
+def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width: int, wanted: set[str]) -> None:
     context = browser.new_context(
         color_scheme="dark" if theme == "dark" else "light",
         viewport={"width": width, "height": SIZES[width]},
@@ -73,13 +173,16 @@ def take(browser: Browser, port: int, folder: Path, theme: str, width: int, want
     )
     page = context.new_page()
 
-    def shoot(name: str) -> None:
+    def shoot(name: str, end: str = "") -> None:
+        """Of the whole page, or of its part above the element `end`."""
         if name in wanted:
             settled(page)
             height = int(page.get_by_test_id("stMainBlockContainer").bounding_box()["height"])  # type: ignore[index]
             page.set_viewport_size({"width": width, "height": max(SIZES[width], min(height + 60, 4000))})
             page.wait_for_timeout(300)
-            page.screenshot(path=folder / f"{name}-{theme}-{width}.png")
+            box = page.locator(end).first.bounding_box() if end else None
+            part = {"x": 0, "y": 0, "width": width, "height": box["y"] - 12} if box else None
+            page.screenshot(path=folder / f"{name}-{theme}-{width}.png", clip=part)  # type: ignore[arg-type]
             page.set_viewport_size({"width": width, "height": SIZES[width]})
 
     page.goto(f"http://127.0.0.1:{port}/")
@@ -91,8 +194,6 @@ def take(browser: Browser, port: int, folder: Path, theme: str, width: int, want
     shoot("overview")
     page.get_by_test_id("stBaseButton-primary").filter(has_text="fix").first.click()
     shoot("refused")
-    go(page, "history")
-    shoot("history")
     go(page, "connections")
     shoot("connections")
     page.locator(".st-key-add button").click()
@@ -101,8 +202,30 @@ def take(browser: Browser, port: int, folder: Path, theme: str, width: int, want
     settled(page)
     page.locator(".st-key-wizard_where button").click()
     shoot("wizard")
+    go(page, "strategies")
+    page.locator(".st-key-new_strategy button").click()
+    page.locator(".st-key-field_connection").get_by_role("combobox").click()
+    page.get_by_role("option", name="Bybit Futures").click()
+    settled(page)
+    for _ in range(2):
+        page.locator(".st-key-strategy_on button").click()
+        settled(page)
+    page.wait_for_timeout(1500)
+    shoot("strategies", ".st-key-ladder_new_long_which" if width > 700 else ".st-key-ladder_new_long_levels")
     go(page, "guide")
     shoot("guide")
+    page.goto(f"http://127.0.0.1:{past}/history?connection=past0&view=history&range=30d")
+    lock = page.locator("input[type=password]")
+    expect(lock.or_(page.get_by_test_id("stMetric").first)).to_be_visible(timeout=20_000)
+    if lock.is_visible():
+        lock.fill(PASSWORD)
+        lock.press("Enter")
+    for name, address in (("history", ""), ("history-all", "connection=all&range=30d")):
+        if address:
+            page.goto(f"http://127.0.0.1:{past}/history?{address}")
+        expect(page.get_by_test_id("stMetric")).to_have_count(4, timeout=20_000)
+        page.wait_for_timeout(1500)
+        shoot(name, ".st-key-export")
     context.close()
 
 
@@ -111,21 +234,27 @@ def main(arguments: list[str]) -> None:
     names = [argument for argument in arguments if not argument.startswith("--")]
     folder = Path(names[0]) if names else ROOT / "docs" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    process = start(port)
+    home = tempfile.TemporaryDirectory(prefix="bfai-past-")
+    database = f"sqlite:///{Path(home.name) / 'past.db'}"
+    make_past(database)
+    port, past = free_port(), free_port()
+    processes = [start(port), start(past, database)]
     try:
         with sync_playwright() as playwright:
             path = os.environ.get("BFAI_CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-            every = {"first-start", "overview", "refused", "history", "connections", "wizard", "guide"}
+            every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "guide"}
+            every |= {"history", "history-all"}
             for theme in ("light", "dark"):
                 for width in SIZES:
                     wanted = every if everything else {n for n, t, w in SHOWN if (t, w) == (theme, width)}
                     if wanted:
-                        take(browser, port, folder, theme, width, wanted)
+                        take(browser, port, past, folder, theme, width, wanted)
             browser.close()
     finally:
-        process.terminate()
+        for process in processes:
+            process.terminate()
+        home.cleanup()
 
 
 if __name__ == "__main__":

@@ -373,6 +373,8 @@ class Exchange(ABC):
     """Finds it by the shape of its JSON, where that is its own."""
     fee_fields: Mapping[Market, tuple[str, str]] = MappingProxyType({})
     """Where the answer to its `Role.FEES` call tells the maker's and the taker's rate, as `only` reads it."""
+    order_pair_fields: Mapping[Market, str] = MappingProxyType({})
+    """The field of an open order that names its pair, where that is not `symbol`."""
     rights_fields: frozenset[str] = frozenset()
     """The documented fields of its key report that tell of rights or sound like it. Empty: a field for each right."""
     tests_take_live_keys: bool = False
@@ -555,6 +557,20 @@ class Exchange(ABC):
     @abstractmethod
     def read_orders(self, market: Market, answer: Answer) -> int | None:
         """The number of open orders in the answer, or None where it is not the documented shape."""
+
+    def order_pairs(self, market: Market, answer: Answer) -> tuple[str, ...] | None:
+        """The pairs with open orders in the answer, in the exchange's own words, sorted, each once; None where it does
+        not tell.
+        """
+        count = self.read_orders(market, answer)
+        name = self.order_pair_fields.get(market, "symbol")
+        found = {value for _, field, value in _fields_of(answer.json) if field == name and isinstance(value, str)}
+        return None if count is None or (count > 0 and not found) else tuple(sorted(found - {""}))
+
+    def one_pair_asked(self, target: Target) -> str | None:
+        """The only pair whose open orders a test asks for, by the exchange's own name; None where it asks for all."""
+        calls = self.plan(target.market, target.region, target.environment)
+        return next((call.params.get("symbol") for call in calls if call.role is Role.ORDERS), None)
 
     def service_open(self, answer: Answer) -> bool | None:
         """Whether the exchange says that trading is open. None where it does not tell."""

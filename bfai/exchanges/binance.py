@@ -67,6 +67,8 @@ SYSTEM_STATUS = "/sapi/v1/system/status"
 SPOT_ACCOUNT = "/api/v3/account"
 FUTURES_BALANCE = "/fapi/v3/balance"
 FUTURES_CONFIG = "/fapi/v1/accountConfig"
+SPOT_FEES = "/api/v3/account/commission"
+FUTURES_FEES = "/fapi/v1/commissionRate"
 
 # Fields of the key report that are no rights.
 NO_RIGHTS = frozenset({"ipRestrict", "createTime", "tradingAuthorityExpirationTime", "apiKey", "apiName"})
@@ -257,7 +259,7 @@ class Binance(Exchange):
         _read(
             Role.FEES,
             "spot",
-            "/api/v3/account/commission",
+            SPOT_FEES,
             "privateGetAccountCommission",
             N_("read the fees of this account for one pair"),
             20,
@@ -267,7 +269,7 @@ class Binance(Exchange):
         _read(
             Role.FEES,
             "futures",
-            "/fapi/v1/commissionRate",
+            FUTURES_FEES,
             "fapiPrivateGetCommissionRate",
             N_("read the fees of this account for one pair"),
             20,
@@ -466,8 +468,8 @@ class Binance(Exchange):
     def succeeded(self, answer: Answer) -> bool:
         if answer.status is None or not 200 <= answer.status < 300:
             return False
-        if answer.role in (Role.FEES, Role.TIERS):
-            return "code" not in answer.object
+        if answer.role is Role.TIERS:
+            return isinstance(_bracket_row(answer).get("brackets"), list)
         path = answer.call.path if answer.call else ""
         body = answer.json
         if isinstance(body, list):
@@ -492,6 +494,8 @@ class Binance(Exchange):
             ACCOUNT_STATUS: isinstance(fields.get("data"), str),
             SPOT_ACCOUNT: isinstance(fields.get("balances"), list),
             FUTURES_CONFIG: "canTrade" in fields,
+            SPOT_FEES: isinstance(fields.get("standardCommission"), dict),
+            FUTURES_FEES: "takerCommissionRate" in fields,
         }
         return shapes.get(path, False)
 
@@ -563,8 +567,7 @@ class Binance(Exchange):
         return fees(total["maker"], total["taker"])
 
     def read_tiers(self, answer: Answer) -> tuple[Tier, ...] | None:
-        body = answer.json
-        row = answer.object or as_object(only(body, "*"))
+        row = _bracket_row(answer)
         if decimal(row.get("notionalCoef", 1)) != 1:  # tiers of this account's own, whose amounts are not documented
             return None
         return tiers(
@@ -592,6 +595,11 @@ class Binance(Exchange):
 def _in(value: object) -> dict[str, Any]:
     """A JSON object, or an empty one where it is something else."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _bracket_row(answer: Answer) -> dict[str, Any]:
+    """What the answer about one pair's brackets says: a row, or a list of it."""
+    return answer.object or as_object(only(answer.json, "*"))
 
 
 def _innermost(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -156,6 +156,7 @@ class Coinbase(Exchange):
             Market.SPOT: ("fee_tier.maker_fee_rate", "fee_tier.taker_fee_rate"),
         }
     )
+    order_pair_fields = MappingProxyType({Market.SPOT: "product_id"})
     limits = MappingProxyType({"public": Limit(10, 1), "private": Limit(30, 1, by="account")})
     rights = (
         Right("can_view", "View", (Permission.READ,), SPOT),

@@ -219,6 +219,7 @@ class Gate(Exchange):
             Market.FUTURES: ("*.maker_fee", "*.taker_fee"),
         }
     )
+    order_pair_fields = MappingProxyType({Market.SPOT: "currency_pair", Market.FUTURES: "contract"})
     limits = MappingProxyType(
         {
             "public": Limit(200, 10, each=True),

@@ -204,6 +204,7 @@ class Htx(Exchange):
             Market.SPOT: ("data.*.actualMakerRate", "data.*.actualTakerRate"),
         }
     )
+    order_pair_fields = MappingProxyType({Market.FUTURES: "contract_code"})
     limits = MappingProxyType(
         {
             "public": Limit(10, 1, each=True),

@@ -181,6 +181,7 @@ class Okx(Exchange):
             instFamily="{family}",
         ),
     )
+    order_pair_fields = MappingProxyType({Market.SPOT: "instId", Market.FUTURES: "instId"})
     limits = MappingProxyType(
         {
             "public": Limit(10, 2, each=True),

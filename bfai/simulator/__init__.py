@@ -200,7 +200,8 @@ class Simulator:
     def change_account(self, exchange: str, account: str, **changes: Any) -> None:
         """Changes a sample key at the exchange: `permissions`, `ip_whitelist`, `passphrase`, `secret`, `status`
         (`active`, `frozen`, `expired`, `deleted`), `expires_in_days`, `label`, `pairs`, `seen_address`, `site`,
-        `mask_ips`, `omit`, `is_sub`, `spot`, `futures` (balances). ValueError for anything else."""
+        `mask_ips`, `omit`, `is_sub`, `spot`, `futures` (balances), `spot_orders`, `futures_orders` (pairs with an open
+        order). ValueError for anything else."""
         self._world.account(exchange, account)
         self._world.exchange(exchange).change_account(account, changes)
 

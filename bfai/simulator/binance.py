@@ -481,9 +481,14 @@ class Binance(Exchange):
     @route("GET", "/fapi/v1/userTrades", groups=("futures",), scopes=(FUTURES,))
     @route("GET", "/fapi/v1/openAlgoOrders", groups=("futures",), scopes=(FUTURES,))
     def orders(self, call: Call) -> Reply:
-        """None."""
+        """Open orders, of one pair or all; no closed ones and no trades."""
         name = call.params.get("symbol")
-        return as_json([]) if name in (None, "", *SYMBOLS) else _error(400, -1121, "Invalid symbol.")
+        if name not in (None, "", *SYMBOLS):
+            return _error(400, -1121, "Invalid symbol.")
+        futures = call.group == "futures"
+        names = call.who.futures_orders if futures else call.who.spot_orders
+        names = names if call.path.endswith("/openOrders") else ()
+        return as_json([_open_order(call, one, futures=futures) for one in names if name in (None, "", one)])
 
     @route("POST", "/api/v3/order/test", groups=("spot", "tests"), scopes=(SPOT,), dry_run=True)
     def order_test(self, call: Call) -> Reply:
@@ -652,6 +657,26 @@ def _spot_market(name: str, pair: Pair) -> dict[str, object]:
         "isMarginTradingAllowed": True, "filters": _filters(pair, *LOTS, "NOTIONAL"), "permissions": [],
         "permissionSets": [["SPOT", "MARGIN"]], "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],
+    }  # fmt: skip
+
+
+def _open_order(call: Call, name: str, *, futures: bool) -> dict[str, object]:
+    """Spot and futures documents, current open orders."""
+    at = call.now_ms - 60_000
+    order: dict[str, object] = {
+        "symbol": name, "orderId": 28_457, "clientOrderId": "x-1", "price": "1.00000000", "origQty": "10.00000000",
+        "executedQty": "0.00000000", "status": "NEW", "timeInForce": "GTC", "type": "LIMIT", "side": "BUY",
+        "stopPrice": "0.00000000", "time": at, "updateTime": at, "selfTradePreventionMode": "NONE",
+    }  # fmt: skip
+    if futures:
+        return {
+            **order, "avgPrice": "0.00000", "cumQuote": "0", "origType": "LIMIT", "reduceOnly": False,
+            "positionSide": "BOTH", "closePosition": False, "workingType": "CONTRACT_PRICE", "priceProtect": False,
+            "priceMatch": "NONE", "goodTillDate": 0,
+        }  # fmt: skip
+    return {
+        **order, "orderListId": -1, "cummulativeQuoteQty": "0.00000000", "icebergQty": "0.00000000", "isWorking": True,
+        "workingTime": at, "origQuoteOrderQty": "0.000000",
     }  # fmt: skip
 
 

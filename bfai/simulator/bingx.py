@@ -130,6 +130,25 @@ def _wrong(call: Call, what: str) -> Reply:
     return _say(call, 109400 if "/swap/" in call.path else 100400, f"Invalid parameters, err: {what}")
 
 
+def _open_order(call: Call, name: str, *, swap: bool) -> dict[str, object]:
+    """BingX docs, current open orders: spot has `StopPrice`, contracts have sides of a position."""
+    at = call.now_ms - 60_000
+    order: dict[str, object] = {
+        "symbol": name, "orderId": 1_514_073_325_788_200_960, "side": "BUY", "type": "LIMIT", "executedQty": "0",
+        "time": at, "updateTime": at,
+    }  # fmt: skip
+    if swap:
+        return {
+            **order, "positionSide": "LONG", "origQty": "10.0000", "price": "1.0", "avgPrice": "0.0", "cumQuote": "",
+            "stopPrice": "", "profit": "", "commission": "", "status": "NEW", "clientOrderId": "", "leverage": "",
+            "takeProfit": "", "stopLoss": "", "advanceAttr": 0, "positionID": 0, "workingType": "MARK_PRICE",
+        }  # fmt: skip
+    return {
+        **order, "price": "1", "StopPrice": "0", "origQty": "10", "cummulativeQuoteQty": "0", "status": "NEW",
+        "origQuoteOrderQty": "0", "clientOrderID": "",
+    }  # fmt: skip
+
+
 def _no_symbol(call: Call, name: str) -> Reply:
     return _say(call, 109425 if "/swap/" in call.path else 100204, f"{name} not exist, please verify it")
 
@@ -436,9 +455,15 @@ class BingX(Exchange):
     @route("GET", "/openApi/swap/v2/trade/allOrders", scopes=(READ,))
     @route("GET", "/openApi/cswap/v1/trade/openOrders", scopes=(READ,))
     def orders(self, call: Call) -> Reply:
-        """None."""
+        """Open ones on spot and USDT contracts; no closed ones."""
         name = call.params.get("symbol")
-        return _no_symbol(call, name) if name and name not in SYMBOLS else _data(call, {"orders": []})
+        if name and name not in SYMBOLS:
+            return _no_symbol(call, name)
+        spot = call.path == "/openApi/spot/v1/trade/openOrders"
+        swap = call.path == "/openApi/swap/v2/trade/openOrders"
+        names = call.who.spot_orders if spot else call.who.futures_orders if swap else ()
+        rows = [_open_order(call, one, swap=swap) for one in names if name in (None, "", one)]
+        return _data(call, {"orders": rows})
 
     @route("GET", "/openApi/spot/v1/user/commissionRate", scopes=(READ,))
     def spot_fees(self, call: Call) -> Reply:

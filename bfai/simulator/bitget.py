@@ -426,8 +426,12 @@ class Bitget(Exchange):
     @route("GET", "/api/v2/spot/wallet/deposit-records", private=True)
     @route("GET", "/api/v2/spot/wallet/withdrawal-records", private=True)
     def lists(self, call: Call) -> Reply:
-        """All empty. That any key may read the histories of the wallet is chosen here; `wwow` gates no read."""
-        return _data(call, [])
+        """Open spot orders; all else is empty. That any key may read the histories of the wallet is chosen here;
+        `wwow` gates no read.
+        """
+        names = call.who.spot_orders if call.path.endswith("/unfilled-orders") else ()
+        one = call.params.get("symbol")
+        return _data(call, [_spot_order(call, name) for name in names if one in (None, "", name)])
 
     @route("GET", "/api/v2/spot/trade/current-plan-order", scopes=SPOT)
     def spot_plans(self, call: Call) -> Reply:
@@ -438,8 +442,12 @@ class Bitget(Exchange):
     @route("GET", "/api/v2/mix/order/orders-plan-pending", scopes=ORDERS)
     @route("GET", "/api/v2/mix/order/orders-history", scopes=ORDERS)
     def futures_orders(self, call: Call) -> Reply:
-        """Futures orders of one `productType`: none."""
-        return _category(call, "productType") or _data(call, {"entrustedList": None, "endId": None})
+        """Open futures orders of one `productType`; no trigger orders and no closed ones."""
+        usdt = call.params.get("productType", "").upper() == "USDT-FUTURES"
+        names = call.who.futures_orders if usdt and call.path.endswith("/orders-pending") else ()
+        rows = [_futures_order(call, name) for name in names]
+        listed = {"entrustedList": rows or None, "endId": rows[-1]["orderId"] if rows else None}
+        return _category(call, "productType") or _data(call, listed)
 
     @route("GET", "/api/v2/mix/position/all-position", scopes=POSITIONS)
     def positions(self, call: Call) -> Reply:
@@ -514,8 +522,16 @@ class Bitget(Exchange):
     @route("GET", "/api/v3/trade/fills", scopes=UNIFIED_TRADE)
     @route("GET", "/api/v3/position/current-position", scopes=UNIFIED_TRADE)
     def unified_pages(self, call: Call) -> Reply:
-        """Orders, trades and positions: none. Either right reads them, chosen here."""
-        return _data(call, {"list": [], "cursor": None})
+        """Open orders; no closed ones, trades or positions. Either right reads them, chosen here."""
+        names = (("SPOT", call.who.spot_orders), ("USDT-FUTURES", call.who.futures_orders))
+        wanted = call.params.get("category", "").upper()
+        rows = [
+            _unified_order(call, name, kind)
+            for kind, all_ in names
+            for name in all_
+            if call.path == "/api/v3/trade/unfilled-orders" and wanted in ("", kind)
+        ]
+        return _data(call, {"list": rows, "cursor": rows[-1]["orderId"] if rows else None})
 
 
 def _category(call: Call, name: str) -> Reply | None:
@@ -583,6 +599,41 @@ def _coin(number: int, coin: str) -> dict[str, object]:
                 "withdrawStep": "0", "withdrawMinScale": "8", "congestion": "normal",
             }
         ],
+    }  # fmt: skip
+
+
+def _spot_order(call: Call, name: str) -> dict[str, str]:
+    """Bitget docs v2, get current orders."""
+    at = str(call.now_ms - 60_000)
+    return {
+        "userId": "1", "symbol": name, "orderId": "1111453253721796609", "clientOid": "x", "priceAvg": "1",
+        "size": "10", "orderType": "limit", "side": "buy", "status": "live", "basePrice": "0", "baseVolume": "0",
+        "quoteVolume": "0", "enterPointSource": "API", "orderSource": "normal", "presetTakeProfitPrice": "",
+        "executeTakeProfitPrice": "", "presetStopLossPrice": "", "executeStopLossPrice": "", "triggerPrice": "",
+        "tpslType": "normal", "triggerType": "", "cTime": at, "uTime": at,
+    }  # fmt: skip
+
+
+def _futures_order(call: Call, name: str) -> dict[str, str]:
+    """Bitget docs v2, get pending orders."""
+    at = str(call.now_ms - 60_000)
+    return {
+        "symbol": name, "size": "10", "orderId": "1111488897767604224", "clientOid": "x", "baseVolume": "0",
+        "fee": "0", "price": "1", "priceAvg": "", "status": "live", "side": "buy", "force": "gtc",
+        "totalProfits": "0", "posSide": "long", "marginCoin": "USDT", "quoteVolume": "0", "leverage": "20",
+        "marginMode": "crossed", "reduceOnly": "NO", "enterPointSource": "api", "tradeSide": "open",
+        "posMode": "hedge_mode", "orderType": "limit", "orderSource": "normal", "cTime": at, "uTime": at,
+    }  # fmt: skip
+
+
+def _unified_order(call: Call, name: str, kind: str) -> dict[str, str]:
+    """Bitget docs v3, get open orders."""
+    at = str(call.now_ms - 60_000)
+    return {
+        "orderId": "1111488897767604224", "clientOid": "x", "category": kind, "symbol": name, "orderType": "limit",
+        "side": "buy", "price": "1", "qty": "10", "amount": "10", "cumExecQty": "0", "cumExecValue": "0",
+        "avgPrice": "0", "timeInForce": "gtc", "orderStatus": "live", "posSide": "", "holdMode": "",
+        "reduceOnly": "NO", "createdTime": at, "updatedTime": at, "stpMode": "none",
     }  # fmt: skip
 
 

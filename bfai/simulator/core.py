@@ -61,6 +61,9 @@ class Account:
     """Fields left out of the key report."""
     spot: Mapping[str, str] = field(default_factory=lambda: BAL_SPOT)
     futures: Mapping[str, str] = field(default_factory=lambda: BAL_FUTURES)
+    spot_orders: tuple[str, ...] = ()
+    """Pairs, as the exchange writes them, with one open order in each; none on any sample account."""
+    futures_orders: tuple[str, ...] = ()
     spot_fees: tuple[str, str] = SPOT_FEES
     """What this account pays as a maker and as a taker, as fractions: not what market lists say of everybody."""
     futures_fees: tuple[str, str] = FUTURES_FEES
@@ -72,7 +75,7 @@ class Account:
 
 _FIXED: Final = frozenset({"name", "api_key"})
 _FEES: Final = frozenset({"spot_fees", "futures_fees"})
-_LISTS: Final = frozenset({"permissions", "ip_whitelist", "pairs", "omit"}) | _FEES
+_LISTS: Final = frozenset({"permissions", "ip_whitelist", "pairs", "omit", "spot_orders", "futures_orders"}) | _FEES
 _RATE: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _CHANGEABLE: Final = frozenset(f.name for f in fields(Account)) - _FIXED
 

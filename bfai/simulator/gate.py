@@ -243,15 +243,26 @@ class Gate(Exchange):
     @route("GET", f"{_V4}/spot/orders", groups=_ALL, scopes=("spot",))
     @route("GET", f"{_V4}/futures/usdt/orders", groups=_FUTURES, scopes=("futures",))
     def orders(self, call: Call) -> Reply:
-        """None; `status` is required, on spot `currency_pair` as well."""
+        """Open ones, no closed ones; `status` is required, on spot `currency_pair` as well."""
         params = call.params
         name = params.get("contract") if "/futures/" in call.path else params.get("currency_pair", "")
         if name == "" or not params.get("status"):
             missing = "currency_pair" if name == "" else "status"
             return _error(400, "MISSING_REQUIRED_PARAM", f"Missing required parameter: {missing}")
-        return as_json([]) if name is None or name in SYMBOLS else _no_pair(call, name)
+        if name is not None and name not in SYMBOLS:
+            return _no_pair(call, name)
+        names = call.who.futures_orders if "/futures/" in call.path else call.who.spot_orders
+        row = _futures_order if "/futures/" in call.path else _spot_order
+        names = names if params["status"] == "open" else ()
+        return as_json([row(call, one) for one in names if name in (None, one)])
 
     @route("GET", f"{_V4}/spot/open_orders", groups=_ALL, scopes=("spot",))
+    def open_orders(self, call: Call) -> Reply:
+        """By pair (Gate docs, list all open orders)."""
+        return as_json(
+            [{"currency_pair": one, "total": 1, "orders": [_spot_order(call, one)]} for one in call.who.spot_orders]
+        )
+
     @route("GET", f"{_V4}/spot/my_trades", groups=_ALL, scopes=("spot",))
     @route("GET", f"{_V4}/spot/price_orders", groups=_ALL, scopes=("spot",))
     @route("GET", f"{_V4}/margin/accounts", groups=_ALL, scopes=("spot", "margin"))
@@ -261,7 +272,7 @@ class Gate(Exchange):
     @route("GET", f"{_V4}/futures/usdt/my_trades", groups=_FUTURES, scopes=("futures",))
     @route("GET", f"{_V4}/futures/usdt/price_orders", groups=_FUTURES, scopes=("futures",))
     def nothing(self, _call: Call) -> Reply:
-        """Orders, trades, positions, deposits and withdrawals: none."""
+        """Trigger orders, trades, positions, deposits and withdrawals: none."""
         return as_json([])
 
     @route("GET", f"{_V4}/futures/usdt/accounts", groups=_FUTURES, scopes=("futures",))
@@ -490,6 +501,28 @@ def _currency(coin: str, title: str) -> dict[str, object]:
     switches = dict.fromkeys(off, False)
     place = {"name": chain, "addr": "", **dict.fromkeys(off[1:4], False)}
     return {"currency": coin, "name": title, **switches, "chain": chain, "chains": [place]}
+
+
+def _spot_order(call: Call, name: str) -> dict[str, object]:
+    """Gate docs, an order on spot."""
+    at = call.now_ms - 60_000
+    return {
+        "id": "1852454420", "text": "t-abc123", "create_time": str(at // 1000), "update_time": str(at // 1000),
+        "create_time_ms": at, "update_time_ms": at, "currency_pair": name, "status": "open", "type": "limit",
+        "account": "spot", "side": "buy", "amount": "10", "price": "1", "time_in_force": "gtc", "left": "10",
+        "filled_amount": "0", "filled_total": "0", "fee": "0", "fee_currency": name.partition("_")[0],
+        "point_fee": "0", "gt_fee": "0", "gt_discount": False, "rebated_fee": "0", "finish_as": "open",
+    }  # fmt: skip
+
+
+def _futures_order(call: Call, name: str) -> dict[str, object]:
+    """Gate docs, an order on futures; times are seconds."""
+    return {
+        "id": 15_675_394, "user": 100_000, "contract": name, "create_time": (call.now_ms - 60_000) / 1000, "size": 10,
+        "iceberg": 0, "left": 10, "price": "1", "fill_price": "0", "mkfr": "-0.00025", "tkfr": "0.00075", "tif": "gtc",
+        "refu": 0, "is_reduce_only": False, "is_close": False, "is_liq": False, "text": "t-my-custom-id",
+        "status": "open", "finish_as": "", "stp_act": "-", "stp_id": 0,
+    }  # fmt: skip
 
 
 def _spot_market(pair: Pair) -> dict[str, object]:

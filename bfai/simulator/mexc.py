@@ -96,6 +96,28 @@ def _contract_error(code: int, message: str) -> Reply:
     return as_json({"success": False, "code": code, "message": message})
 
 
+def _spot_order(call: Call, name: str) -> dict[str, object]:
+    """MEXC spot docs, current open orders."""
+    at = call.now_ms - 60_000
+    return {
+        "symbol": name, "orderId": "C02__413321238354677760043", "orderListId": -1, "clientOrderId": "", "price": "1",
+        "origQty": "10", "executedQty": "0", "cummulativeQuoteQty": "0", "status": "NEW", "timeInForce": None,
+        "type": "LIMIT", "side": "BUY", "stopPrice": None, "icebergQty": None, "time": at, "updateTime": at,
+        "isWorking": True, "origQuoteOrderQty": "10",
+    }  # fmt: skip
+
+
+def _contract_order(call: Call, name: str) -> dict[str, object]:
+    """MEXC contract docs, the user's current pending orders."""
+    at = call.now_ms - 60_000
+    return {
+        "orderId": "102015012431820288", "symbol": name, "positionId": 0, "price": 1, "vol": 10, "leverage": 20,
+        "side": 1, "category": 1, "orderType": 1, "dealAvgPrice": 0, "dealVol": 0, "orderMargin": 0.5, "usedMargin": 0,
+        "takerFee": 0, "makerFee": 0, "profit": 0, "feeCurrency": "USDT", "openType": 1, "state": 2,
+        "externalOid": "_m_0e9520c256744d64b942985189026d20", "errorCode": 0, "createTime": at, "updateTime": at,
+    }  # fmt: skip
+
+
 def _contract(data: object) -> Reply:
     return as_json({"success": True, "code": 0, "data": data})
 
@@ -431,11 +453,14 @@ class Mexc(Exchange):
     @route("GET", "/api/v3/allOrders", groups=("spot",), scopes=("SPOT_DEAL_READ",), weight=10)
     @route("GET", "/api/v3/myTrades", groups=("spot",), scopes=("SPOT_ACCOUNT_READ",), weight=10)
     def orders(self, call: Call) -> Reply:
-        """None; `symbol` is required, up to five with commas."""
+        """Open ones of these pairs, no closed ones, no trades; `symbol` is required, up to five with commas."""
         names = [name for name in call.params.get("symbol", "").split(",") if name]
         if not names:
             return _missing("symbol")
-        return as_json([]) if all(name in SPOT for name in names[:5]) else _error(400, 10007, "bad symbol")
+        if not all(name in SPOT for name in names[:5]):
+            return _error(400, 10007, "bad symbol")
+        open_ones = call.who.spot_orders if call.path.endswith("openOrders") else ()
+        return as_json([_spot_order(call, name) for name in open_ones if name in names[:5]])
 
     @route("GET", "/api/v3/order", groups=("spot",), scopes=("SPOT_DEAL_READ",), weight=2)
     def order(self, _call: Call) -> Reply:
@@ -572,9 +597,11 @@ class Mexc(Exchange):
     @route("GET", "/api/v1/private/order/list/open_orders/{}", scopes=("CONTRACT_DEAL_READ",), refusal=703)
     @route("GET", "/api/v1/private/order/list/history_orders", scopes=("CONTRACT_DEAL_READ",), refusal=703)
     @route("GET", "/api/v1/private/position/open_positions", scopes=("CONTRACT_DEAL_READ",), refusal=703)
-    def contract_orders(self, _call: Call) -> Reply:
-        """Orders and positions: none."""
-        return _contract([])
+    def contract_orders(self, call: Call) -> Reply:
+        """Open orders, of one contract or all; no closed ones and no positions."""
+        one = call.segment if "open_orders/" in call.path else ""
+        names = call.who.futures_orders if "/open_orders" in call.path else ()
+        return _contract([_contract_order(call, name) for name in names if one in ("", name)])
 
     # Both pages of fees ask for the right to read orders.
     @route("GET", "/api/v1/private/account/tiered_fee_rate", scopes=("CONTRACT_DEAL_READ",), refusal=703)

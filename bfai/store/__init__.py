@@ -10,7 +10,7 @@ Any of them may raise a `StoreError`; nothing is half written when it does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -18,9 +18,15 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
+    Before,
     BfaiError,
     Cause,
+    Channel,
     Connection,
+    Delivery,
+    DeliveryState,
+    Event,
+    EventKind,
     KeyReport,
     Message,
     Revision,
@@ -68,7 +74,8 @@ class RunRow(NamedTuple):
     """A test run, light enough for lists and charts. `Store.run(id)` gives the whole.
 
     `latencies` maps a check's name to milliseconds, only for checks that sent a request. `status_changed` and
-    `report_changed` say that the connection's status, or its key report, was another one before this run.
+    `report_changed` say that the connection's status, or its key report, was another one before this run. `set_aside`
+    is that of the run: it says nothing about the exchange.
     """
 
     id: str
@@ -80,11 +87,40 @@ class RunRow(NamedTuple):
     latencies: Mapping[str, float]
     status_changed: bool = False
     report_changed: bool = False
+    set_aside: bool = False
 
     @property
     def local_network(self) -> bool:
         """Our own network was down: the run says nothing about the exchange."""
         return self.cause is Cause.LOCAL_NETWORK
+
+
+class Track(NamedTuple):
+    """How far the history of one connection is rolled up. Times are whole microseconds since 1970 UTC.
+
+    `key` is the connection's number in this database. Every run since `kept_from` is there; of the time before, only
+    roll-ups and what is kept for ever. Roll-ups are complete until `rolled_until`, a whole hour.
+    """
+
+    key: int
+    connection_id: str
+    exchange: str
+    kept_from: int = 0
+    rolled_until: int = 0
+
+
+class PatternFacts(NamedTuple):
+    """What a pattern of runs says by itself: status, cause, the checks whose latencies follow on a run's duration, the
+    place of the clock offset among its numbers; for a confirmation, which repeats what an older test saw, when that
+    test asked, in microseconds since 1970; and whether it was set aside (`TestRun.set_aside`) and counts nowhere.
+    """
+
+    status: Status
+    cause: Cause | None
+    timed: tuple[str, ...]
+    clock: int | None = None
+    repeats: int | None = None
+    set_aside: bool = False
 
 
 class Keep(Enum):
@@ -96,11 +132,67 @@ class Keep(Enum):
 KEEP: Final = Keep.KEEP
 
 
+class Schedule(NamedTuple):
+    """When a connection is tested by itself, and whether somebody tests it now.
+
+    `every` is None where it is off. `next_at` was set at `set_at`. `holder` tests it, and has said at `held_at` that it
+    will be through by `held_until`; afterwards it counts as dead.
+    """
+
+    connection_id: str
+    every: timedelta | None
+    set_at: datetime
+    next_at: datetime
+    holder: str | None = None
+    held_at: datetime | None = None
+    held_until: datetime | None = None
+
+    def is_held(self, now: datetime) -> bool:
+        return self.held_until is not None and self.held_until > now
+
+
+class Pause(NamedTuple):
+    """An exchange that has failed so often in a row is left alone from `since` until `until`."""
+
+    failures: int
+    since: datetime
+    until: datetime
+
+    def holds(self, now: datetime) -> bool:
+        return now < self.until
+
+
+class RunEnd(NamedTuple):
+    """What a finished test means for the schedule of its connection, and for its exchange.
+
+    `next_at` holds only if `every` is still the connection's and `holder` still holds it. `pause` takes the place of
+    that of `place`; None ends it.
+    """
+
+    holder: str
+    at: datetime
+    every: timedelta | None
+    next_at: datetime
+    place: str
+    pause: Pause | Literal[Keep.KEEP] | None
+
+
 class MarketData(NamedTuple):
     """What an exchange published, as JSON, and when it was asked."""
 
     rows: str
     fetched_at: datetime
+
+
+Judge = Callable[[Before], Sequence[Event]]
+"""Says which events a run means, from what was known before it. Called within the transaction that keeps the run, so
+that two programs which test at the same time never judge by the same past.
+"""
+
+
+def no_events(before: Before) -> Sequence[Event]:
+    del before
+    return ()
 
 
 MARKET_DATA_KEPT: Final = timedelta(days=30)
@@ -177,6 +269,13 @@ class UnknownConnection(StoreError):
         )
 
 
+class RunExists(StoreError):
+    """A run is kept once."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This test is kept already.")))
+
+
 class StrategyNameTaken(StoreError):
     """Another strategy of this owner has that name; upper and lower case count as equal."""
 
@@ -202,6 +301,29 @@ class StrategyChanged(StoreError):
         )
         super().__init__(Message(text=text, params={"name": strategy.name}))
         self.strategy = strategy
+
+
+class SurroundingsChanged(StoreError):
+    """What a strategy was judged by has changed since: its connection, or a strategy beside it. Judge it again."""
+
+    def __init__(self, name: str) -> None:
+        text = N_("The connection of {name}, or another strategy there, changed in the meantime. Try again.")
+        super().__init__(Message(text=text, params={"name": name}))
+
+
+class ChannelNameTaken(StoreError):
+    """Another channel of this owner has that name; upper and lower case count as equal."""
+
+    def __init__(self, name: str) -> None:
+        text = N_("A channel named {name} exists already. Choose another name.")
+        super().__init__(Message(text=text, params={"name": name}))
+
+
+class UnknownChannel(StoreError):
+    """There is no such channel, or it is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This channel does not exist any more. Open the list of channels again.")))
 
 
 class VaultExists(StoreError):
@@ -294,11 +416,13 @@ class Store(Protocol):
         key_hint: str,
         key_since: datetime,
         run: TestRun | None = None,
+        judge: Judge = no_events,
     ) -> Connection:
         """Put new secrets in the place of the old ones, which are gone afterwards.
 
-        The status becomes `untested`, or that of `run`, which tested these very credentials. A confirmation that
-        withdrawal is off ends: it was for the old key. Raises `UnknownConnection`. Audited as `rotated`.
+        The status becomes `untested`, or that of `run`, which tested these very credentials and is judged by what was
+        known of the connection, not by the old key's reports. A confirmation that withdrawal is off ends: it was for
+        the old key. Raises `UnknownConnection`. Audited as `rotated`.
         """
         ...
 
@@ -306,12 +430,12 @@ class Store(Protocol):
         """Raises `UnknownConnection`."""
         ...
 
-    def delete_connection(self, connection_id: str) -> None:
-        """Delete it with its secrets and runs. Raises `UnknownConnection`. Audited as `deleted`; the trail stays.
+    def delete_connection(self, connection_id: str, *, events: Sequence[Event] = ()) -> None:
+        """Delete it with its secrets, runs and events; `events` are about its strategies and stay.
 
-        Its strategies stay, without a connection. Those that were enabled become suspended, audited as
-        `strategy_suspended`; those that were suspended get one more reason. Either needs a person then. A strategy that
-        was not enabled is audited as `strategy_unbound`.
+        Raises `UnknownConnection`. Audited as `deleted`; the trail stays. Its strategies stay, without a connection.
+        Those that were enabled become suspended, audited as `strategy_suspended`; those that were suspended get one
+        more reason. Either needs a person then. A strategy that was not enabled is audited as `strategy_unbound`.
         """
         ...
 
@@ -329,11 +453,15 @@ class Store(Protocol):
 
     # Runs
 
-    def add_run(self, run: TestRun) -> Connection:
-        """Keep a run. Raises `UnknownConnection`. Gives the connection as it is now.
+    def add_run(self, run: TestRun, judge: Judge = no_events, end: RunEnd | None = None) -> Connection:
+        """Keep a run, and with it what follows for the schedule and the events that it means. Raises
+        `UnknownConnection`, `RunExists`. Gives the connection as it is now.
 
         It sets the connection's status unless it started before the present key was put in, or before the run that
-        last set it. Audited as `tested` only when the status changes.
+        last set it; such a late run is not judged. A run that does begins an outage if it failed, and ends one if it
+        did not, except where our own network was down. Of a run from where the bot runs and one from here that yields
+        to it (`TestRun.yields_to`), the former counts, and the latter is kept as `set_aside`. Audited as `tested` only
+        when the status changes.
         """
         ...
 
@@ -370,6 +498,132 @@ class Store(Protocol):
 
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         """The last `n` runs of every connection, oldest first, by connection id. A connection without runs has []."""
+        ...
+
+    # Schedules. Every connection has one from the beginning: an hour, until the trader says otherwise.
+
+    def schedules(self) -> list[Schedule]:
+        """All, the one that is due first first."""
+        ...
+
+    def schedule(self, connection_id: str) -> Schedule | None: ...
+
+    def set_schedule(self, connection_id: str, every: timedelta | None, at: datetime, next_at: datetime) -> None:
+        """Raises `UnknownConnection`. Audited as `scheduled`."""
+        ...
+
+    def pauses(self) -> dict[str, Pause]:
+        """The exchanges that failed in their last test, by place; their pause may be over."""
+        ...
+
+    def mend_clock(self, now: datetime) -> None:
+        """The clock was set back to `now`: what was set later than that waits as long as it had to, from now on."""
+        ...
+
+    def take_lease(
+        self, connection_id: str, holder: str, now: datetime, until: datetime, *, due_at: str | None = None
+    ) -> bool:
+        """Become the one who tests this connection. False where somebody else does.
+
+        With `due_at`, a place, also False unless its test is due and no pause holds there. Where a pause is over it
+        holds again until `until`, so that one test at a time tries whether the exchange is back. Not audited.
+        """
+        ...
+
+    def renew_lease(self, connection_id: str, holder: str, now: datetime, until: datetime) -> bool:
+        """False where it is not this holder's any more."""
+        ...
+
+    def free_lease(self, connection_id: str, holder: str, at: datetime, next_at: datetime | None = None) -> None:
+        """No test came of it, and the next is due at `next_at`, or when it was. Does nothing for another holder."""
+        ...
+
+    def free_leases(self, holder: str) -> None:
+        """All that this holder still has."""
+        ...
+
+    # Columns for figures. Times are whole microseconds since 1970 UTC, connections their `Track.key`.
+
+    def tracks(self, connection_ids: Collection[str] | None = None, exchange: str | None = None) -> list[Track]:
+        """One for each connection that fits, in the order of their keys."""
+        ...
+
+    def readings(
+        self, windows: Sequence[tuple[int, int, int]], *, before: bool = False, numbers: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """The runs of each window (key, since, until), by window and time: number of the window, start, pattern.
+
+        Those that were set aside are left out.
+
+        `before` adds the last run before each window, `numbers` the run's numbers as the store has packed them.
+        """
+        ...
+
+    def runs_within(
+        self, windows: Sequence[tuple[int, int, int]], statuses: Collection[Status] | None = None
+    ) -> list[RunRow]:
+        """The runs of these windows (key, since, until), by window and time."""
+        ...
+
+    def counts_within(self, windows: Sequence[tuple[int, int, int]]) -> list[int]:
+        """How many runs each of these windows (key, since, until) has, without those that were set aside."""
+        ...
+
+    def count_runs_within(self, windows: Sequence[tuple[int, int, int]], most: int) -> int:
+        """How many runs these windows have in all; `most` where there are as many or more."""
+        ...
+
+    def version(self) -> Hashable:
+        """Another value after anything was written, by whomever."""
+        ...
+
+    def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]: ...
+
+    def ends(self, keys: Collection[int], since: int = 0) -> dict[int, tuple[int, int]]:
+        """When the first and the last run since then of each of these connections started; nothing of one without."""
+        ...
+
+    def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
+        """The runs with which an outage began or ended, by connection and time: key, start, pattern. The last one
+        before `since` comes along. See `add_run`.
+        """
+        ...
+
+    def report_changes(self, keys: Collection[int], since: int, until: int) -> list[tuple[int, int, str, str]]:
+        """The runs whose key report was another one than before, by connection and time: key, start, id, JSON of the
+        report. The last one before `since` comes along.
+        """
+        ...
+
+    # Roll-ups. What the blobs hold is told in `bfai.store.rollups`. Days are counted from 1970, in UTC.
+
+    def rolled(self, keys: Collection[int], first_day: int, last_day: int) -> list[tuple[int, int, bytes, bytes]]:
+        """Key, day, `held`, `counts`, of the days from `first_day` to `last_day`, by connection and day."""
+        ...
+
+    def rolled_hours(
+        self, keys: Collection[int], first_day: int, last_day: int, metric: int | None = None
+    ) -> list[tuple[int, int, int, bytes]]:
+        """Key, metric, day and its 24 histograms, of one metric or of all."""
+        ...
+
+    def rolled_days(self, keys: Collection[int], first_day: int, last_day: int) -> list[tuple[int, int, bytes]]:
+        """Key, day and its histograms of all metrics."""
+        ...
+
+    def roll_up(self, now: datetime, limit: int = 1000) -> bool:
+        """Turn past hours of one connection into roll-ups, at most about `limit` runs (but whole days) in one short
+        transaction. Whether there is more to do.
+        """
+        ...
+
+    def retain(self, now: datetime, keep: timedelta, newest: int, *, limit: int = 500, pause: float = 0.002) -> int:
+        """Delete runs that are older than `keep` and not among the `newest` of their connection. How many.
+
+        Only runs that are rolled up, in transactions of at most `limit` runs with `pause` seconds between them. What
+        changed something, a connection's first run, and the last one before the time of which every run is kept, stay
+        for ever.
+        """
         ...
 
     # Strategies
@@ -411,6 +665,12 @@ class Store(Protocol):
         """Delete it with its revisions. Raises `UnknownStrategy`. Audited as `strategy_deleted`; the trail stays."""
         ...
 
+    def surroundings(self, strategy_id: str) -> str:
+        """A word for what a strategy is judged by, apart from itself: its connection's test, key and confirmation, and
+        which revisions of the other strategies there are in force. Another word once one of them changes.
+        """
+        ...
+
     def set_strategy_state(
         self,
         strategy_id: str,
@@ -421,8 +681,13 @@ class Store(Protocol):
         revision: int | None = None,
         reasons: Sequence[Message] = (),
         needs_person: bool = False,
+        surroundings: str | None = None,
+        events: Sequence[Event] = (),
     ) -> Strategy:
         """Change the state if it is still `expected_state`, and the newest revision still `revision` if that is given.
+
+        With `surroundings`, only if these are still what `surroundings()` gave: `SurroundingsChanged` otherwise.
+        `events`, which say so, are kept with it.
 
         A strategy that becomes enabled has `revision` in force from then on; without it a suspended one resumes with
         the revision that was in force, any other takes the newest. A draft has none in force. `reasons` and
@@ -436,6 +701,80 @@ class Store(Protocol):
         ...
 
     def revision(self, strategy_id: str, number: int) -> Revision | None: ...
+
+    # Events, channels and deliveries. What the states of a delivery mean is the business of `bfai.alerts`.
+
+    def events(
+        self,
+        *,
+        connection_id: str | None = None,
+        kinds: Collection[EventKind] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Event]:
+        """Those that were at or after `since` and before `until`, in the order in which they were kept, newest first.
+
+        An event is kept once, whoever finds it, together with a delivery to each channel that hears its kind. It goes
+        with its connection.
+        """
+        ...
+
+    def channels(self) -> list[Channel]:
+        """All, by name."""
+        ...
+
+    def add_channel(self, channel: Channel, address: Sealed) -> Channel:
+        """It hears of what happens from now on. Raises `ChannelNameTaken`. Audited as `channel_added`."""
+        ...
+
+    def change_channel(self, channel: Channel, address: Sealed | None = None) -> Channel:
+        """Put it in the place of the one with its id; without `address` that stays.
+
+        Raises `UnknownChannel`, `ChannelNameTaken`. Audited as `channel_changed`.
+        """
+        ...
+
+    def remove_channel(self, channel_id: str) -> None:
+        """With its deliveries. Raises `UnknownChannel`. Audited as `channel_removed`."""
+        ...
+
+    def channel_address(self, channel_id: str) -> Sealed:
+        """Raises `UnknownChannel`."""
+        ...
+
+    def deliveries(
+        self,
+        *,
+        channel_id: str | None = None,
+        event_ids: Collection[str] | None = None,
+        open_only: bool = False,
+        limit: int | None = None,
+    ) -> list[Delivery]:
+        """The newest first."""
+        ...
+
+    def repeat_delivery(self, delivery: Delivery, at: datetime) -> bool:
+        """One more delivery of the same event to the same channel, with the next number; False if it exists already."""
+        ...
+
+    def move_delivery(
+        self,
+        delivery: Delivery,
+        state: DeliveryState,
+        at: datetime,
+        *,
+        holder: str | None = None,
+        due_at: datetime | None = None,
+        doubtful: bool | None = None,
+        reason: Message | None = None,
+    ) -> Delivery | None:
+        """Change the state if nobody else did since `delivery` was read; None if somebody did.
+
+        To `SENDING` is one attempt more, begun at `at`; to a state that is not open, `at` is when it was done. What is
+        not given stays as it is, but `reason`.
+        """
+        ...
 
     # What exchanges publish, kept to be asked less
 

@@ -32,6 +32,33 @@ def strategies(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 2")
 
 
+@migrations(name="0003_history")
+def history(db: Database) -> None:
+    """Runs in less room and in the order that they are read in; roll-ups."""
+    from bfai.store.packing import repacked
+
+    db.conn.create_function("repacked", 2, repacked, deterministic=True)
+    for statement in _HISTORY:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 3")
+
+
+@migrations(name="0004_alerts")
+def alerts(db: Database) -> None:
+    """What happened, who hears of it, and what became of each message."""
+    for statement in _ALERTS:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 4")
+
+
+@migrations(name="0005_monitor")
+def monitor(db: Database) -> None:
+    """When each connection is tested next, who tests it now, and which exchanges are left alone for a while."""
+    for statement in _MONITOR:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 5")
+
+
 _FIRST = (
     "CREATE TABLE owner (pk INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
     """CREATE TABLE vault (
@@ -189,4 +216,159 @@ _STRATEGIES = (
         fetched_at INTEGER NOT NULL,
         PRIMARY KEY (owner, name)
     ) STRICT""",
+)
+
+_MONITOR = (
+    # `every_s` is NULL where the schedule is off. `set_at` is when `next_at` was set: a clock that shows less was set
+    # back. `holder` tests the connection until `held_until`, unless it says again that it still does.
+    """CREATE TABLE schedule (
+        connection INTEGER PRIMARY KEY REFERENCES connection (pk) ON DELETE CASCADE,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        every_s INTEGER,
+        set_at INTEGER NOT NULL,
+        next_at INTEGER NOT NULL,
+        holder TEXT,
+        held_at INTEGER,
+        held_until INTEGER
+    ) STRICT""",
+    """INSERT INTO schedule (connection, owner, every_s, set_at, next_at)
+        SELECT pk, owner, 3600, coalesce(last_tested_at, created_at), coalesce(last_tested_at, created_at) + 3600000000
+        FROM connection""",
+    # A new key has just been tested.
+    """CREATE TRIGGER connection_has_a_schedule AFTER INSERT ON connection BEGIN
+        INSERT INTO schedule (connection, owner, every_s, set_at, next_at)
+        VALUES (NEW.pk, NEW.owner, 3600, NEW.key_since, NEW.key_since + 3600000000); END""",
+    # `place` is an exchange with region and environment.
+    """CREATE TABLE pause (
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        place TEXT NOT NULL,
+        failures INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (owner, place)
+    ) STRICT""",
+)
+
+_HISTORY = (
+    # Every run since `kept_from` is there, and everything before `rolled_until` is rolled up. Both are microseconds.
+    "ALTER TABLE connection ADD COLUMN kept_from INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE connection ADD COLUMN rolled_until INTEGER NOT NULL DEFAULT 0",
+    # Whether an outage lasts, by the runs that set the status.
+    "ALTER TABLE connection ADD COLUMN down INTEGER NOT NULL DEFAULT 0",
+    # The texts of the first run with this pattern: a run keeps only those that differ.
+    "ALTER TABLE pattern ADD COLUMN usual TEXT",
+    # By connection and time, without an index beside the table. `seq` tells runs of the same microsecond apart, in the
+    # order in which they came. An `id` of eight bytes is one together with `started_at` (bfai.store.packing.run_key).
+    # `change` has a third bit: 4 = an outage began or ended with this run. Bits are why a run is kept for ever.
+    """CREATE TABLE new_run (
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        started_at INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        id BLOB NOT NULL,
+        change INTEGER NOT NULL,
+        pattern INTEGER NOT NULL,
+        report INTEGER,
+        numbers BLOB NOT NULL,
+        texts TEXT,
+        PRIMARY KEY (connection, started_at, seq)
+    ) STRICT, WITHOUT ROWID""",
+    """INSERT INTO new_run
+        SELECT connection, started_at, row_number() OVER (PARTITION BY connection, started_at ORDER BY pk) - 1, owner,
+            id, change, pattern, report, repacked(duration_ms, numbers), texts
+        FROM run ORDER BY connection, started_at, pk""",
+    "DROP TABLE run",
+    "ALTER TABLE new_run RENAME TO run",
+    # Which runs set the status is not known any more of older ones: all are taken, by time.
+    """UPDATE run SET change = change + 4 WHERE (connection, started_at, seq) IN (
+        SELECT connection, started_at, seq FROM (
+            SELECT r.*, p.status = 'failed' AS failed, lag(p.status = 'failed', 1, false)
+                OVER (PARTITION BY r.connection ORDER BY r.started_at, r.seq) AS before
+            FROM run r JOIN pattern p ON p.pk = r.pattern WHERE p.cause IS NOT 'local_network')
+        WHERE failed <> before)""",
+    "UPDATE connection SET down = (SELECT count(*) % 2 FROM run WHERE connection = connection.pk AND change >= 4)",
+    "CREATE UNIQUE INDEX run_by_id ON run (owner, id) WHERE NOT (length(id) = 8 AND id < x'C0')",
+    "CREATE INDEX run_by_change ON run (connection, started_at) WHERE change > 0",
+    # `bfai.store.rollups` says what the blobs are. A day is counted from 1970, in UTC.
+    """CREATE TABLE rollup (
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        day INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        held BLOB NOT NULL,
+        counts BLOB NOT NULL,
+        PRIMARY KEY (connection, day)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE rollup_hours (
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        metric INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        histograms BLOB NOT NULL,
+        PRIMARY KEY (connection, metric, day)
+    ) STRICT, WITHOUT ROWID""",
+    # These blobs are too long for a page of a table without row ids.
+    """CREATE TABLE rollup_day (
+        pk INTEGER PRIMARY KEY,
+        connection INTEGER NOT NULL REFERENCES connection (pk) ON DELETE CASCADE,
+        day INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        histograms BLOB NOT NULL,
+        UNIQUE (connection, day)
+    ) STRICT""",
+)
+
+_ALERTS = (
+    # `id` is made of what the event is about, so that it exists once. `body` is JSON.
+    """CREATE TABLE event (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        id TEXT NOT NULL,
+        connection INTEGER REFERENCES connection (pk) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        run_id TEXT,
+        body TEXT NOT NULL,
+        UNIQUE (owner, id)
+    ) STRICT""",
+    "CREATE INDEX event_by_time ON event (owner, at)",
+    "CREATE INDEX event_by_connection ON event (connection, kind)",
+    "CREATE TRIGGER event_never_changes BEFORE UPDATE ON event BEGIN SELECT RAISE (ABORT, 'never changes'); END",
+    # `muted` is a JSON list of kinds; quiet hours are HH:MM. The last three are the sealed address.
+    """CREATE TABLE channel (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        name_key TEXT NOT NULL,
+        hint TEXT NOT NULL,
+        muted TEXT NOT NULL,
+        quiet_from TEXT,
+        quiet_until TEXT,
+        grace_minutes INTEGER NOT NULL,
+        repeat_hours INTEGER,
+        created_at INTEGER NOT NULL,
+        format INTEGER NOT NULL,
+        nonce BLOB NOT NULL,
+        ciphertext BLOB NOT NULL,
+        UNIQUE (owner, id),
+        UNIQUE (owner, name_key)
+    ) STRICT""",
+    """CREATE TABLE delivery (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        event INTEGER NOT NULL REFERENCES event (pk) ON DELETE CASCADE,
+        channel INTEGER NOT NULL REFERENCES channel (pk) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        due_at INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        holder TEXT,
+        claimed_at INTEGER,
+        done_at INTEGER,
+        doubtful INTEGER NOT NULL DEFAULT 0,
+        reason TEXT,
+        UNIQUE (event, channel, number)
+    ) STRICT""",
+    "CREATE INDEX delivery_by_channel ON delivery (channel)",
+    "CREATE INDEX delivery_open ON delivery (owner) WHERE state IN ('waiting', 'sending', 'failed')",
 )

@@ -8,19 +8,25 @@ one step with the row that says why.
 from __future__ import annotations
 
 import json
+import os
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+from pydantic import ValidationError
+
+from bfai.events import strategy_event
 from bfai.exchanges import get_exchange
 from bfai.i18n import N_
 from bfai.model import (
     BfaiError,
     Connection,
+    EventKind,
     Message,
     Revision,
     Strategy,
@@ -29,8 +35,17 @@ from bfai.model import (
     TestRun,
     utc_now,
 )
-from bfai.store import Store, StrategyChanged, account_data, connection_deleted
-from bfai.strategy.gate import Facts, Review, gate, review, smallest_first_entry, suggest_first_entry, suspension
+from bfai.store import BadName, Store, StrategyChanged, SurroundingsChanged, account_data, connection_deleted
+from bfai.strategy.gate import (
+    Facts,
+    Review,
+    gate,
+    planned_total,
+    review,
+    smallest_first_entry,
+    suggest_first_entry,
+    suspension,
+)
 from bfai.strategy.limits import PairRules, PairUnknown
 from bfai.strategy.parameters import (
     Parameters,
@@ -46,7 +61,8 @@ from bfai.strategy.terms import Terms
 
 _DRAFT = StrategyState.DRAFT
 FRESHNESS = timedelta(hours=24)
-"""How old the connection's last test may be when a strategy is enabled."""
+"""How old the connection's last test may be when a strategy is enabled, unless `BFAI_TEST_HOLDS_HOURS` says it."""
+LONGEST_FRESHNESS = timedelta(hours=720)
 STATE_WORDS: Mapping[StrategyState, str] = {
     StrategyState.DRAFT: N_("Draft"),
     StrategyState.ENABLED: N_("Enabled"),
@@ -57,6 +73,9 @@ TERMS_HOLD = timedelta(hours=24)
 TERMS_ASKED_AGAIN = timedelta(hours=1)
 """After how long an exchange is asked again that did not tell what an account pays."""
 PRICE_HOLDS = timedelta(minutes=2)
+_TRIES = 25
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +101,7 @@ class Strategies:
         self._market_data = market_data
         self._here = here
         self._ask_terms = terms
+        self._freshness = _freshness()
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -134,14 +154,17 @@ class Strategies:
     def create(self, name: str, connection_id: str | None, parameters: Parameters, note: str = "") -> Strategy:
         """A new draft. Raises BfaiError where the name is taken."""
         now, connection = utc_now(), self._store.connection(connection_id) if connection_id else None
-        strategy = Strategy(
-            id=uuid.uuid4().hex,
-            name=name,
-            connection_id=connection.id if connection else None,
-            connection_name=connection.name if connection else "",
-            created_at=now,
-            updated_at=now,
-        )
+        try:
+            strategy = Strategy(
+                id=uuid.uuid4().hex,
+                name=name,
+                connection_id=connection.id if connection else None,
+                connection_name=connection.name if connection else "",
+                created_at=now,
+                updated_at=now,
+            )
+        except ValidationError:
+            raise BadName from None
         return self._store.add_strategy(strategy, _revision(strategy.id, 1, parameters, note))
 
     def suggested(
@@ -159,7 +182,10 @@ class Strategies:
             facts = self.facts(connection_id, parameters)
             found = suggest_first_entry(parameters, facts) or smallest_first_entry(parameters, facts)
             if found is None:
-                raise StrategyError(Message(text=N_("Say how large the first order is: nothing is known to go by.")))
+                text = N_("Say how large the first order is: nothing is known to go by.")
+                against = review(parameters, facts, fixes=False).errors
+                why = tuple(problem for problem in against if problem.field in ("connection", "pairs"))
+                raise StrategyError(Message(text=text), why)
             parameters = parameters.changed(first_entry_size=str(found))
         return parameters
 
@@ -169,7 +195,10 @@ class Strategies:
         Open groups keep the revision that they began with. An enabled strategy stays enabled only if the new revision
         passes the gate: StrategyError with all reasons otherwise, and nothing is changed.
         """
-        strategy = self.get(strategy_id)
+        return _until_it_stands(lambda: self._save(strategy_id, expected, parameters, note))
+
+    def _save(self, strategy_id: str, expected: int, parameters: Parameters, note: str) -> Strategy:
+        strategy, surroundings = self.get(strategy_id), self._store.surroundings(strategy_id)
         if strategy.state is StrategyState.ENABLED:
             self._pass(strategy, parameters, fresh=False)
         saved = self._store.save_revision(strategy_id, expected, _revision(strategy_id, expected + 1, parameters, note))
@@ -181,6 +210,7 @@ class Strategies:
             StrategyState.ENABLED,
             action="strategy_enabled",
             revision=saved.revision,
+            surroundings=surroundings,
         )
 
     def restore(self, strategy_id: str, number: int) -> Strategy:
@@ -285,7 +315,8 @@ class Strategies:
             free=free,
             committed=committed,
             now=now or utc_now(),
-            freshness=FRESHNESS,
+            connections=frozenset(other.id for other in self._store.connections()),
+            freshness=self._freshness,
             market_max_age=RULES_HOLD,
         )
 
@@ -328,16 +359,24 @@ class Strategies:
             if other.id == except_id or other.state is StrategyState.DRAFT:
                 continue
             parameters = self.parameters(other.id, other.enabled_revision)
-            if parameters.quote != quote:
-                continue
-            rules: dict[str, PairRules | None] = {}
-            for pair in parameters.pairs:
-                found = self._known_rules(_market_target(connection, parameters), pair)
-                if found is not None:
-                    rules[pair] = self._of_account(connection, found, run, ask=False)
-            facts = Facts(connection=connection, run=run, rules=rules, now=utc_now())
-            total += review(parameters, facts, fixes=False).required_total or Decimal(0)
+            if parameters.quote == quote:
+                total += self._needed(connection, run, parameters)
         return total
+
+    def _needed(self, connection: Connection, run: TestRun | None, parameters: Parameters) -> Decimal:
+        """Where the rules of a pair are not known any more they are read; where they cannot be, the sizes count."""
+        rules: dict[str, PairRules | None] = {}
+        for pair in parameters.pairs:
+            target = _market_target(connection, parameters)
+            found = self._known_rules(target, pair)
+            if found is None or found.price is None:
+                with suppress(BfaiError):
+                    found = self.rules(target, pair, max_age=timedelta(0))
+            if found is not None and found.price is not None:
+                rules[pair] = self._of_account(connection, found, run, ask=False)
+        facts = Facts(connection=connection, run=run, rules=rules, now=utc_now())
+        needed = review(parameters, facts, fixes=False).required_total or Decimal(0)
+        return needed if len(rules) == len(parameters.pairs) else max(needed, planned_total(parameters))
 
     def review(self, strategy_id: str) -> Review:
         """Everything about the present revision: its ladders, what they cost, what is wrong."""
@@ -348,13 +387,22 @@ class Strategies:
 
     def enable(self, strategy_id: str) -> Strategy:
         """Enables it, or resumes it after a suspension. Raises StrategyError with all reasons against it."""
-        strategy = self.get(strategy_id)
+        return _until_it_stands(lambda: self._enable(strategy_id))
+
+    def _enable(self, strategy_id: str) -> Strategy:
+        strategy, surroundings = self.get(strategy_id), self._store.surroundings(strategy_id)
         if strategy.state is StrategyState.ENABLED and strategy.enabled_revision == strategy.revision:
             return strategy
         self._pass(strategy, self.parameters(strategy_id), fresh=True)
-        action = "strategy_resumed" if strategy.state is StrategyState.SUSPENDED else "strategy_enabled"
+        resumed = strategy.state is StrategyState.SUSPENDED
         return self._store.set_strategy_state(
-            strategy_id, strategy.state, StrategyState.ENABLED, action=action, revision=strategy.revision
+            strategy_id,
+            strategy.state,
+            StrategyState.ENABLED,
+            action="strategy_resumed" if resumed else "strategy_enabled",
+            revision=strategy.revision,
+            surroundings=surroundings,
+            events=[strategy_event(EventKind.STRATEGY_RESUMED, strategy, utc_now())] if resumed else (),
         )
 
     def _pass(self, strategy: Strategy, parameters: Parameters, *, fresh: bool) -> None:
@@ -395,20 +443,60 @@ class Strategies:
         if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
             if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
                 return False
-            self._change(strategy, StrategyState.SUSPENDED, "strategy_suspended", (found.text,), found.needs_person)
+            self._change(strategy, StrategyState.SUSPENDED, run, (found.text,), found.needs_person)
             return True
         if found is None and strategy.state is StrategyState.SUSPENDED and not strategy.needs_person:
-            self._change(strategy, StrategyState.ENABLED, "strategy_resumed", (), False)
+            if self._edited_since(strategy):
+                text = N_("{name} works again. Revision {number} was saved meanwhile: check it, then resume.")
+                told = Message(text=text, params={"name": connection.name, "number": strategy.revision})
+                self._change(strategy, StrategyState.SUSPENDED, run, (told,), True)
+                return True
+            self._change(strategy, StrategyState.ENABLED, run)
             return True
         return False
 
+    def _edited_since(self, strategy: Strategy) -> bool:
+        """Whether the newest revision is another than the one in force: the gate has not seen it yet."""
+        numbers = {strategy.revision, strategy.enabled_revision or strategy.revision}
+        kept = [self._store.revision(strategy.id, number) for number in numbers]
+        return len({revision.digest for revision in kept if revision is not None}) > 1
+
     def _change(
-        self, strategy: Strategy, state: StrategyState, action: str, reasons: tuple[Message, ...], needs_person: bool
+        self,
+        strategy: Strategy,
+        state: StrategyState,
+        run: TestRun | None,
+        reasons: tuple[Message, ...] = (),
+        needs_person: bool = False,
     ) -> None:
+        suspended = state is StrategyState.SUSPENDED
+        kind = EventKind.STRATEGY_SUSPENDED if suspended else EventKind.STRATEGY_RESUMED
+        at = run.started_at if run is not None else utc_now()
+        event = strategy_event(kind, strategy, at, run, reasons=reasons, needs_person=needs_person)
         with suppress(StrategyChanged):  # somebody else was quicker, with the same facts or newer ones
             self._store.set_strategy_state(
-                strategy.id, strategy.state, state, reasons=reasons, needs_person=needs_person, action=action
+                strategy.id,
+                strategy.state,
+                state,
+                reasons=reasons,
+                needs_person=needs_person,
+                action=kind.value,
+                events=[event],
             )
+
+
+def _freshness() -> timedelta:
+    hours = os.environ.get("BFAI_TEST_HOLDS_HOURS", "")
+    told = timedelta(hours=int(hours)) if re.fullmatch(r"[0-9]{1,3}", hours) else FRESHNESS
+    return told if timedelta(0) < told <= LONGEST_FRESHNESS else FRESHNESS
+
+
+def _until_it_stands(act: Callable[[], T]) -> T:
+    """Judges again what was judged beside something that changed before it was written down."""
+    for _ in range(_TRIES - 1):
+        with suppress(SurroundingsChanged):
+            return act()
+    return act()
 
 
 def _revision(strategy_id: str, number: int, parameters: Parameters, note: str) -> Revision:

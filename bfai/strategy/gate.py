@@ -30,7 +30,7 @@ from bfai.model import (
 )
 from bfai.strategy.ladder import Ladder, LadderError, LadderMarket, LadderPlan, Level, Tier, after_recovery, build
 from bfai.strategy.limits import PairRules, liquidation_rule
-from bfai.strategy.parameters import Fix, Parameters, Problem, Severity, check, written
+from bfai.strategy.parameters import Fix, Parameters, Problem, Severity, check, shown, written
 
 FEE_ASSUMED: Final = Decimal("0.002")
 """Where neither exchange nor ccxt tells a fee: more than any of the ten takes of a newcomer on spot, Coinbase apart."""
@@ -46,7 +46,8 @@ _WIDE: Final = Context(prec=400, Emax=MAX_EMAX)  # a steep ladder of a hundred a
 class Facts:
     """What the gate has to know. `rules`: None is a pair that the exchange does not know, an absent one could not be
     fetched. Money is quote currency: `free` on the account as the last test saw it, `committed` what the other enabled
-    strategies of the connection need when all their ladders fill; `equity` None counts as `free`.
+    strategies of the connection need when all their ladders fill; `equity` None counts as `free`. `connections` are the
+    ids of all connections, None where nobody looked.
     """
 
     connection: Connection | None
@@ -57,6 +58,7 @@ class Facts:
     free: Decimal | None = None
     equity: Decimal | None = None
     committed: Decimal = Decimal(0)
+    connections: frozenset[str] | None = None
     freshness: timedelta = timedelta(hours=24)
     market_max_age: timedelta = timedelta(hours=6)
 
@@ -220,7 +222,7 @@ def _judge(parameters: Parameters, facts: Facts, only: Collection[str] | None = 
                     take_profit_pct=r.take_profit_pct,
                 )
     per_group = max((ladder.summary.required_capital_quote for ladder in ladders.values()), default=None)
-    groups = min(parameters.max_groups, len(parameters.pairs) * len(parameters.directions))
+    groups = _groups(parameters)
     total = None if per_group is None else per_group * groups
     if parameters.reserve_mode == "filled" and total is not None:
         firsts = [ladder.levels[0].capital_used_quote or Decimal(0) for ladder in ladders.values()]
@@ -255,11 +257,45 @@ def _warning(code: str, name: str, text: str, /, *, pair: str | None = None, **p
     return _problem(code, name, text, Severity.WARNING, pair=pair, level=None, **params)
 
 
+def _groups(parameters: Parameters) -> int:
+    """How many can be open at once: one a pair and direction."""
+    return min(parameters.max_groups, len(parameters.pairs) * len(parameters.directions))
+
+
+def planned_total(parameters: Parameters) -> Decimal:
+    """What all groups need by their sizes alone, without fees: for where the rules of a pair are not known."""
+    p = parameters
+    sizes = [p.first_entry_size]
+    if p.addons and p.reserve_mode == "full":
+        size = p.first_entry_size if p.addon_size is None else p.addon_size
+        own = [step.size for step in p.custom_steps or ()]
+        sizes += own or [size * p.addon_multiplier**number for number in range(p.addons)]
+    needed = sum(sizes, Decimal(0)) * _groups(p)
+    return needed / p.leverage if p.market is Market.FUTURES and p.amount_basis == "notional" else needed
+
+
 def _group_limit(parameters: Parameters, worth: Decimal | None) -> Decimal | None:
     if parameters.margin_limit_pair is not None:
         return parameters.margin_limit_pair.quote(worth)
     total = parameters.margin_limit_total.quote(worth)
     return None if total is None else total / parameters.max_groups
+
+
+_SET_UP_FOR: Mapping[Market, str] = {Market.SPOT: N_("Set it up for spot"), Market.FUTURES: N_("Set it up for futures")}
+
+
+def _separate(parameters: Parameters, facts: Facts, connection: Connection) -> Iterator[Problem]:
+    """The other connection, on which new groups begin while an old one is in Recovery Mode."""
+    name, other = "recovery.separate_connection_id", parameters.recovery.separate_connection_id
+    if other is None or not parameters.recovery.enabled:
+        return
+    fix = Fix(name, None, Message(text=N_("Without another connection")))
+    if other == connection.id:
+        text = N_("The other connection for new groups must be another one than {name}.")
+        yield replace(_problem("separate_same", name, text, name=connection.name), fixes=(fix,))
+    elif facts.connections is not None and other not in facts.connections:
+        text = N_("The other connection for new groups does not exist. Choose another one.")
+        yield replace(_problem("separate_missing", name, text), fixes=(fix,))
 
 
 def _connection(parameters: Parameters, facts: Facts) -> Iterator[Problem]:
@@ -271,7 +307,9 @@ def _connection(parameters: Parameters, facts: Facts) -> Iterator[Problem]:
     names: dict[str, Any] = {"name": connection.name, "exchange": exchange.name}
     if connection.target.market is not parameters.market:
         text = N_("{name} is a connection for another market. Choose one for this market, or change the market.")
-        yield _problem("market_mismatch", "market", text, **names)
+        fix = Fix("market", connection.target.market.value, Message(text=_SET_UP_FOR[connection.target.market]))
+        yield replace(_problem("market_mismatch", "market", text, **names), fixes=(fix,))
+    yield from _separate(parameters, facts, connection)
     if run is None or connection.status is Status.UNTESTED:
         yield _problem("connection_not_tested", "connection", N_("{name} was not tested yet. Test it."), **names)
         return
@@ -343,7 +381,7 @@ def _pair(parameters: Parameters, facts: Facts, pair: str, rules: PairRules | No
         most = max((tier.leverage for tier in rules.tiers or () if tier.leverage is not None), default=None)
     if most is not None and parameters.leverage > most:
         text = N_("{pair} allows at most {most}× leverage.")
-        yield _problem("leverage_above_limit", "leverage", text, pair=pair, most=written(most))
+        yield _problem("leverage_above_limit", "leverage", text, pair=pair, most=shown(most))
     if rules.min_amount is None and rules.min_cost is None:
         text = N_("{exchange} tells no minimum for {pair}: a small order may be refused.")
         yield _warning("min_unknown", "first_entry_size", text, pair=pair, exchange=name)
@@ -445,7 +483,7 @@ def _tier_leverage(parameters: Parameters, pair: str, ladder: Ladder, rules: Pai
     most = reached[-1].max_leverage if reached else None
     if most is not None and parameters.leverage > most and (rules.max_leverage is None or most < rules.max_leverage):
         text = N_("{pair}: a position of {m_size} may have at most {most}× leverage.")
-        least = _rounded(most, _TENTH, ROUND_FLOOR)
+        least = shown(most.quantize(_TENTH, ROUND_FLOOR))
         size = money(cost, rules.quote)
         yield _problem("leverage_above_limit", "leverage", text, pair=pair, m_size=size, most=least)
 
@@ -492,7 +530,8 @@ def _money(
         yield _problem("insufficient_balance", "first_entry_size", text, count=groups, m_needed=needed, m_left=there)
     if load is not None and load > parameters.deposit_load_max:
         text = N_("With all enabled strategies {load} % of the account would be committed, more than {most} %.")
-        told, most = _rounded(load, _TENTH, ROUND_CEILING), written(parameters.deposit_load_max)
+        told = shown(load.quantize(_TENTH, ROUND_CEILING, context=_WIDE))
+        most = shown(parameters.deposit_load_max)
         yield _problem("deposit_load_exceeded", "deposit_load_max", text, load=told, most=most)
     if facts.worth and per_group > facts.worth / 4:
         yield _warning("group_large", "first_entry_size", N_("One group takes more than a quarter of the account."))
@@ -510,7 +549,7 @@ def _unwise(parameters: Parameters, facts: Facts, pair: str, ladder: Ladder, gro
         yield _warning("step_few_ticks", "addon_step_pct", text, pair=pair)
     if last.rebound_to_take_profit_pct is not None and last.rebound_to_take_profit_pct > 10:
         text = N_("{pair}: after the last add-on the price must come back {rebound} % to reach the target.")
-        rebound = _rounded(last.rebound_to_take_profit_pct, _TENTH)
+        rebound = shown(last.rebound_to_take_profit_pct.quantize(_TENTH, context=_WIDE))
         yield _warning("rebound_far", "addon_step_pct", text, pair=pair, rebound=rebound)
     end = last.liquidation_price
     if end is not None and last.price is not None and abs(last.price - end) < first / 10:
@@ -706,7 +745,7 @@ class _Bench:
 
     def _said(self, way: _Way, value: Decimal) -> Fix:
         name = way.field
-        params: dict[str, str | int | float] = {"value": written(value)}
+        params: dict[str, str | int | float] = {"value": shown(value)}
         if way.step is None:
             params = {"m_value": money(value, self._parameters.quote)}
         elif name in _WHOLE:

@@ -99,16 +99,21 @@ def written(number: Decimal) -> str:
     return format(number.normalize(), "f") if number else "0"
 
 
+def shown(number: Decimal) -> int | float:
+    """A number as a sentence's parameter: written as the reader's language writes it."""
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
 Number = Annotated[
     Decimal,
     BeforeValidator(_number),
     PlainSerializer(written, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$"}),
+    WithJsonSchema({"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?$"}),
 ]
 
 
 def _range(low: str, high: str) -> Any:
-    return Field(ge=Decimal(low), le=Decimal(high), json_schema_extra={"minimum": low, "maximum": high})
+    return Field(ge=Decimal(low), le=Decimal(high), json_schema_extra={"minimum": float(low), "maximum": float(high)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ AmountField = Annotated[
     Amount,
     BeforeValidator(_amount),
     PlainSerializer(str, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?%?$"}),
+    WithJsonSchema({"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?%?$"}),
 ]
 
 
@@ -299,10 +304,14 @@ class Parameters(_Part):
         """These parameters with other values; `recovery__trim=True` reaches a field of a part. Raises StrategyError."""
         data: dict[str, Any] = self.model_dump(mode="json")
         for name, value in fields.items():
-            holder, *rest = data, *name.split("__")
-            for part in rest[:-1]:
+            holder, (*parts, last) = data, name.split("__")
+            for part in parts:
+                if part in holder and holder[part] is None:
+                    holder[part] = {}
+                if not isinstance(holder.get(part), dict):
+                    raise _unreadable(_told({"type": "extra_forbidden", "loc": name.split("__")}))
                 holder = holder[part]
-            holder[rest[-1]] = value
+            holder[last] = value
         return read(data)
 
 
@@ -370,7 +379,11 @@ def read(data: object) -> Parameters:
         told = [_told(one) for one in error.errors(include_url=False, include_input=False)]
         inner = {problem.field.rpartition(".")[0] for problem in told}
         problems = tuple(problem for problem in told if problem.code != "too_short" or problem.field not in inner)
-        raise StrategyError(Message(text=N_("These parameters cannot be read.")), problems) from None
+        raise _unreadable(*problems) from None
+
+
+def _unreadable(*problems: Problem) -> StrategyError:
+    return StrategyError(Message(text=N_("These parameters cannot be read.")), problems)
 
 
 _KINDS: Mapping[str, str] = {
@@ -382,6 +395,11 @@ _KINDS: Mapping[str, str] = {
     "enum": N_("{field} must be one of: {words}."),
     "too_short": N_("{field} needs at least one entry."),
     "too_long": N_("{field} has too many entries."),
+    "model_type": N_("{field} must be an object."),
+    "tuple_type": N_("{field} must be a list."),
+    "int_type": N_("{field} must be a whole number."),
+    "int_parsing": N_("{field} must be a whole number."),
+    "int_from_float": N_("{field} must be a whole number."),
     "bool_type": N_("{field} must be yes or no."),
     "bool_parsing": N_("{field} must be yes or no."),
     "string_pattern_mismatch": N_("{field} must be a time such as 08:30."),
@@ -389,7 +407,7 @@ _KINDS: Mapping[str, str] = {
 
 
 def _told(error: Mapping[str, Any]) -> Problem:
-    name = ".".join(str(part) for part in error["loc"]) or "strategy"
+    name = ".".join(str(part) for part in error["loc"]) or "parameters"
     context: Mapping[str, Any] = error.get("ctx") or {}
     text = _KINDS.get(error["type"])
     params: dict[str, str | int | float] = {"field": name}
@@ -398,11 +416,13 @@ def _told(error: Mapping[str, Any]) -> Problem:
         text = N_("{field} must be a pair such as BTC/USDT.") if part == "pairs" else N_("{field} must be a number.")
         if part.startswith("margin_limit"):
             text = N_("{field} must be money, such as 500, or a share, such as 30%.")
-    for given, shown in (("ge", "least"), ("le", "most"), ("expected", "words")):
+        elif error["type"] == "string_type":
+            text = _KINDS["string_pattern_mismatch"] if part == "session" else N_("{field} must be text.")
+    for given, told in (("ge", "least"), ("le", "most")):
         if given in context:
-            params[shown] = re.sub(r"Decimal\((.*)\)", r"\1", str(context[given]).replace("'", "")).replace(
-                " or ", ", "
-            )
+            params[told] = shown(Decimal(re.sub(r"Decimal\('(.*)'\)", r"\1", str(context[given]))))
+    if "expected" in context:
+        params["words"] = str(context["expected"]).replace("'", "").replace(" or ", ", ")
     return Problem(str(error["type"]), Severity.ERROR, name, Message(text=text, params=params))
 
 
@@ -557,6 +577,11 @@ def _unwise(p: Parameters) -> Iterator[Problem]:
     if p.market is Market.FUTURES and p.stop_loss_pct is None:
         text = N_("Without a stop a futures group can be liquidated.")
         yield Problem("stop_off", Severity.WARNING, "stop_loss_pct", Message(text=text))
+    red = p.recovery.red_drawdown_pct
+    if p.recovery.enabled and red is not None:
+        text = N_("At a drawdown of {percent} % of the equity all groups are closed at a loss.")
+        told = Message(text=text, params={"percent": shown(red)})
+        yield Problem("red_closes_all", Severity.WARNING, "recovery.red_drawdown_pct", told)
     if p.addons and p.addon_resting > p.addons:
         text = N_("More resting add-ons than there are add-ons.")
         yield Problem("resting_above_count", Severity.WARNING, "addon_resting", Message(text=text))

@@ -235,4 +235,4 @@ def end_tour() -> None:
 
 
 def lock_now(keeper: Keeper) -> None:
-    attempt(keeper.workbench.lock)
+    attempt(keeper.lock)

@@ -15,8 +15,8 @@ from bfai.i18n import N_
 from bfai.model import BfaiError
 from bfai.ui.first_start import cannot_open, end_tour, first_start, lock_now, lock_screen
 from bfai.ui.language import _, choose_language, language_switch, n_
-from bfai.ui.pieces import told
-from bfai.ui.session import Keeper, keeper, on_own_computer, tour, warm_up
+from bfai.ui.pieces import REDRAWN, told
+from bfai.ui.session import Keeper, in_tour, keeper, on_own_computer, tour, warm_up
 from bfai.workbench import Mode, VaultState, Workbench
 
 ASSETS = Path(__file__).parent / "assets"
@@ -35,6 +35,7 @@ PLACES = (
     Place("connections", "pages/connections.py", N_("Connections"), ":material/key:"),
     Place("history", "pages/history.py", N_("Tests & history"), ":material/monitor_heart:"),
     Place("strategies", "pages/strategies.py", N_("Strategies"), ":material/show_chart:"),
+    Place("alerts", "pages/alerts.py", N_("Alerts"), ":material/notifications:"),
     Place("guide", "pages/guide.py", N_("Guide"), ":material/menu_book:"),
 )
 
@@ -51,7 +52,7 @@ def open_page(name: str) -> Workbench:
     )
     warm_up()
     st.logo(str(ASSETS / "logo.png"), size="medium", icon_image=str(ASSETS / "logo.png"))
-    if not on_own_computer() or st.session_state.get("tour"):
+    if in_tour():
         workbench = tour()
         _sidebar(None)
         _banner()
@@ -70,7 +71,8 @@ def _opened_keeper() -> Keeper:
     except BfaiError as error:
         cannot_open(error)
         st.stop()
-    kept.touch()
+    if not st.session_state.pop(REDRAWN, False):
+        kept.touch()
     state = kept.workbench.vault_state
     if state is VaultState.LOCKED:
         lock_screen(kept)
@@ -78,6 +80,7 @@ def _opened_keeper() -> Keeper:
         first_start(kept.workbench)
     if state is not VaultState.OPEN:
         st.stop()
+    kept.run_tests()
     return kept
 
 

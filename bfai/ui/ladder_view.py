@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bfai.i18n import N_, Translator
 from bfai.strategy.ladder import (
@@ -229,6 +230,7 @@ LIQUIDATION = Style(RED, "diamond")
 NOW = Style(GRAY, "none", (2, 3), 1.6)
 CAPITAL = Style(BLUE, "circle", width=2.5)
 LIMIT = Style(RED, "none", (9, 3, 2, 3))
+FREE = Style(ORANGE, "none", (2, 3))
 TRIED = Style(BLUE, "none", (6, 3), 1.6)
 CURVES = (
     Style(GRAY, "none", (2, 3), 1.6),
@@ -508,15 +510,32 @@ def limit_fits(ladder: Ladder, limit: Decimal | None, recovery: Ladder | None = 
     return limit is not None and limit <= 3 * max((capital for _away, capital, _level in points), default=Decimal(0))
 
 
-def capital_spec(ladder: Ladder, pen: Pen, *, limit: Decimal | None = None, recovery: Ladder | None = None) -> Spec:
-    """Capital over the distance from the first price; the limit as a line across."""
+def capital_spec(
+    ladder: Ladder,
+    pen: Pen,
+    *,
+    limit: Decimal | None = None,
+    free: Decimal | None = None,
+    recovery: Ladder | None = None,
+) -> Spec:
+    """Capital over the distance from the first price; the limit and what is free on the account as lines across."""
     t = pen.words.t
     points = capital_points(ladder)
     rest = capital_points(recovery) if recovery is not None else []
     begins = recovery_begins(ladder, recovery) if recovery is not None else 0
     rest = [point for point in rest if point[2] >= begins]
-    drawn = limit if limit is not None and limit_fits(ladder, limit, recovery) else None
-    highest = max([capital for _away, capital, _level in (*points, *rest)] + ([drawn] if drawn is not None else []))
+    bounds = [
+        (limit, LIMIT, t(N_("limit {amount}"), amount=pen.sum(limit)), "insideStartTop"),
+        (free, FREE, t(N_("free {amount}"), amount=pen.sum(free)), "insideEndTop"),
+    ]
+    drawn = [
+        (bound, style, text, place)
+        for bound, style, text, place in bounds
+        if bound is not None and limit_fits(ladder, bound, recovery)
+    ]
+    highest = max(
+        [capital for _away, capital, _level in (*points, *rest)] + [bound for bound, _style, _text, _place in drawn]
+    )
     widest = max([away for away, _capital, _level in (*points, *rest)]) or Decimal(1)
     high, wide = highest * Decimal("1.12") or Decimal(1), widest * Decimal("1.04")
     up, along = ticks(Decimal(0), high, 4), ticks(Decimal(0), wide, 5)
@@ -546,16 +565,17 @@ def capital_spec(ladder: Ladder, pen: Pen, *, limit: Decimal | None = None, reco
     ]
     if rest:
         series.append(_line(after(CAPITAL), list(map(item, rest)), step="end", z=4))
-    if drawn is not None:
-        label: Spec = {
-            "formatter": t(N_("limit {amount}"), amount=pen.sum(drawn)),
-            "position": "insideStartTop",
-            "distance": 3,
-        }
+    if drawn:
         series[0]["markLine"] = {
             **_ACROSS,
-            "lineStyle": _stroke(LIMIT),
-            "data": [{"yAxis": float(drawn), "label": label}],
+            "data": [
+                {
+                    "yAxis": float(bound),
+                    "lineStyle": _stroke(style),
+                    "label": {"formatter": text, "position": place, "distance": 3},
+                }
+                for bound, style, text, place in drawn
+            ],
         }
     return {
         "animation": False,
@@ -732,7 +752,7 @@ def profit_spec(ladder: Ladder, pen: Pen, tried: WhatIf, *, now: Decimal | None 
         )
 
     upright: list[Any] = []
-    if now is not None and now != tried.price and area.low <= now <= area.high:
+    if now is not None and apart(now, tried, area):
         upright.append(
             {
                 "xAxis": float(now),
@@ -786,6 +806,11 @@ def profit_spec(ladder: Ladder, pen: Pen, tried: WhatIf, *, now: Decimal | None 
         "yAxis": _bare(low, high),
         "series": series,
     }
+
+
+def apart(now: Decimal, tried: WhatIf, area: Range) -> bool:
+    """Whether the price of now has a place of its own beside the tried one."""
+    return area.low <= now <= area.high and abs(now - tried.price) >= area.step
 
 
 def _on_curves(
@@ -924,27 +949,35 @@ def draw(
     limit_quote: Decimal | None,
     recovery: Ladder | None = None,
     groups: int | None = None,
+    free_quote: Decimal | None = None,
+    beside: DeltaGenerator | None = None,
     key: str,
 ) -> None:
-    """Draws the preview of a ladder: figures, table, charts, and a price to try.
+    """Draws the preview of a ladder: figures and prices in `beside`, under it table, charts, and a price to try.
 
-    `limit_quote` is the most that one group may use, `groups` how many may be open at once, `recovery` what
-    `after_recovery` gives. What is inside draws itself anew without the rest of the page.
+    `limit_quote` is the most that one group may use, None where it is a share of a balance that is not known;
+    `free_quote` is what is free on the account, `groups` how many may be open at once, `recovery` what `after_recovery`
+    gives. What is inside draws itself anew without the rest of the page.
     """
     pen = Pen.of(ladder, words(), quote, base)
     if limit_quote is None:
         limit_quote = ladder.plan.margin_limit_quote
-    _figures(ladder, pen, limit_quote, groups)
-    if recovery is not None:
-        _recovery_sentence(ladder, recovery, pen)
-    if not held(ladder):
-        st.warning(_("No level can be filled: the first price is at or below zero."))
-        _table(ladder, recovery, pen, key)
-        return
-    _prices_chart(ladder, recovery, pen, price_now, key)
+    some = bool(held(ladder))
+    with beside or st.container():
+        _figures(ladder, pen, limit_quote, groups, free_quote)
+        if recovery is not None:
+            _recovery_sentence(ladder, recovery, pen)
+        if some:
+            _prices_chart(ladder, recovery, pen, price_now, key)
+        else:
+            st.warning(_("No level can be filled: the first price is at or below zero."))
     _table(ladder, recovery, pen, key)
-    _capital_chart(ladder, recovery, pen, limit_quote, key)
-    _try_a_price(ladder, pen, price_now, key)
+    if some:
+        left, right = st.columns(2, gap="medium")
+        with left:
+            _capital_chart(ladder, recovery, pen, limit_quote, free_quote, key)
+        with right:
+            _try_a_price(ladder, pen, price_now, key)
 
 
 def _how(ladder: Ladder, *figures: str, more: str = "") -> str:
@@ -954,14 +987,21 @@ def _how(ladder: Ladder, *figures: str, more: str = "") -> str:
     return "\n\n".join([*lines, *([more] if more else [])])
 
 
+def _metric(label: str, value: str, how: str) -> None:
+    """A figure whose label may take two lines: in a narrow card `st.metric` would cut it off."""
+    with st.container(gap=None):
+        st.markdown(f":small[{label}]", help=how)
+        st.metric(label, value, label_visibility="collapsed")
+
+
 def _figure(label: str, value: str, how: str, *captions: str) -> None:
     with st.container(border=True, height="stretch", gap="xsmall"):
-        st.metric(label, value, help=how)
+        _metric(label, value, how)
         for caption in captions:
             st.caption(caption)
 
 
-def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None) -> None:
+def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None, free: Decimal | None = None) -> None:
     summary, levels = ladder.summary, held(ladder)
     last = levels[-1] if levels else None
     capital = summary.required_capital_quote
@@ -981,9 +1021,14 @@ def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None
             _how(ladder, "required_capital_quote"),
             _("needed when all fill"),
             *several,
+            *(
+                [_("{share} of what is free", share=pen.percent(capital * (groups or 1) / free * 100, 1))]
+                if free
+                else []
+            ),
         )
-        if limit:
-            share = capital / limit * 100
+        if limit is not None:
+            share = capital / limit * 100 if limit else None
             over = capital > limit
             caption = _("of {limit}", limit=plain(pen.sum(limit)))
             above = _(":orange[:material/warning:] above {limit}", limit=plain(pen.sum(limit)))
@@ -994,7 +1039,12 @@ def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None
                 above if over else caption,
             )
         else:
-            _figure(_("Share of the limit"), _("no limit"), _how(ladder, "margin_limit_use_pct"))
+            _figure(
+                _("Share of the limit"),
+                _("not known"),
+                _how(ladder, "margin_limit_use_pct"),
+                _("as the balance is not known"),
+            )
         _liquidation_figure(ladder, pen, last)
         _figure(
             _("Break-even, {quote}", quote=quote),
@@ -1120,7 +1170,7 @@ OUTSIDE_NAMES: Final[Mapping[str, str]] = {
 
 def _prices_chart(ladder: Ladder, recovery: Ladder | None, pen: Pen, now: Decimal | None, key: str) -> None:
     levels = held(ladder)
-    with st.container(border=True):
+    with st.container(border=True, key=f"{key}_levels"):
         st.markdown(
             _(
                 "**Levels and prices** ({quote}, after each fill)",
@@ -1235,6 +1285,7 @@ def _level_table(ladder: Ladder, recovery: Ladder | None, pen: Pen, key: str) ->
             help=_how(shown, column.figure) or None,
             alignment="left" if text else "right",
             pinned=index == 0,
+            width=min(18 + 8 * max(map(len, (column.name, *column.cells))), 400),
         )
     st.dataframe(  # pyright: ignore[reportUnknownMemberType]
         {column.name: column.cells for column in columns},
@@ -1261,18 +1312,22 @@ def _level_table(ladder: Ladder, recovery: Ladder | None, pen: Pen, key: str) ->
     )
 
 
-def _capital_chart(ladder: Ladder, recovery: Ladder | None, pen: Pen, limit: Decimal | None, key: str) -> None:
+def _capital_chart(
+    ladder: Ladder, recovery: Ladder | None, pen: Pen, limit: Decimal | None, free: Decimal | None, key: str
+) -> None:
     with st.container(border=True):
         st.markdown(_("**Capital in use** ({quote})", quote=plain(pen.quote)))
         st.echarts_chart(
-            capital_spec(ladder, pen, limit=limit, recovery=recovery),
+            capital_spec(ladder, pen, limit=limit, free=free, recovery=recovery),
             height=_CAPITAL_HEIGHT,
             key=f"{key}_capital",
-            alt=capital_alt(ladder, pen, limit, recovery),
+            alt=capital_alt(ladder, pen, limit, recovery, free),
         )
         entries = [(CAPITAL, _("capital in use"))]
         if limit_fits(ladder, limit, recovery):
             entries.append((LIMIT, _("limit")))
+        if limit_fits(ladder, free, recovery):
+            entries.append((FREE, _("free on the account")))
         if recovery is not None:
             entries.append((after(CAPITAL), _("with Recovery Mode")))
         if len(entries) > 1:
@@ -1281,7 +1336,13 @@ def _capital_chart(ladder: Ladder, recovery: Ladder | None, pen: Pen, limit: Dec
             st.caption(_("The limit ({limit}) lies far above this picture.", limit=plain(pen.sum(limit))))
 
 
-def capital_alt(ladder: Ladder, pen: Pen, limit: Decimal | None = None, recovery: Ladder | None = None) -> str:
+def capital_alt(
+    ladder: Ladder,
+    pen: Pen,
+    limit: Decimal | None = None,
+    recovery: Ladder | None = None,
+    free: Decimal | None = None,
+) -> str:
     """The second chart in words."""
     t = pen.words.t
     points = capital_points(ladder)
@@ -1295,6 +1356,8 @@ def capital_alt(ladder: Ladder, pen: Pen, limit: Decimal | None = None, recovery
     ]
     if limit is not None:
         texts.append(t(N_("The limit is {limit}."), limit=pen.sum(limit)))
+    if free is not None:
+        texts.append(t(N_("On the account {amount} are free."), amount=pen.sum(free)))
     if recovery is not None:
         final = capital_points(recovery)[-1]
         texts.append(
@@ -1354,7 +1417,7 @@ def _what_if(ladder: Ladder, pen: Pen, now: Decimal | None, key: str) -> None:
         if any(held(ladder)[number].liquidation_price is not None for number in fills):
             entries.append((Style(RED, "diamond", width=0), _("liquidation, estimated")))
         entries.append((TRIED, _("tried price")))
-        if now is not None and now != tried.price and area.low <= now <= area.high:
+        if now is not None and apart(now, tried, area):
             entries.append((NOW, _("price now")))
         _legend(entries)
 
@@ -1371,35 +1434,31 @@ def _tried_figures(ladder: Ladder, pen: Pen, tried: WhatIf) -> None:
     }[tried.end]
     st.markdown(f"{icon} {plain(sentence)}")
     with st.grid(columns=4, min_column_width=150):
-        st.metric(
+        _metric(
             _("Add-ons filled"),
             _("{count} of {all}", count=tried.fills, all=last),
-            help=_("The levels that the price passes on its way, as long as neither stop nor liquidation comes first."),
+            _("The levels that the price passes on its way, as long as neither stop nor liquidation comes first."),
         )
-        st.metric(
+        _metric(
             _("Unrealised, {quote}", quote=quote),
             pen.money(tried.unrealized_quote),
-            help=plain(_("±(amount × this price − total cost): long +, short −")),
+            plain(_("±(amount × this price − total cost): long +, short −")),
         )
-        st.metric(
+        _metric(
             _("If closed, {quote}", quote=quote) if tried.end is End.OPEN else _("Result, {quote}", quote=quote),
             pen.money(tried.result_quote),
-            help=plain(
-                _("±(amount × this price − total cost) − fees − amount × this price × exit fee: long +, short −")
-            ),
+            plain(_("±(amount × this price − total cost) − fees − amount × this price × exit fee: long +, short −")),
         )
         if ladder.market.type == "linear_swap":
             told = ladder.market.tells_liquidation
-            st.metric(
+            _metric(
                 _("Margin ratio"),
                 pen.percent(tried.margin_ratio_pct, 1) if told else _("not told here"),
-                help=_how(ladder, "margin_ratio_pct", more=_(_ESTIMATE)),
+                _how(ladder, "margin_ratio_pct", more=_(_ESTIMATE)),
             )
         else:
             level = held(ladder)[tried.fills]
-            st.metric(
-                _("Average, {quote}", quote=quote), pen.price(level.average_price), help=_how(ladder, "average_price")
-            )
+            _metric(_("Average, {quote}", quote=quote), pen.price(level.average_price), _how(ladder, "average_price"))
 
 
 def tried_sentence(pen: Pen, tried: WhatIf) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ from bfai.workbench import CHECK_NAMES, STATUS_NAMES, Remedy, RightRow, TestJob,
 
 HISTORY = "pages/history.py"
 CONNECTIONS = "pages/connections.py"
+_LIST_NUMBER = re.compile(r"^(\d+)\.")
 _log = logging.getLogger("bfai.ui")
 
 
@@ -76,6 +78,7 @@ BEAT_NAMES = {
     Beat.FAILED: N_("failed"),
     Beat.BLOCKED: N_("blocked"),
     Beat.OWN_NETWORK: N_("our network, not counted"),
+    Beat.HELD: N_("no test, the last result holds"),
     Beat.NO_TEST: N_("no test"),
 }
 
@@ -197,6 +200,15 @@ def choose_view(names: Mapping[str, str]) -> str:
     return choose_by_address(_("View"), names, "view", next(iter(names)))
 
 
+REDRAWN = "redrawn"
+
+
+def redraw() -> None:
+    """Draws the page anew although nobody clicked: a vault that locks after idle minutes goes on counting them."""
+    st.session_state[REDRAWN] = True
+    st.rerun()
+
+
 # -- chip, facts, strip ------------------------------------------------------------------------------------------------
 
 
@@ -267,8 +279,14 @@ def strip_alt(beats: Sequence[Beat]) -> str:
     return n_("{count} test: {parts}", "{count} tests: {parts}", total, parts=parts)
 
 
-def strip(beats: Sequence[Beat]) -> None:
-    st.image(strip_svg(beats), width="stretch", alt=strip_alt(beats))
+def bars_alt(beats: Sequence[Beat]) -> str:
+    """The same for a strip whose bars are stretches of time."""
+    parts = ", ".join(f"{_(BEAT_NAMES[state])} {beats.count(state)}" for state in Beat if state in beats)
+    return n_("{count} bar: {parts}", "{count} bars: {parts}", len(beats), parts=parts)
+
+
+def strip(beats: Sequence[Beat], *, alt: str | None = None) -> None:
+    st.image(strip_svg(beats), width="stretch", alt=strip_alt(beats) if alt is None else alt)
 
 
 # -- tests that run ----------------------------------------------------------------------------------------------------
@@ -299,7 +317,7 @@ def rerun_when_done(jobs: Iterable[TestJob]) -> None:
     def wait() -> None:
         done = sum(job.done for job in watched)
         if done == len(watched) or (done and len(watched) > FEW_TESTS and time.monotonic() - drawn > 1.5):
-            st.rerun()
+            redraw()
 
     wait()
 
@@ -319,7 +337,7 @@ def watch(job: TestJob) -> None:
             if job.error is not None:
                 st.warning(say(job.error))
         if job.done:
-            st.rerun()
+            redraw()
 
     draw()
 
@@ -328,8 +346,9 @@ def watch(job: TestJob) -> None:
 
 
 def table(columns: Mapping[str, Sequence[str]], *, alt: str) -> None:
-    """A quiet table with Markdown cells."""
-    st.table(columns, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
+    """A quiet table with Markdown cells. One that begins with a date, "21. stu 2026.", is no numbered list."""
+    cells = {name: [_LIST_NUMBER.sub(r"\1\.", cell) for cell in column] for name, column in columns.items()}
+    st.table(cells, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
 
 
 def milliseconds(value: float | None) -> str:
@@ -413,7 +432,7 @@ def countdown(sentence: str, seconds: Callable[[], float]) -> None:
     def draw() -> None:
         left = seconds()
         if left <= 0:
-            st.rerun()
+            redraw()
         st.caption(_(sentence, left=duration(math.ceil(left))))
 
     draw()
@@ -546,12 +565,15 @@ def result_head(workbench: Workbench, run: TestRun, title: str, key_hint: str) -
         if workbench.is_exposed(run):
             exposed_badge()
     target = Target(exchange=run.exchange, market=run.market, region=run.region, environment=run.environment)
-    st.caption(
-        " · ".join(
-            (
-                target_facts(workbench, target, key_hint),
-                moment_with_zone(run.started_at),
-                _("{ms} ms", ms=milliseconds(run.duration_ms)),
-            )
-        )
-    )
+    where = workbench.tested_from(run)
+    facts = [
+        target_facts(workbench, target, key_hint),
+        moment_with_zone(run.started_at),
+        _("{ms} ms", ms=milliseconds(run.duration_ms)),
+    ]
+    st.caption(" · ".join(facts if where is None else [*facts, say(where)]))
+    for alarm in workbench.alarms(run):
+        st.error(say(alarm), title=_("Tripwire"), icon=":material/notifications_active:")
+    aside = workbench.set_aside(run)
+    if aside is not None:
+        st.caption(say(aside))

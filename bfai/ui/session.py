@@ -3,6 +3,7 @@
 On the trader's own machine (Streamlit listens on loopback only) one Workbench serves every tab, so an opened vault
 survives a reload, and locks after fifteen idle minutes. Everywhere else there is no vault: each visitor has a
 throw-away Workbench on simulated exchanges that ends with the visit. The tour on a trader's own machine is one, too.
+Scheduled tests run beside the Workbench while its vault is open, and end with it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 
 import streamlit as st
 
+from bfai.monitor import Monitor
 from bfai.workbench import VaultState, Workbench
 
 IDLE_MINUTES = 15
@@ -23,22 +25,40 @@ _WARM = ("ccxt", "pandas")
 
 
 class Keeper:
-    """Holds the Workbench of this computer and locks its vault when nobody clicked for `idle_minutes`; 0 is never."""
+    """Holds a Workbench and runs the scheduled tests of its open vault. Locks the vault when nobody clicked for
+    `idle_minutes`; 0 is never.
+    """
 
     def __init__(self, workbench: Workbench, idle_minutes: float) -> None:
         self.workbench = workbench
         self.idle_minutes = idle_minutes
         self.locked_by_itself = False
+        self._monitor = Monitor(workbench)
+        self._changing = threading.Lock()
         self._used = time.monotonic()
         self._closed = threading.Event()
         if idle_minutes > 0:
             threading.Thread(target=self._watch, name="bfai-idle", daemon=True).start()
 
     def touch(self) -> None:
+        """Somebody clicked."""
         self._used = time.monotonic()
+
+    def run_tests(self) -> None:
+        """Begins the scheduled tests if the vault is open."""
+        with self._changing:
+            if self.workbench.is_open and not self._closed.is_set():
+                self._monitor.start()
+
+    def lock(self) -> None:
+        """Tests that run are finished and stored; no more begin."""
+        with self._changing:
+            self._monitor.stop()
+            self.workbench.lock()
 
     def close(self) -> None:
         self._closed.set()
+        self.lock()
         self.workbench.close()
 
     def _watch(self) -> None:
@@ -47,7 +67,7 @@ class Keeper:
             if time.monotonic() - self._used < limit:
                 continue
             if self.workbench.vault_state is VaultState.OPEN:
-                self.workbench.lock()
+                self.lock()
                 self.locked_by_itself = True
 
 
@@ -77,12 +97,23 @@ def _keeper(database_url: str | None) -> Keeper:
     )
 
 
-@st.cache_resource(show_spinner=False, scope="session", on_release=Workbench.close)
-def tour() -> Workbench:
-    """This visit's throw-away Workbench, with sample connections whose tests have begun."""
+@st.cache_resource(show_spinner=False, scope="session", on_release=Keeper.close)
+def _visit() -> Keeper:
     workbench = Workbench.tour()
     workbench.add_samples()
-    return workbench
+    return Keeper(workbench, 0)
+
+
+def tour() -> Workbench:
+    """This visit's throw-away Workbench, with sample connections whose tests have begun."""
+    kept = _visit()
+    kept.run_tests()
+    return kept.workbench
+
+
+def in_tour() -> bool:
+    """Whether this visit has a throw-away Workbench."""
+    return not on_own_computer() or bool(st.session_state.get(TOUR))
 
 
 def start_tour() -> None:
@@ -91,7 +122,7 @@ def start_tour() -> None:
 
 def leave_tour() -> None:
     st.session_state.pop(TOUR, None)
-    tour.clear()
+    _visit.clear()
 
 
 @st.cache_resource(show_spinner=False)

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bfai.i18n import N_
 from bfai.model import (
@@ -112,6 +113,7 @@ class Editor:
     saved_name: str = ""
     on_screen: int = 0
     opened: set[str] = field(default_factory=set[str])
+    asked_twice: Raw = field(default_factory=dict[str, Any])
     asked: str = ""
 
     @property
@@ -464,14 +466,23 @@ def enable(workbench: Workbench, strategy: Strategy) -> bool:
 # -- drawing: the whole ------------------------------------------------------------------------------------------------
 
 
-def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
-    """Steps and fields at the left, the preview at the right; on a phone one below the other."""
-    connection = next((one for one in connections if one.id == editor.connection_id), None)
+def fill(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
+    """Puts into the fields what nobody chose yet and the exchange has to be asked for."""
+    connection = _connection_of(editor, connections)
     if editor.begins and connection is not None:
         _begin(workbench, editor, connection)
     if editor.resize and connection is not None:
         editor.resize = False
         suggest_size(workbench, editor, connection)
+
+
+def _connection_of(editor: Editor, connections: Sequence[Connection]) -> Connection | None:
+    return next((one for one in connections if one.id == editor.connection_id), None)
+
+
+def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
+    """Steps and fields at the left, the preview beside and under them; on a phone one below the other."""
+    connection = _connection_of(editor, connections)
     judged = judge(workbench, editor, connection)
     _steps(editor, judged)
     with st.container():  # always there, so that what comes and goes in it does not move the fields to new places
@@ -487,8 +498,7 @@ def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Conn
             _check(workbench, editor, connection, judged)
         _elsewhere(editor, judged, drawn)
         _back_and_on(editor)
-    with right:
-        _preview(workbench, editor, connection, judged)
+    _preview(workbench, editor, connection, judged, right)
 
 
 def _steps(editor: Editor, judged: Judged) -> None:
@@ -554,7 +564,7 @@ def _back_and_on(editor: Editor) -> None:
     def move(by: int) -> None:
         editor.step += by
 
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
+    with st.container(horizontal=True, horizontal_alignment="distribute" if editor.step > 1 else "right"):
         if editor.step > 1:
             st.button(
                 _("Back"),
@@ -681,15 +691,22 @@ def _slider(place: _Place, one: Field) -> None:
     )
 
 
+def _begin_with(key: str, value: float | None) -> None:
+    """What a new widget shows first, said so that it can be emptied: one with a default of its own cannot."""
+    if key not in st.session_state:
+        st.session_state[key] = value
+
+
 def _number(place: _Place, one: Field) -> None:
     """Without ends: what is out of range is kept and said, not cut off."""
     key = place.key(one)
     value = as_float(place.editor.raw.get(one.name))
     money = "{quote}" in one.label
     whole = one.whole
+    _begin_with(key, int(value) if whole and value is not None else value)
     st.number_input(
         place.label(one),
-        value=int(value) if whole and value is not None else value,
+        value=None,
         step=1 if whole else 1.0 if money else 0.1,
         format="%d" if whole else "%.12g",
         key=key,
@@ -705,6 +722,52 @@ def _number(place: _Place, one: Field) -> None:
                 st.rerun()
         if place.editor.suggestion is not None:
             st.caption(say(place.editor.suggestion))
+
+
+def _typed_twice(place: _Place, one: Field) -> None:
+    """A number that counts only once it is typed again: what it switches on costs money by itself."""
+    editor = place.editor
+    waiting = editor.asked_twice.get(one.name)
+    shown = waiting or editor.raw.get(one.name)
+    key = widget_key(place.name(one), shown)
+
+    def take() -> None:
+        if one.step != editor.on_screen or key not in st.session_state:
+            return
+        given = number_text(st.session_state[key])
+        if not moved(place.name(one), key, given):
+            return
+        editor.asked_twice.pop(one.name, None)
+        if given is None or given == editor.saved.get(one.name):
+            editor.raw[one.name] = given
+        elif given != editor.raw.get(one.name):
+            editor.raw[one.name] = editor.saved.get(one.name)
+            editor.asked_twice[one.name] = given
+
+    def again() -> None:
+        if as_float(str(st.session_state.get(f"{key}_again") or "").strip().rstrip("% ").replace(",", ".")) == as_float(
+            editor.asked_twice.get(one.name)
+        ):
+            editor.raw[one.name] = editor.asked_twice.pop(one.name)
+
+    _begin_with(key, as_float(shown))
+    st.number_input(
+        place.label(one),
+        value=None,
+        step=1.0,
+        format="%.12g",
+        key=key,
+        placeholder=_(one.empty),
+        help=_(one.help) or None,
+        on_change=take,
+    )
+    if one.name in editor.asked_twice:
+        st.text_input(
+            _("Type {number} again to switch it on", number=words().number(Decimal(str(waiting)))),
+            key=f"{key}_again",
+            on_change=again,
+        )
+        st.markdown(":orange[:material/warning:] " + _("Not switched on yet: it closes every group at a loss."))
 
 
 def _amount(place: _Place, one: Field) -> None:
@@ -885,7 +948,7 @@ def engine_line(workbench: Workbench, connection: Connection) -> None:
 def _other_connection(place: _Place, one: Field) -> None:
     key = place.key(one)
     others = [other for other in place.connections if other.id != place.editor.connection_id]
-    names = {"": _("the same connection")} | {other.id: other.name for other in others}
+    names = {"": _("none: they wait")} | {other.id: other.name for other in others}
     now = place.editor.raw.get(one.name) or ""
     names.setdefault(now, _("a connection that is deleted"))
     options = list(names)
@@ -907,6 +970,7 @@ _DRAWN: Final[Mapping[str, Callable[[_Place, Field], None]]] = {
     "several": _several,
     "slider": _slider,
     "number": _number,
+    "typed_twice": _typed_twice,
     "amount": _amount,
     "choice": _choice,
     "switch": _switch,
@@ -1094,23 +1158,27 @@ def _enable_button(workbench: Workbench, editor: Editor, connection: Connection 
 # -- drawing: the preview ----------------------------------------------------------------------------------------------
 
 
-def _preview(workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged) -> None:
-    if judged.parameters is None and judged.review is not None:
-        st.caption(_("The preview shows the last values that could be read."))
-    if judged.error is not None:
-        _not_fetched(workbench, editor, connection, judged.error, "rules")
-    elif judged.facts is not None and _is_old(judged) and connection is not None:
-        fetched = [rules.fetched_at for rules in judged.facts.rules.values() if rules is not None]
-        text = N_("Limits and price were read {age}.") if fetched else N_("Limits and price are not known.")
-        age: dict[str, str | int | float] = {"age": ago(min(fetched))} if fetched else {}
-        _not_fetched(workbench, editor, connection, Message(text=text, params=age), "old")
+def _preview(
+    workbench: Workbench, editor: Editor, connection: Connection | None, judged: Judged, beside: DeltaGenerator
+) -> None:
+    """What the fields come to: the figures beside them, the tables and charts that need room under them."""
     seen = judged.review
-    if seen is None or not seen.ladders or judged.facts is None:
-        with st.container(border=True):
-            st.markdown("**" + _("Preview") + "**")
-            st.caption(_("It is drawn as soon as connection, pair and first order are known."))
-        return
-    choice = _shown(editor, list(seen.ladders))
+    with beside:
+        if judged.parameters is None and seen is not None:
+            st.caption(_("The preview shows the last values that could be read."))
+        if judged.error is not None:
+            _not_fetched(workbench, editor, connection, judged.error, "rules")
+        elif judged.facts is not None and _is_old(judged) and connection is not None:
+            fetched = [rules.fetched_at for rules in judged.facts.rules.values() if rules is not None]
+            text = N_("Limits and price were read {age}.") if fetched else N_("Limits and price are not known.")
+            age: dict[str, str | int | float] = {"age": ago(min(fetched))} if fetched else {}
+            _not_fetched(workbench, editor, connection, Message(text=text, params=age), "old")
+        if seen is None or not seen.ladders or judged.facts is None:
+            with st.container(border=True):
+                st.markdown("**" + _("Preview") + "**")
+                st.caption(_("It is drawn as soon as connection, pair and first order are known."))
+            return
+        choice = _shown(editor, list(seen.ladders))
     ladder = seen.ladders[choice]
     pair, side = choice
     base, _slash, quote = pair.partition("/")
@@ -1123,6 +1191,8 @@ def _preview(workbench: Workbench, editor: Editor, connection: Connection | None
         limit_quote=seen.limit_per_group,
         recovery=seen.recovery.get(choice),
         groups=seen.groups if seen.groups > 1 else None,
+        free_quote=judged.facts.free,
+        beside=beside,
         key=f"ladder_{editor.id}_{side}",
     )
     if rules is not None:

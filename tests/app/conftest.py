@@ -13,7 +13,14 @@ from streamlit.testing.v1 import AppTest
 
 APP = str(Path(__file__).parents[2] / "app.py")
 PASSWORD = "correct horse battery staple"
-PAGES = ("app.py", "pages/connections.py", "pages/history.py", "pages/strategies.py", "pages/guide.py")
+PAGES = (
+    "app.py",
+    "pages/connections.py",
+    "pages/history.py",
+    "pages/strategies.py",
+    "pages/alerts.py",
+    "pages/guide.py",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -79,8 +79,14 @@ def open_preview(kind: str = "spot", language: str = "en", **state: Any) -> AppT
     return at
 
 
+def names(at: AppTest) -> list[Any]:
+    return [item for item in at.markdown if item.value.startswith(":small[")]
+
+
 def figures(at: AppTest) -> dict[str, str]:
-    return {item.label: item.value for item in at.metric}
+    """Value by label; the label stands above its figure."""
+    labels = [item.value.removeprefix(":small[").removesuffix("]") for item in names(at)]
+    return dict(zip(labels, [item.value for item in at.metric], strict=True))
 
 
 def charts(at: AppTest) -> list[Any]:
@@ -92,7 +98,7 @@ def test_the_figures_of_a_spot_ladder() -> None:
     found = figures(at)
     assert found["Covers a fall of"] == "9.93%"
     assert found["Capital, USDT"] == "2,180.30"
-    assert found["Share of the limit"] == "no limit"
+    assert found["Share of the limit"] == "not known"
     assert found["Liquidation, USDT"] == "none"
     assert found["Break-even, USDT"] == "56,091.2"
     assert found["Rebound to target"] == "4.83%"
@@ -105,7 +111,7 @@ def test_the_figures_of_a_spot_ladder() -> None:
 def test_every_figure_says_how_it_comes_about(kind: str) -> None:
     at = open_preview(kind)
     assert len(at.metric) == 12
-    assert all(item.proto.help for item in at.metric)
+    assert all(item.proto.help for item in names(at))
 
 
 def test_the_stop_and_the_limit() -> None:
@@ -120,7 +126,7 @@ def test_the_stop_and_the_limit() -> None:
 def test_a_swap_tells_its_liquidation_as_an_estimate() -> None:
     at = open_preview("swap")
     assert figures(at)["Liquidation, USDT"] != "none"
-    help_ = next(item.proto.help for item in at.metric if item.label.startswith("Liquidation"))
+    help_ = next(item.proto.help for item in names(at) if "Liquidation" in item.value)
     assert "estimate" in help_
     assert figures(at)["Margin ratio"].endswith("%")
     assert "Recovery Mode begins after 3 add-ons" in texts(at)

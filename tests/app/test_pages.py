@@ -191,7 +191,7 @@ def test_history_reads_well_with_few_runs() -> None:
     assert not problems(at)
     assert len(at.metric) == 4
     assert at.get("download_button")
-    choose(at, "connection_", "all")
+    choose(at, "connection", "all")
     assert not problems(at)
 
 
@@ -212,14 +212,6 @@ def test_an_older_run_opens_by_its_address() -> None:
     assert at.dataframe[0].value.shape[0] == 2
     go(at, "pages/history.py")
     assert not problems(at)
-
-
-def test_the_download_holds_no_secret_and_says_simulator() -> None:
-    at = go(toured(), "pages/history.py")
-    choose(at, "choose_view", "history")
-    button = at.get("download_button")[0]
-    assert not problems(at)
-    assert "Download CSV" in str(button.proto)
 
 
 def test_a_filter_of_the_overview_keeps_only_that_status() -> None:

@@ -181,6 +181,16 @@ def test_that_nothing_runs_futures_there_is_said_at_once(home: Home, exchange: s
     assert any(slider.label == "Leverage" for slider in at.slider)
 
 
+def test_another_connection_names_a_new_strategy_at_once(home: Home, at_home: Simulator) -> None:
+    at, _workbench, _connection = home()
+    connect(at_home, "kucoin", "good")
+    press(at, "new_strategy")
+    assert at.title[0].value == "KuCoin strategy"
+    mexc = next(one for one in field(at, "strategy_new_connection").options if one.startswith("mexc"))
+    field(at, "strategy_new_connection").select(mexc).run()
+    assert at.title[0].value == "MEXC strategy"
+
+
 def test_a_risk_level_fills_the_fields_and_a_touched_one_says_so(home: Home) -> None:
     at, _workbench, _connection = home()
     press(at, "new_strategy")
@@ -562,3 +572,43 @@ def test_any_parameters_can_be_shown(home: Home, step: int) -> None:
     strategy_id = workbench.strategies.create("Odd", connection.id, parameters).id
     opened(go(at, PAGE), strategy_id, step)
     assert parameters_of(parameters_shown(at)) == parameters, "looking changes nothing"
+
+
+def test_what_closes_everything_is_typed_twice(home: Home) -> None:
+    at, workbench, connection = home()
+    strategy_id = made(workbench, connection)
+    at = opened(at.run(), strategy_id, 3)
+    key = f"strategy_{strategy_id}_recovery.red_drawdown_pct"
+    at.number_input(key=key).set_value(20.0).run()
+    assert "Not switched on yet" in said(at)
+    assert "save" not in {button.key for button in at.button}, "nothing has changed yet"
+    at.text_input(key=f"{key}_again").set_value("21").run()
+    assert "Not switched on yet" in said(at)
+    at.text_input(key=f"{key}_again").set_value("20 %").run()
+    assert "Not switched on yet" not in said(at)
+    assert "all groups are closed at a loss" in said(at)
+    press(at, "save")
+    assert workbench.strategies.parameters(strategy_id).recovery.red_drawdown_pct == 20
+    at.number_input(key=key).set_value(None).run()  # off needs no second word
+    press(at, "save")
+    assert workbench.strategies.parameters(strategy_id).recovery.red_drawdown_pct is None
+
+
+def test_a_copy_for_another_market_is_set_right_by_its_button(home: Home, at_home: Simulator) -> None:
+    at, workbench, connection = home()
+    futures = connect(at_home, "okx", "good", Market.FUTURES)
+    copy = workbench.strategies.duplicate(made(workbench, connection), "Copy", connection_id=futures.id)
+    at = opened(at.run(), copy.id, 4)
+    assert "for another market" in said(at)
+    press(at, next(button.key or "" for button in at.button if button.label == "Set it up for futures"))
+    assert "for another market" not in said(at)
+    press(at, "save")
+    assert workbench.strategies.parameters(copy.id).market is Market.FUTURES
+
+
+def test_the_preview_says_how_much_of_the_account_it_takes(home: Home) -> None:
+    at, workbench, connection = home()
+    strategy_id = made(workbench, connection)
+    at = opened(at.run(), strategy_id)
+    assert next(item.value for item in at.metric if item.label == "Share of the limit").endswith("%")
+    assert any("of what is free" in text for text in captions(at))

@@ -42,7 +42,7 @@ def test_a_strategy_from_risk_level_to_revisions(
     visit(page, "Strategies")
     click(page, "New strategy")
     expect(page.get_by_text("Freqtrade runs on MEXC spot")).to_be_visible()
-    expect(page.get_by_text("Covers a fall of")).to_be_visible()
+    expect(page.get_by_text("Covers a fall of").first).to_be_visible()
     click(page, "Go on")
     page.get_by_role("radio", name="Aggressive").click()
     expect(page.get_by_role("textbox", name="Margin limit: USDT")).to_have_value("50%")

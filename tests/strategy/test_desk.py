@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,21 @@ from click.testing import CliRunner
 
 from bfai import cli
 from bfai.exchanges import all_exchanges, get_exchange
-from bfai.model import Connection, Market, Status, Strategy, StrategyState, Target, utc_now
+from bfai.model import (
+    Connection,
+    IpRestriction,
+    Market,
+    Status,
+    Strategy,
+    StrategyState,
+    Target,
+    new_run_id,
+    utc_now,
+)
 from bfai.simulator import Simulator
-from bfai.store import StrategyChanged
+from bfai.store import BadName, StrategyChanged
 from bfai.strategy import desk
+from bfai.strategy.gate import gate
 from bfai.strategy.parameters import Parameters, RiskLevel, StrategyError, preset
 from bfai.transport import Gateway
 from bfai.workbench import Workbench
@@ -166,12 +180,44 @@ def test_addresses_that_were_lost_during_an_outage_need_a_person_too(
     assert (suspended.state, suspended.needs_person) == (StrategyState.SUSPENDED, True)
 
 
+def test_addresses_that_were_lost_behind_half_an_answer_need_a_person_too(
+    workbench: Workbench, simulator: Simulator
+) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    last = workbench.latest_run(connection.id)
+    assert last is not None and last.key_report is not None
+    half = last.key_report.model_copy(update={"ip_restriction": IpRestriction()})
+    workbench._store.add_run(
+        last.model_copy(update={"id": new_run_id(utc_now()), "started_at": utc_now(), "key_report": half})
+    )
+    simulator.change_account("mexc", "good", ip_whitelist=[])
+    assert again_tested(workbench, connection) is Status.CONNECTED
+    suspended = workbench.strategies.get(strategy.id)
+    assert (suspended.state, suspended.needs_person) == (StrategyState.SUSPENDED, True)
+
+
 def test_a_stale_test_is_refused(workbench: Workbench, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = connect(workbench, simulator, "mexc", Market.SPOT)
     strategy = made(workbench, connection)
     later = utc_now() + timedelta(hours=25)
     monkeypatch.setattr(desk, "utc_now", lambda: later)
     assert "connection_stale" in reasons(workbench, strategy)
+
+
+@pytest.mark.parametrize(("hours", "fresh"), [("1", False), ("3", True), ("0", True), ("nonsense", True)])
+def test_how_old_a_test_may_be_is_a_setting(
+    simulator: Simulator, database: str, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, hours: str, fresh: bool
+) -> None:
+    monkeypatch.setenv("BFAI_TEST_HOLDS_HOURS", hours)
+    with Workbench.local(database, gateway=gateway) as workbench:
+        workbench.create_vault("correct horse battery staple")
+        connection = connect(workbench, simulator, "mexc", Market.SPOT)
+        strategy = made(workbench, connection)
+        later = utc_now() + timedelta(hours=2)
+        facts = workbench.strategies.facts(connection.id, workbench.strategies.parameters(strategy.id), now=later)
+        assert ("connection_stale" not in {problem.code for problem in gate(small(Market.SPOT), facts)}) is fresh
 
 
 def test_another_key_makes_the_test_stale(workbench: Workbench, simulator: Simulator) -> None:
@@ -198,6 +244,119 @@ def test_the_sum_of_all_strategies_must_fit(workbench: Workbench, simulator: Sim
             break
         names.append(strategy.name)
     assert 2 <= len(names) < 59
+
+
+def test_strategies_that_are_enabled_at_the_same_moment_count_each_other(
+    workbench: Workbench, simulator: Simulator
+) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    parameters = small(Market.SPOT).changed(first_entry_size="30", max_groups=1, deposit_load_max=25)
+    made = [workbench.strategies.create(f"S{number}", connection.id, parameters) for number in range(6)]
+    workbench.strategies.review(made[0].id)  # the market's rules are known
+    together = threading.Barrier(len(made))
+
+    def enable(strategy: Strategy) -> bool:
+        together.wait()
+        try:
+            workbench.strategies.enable(strategy.id)
+        except StrategyError as error:
+            assert {problem.code for problem in error.problems} == {"deposit_load_exceeded"}
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(made)) as pool:
+        enabled = sum(pool.map(enable, made))
+    assert 0 < enabled < len(made)
+    for strategy in made:
+        if workbench.strategies.get(strategy.id).state is StrategyState.ENABLED:
+            assert workbench.strategies.review(strategy.id).ok
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_what_others_need_counts_when_their_rules_are_forgotten(
+    workbench: Workbench, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, down: bool
+) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    other = small(Market.SPOT).changed(pairs=["ETH/USDT"])
+    before = workbench.strategies.facts(connection.id, other).committed
+    known = workbench.strategies._store.market_data  # pyright: ignore[reportPrivateUsage]
+    gone = lambda key: None if "SOL" in key else known(key)  # noqa: E731
+    monkeypatch.setattr(workbench.strategies._store, "market_data", gone)  # pyright: ignore[reportPrivateUsage]
+    if down:
+        simulator.set_faults([{"exchange": "mexc", "kind": "html", "status": 502, "page": "nginx"}])
+    after = workbench.strategies.facts(connection.id, other).committed
+    assert 0 < before <= after * Decimal("1.01")
+
+
+def test_what_was_saved_while_suspended_does_not_resume_by_itself(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    simulator.set_faults([{"exchange": "mexc", "kind": "html", "status": 503, "page": "nginx"}])
+    again_tested(workbench, connection)
+    good = workbench.strategies.parameters(strategy.id)
+    assert workbench.strategies.save(strategy.id, 1, good.changed(first_entry_size="100000")).revision == 2
+    simulator.set_faults([])
+    assert again_tested(workbench, connection).ok
+    left = workbench.strategies.list()[0]
+    assert (left.state, left.needs_person) == (StrategyState.SUSPENDED, True)
+    assert left.reasons[0].params["number"] == 2
+    assert "margin_limit_exceeded" in reasons(workbench, strategy)
+    workbench.strategies.restore(strategy.id, 1)
+    enabled = workbench.strategies.enable(strategy.id)
+    assert (enabled.state, enabled.enabled_revision) == (StrategyState.ENABLED, 3)
+
+
+def test_what_was_taken_back_while_suspended_resumes_by_itself(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    simulator.set_faults([{"exchange": "mexc", "kind": "html", "status": 503, "page": "nginx"}])
+    again_tested(workbench, connection)
+    good = workbench.strategies.parameters(strategy.id)
+    workbench.strategies.save(strategy.id, 1, good.changed(take_profit_pct="2"))
+    workbench.strategies.restore(strategy.id, 1)
+    simulator.set_faults([])
+    assert again_tested(workbench, connection).ok
+    assert workbench.strategies.get(strategy.id).state is StrategyState.ENABLED
+
+
+def test_a_copy_for_another_market_can_be_set_right(workbench: Workbench, simulator: Simulator) -> None:
+    strategy = made(workbench, connect(workbench, simulator, "mexc", Market.SPOT))
+    futures = connect(workbench, simulator, "okx", Market.FUTURES)
+    copy = workbench.strategies.duplicate(strategy.id, "Copy", connection_id=futures.id)
+    (problem,) = workbench.strategies.review(copy.id).errors
+    (fix,) = problem.fixes
+    changed = workbench.strategies.parameters(copy.id).changed(**{fix.field: fix.value})
+    workbench.strategies.save(copy.id, 1, changed)
+    assert workbench.strategies.enable(copy.id).state is StrategyState.ENABLED
+
+
+def test_the_other_connection_may_not_be_the_same_nor_gone(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    other = connect(workbench, simulator, "kucoin", Market.SPOT)
+    parameters = small(Market.SPOT).changed(recovery__separate_connection_id=other.id)
+    strategy = workbench.strategies.create("S", connection.id, parameters)
+    assert workbench.strategies.review(strategy.id).ok
+    workbench.delete(other.id)
+    assert reasons(workbench, strategy) == {"separate_missing"}
+
+
+def test_a_pair_that_is_not_there_is_said_before_a_first_order_is_asked_for(
+    workbench: Workbench, simulator: Simulator
+) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    with pytest.raises(StrategyError) as refused:
+        workbench.strategies.suggested(connection.id, RiskLevel.BALANCED, ["NONE/USDT"])
+    assert {problem.code for problem in refused.value.problems} == {"pair_unknown"}
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 61])
+def test_a_name_that_cannot_be_is_said(workbench: Workbench, name: str) -> None:
+    with pytest.raises(BadName):
+        workbench.strategies.create(name, None, small(Market.SPOT))
 
 
 def test_a_deleted_connection_is_said_and_nothing_is_lost(workbench: Workbench, simulator: Simulator) -> None:
@@ -300,7 +459,7 @@ def test_the_command_line_sets_up_checks_and_enables(
 
 
 def test_the_command_line_refuses_with_all_reasons(
-    workbench: Workbench, simulator: Simulator, database: str, gateway: Gateway
+    workbench: Workbench, simulator: Simulator, database: str, gateway: Gateway, tmp_path: Path
 ) -> None:
     connection = connect(workbench, simulator, "mexc", Market.SPOT, "read_only")
     arguments = ("new", "Big", "--connection", connection.name, "--pair", "SOL/USDT", "--first", "90000")
@@ -314,6 +473,12 @@ def test_the_command_line_refuses_with_all_reasons(
     assert "Tick" in err
     assert run(database, gateway, "edit", "Big", "--set", "leverage=500")[0] == 1
     assert run(database, gateway, "edit", "Big", "--set", "nonsense")[0] == 2
+    code, _, err = run(database, gateway, "edit", "Big", "--set", "no.such=1")
+    assert (code, "no.such" in err) == (1, True), err
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b"\xff\xfe\x00\x80")
+    code, _, err = run(database, gateway, "edit", "Big", "--file", str(garbage))
+    assert (code, "neither JSON nor YAML" in err) == (1, True), err
     assert run(database, gateway, "enable", "Nobody")[0] == 1
 
 

@@ -10,7 +10,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
+from bfai.i18n import translator
 from bfai.model import Market
 from bfai.strategy.parameters import (
     Amount,
@@ -145,6 +147,7 @@ def test_a_contradiction_that_only_a_person_can_settle(parameters: Parameters, c
         (SPOT.changed(addon_max_count=16), {"addon_max_count_high"}),
         (FUTURES.changed(stop_loss_pct=None), {"stop_off"}),
         (SPOT.changed(addon_resting=7), {"resting_above_count"}),
+        (SPOT.changed(recovery__red_drawdown_pct="20"), {"red_closes_all"}),
         (SPOT.changed(addon_mode="off", addon_max_count=100, addon_resting=7), set[str]()),
     ],
 )
@@ -201,8 +204,67 @@ def test_no_import_raises_anything_else(text: str) -> None:
 def test_the_schema_describes_what_is_saved() -> None:
     schema, data = json_schema(), SPOT.model_dump(mode="json")
     assert set(schema["properties"]) == set(data)
-    assert schema["properties"]["addon_step_pct"]["minimum"] == "0.1"
+    assert schema["properties"]["addon_step_pct"]["minimum"] == 0.1
     assert schema["additionalProperties"] is False
+
+
+def test_the_schema_is_one_and_takes_what_is_read() -> None:
+    Draft202012Validator.check_schema(json_schema())
+    validator = Draft202012Validator(json_schema())
+    mine = FUTURES.changed(trailing={"activation_pct": "2", "delta_pct": "1"}, margin_limit_pair="10%").model_dump(
+        mode="json"
+    )
+    for data in (mine, {**mine, "take_profit_pct": 1.5, "margin_limit_total": 500}):
+        assert list(validator.iter_errors(data)) == []
+        assert read(data)
+    assert list(validator.iter_errors({**mine, "take_profit_pct": 500}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("max_groups", 2.5, "max_groups must be a whole number."),
+        ("leverage", "x", "leverage must be a whole number."),
+        ("recovery", 3, "recovery must be an object."),
+        ("pairs", "BTC/USDT", "pairs must be a list."),
+        ("trailing", "no", "trailing must be an object."),
+        ("session", [{"days": ["mon"], "start": 630, "end": "24:00"}], "session.0.start must be a time such as 08:30."),
+        ("first_entry_size", 0, "first_entry_size must be at least 0.00000001."),
+        ("addon_step_pct", 0, "addon_step_pct must be at least 0.1."),
+    ],
+)
+def test_a_value_of_another_kind_is_said_by_its_kind(name: str, value: object, sentence: str) -> None:
+    with pytest.raises(StrategyError) as found:
+        import_text(json.dumps({**SPOT.model_dump(mode="json"), name: value}))
+    (problem,) = found.value.problems
+    assert translator("en").render(problem.text) == sentence
+
+
+def test_a_file_without_parameters_says_so() -> None:
+    with pytest.raises(StrategyError) as found:
+        import_text('{"format": "bfai.strategy/1"}')
+    assert [translator("en").render(problem.text) for problem in found.value.problems] == [
+        "parameters must be an object."
+    ]
+
+
+def test_a_bound_is_written_as_the_language_does() -> None:
+    with pytest.raises(StrategyError) as found:
+        SPOT.changed(addon_step_pct="0")
+    assert "0,1" in translator("hr").render(found.value.problems[0].text)
+
+
+@pytest.mark.parametrize("name", ["nope", "nope__x", "pairs__x", "recovery__nope", "take_profit_pct__x", "a__b__c"])
+def test_a_parameter_that_does_not_exist_cannot_be_changed(name: str) -> None:
+    with pytest.raises(StrategyError) as found:
+        SPOT.changed(**{name: 1})
+    assert name.replace("__", ".") in str(found.value.problems[0].text.params["field"])
+
+
+def test_what_is_off_can_be_set_part_by_part() -> None:
+    changed = SPOT.changed(trailing__activation_pct="2", trailing__delta_pct="1")
+    assert changed.trailing is not None
+    assert changed.trailing.delta_pct == 1
 
 
 def test_an_amount_is_money_or_a_share() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ from bfai.strategy.gate import (
     Facts,
     engine,
     gate,
+    planned_total,
     review,
     smallest_first_entry,
     suggest_first_entry,
@@ -655,3 +657,49 @@ def test_a_suggestion_counts_in_words() -> None:
         if fix.field == "addon_max_count"
     }
     assert said == {"At most 1 add-on"}
+
+
+def test_another_market_than_the_connections_is_set_right_by_a_suggestion() -> None:
+    told = next(problem for problem in gate(FUTURES, facts()) if problem.code == "market_mismatch")
+    (fix,) = told.fixes
+    assert (fix.field, fix.value) == ("market", "spot")
+    changed = FUTURES.changed(market="spot")
+    assert "market_mismatch" not in {problem.code for problem in gate(changed, facts())}
+    while errors := gate(changed, facts(free=Decimal(100_000))):
+        (fix, *_) = next(problem.fixes for problem in errors if problem.fixes)
+        changed = changed.changed(**{fix.field: fix.value})
+
+
+def test_the_other_connection_is_there_and_another_one() -> None:
+    def codes(other: str | None, **more: Any) -> set[str]:
+        chosen = SPOT.changed(recovery__separate_connection_id=other, **more)
+        return {problem.code for problem in gate(chosen, facts(connections=frozenset({"c", "d"})))}
+
+    assert codes("d") == codes(None) == set()
+    assert codes("c") == {"separate_same"}
+    assert codes("nothing") == {"separate_missing"}
+    assert codes("nothing", recovery__enabled=False) == set()
+    (problem,) = gate(SPOT.changed(recovery__separate_connection_id="c"), facts())
+    assert problem.fixes[0].value is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "needed"),
+    [
+        (SPOT.changed(addon_multiplier="2", addon_max_count=2), 50 + 50 + 100),
+        (SPOT.changed(addon_size="10", addon_multiplier="1", addon_max_count=2, pairs=["A/USDT", "B/USDT"]), 140),
+        (SPOT.changed(addon_mode="off"), 50),
+        (SPOT.changed(reserve_mode="filled"), 50),
+        (SPOT.changed(custom_steps=[{"deviation_pct": "1", "size": "7"}]), 57),
+        (FUTURES.changed(addon_mode="off", leverage=3), 30),
+        (FUTURES.changed(addon_mode="off", leverage=3, amount_basis="notional"), 10),
+    ],
+)
+def test_what_is_planned_is_known_without_the_market(parameters: Parameters, needed: int) -> None:
+    assert planned_total(parameters) == needed
+
+
+def test_numbers_in_sentences_are_written_as_the_language_does() -> None:
+    told = review(SPOT.changed(stop_loss_pct="5"), facts())
+    (problem,) = (problem for problem in told.errors if problem.code == "stop_inside_ladder")
+    assert re.search(r"\d,\d\s%", translator("hr").render(problem.fixes[0].text))
