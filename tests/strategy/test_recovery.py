@@ -16,6 +16,7 @@ from bfai.strategy.parameters import Parameters, Recovery, read
 from bfai.strategy.recovery import (
     Difficulty,
     Exit,
+    Fill,
     Group,
     Guard,
     Outcome,
@@ -59,7 +60,11 @@ def example(limit: str, **recovery: Any) -> Rules:
             "recovery": {**told, "take_profit_pct": "3", **recovery},
         }
     )
-    return rules_of(parameters, [(Decimal(away), Decimal(300)) for away in (5, 10, 15)])
+    return rules_of(parameters, [(Decimal(away), Decimal(300)) for away in (6, 11, 16)])
+
+
+def bought(price: Decimal, size: Decimal) -> Fill:
+    return Fill(price, size / price, size, Decimal(0), size)
 
 
 class Course:
@@ -75,12 +80,9 @@ class Course:
         step = on_signal(self.rules, self.group, Signal(side, at), self.world)
         self.steps.append(step)
         if step.outcome is Outcome.OPENED:
-            self.group = opened(
-                self.rules, Signal(side, at), at, step.size / at, Decimal(0), step.size, self.world
-            ).group
+            self.group = opened(self.rules, side, bought(at, step.size), self.world).group
         elif step.outcome is Outcome.ADD_ON and step.group is not None:
-            amount = step.size / at
-            self.group = filled(self.rules, step.group, at, amount, Decimal(0), step.size, self.world, step.zone).group
+            self.group = filled(self.rules, step.group, bought(at, step.size), self.world, step.zone).group
         else:
             self.group = step.group
         return step
@@ -397,7 +399,7 @@ def test_no_course_of_prices_breaks_a_limit(
         if group.state is State.CLOSED:
             ends.append(group)
             assert on_price(rules, group, Decimal(price), course.world).group == group
-            assert filled(rules, group, Decimal(1), Decimal(1), Decimal(0), Decimal(1), course.world).group == group
+            assert filled(rules, group, bought(Decimal(1), Decimal(1)), course.world).group == group
             course.group = None
         elif before is not None and before.state is State.RECOVERY and returns == "never":
             assert group.state is State.RECOVERY
