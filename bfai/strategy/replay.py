@@ -241,7 +241,9 @@ def replay(
     """
     for pair in parameters.pairs:
         if pair not in markets or pair not in candles or not len(candles[pair].time):
-            text = N_("There are no candles of {pair} to replay. Get them from the exchange, or choose a file with them.")
+            text = N_(
+                "There are no candles of {pair} to replay. Get them from the exchange, or choose a file with them."
+            )
             raise ReplayError(Message(text=text, params={"pair": pair}))
     if balance <= 0:
         raise ReplayError(Message(text=N_("The replay needs a balance of more than zero.")))
@@ -294,7 +296,8 @@ class _Slot:
 
     def __init__(self, run: _Run, order: int, pair: str, side: Side, market: LadderMarket, candles: Candles) -> None:
         p = run.parameters
-        self.run, self.order, self.pair, self.side, self.market = run, order, pair, side, market
+        self.run, self.order, self.pair, self.market = run, order, pair, market
+        self.side: Side = side
         self.sign = sign = 1 if side == "long" else -1
         self.time = candles.time
         ticks = [np.rint(column / float(market.tick_size)).astype(np.int64) for column in candles_of(candles)]
@@ -330,9 +333,9 @@ class _Slot:
         self.wider = [int(gap * factor * scale) for gap in gaps]
 
         away, distances = _ZERO, list[tuple[Decimal, Decimal]]()
-        for order in orders[1:]:
-            away += order.gap
-            distances.append((away, order.size))
+        for planned in orders[1:]:
+            away += planned.gap
+            distances.append((away, planned.size))
         self.rules: Rules = rules_of_group.rules_of(p, distances, equity=run.balance, exit_fee=self.rates[2])
 
         whole = _HUNDRED * self.leverage if p.take_profit_basis == "margin_net" else _HUNDRED
@@ -507,9 +510,7 @@ class _Slot:
         elif self.reference == "previous" or not coins:
             found = _floor(last * (self.whole - self.sign * gap), self.whole)
         else:
-            found = _floor(
-                self.sign * cost * self.fee_scale * (self.whole - self.sign * gap), coins * self.whole
-            )
+            found = _floor(self.sign * cost * self.fee_scale * (self.whole - self.sign * gap), coins * self.whole)
         return found if self.sign < 0 or found > 0 else None
 
     # Filling
@@ -576,9 +577,7 @@ class _Slot:
             if first:
                 self.run.recoveries += 1
                 self.best = None
-            self.run.say(
-                t, self.pair, self.side, self.price(ticks), state=State.RECOVERY, entered=step.entered
-            )
+            self.run.say(t, self.pair, self.side, self.price(ticks), state=State.RECOVERY, entered=step.entered)
         if step.returned:
             self.run.say(t, self.pair, self.side, self.price(ticks), state=State.NORMAL, returned=True)
 
@@ -827,9 +826,7 @@ class _Slot:
         self.paid += charged * self.unit / scale
         self.gained += profit
         run.trims += 1
-        run.say(
-            t, self.pair, self.side, self.price(ticks), state=group.state, trimmed=steps * self.step, profit=profit
-        )
+        run.say(t, self.pair, self.side, self.price(ticks), state=group.state, trimmed=steps * self.step, profit=profit)
         run.use(self.used_now() - before, t)
         released = self.sign * _decimal(cost) * self.unit + _decimal(fees) * self.unit / scale
         run.mark(self, t, -self.sign * steps * self.step, released + profit, self.group.used - used)
@@ -863,9 +860,7 @@ class _Slot:
         self.group = None
         run.deals.append(self.deal(_moment(t), how, self.price(ticks), self.gained + profit))
         run.groups -= 1
-        run.say(
-            t, self.pair, self.side, self.price(ticks), exit=how, state=State.CLOSED, profit=self.gained + profit
-        )
+        run.say(t, self.pair, self.side, self.price(ticks), exit=how, state=State.CLOSED, profit=self.gained + profit)
         run.use(-used, t)
         run.mark(self, t, -self.sign * coins, tied + profit, -group.used)
         self.closed_at, self.said, self.blocked, self.ending = t, None, None, False
@@ -1271,7 +1266,7 @@ class _Watch:
             pair: slot.closes[np.maximum(np.searchsorted(column, self.times, "right") - 1, 0)]
             for (pair, slot), column in zip(pairs.items(), columns, strict=True)
         }
-        self.done = 0
+        self.done: int = 0
         self.peak = run.balance
 
     def stops_before(self, t: int) -> bool:
