@@ -581,6 +581,7 @@ class _Slot:
             self.run.say(t, self.pair, self.side, self.price(ticks), state=State.RECOVERY, entered=step.entered)
         if step.returned:
             self.run.say(t, self.pair, self.side, self.price(ticks), state=State.NORMAL, returned=True)
+            self.run.changed(self, t)
 
     # The prices that matter now
 
