@@ -105,7 +105,7 @@ def main() -> None:
     took: dict[str, list[float]] = {"plain loop": [], "replay": [], "replay with Recovery Mode": []}
     outcome: dict[str, Any] = {}
     for _ in range(chosen.rounds):
-        for name in took:
+        for name, times in took.items():
             begun = time.perf_counter()
             if name == "plain loop":
                 found: Any = plain(candles)
@@ -113,7 +113,7 @@ def main() -> None:
                 p = parameters(recovery=name.endswith("Mode"))
                 summary = replay(p, {"BTC/USDT": MARKET}, {"BTC/USDT": candles}, balance=Decimal(10_000)).summary
                 found = (summary.deals, sum(summary.fills_by_level), float(summary.profit))
-            took[name].append((time.perf_counter() - begun) * 1000)
+            times.append((time.perf_counter() - begun) * 1000)
             outcome[name] = found
     if chosen.json:
         print(json.dumps({"machine": machine(), "ms": {name: spread(times) for name, times in took.items()}}))

@@ -133,8 +133,8 @@ class World(NamedTuple):
     """What the rest of the account looks like at this moment. Money is quote currency.
 
     `used` is the committed capital of all open groups of the strategy, `committed` that of everything on the
-    connection. `equity` None is not known, and then no share of it is judged. `pair_recovers`: another group of this pair
-    on this connection is in Recovery Mode.
+    connection. `equity` None is not known, and then no share of it is judged. `pair_recovers`: another group of this
+    pair on this connection is in Recovery Mode.
     """
 
     now: datetime

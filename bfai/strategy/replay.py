@@ -691,14 +691,14 @@ class _Slot:
             ticks, level = self.level_ticks, self.level
             steps, cost, small = self.order_of(ticks, self.level_size(level))
             order = Order(self.capital(cost, self.rates[1]), level - 1, rests=True, too_small=small)
-            world, asked = self.judging(t), Asked(self.side, self.price(ticks))
+            at = min(int(self.opens[j]), ticks)
+            world, asked = self.judging(t), Asked(self.side, self.price(at))
             step = rules_of_group.on_level(self.rules, self.group, asked, world, order)
             if step.reasons:
                 self.level_blocked, self.blocked_at = True, t
                 self.refuse(t, ticks, step, level)
                 break
             self.said = None
-            at = min(int(self.opens[j]), ticks)
             self.last, self.away, self.level = ticks, self.away + self.gap, level + 1
             self.run.say(
                 t, self.pair, self.side, self.price(at), outcome=Outcome.ADD_ON, level=level, state=self.group.state
@@ -761,6 +761,11 @@ class _Slot:
         t, opened, low = int(self.time[j]), int(self.opens[j]), int(self.lows[j])
         high, close = int(self.highs[j]), int(self.closes[j])
         stop, end = self.stop, self.liquidation
+        if self.best is not None and opened > end:  # who falls from above comes to the trailing price first
+            trail = self.trail(self.best)
+            if low <= trail:
+                self.close(j, min(opened, trail), Exit.TAKE_PROFIT, self.taker)
+                return
         if low <= end and (stop <= end or opened <= end):
             self.close(j, end, Exit.LIQUIDATION, 0)
             return
@@ -768,15 +773,11 @@ class _Slot:
             self.close(j, min(opened, stop), Exit.STOP, self.taker)
             return
         if armed and self.best is not None:
-            assert self.trail_share is not None
-            trail = self.trail(self.best)
-            if low <= trail:
-                self.close(j, min(opened, trail), Exit.TAKE_PROFIT, self.taker)
-                return
             self.best = max(self.best, high)
         elif high >= self.target and (not added or close >= self.target):
             if not self.trailing:
-                self.close(j, max(opened, self.target), Exit.TAKE_PROFIT, self.exit_fee)
+                # Its open lies before the add-on, which made this target.
+                self.close(j, self.target if added else max(opened, self.target), Exit.TAKE_PROFIT, self.exit_fee)
                 return
             self.best = high
         if self.may_change(t, close):
@@ -1071,7 +1072,10 @@ class _Run:
         if isinstance(signals, Always):
             return None, False
         if isinstance(signals, Listed):
-            rows = [t for t, pair, side in signals.rows if pair in (None, slot.pair) and side == slot.side]
+            begin = int(slot.time[0])  # what came before the first candle is not asked of it
+            rows = [
+                t for t, pair, side in signals.rows if t >= begin and pair in (None, slot.pair) and side == slot.side
+            ]
             return sorted({place for t in rows if (place := slot.index_of(t)) < slot.count}), True
         closes = np.abs(slot.closes).astype(np.float64)
         if isinstance(signals, PriceBelow):

@@ -7,8 +7,8 @@ on a level, a target, a stop or a liquidation price of the group that is open, o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from replay_oracle import DAY, Oracle, OracleReplay, Slot, candle_of, exact
 
 from bfai.strategy.ladder import LadderMarket, Tier
-from bfai.strategy.parameters import Parameters, Severity, check, read
+from bfai.strategy.parameters import Parameters, Severity, StrategyError, check, read
 
 D = Decimal
 Row = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
@@ -37,6 +37,10 @@ class Case:
     balance: Decimal
     signals: Any
     interval: int
+
+    @property
+    def times(self) -> list[int]:
+        return sorted({row[0] for rows in self.candles.values() for row in rows})
 
 
 class Choices:
@@ -320,8 +324,13 @@ class Draughtsman:
         return (round(price / self.tick) + beside) * self.oracle.markets[self.pair].tick_size
 
 
-def case_of(draw: Choices, most: int = 120) -> Case | None:
+HEAD, ROW = 200, 1 + 6 * len(PAIRS)
+"""So many bytes for the parameters, and for each candle time: where it lies, and a candle of each pair."""
+
+
+def case_of(raw: bytes) -> Case | None:
     """None where the parameters contradict each other."""
+    draw, rows = Choices(raw[:HEAD]), [raw[place : place + ROW] for place in range(HEAD, len(raw), ROW)]
     interval = draw.one_of(*INTERVALS)
     tick = draw.one_of(D("0.01"), D("0.1"), D(1), D(5))
     price = tick * draw.one_of(100, 1000, 20, 60_000, 97)
@@ -335,8 +344,8 @@ def case_of(draw: Choices, most: int = 120) -> Case | None:
     if interval < DAY:
         t += draw.one_of(0, DAY - 5 * interval, DAY // 2)
     times: list[int] = []
-    for _ in range(draw.between(5, min(draw.one_of(30, 12, 30, 60, most), most))):
-        t += interval * draw.one_of(*[1] * 40, 4, DAY // interval + 1)
+    for row in rows:
+        t += interval * {254: 4, 253: 4, 252: DAY // interval + 1}.get(row[0], 1)
         times.append(t)
     signals = source(draw, parameters, times, interval)
 
@@ -347,13 +356,13 @@ def case_of(draw: Choices, most: int = 120) -> Case | None:
     }
     candles: dict[str, list[Row]] = {pair: [] for pair in parameters.pairs}
     sparse = draw.one_of(0, 0, 30, 128)  # of 256 candles, so many are missing
-    for t in times:
+    for t, row in zip(times, rows, strict=True):
         now: dict[str, Row] = {}
-        for pair in parameters.pairs:
-            raw = draw.bytes(6)
-            if t != times[0] and 255 - raw[5] < sparse:
+        for place, pair in enumerate(parameters.pairs):
+            six = row[1 + 6 * place : 7 + 6 * place]
+            if t != times[0] and 255 - six[5] < sparse:
                 continue
-            now[pair] = hands[pair].row(t, raw)
+            now[pair] = hands[pair].row(t, six)
             candles[pair].append(now[pair])
         if now:
             oracle.candle(t, {pair: candle_of(row, exact(markets[pair].tick_size)) for pair, row in now.items()})
@@ -363,11 +372,105 @@ def case_of(draw: Choices, most: int = 120) -> Case | None:
 @st.composite
 def cases(draw: st.DrawFn, most: int = 120) -> Case:
     """Valid parameters with all that a replay needs; up to `most` candle times."""
-    size = draw(st.sampled_from((300, 800, 2500)))
-    case = case_of(Choices(draw(st.binary(min_size=size, max_size=size))), most)
+    times = draw(st.integers(5, min(draw(st.sampled_from((30, 12, 30, 60, most))), most)))
+    size = HEAD + times * ROW
+    case = case_of(draw(st.binary(min_size=size, max_size=size)))
     assume(case is not None)
     assert case is not None
     return case
+
+
+# -- making a case small -----------------------------------------------------------------------------------------------
+
+PLAINER: tuple[dict[str, Any], ...] = (
+    {"recovery": {"enabled": False}},
+    *({f"recovery__{name}": None} for name in ("max_group_age_h", "liq_distance_pct", "red_drawdown_pct")),
+    *({f"recovery__{name}": False} for name in ("trim", "cautious", "on_worsening_signal")),
+    {"recovery__return_mode": "never"},
+    {"recovery__addons_left": 0},
+    {"recovery__margin_used_pct": "100"},
+    {"recovery__step_factor": "1"},
+    {"recovery__size_factor": "1"},
+    *({name: None} for name in ("trailing", "stop_loss_pct", "max_daily_loss_pct", "max_loss_streak", "custom_steps")),
+    {"session": []},
+    {"addon_mode": "off"},
+    {"addon_mode": "ladder"},
+    {"addon_step_reference": "base"},
+    {"addon_multiplier": "1"},
+    {"addon_step_multiplier": "1"},
+    {"addon_max_count": 1},
+    {"addon_cooldown": 0},
+    {"addon_resting": 1},
+    {"cooldown_after_close": 0},
+    {"reinvest_pct": "0"},
+    {"reserve_mode": "filled"},
+    {"take_profit_basis": "average_net"},
+    {"stop_loss_basis": "average"},
+    {"require_avg_improvement": True},
+    {"deposit_load_max": "100"},
+    {"max_groups": 6},
+    {"margin_limit_pair": "100000", "margin_limit_total": "100000"},
+    {"leverage": 1},
+    {"amount_basis": "notional"},
+    {"directions": ["long"]},
+    {"start_condition": "immediate"},
+)
+FREE_OF: tuple[dict[str, Any], ...] = (
+    {"maker": D(0), "taker": D(0)},
+    {"fee_side": "quote"},
+    {"min_amount": None, "min_cost": None},
+    {"liquidation_model": None},
+)
+
+
+def reduced(case: Case, fails: Callable[[Case], bool]) -> Case:
+    """A small case that fails as well: without the candles, pairs and parameters that do not matter.
+
+    Faster, and better at it, than hypothesis, which cannot know what a candle is. `fails` says whether a case does.
+    """
+    before = None
+    while before != case:
+        before = case
+        count = len(case.times)
+        while count := count // 2:
+            start = 0
+            while start < len(case.times):
+                kept = case.times[:start] + case.times[start + count :]
+                rows = {pair: [row for row in of_pair if row[0] in kept] for pair, of_pair in case.candles.items()}
+                attempt = replace(case, candles=rows)
+                if kept and fails(attempt):
+                    case = attempt
+                else:
+                    start += count
+        for attempt in _plainer(case):
+            merged = attempt(case)
+            if merged is not None and merged != case and fails(merged):
+                case = merged
+    return case
+
+
+def _plainer(case: Case) -> Iterator[Callable[[Case], Case | None]]:
+    for fields in PLAINER:
+        yield lambda old, fields=fields: _with(old, fields)
+    for pair in case.parameters.pairs:
+        yield lambda old, pair=pair: _with(old, {"pairs": [one for one in old.parameters.pairs if one != pair]})
+    for fields in FREE_OF:
+        yield lambda old, fields=fields: replace(
+            old, markets={pair: replace(market, **fields) for pair, market in old.markets.items()}
+        )
+    for signals in (("always",), None):
+        yield lambda old, signals=signals: replace(old, signals=signals)
+
+
+def _with(case: Case, fields: Mapping[str, Any]) -> Case | None:
+    try:
+        parameters = case.parameters.changed(**fields)
+    except StrategyError:
+        return None
+    if any(problem.severity is Severity.ERROR for problem in check(parameters)):
+        return None
+    kept = {pair: rows for pair, rows in case.candles.items() if pair in parameters.pairs}
+    return replace(case, parameters=parameters, candles=kept)
 
 
 def seen_in(examples: int, replay: Callable[..., OracleReplay]) -> Counter[str]:

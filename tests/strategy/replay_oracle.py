@@ -26,13 +26,14 @@ Candles and time
 Signals
  5. A source that is given takes the place of the start condition.
  6. RSI: the first averages are plain means of the first `period` changes, then Wilder's. A candle gives a signal
-    wherever its RSI is below the threshold, not only where it falls below. Without any change there is no RSI.
+    wherever its RSI is below the threshold, not only where it falls below. Where nothing ever moved it is 50.
  7. EMA: begins with the plain mean of the first closes, as many as its length. A cross is a candle whose difference
     lies beyond zero while that of the candle before did not; both need both averages.
  8. RSI and EMA are compared with a tolerance of 1e-9 (of the price, for averages), so that who counts in floats agrees.
- 9. A signal of a list acts at the pair's first candle at or after it, however old it is; of several for one slot at one
-    candle one acts. What comes while it cannot be used is spent. Signals of an open group count in the modes `zones`
-    and `strict` only.
+ 9. A signal of a list acts at the pair's first candle at or after it; what came before the first candle is dropped; of
+    several for one slot at one candle one acts. What comes while it cannot be used is spent. Signals of an open group
+    count in the modes `zones` and `strict` only; what lasts (always, price, RSI) asks for an add-on inside an unused zone
+    only, and has no say in what worsens outside.
 
 Decisions
 10. `below_minimum` is the last reason. It holds for the first order too. Largest amounts are not judged, trims are not
@@ -42,35 +43,38 @@ Decisions
     this candle), then Recovery Mode is judged at the open with the signal, then the add-on in the state that results.
     An order of the ladder that is touched is none of that: only its reasons are judged.
 13. Once the trailing exit is armed no signal is judged for the group and nothing is logged.
-14. An order of the ladder is judged at its ladder price, also where it would fill at a lower open.
-15. An order is judged at every candle that touches it; it is logged again only with other reasons. What lies behind a
-    level that is blocked is not reached.
+14. An order of the ladder is judged at the price at which it would fill, with the size that was ordered.
+15. What is refused is judged again after another fill, exit, trim or return of the strategy, a change of the group's
+    state, the end of a cooldown that was a reason, the begin of a session, and on a new day; a signal that acts once is
+    always judged. It is logged again only with other reasons. What lies behind a level that is blocked is not reached.
 16. A signal outside every zone is judged with the size of the lowest unused zone, or of the last one.
-17. A zone reaches from its ladder price on the tick grid to D_k - width exactly. Recovery Mode does not move zones, it
-    only makes their sizes smaller.
-18. What a group uses holds its reserve wherever it is judged: in Recovery Mode's `margin_used` and cap too.
+17. A zone is all from D_k - width to D_k percent, both counted. Recovery Mode does not move zones, it only makes their
+    sizes smaller.
+18. A reserve counts for the limits of the strategy and of the account. Recovery Mode and the limit of one group look at
+    the group's own capital; an opening is judged with the whole ladder.
 19. Sizes of first orders and add-ons are those of the order on the grid, with its fee.
 
 The ladder
 20. The first entry is a fill: with a cooldown no add-on rests before it is over. When it is over, as many rest as may.
-21. Prices are those of `build` or `after_recovery` for the group's first price, whatever was ordered in the state
-    before; only "average" looks at the group.
+21. Gaps go on from the last order, wider in Recovery Mode: those of `build`, and of `after_recovery` from the level at
+    which it began.
 22. A trim of no amount is none, and is tried again at the next candle.
 
 Exits
-23. An exit by trailing is a `take_profit` that pays the taker's fee. Step 6 comes first on its candle too.
+23. An exit by trailing is a `take_profit` that pays the taker's fee. It comes before the stop, and before liquidation unless
+    the candle opens beyond that.
 24. A liquidation's price is the estimate, off the grid.
 25. A candle on which a signal's add-on was filled at the open is one that filled an add-on.
 
 Money
-26. Losses of a day and of 30 days are sums of closings and trims that lost; what was won is not set against them. A
-    trim does not move the guard by itself. A deal that won or lost nothing ends a streak. The 30 days do not include
-    what happened exactly 30 days ago.
-27. After a close the guard is judged anew: a won deal ends a pause that a streak began.
+26. The loss of a day is what was realised since midnight, gains set against it, trims counted at once. The 30 days of
+    trims add up losses only, and do not include what happened exactly 30 days ago. A deal that won or lost nothing ends
+    a streak.
+27. A pause lasts until the first candle of the next day.
 28. The starting balance counts as the first mark. The equity stop works without Recovery Mode as well.
 29. A fill's amount is what was bought, before any fee in coins, and its fee is told in quote currency however it was
     taken: coins at the price of the fill. Capital counts fees in quote currency only.
-30. A day is near the limit when the committed capital of one of its marks is above 80 % of the total limit. The longest
+30. A day is near the limit when the committed capital was above 80 % of the total limit at any time of it. The longest
     time in a group counts one that is open until the last candle.
 31. A deal is listed when it opens. Its difficulties are all that were ever found, its `recovery_at` is the first time.
 """
@@ -145,7 +149,6 @@ class Entry:
     """
 
     at: int
-    until: int
     pair: str | None
     side: str | None
     price: Fraction | None
@@ -355,11 +358,14 @@ class Listed:
 
     def __init__(self, signals: Iterable[tuple[int, str]]) -> None:
         self.waiting = list(signals)
+        self.begin: int | None = None  # of the first candle; what came before is not asked of it
 
     def acts(self, side: str, t: int) -> bool:
+        if self.begin is None:
+            self.begin = t
         due = [one for one in self.waiting if one[0] <= t and one[1] == side]
         self.waiting = [one for one in self.waiting if one not in due]
-        return bool(due)
+        return any(one[0] >= self.begin for one in due)
 
     def close(self, price: Fraction) -> None:
         pass
@@ -430,6 +436,7 @@ class Slot:
     group: Group | None = None
     closed_at: int | None = None
     blocked: tuple[Group | None, tuple[str, ...]] | None = None  # why the last signal was, and for which group
+    refused_level: tuple[int, int] | None = None  # version and day of the last refusal of a level
     refused: tuple[int, int, tuple[str, ...]] | None = None  # version, day and reasons of the last refusal
     blocked_level: tuple[Group, int, tuple[str, ...]] | None = None
 
@@ -666,7 +673,7 @@ class Oracle:
 
     def note(self, t: int, slot: Slot | None, price: Fraction | None, outcome: str, **more: Any) -> Entry:
         pair, side = (None, None) if slot is None else (slot.pair, slot.side)
-        entry = Entry(t, t, pair, side, price, outcome, **more)
+        entry = Entry(t, pair, side, price, outcome, **more)
         self.log.append(entry)
         return entry
 
@@ -907,14 +914,22 @@ class Oracle:
         return None
 
     def against_addon(
-        self, group: Group, t: int, price: Fraction, coins: Fraction, *, in_zone: bool, cooling: bool
+        self,
+        group: Group,
+        t: int,
+        price: Fraction,
+        coins: Fraction,
+        *,
+        in_zone: bool,
+        cooling: bool,
+        filled: Fraction | None = None,
     ) -> tuple[str, ...]:
         """Everything that speaks against an add-on at this price, in the order of `REASONS`."""
         p, r, recovering = self.p, self.p.recovery, group.state == "recovery"
         size = self.order_capital(group.market, group.sign, price, coins, p.addon_order_type)
         spare = self.used(group) - self.capital(group)  # what was reserved for it at the opening
         limit = self.pair_limit * exact(r.margin_cap_pct) / 100 if recovering else self.pair_limit
-        improves = group.sign * (group.average - price) > 0
+        improves = group.sign * (group.average - (price if filled is None else filled)) > 0
         against = {
             "addon_limit": group.addons >= p.addons or (recovering and r.addons == "none"),
             "outside_zone": not in_zone,
@@ -941,12 +956,15 @@ class Oracle:
             low = candle.low if group.sign > 0 else candle.high
             if price is None or group.sign * (low - price) > 0:
                 return
+            if slot.refused_level == (self.version, t // DAY):
+                return
             coins = self.amount(group.market, self.level_size(group, k), price)
-            reasons = self.against_addon(group, t, price, coins, in_zone=True, cooling=False)
+            at = min(candle.open, price) if group.sign > 0 else max(candle.open, price)
+            reasons = self.against_addon(group, t, price, coins, in_zone=True, cooling=False, filled=at)
             if reasons:
+                slot.refused_level = (self.version, t // DAY)
                 self.note_blocked_level(t, slot, group, k, price, reasons)
                 return
-            at = min(candle.open, price) if group.sign > 0 else max(candle.open, price)
             wider = exact(p.recovery.step_factor) if group.state == "recovery" else 1
             group.away, group.last = group.away + group.gaps[k - 1] * wider, price
             self.note(t, slot, at, "add_on", state=group.state, level=k)
@@ -958,6 +976,10 @@ class Oracle:
 
     def liquidation_and_stop(self, slot: Slot, group: Group, t: int, candle: Candle) -> None:
         s, end, stop = group.sign, self.liquidation(group), self.stop(group)
+        if group.best is not None and (end is None or s * (candle.open - end) > 0):
+            self.trailing_exit(slot, group, t, candle)  # who falls from above comes to the trailing price first
+            if slot.group is None:
+                return
         low = candle.low if s > 0 else candle.high
         if end is not None and s * (low - end) <= 0:
             stopped_before = stop is not None and s * (stop - end) > 0 and s * (candle.open - end) > 0
@@ -972,26 +994,31 @@ class Oracle:
 
     def take_profit(self, slot: Slot, group: Group, t: int, candle: Candle) -> None:
         s = group.sign
-        high, low = (candle.high, candle.low) if s > 0 else (candle.low, candle.high)
+        high = candle.high if s > 0 else candle.low
         added = group.added_at == t
         trailing = self.p.trailing
         if group.state == "recovery" or trailing is None:
             target = self.target(group)
             if target is not None and s * (high - target) >= 0 and (not added or s * (candle.close - target) >= 0):
                 at = max(candle.open, target) if s > 0 else min(candle.open, target)
-                self.close(slot, group, t, at, "take_profit")
+                self.close(slot, group, t, target if added else at, "take_profit")
             return
         if group.best is None:
             begin = self.activation(group)
             if begin is not None and s * (high - begin) >= 0 and (not added or s * (candle.close - begin) >= 0):
                 group.best = high
             return
+        group.best = max(group.best, high) if s > 0 else min(group.best, high)
+
+    def trailing_exit(self, slot: Slot, group: Group, t: int, candle: Candle) -> None:
+        s, trailing = group.sign, self.p.trailing
+        assert trailing is not None
+        assert group.best is not None
         behind = self.exit_grid(group, group.best * (1 - s * exact(trailing.delta_pct) / 100))
+        low = candle.low if s > 0 else candle.high
         if behind is not None and s * (low - behind) <= 0:
             at = min(candle.open, behind) if s > 0 else max(candle.open, behind)
             self.close(slot, group, t, at, "take_profit", order_type="market")
-            return
-        group.best = max(group.best, high) if s > 0 else min(group.best, high)
 
     # -- closing
 
@@ -1070,7 +1097,7 @@ class Oracle:
             if deal.recovery_at is None:
                 deal.recovery_at = t
             self.recovery_entries += 1
-            slot.refused = None
+            slot.refused = slot.refused_level = None
             self.note(t, slot, price, "recovery", state="recovery", difficulties=found)
             return
         group.difficulties += tuple(one for one in found if one not in group.difficulties)
