@@ -50,7 +50,7 @@ Progress = Callable[[int, int], None]
 
 _NO_INTERVAL = N_("{exchange} has no candles of {interval}. Choose one of {choices}.")
 _NONE_CLOSED = N_("No candle of {interval} begins and ends between {since} and {until} (UTC). Choose a longer time.")
-_TOO_MANY = N_("That are {count} candles; at most {most} are taken. Choose a longer interval or a shorter time.")
+_TOO_MANY = N_("That would be {count} candles; at most {most} are taken. Choose a longer interval or a shorter time.")
 _NO_CANDLES = N_(
     "{exchange} tells no candles of {pair} between {since} and {until} (UTC). Choose a later time, or another pair."
 )
