@@ -179,19 +179,18 @@ def rsi(closes: Any, period: int = 14) -> Any:
     changes = [after - before for before, after in pairwise(values)]
     gain = math.fsum(change for change in changes[:period] if change > 0) / period
     loss = math.fsum(-change for change in changes[:period] if change < 0) / period
-    told = [_strength(gain, loss)]
+    gains, losses = [gain], [loss]
     for change in changes[period:]:
-        gain = (gain * (period - 1) + (change if change > 0 else 0.0)) / period
-        loss = (loss * (period - 1) + (-change if change < 0 else 0.0)) / period
-        told.append(_strength(gain, loss))
-    found[period:] = told
+        if change > 0:
+            gain, loss = (gain * (period - 1) + change) / period, loss * (period - 1) / period
+        else:
+            gain, loss = gain * (period - 1) / period, (loss * (period - 1) - change) / period
+        gains.append(gain)
+        losses.append(loss)
+    up, down = np.array(gains), np.array(losses)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        found[period:] = np.where(down > 0, 100.0 - 100.0 / (1.0 + up / down), np.where(up > 0, 100.0, 50.0))
     return found
-
-
-def _strength(gain: float, loss: float) -> float:
-    if loss == 0:
-        return 100.0 if gain > 0 else 50.0
-    return 100.0 - 100.0 / (1.0 + gain / loss)
 
 
 def ema(closes: Any, period: int) -> Any:

@@ -295,6 +295,8 @@ class Feed:
         and `Candles.gaps`. Raises CandlesError, MarketsError, PairUnknown, and CandlesStopped once `stopped()` is true;
         what came until then is kept.
         """
+        if since.tzinfo is None or (until is not None and until.tzinfo is None):
+            raise ValueError("a time without its zone")
         name = interval if isinstance(interval, str) else interval_name(interval)
         shelf, exchange = source_of(target).candles, get_exchange(target.exchange).name
         if name not in shelf.intervals:
