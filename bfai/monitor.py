@@ -150,12 +150,20 @@ class TestLease:
 
     __test__ = False
 
-    def __init__(self, store: Store, connection: Connection, holder: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        connection: Connection,
+        holder: str,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._store = store
         self._id = connection.id
         self._place = place(connection.target)
         self._holder = holder
         self._clock = clock
+        self._chance = chance
         self._ended = False
 
     @property
@@ -180,7 +188,7 @@ class TestLease:
         """What the run means for the schedule. Storing it frees the lease."""
         now, schedule = self._clock(), self._store.schedule(self._id)
         every = schedule.every if schedule else None
-        next_at, pause = after(run, every, self._store.pauses().get(self._place), now, random.random())
+        next_at, pause = after(run, every, self._store.pauses().get(self._place), now, self._chance())
         self._ended = True
         return RunEnd(self._holder, now, every, next_at, self._place, pause)
 
