@@ -649,7 +649,8 @@ class _Judge:
 
     @property
     def key_works(self) -> bool:
-        return self._key[1] is None or self.facts.report() is not None
+        """Where nothing answered, nobody knows: that is no report of unknown rights."""
+        return not self._key_failed() or self.facts.report() is not None
 
     # required
 
