@@ -29,6 +29,7 @@ from bfai.model import (
     EventKind,
     Message,
     Revision,
+    Status,
     Strategy,
     StrategyState,
     Target,
@@ -445,7 +446,12 @@ class Strategies:
     def _settle(
         self, strategy: Strategy, connection: Connection, run: TestRun | None, before: TestRun | None = None
     ) -> bool:
-        """Suspends or resumes it as the last run asks for. Whether that changed anything."""
+        """Suspends or resumes it as the last run asks for. Whether that changed anything.
+
+        A run on our own dead network asks for nothing: the next one that counts does.
+        """
+        if run is not None and not run.counts and connection.status is not Status.UNTESTED:
+            return False
         found = suspension(connection, run, before)
         if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
             if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
