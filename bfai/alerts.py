@@ -409,10 +409,9 @@ class Alerts:
             judged = self._worth_telling(event, channel, at)
             if judged is not _SEND:
                 return judged
-        quiet = channel.quiet_for(self._local(at))
-        if quiet is not None:
+        if channel.quiet_for(self._local(at)) is not None:
             text = N_("Quiet hours last until {when}.")
-            return _Judged(_Verdict.WAIT, Message(text=text, params={"when": self._hour(at + quiet)}))
+            return _Judged(_Verdict.WAIT, Message(text=text, params={"when": f"{channel.quiet_until:%H:%M}"}))
         return _SEND
 
     def _hour(self, at: datetime) -> str:

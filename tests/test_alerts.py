@@ -347,6 +347,20 @@ def test_quiet_hours_follow_the_clock_on_the_wall_when_summer_ends(world: World)
     assert channel.quiet_for(datetime(2026, 10, 25, 3, 30)) == 3.5 * HOUR  # noqa: DTZ001 - a clock on the wall
 
 
+def test_the_log_names_the_end_of_quiet_hours_by_the_clock_on_the_wall(world: World) -> None:
+    """Half past two in Zagreb, an hour before summer ends: seven o'clock is five and a half hours away, not four."""
+    world.by_hand().alerts.speak("en", "Europe/Zagreb")
+    world.alerts.add("Hook", "json://127.0.0.1:9/x", quiet=NIGHT, grace_minutes=0)
+    connection = add(world.store, created_at=T0 - 60 * DAY, key_since=T0 - 60 * DAY)
+    world.now = datetime(2026, 10, 25, 0, 29, tzinfo=UTC)
+    world.test(connection)
+    world.now += MINUTE
+    world.test(connection, Status.FAILED)
+    (line,) = world.alerts.log()
+    assert line.waits_for is not None
+    assert line.waits_for.params == {"when": "07:00"}
+
+
 @pytest.mark.parametrize(
     ("start", "end", "clock", "left"),
     [
