@@ -727,6 +727,33 @@ def test_several_programs_send_each_message_once(tmp_path: Path, receiver: Recei
         world.store.close()
 
 
+def test_two_threads_of_one_program_keep_the_order_and_an_alarm_goes_first(world: World) -> None:
+    """After a test both the monitor and whoever stored the run ask for what is due to be sent."""
+    failing, thieves = connected(world), connected(world, "Thieves")
+
+    def while_it_is_sent(_: str, note: Note) -> Outcome:
+        if note.title == FAILED:
+            run = a_run(thieves, status=Status.BLOCKED, started_at=world.now, key_report=THIEF, cause=None)
+            world.store.add_run(run, lambda before: events_of(before, run))
+        if note.title in (FAILED, THEFT.replace("MEXC Main", "Thieves")):
+            other = threading.Thread(target=world.alerts.deliver_due)
+            other.start()
+            other.join(30)
+            assert not other.is_alive(), "it waits for nobody"
+        return Outcome()
+
+    world.by_hand().answer = while_it_is_sent
+    world.alerts.add("Hook", "json://127.0.0.1:9/x", grace_minutes=0)
+    for status in (Status.FAILED, Status.ONLINE):
+        world.now += MINUTE
+        run = a_run(failing, status=status, started_at=world.now, key_report=None)
+        world.store.add_run(run, lambda before, run=run: events_of(before, run))
+    sent = world.alerts.deliver_due()
+    assert world.titles == [FAILED, THEFT.replace("MEXC Main", "Thieves"), WORKS]
+    assert sent == 3
+    assert world.alerts.deliver_due() == 0
+
+
 # -- the clock set back ------------------------------------------------------------------------------------------------
 
 
