@@ -347,6 +347,7 @@ class Monitor:
 
 def _woken_every(seconds: float, wake: Callable[[], None]) -> Any:
     """A running scheduler of APScheduler that calls `wake`, whatever is done to the clock."""
+    from apscheduler.jobstores.base import JobLookupError  # pyright: ignore[reportMissingTypeStubs]
     from apscheduler.schedulers.background import (  # pyright: ignore[reportMissingTypeStubs]
         BackgroundScheduler,
     )
@@ -368,10 +369,15 @@ def _woken_every(seconds: float, wake: Callable[[], None]) -> Any:
 
         def _process_jobs(self) -> float:
             now, jobs = datetime.now(UTC), cast("Any", self)
-            for job in jobs.get_jobs():
-                if job.next_run_time > now + length:
-                    jobs.modify_job(job.id, next_run_time=now)
-            waits = super()._process_jobs()
+            try:
+                for job in jobs.get_jobs():
+                    if job.next_run_time > now + length:
+                        jobs.modify_job(job.id, next_run_time=now)
+                waits = super()._process_jobs()
+            except JobLookupError:  # it is shut down while it works: from then on it finds no job any more
+                if jobs.running:
+                    raise
+                return seconds
             return seconds if waits is None else min(waits, seconds)
 
     scheduler: Any = Scheduler(timezone=UTC)
