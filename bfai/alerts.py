@@ -543,7 +543,8 @@ class Alerts:
             lines.append(words.t(N_("It lasts: this is told again.")))
         if delivery.doubtful:
             lines.append(words.t(N_("This may be a repetition: the first attempt broke off and may have arrived.")))
-        return Note(title, "\n\n".join(lines), _mood(event.kind))
+        key = f"{event.id}-{delivery.number}"
+        return Note(title, "\n\n".join(lines), _mood(event.kind), key)
 
 
 def _mood(kind: EventKind) -> str:
