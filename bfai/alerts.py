@@ -40,7 +40,7 @@ from bfai.model import (
     StrategyState,
     utc_now,
 )
-from bfai.sending import SEND_SECONDS, Note, Outcome, Send, clean, read_address, send_by_apprise
+from bfai.sending import SEND_SECONDS, Note, Outcome, Send, clean, load, read_address, send_by_apprise
 from bfai.store import BadName, Store, UnknownChannel
 from bfai.transport import redact
 from bfai.vault import Vault, VaultError, VaultLocked
@@ -355,6 +355,7 @@ class Alerts:
         except VaultError as error:
             self._store.move_delivery(delivery, DeliveryState.GIVEN_UP, clock(), reason=error.message)
             return False
+        load(address)  # a program that is killed meanwhile has not begun to send
         claimed = self._store.move_delivery(
             delivery, DeliveryState.SENDING, clock(), holder=self._holder, doubtful=True if left else None
         )

@@ -194,6 +194,11 @@ def _scheme(plugin: Any) -> str:
     return str(plugin.url(privacy=True)).partition("://")[0]
 
 
+def load(address: str) -> None:
+    """What sending there needs, so that it is quick afterwards. The first time takes half a second."""
+    _plugin(address)
+
+
 def send_by_apprise(address: str, note: Note) -> Outcome:
     """Sends a note over the network, in a thread of its own, and waits for at most `SEND_SECONDS`."""
     found: list[Outcome] = []

@@ -694,6 +694,35 @@ def test_a_process_that_is_killed_before_it_can_write_it_down_loses_no_message(
     world.store.close()
 
 
+_WHEN_CLAIMED = """
+import sys
+from datetime import datetime
+from bfai.alerts import Alerts
+from bfai.store import open_store
+from bfai.vault import Vault
+
+database, key, moment = sys.argv[1:]
+store, vault = open_store(database), Vault("v", bytes.fromhex(key))
+store._db.set_trace_callback(lambda sql: print("apprise" in sys.modules) if sql.startswith("UPDATE delivery") else None)
+Alerts(store, lambda: vault, lambda: datetime.fromisoformat(moment)).deliver_due()
+"""
+
+
+def test_what_takes_long_is_done_before_a_message_is_claimed(tmp_path: Path, receiver: Receiver) -> None:
+    """Else a program that is killed in its first second leaves a claim behind, although it has sent nothing."""
+    key, database = os.urandom(32), f"sqlite:///{tmp_path}/bfai.db"
+    world = World(open_store(database), Vault("v", key))
+    world.alerts.add("Hook", receiver.address)
+    run = a_run(connected(world), status=Status.BLOCKED, started_at=world.now, key_report=THIEF, cause=None)
+    world.store.add_run(run, lambda before: events_of(before, run))
+    arguments = [sys.executable, "-c", _WHEN_CLAIMED, database, key.hex(), world.now.isoformat()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["True", "True"], done.stderr  # claimed, sent
+    assert receiver.titles == [THEFT]
+    world.store.close()
+
+
 @pytest.mark.parametrize("scheme", ["json", "form", "xml"])
 def test_a_program_of_ones_own_can_tell_a_repetition(receiver: Receiver, scheme: str) -> None:
     address = receiver.address.replace("json:", f"{scheme}:")
