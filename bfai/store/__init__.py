@@ -197,6 +197,10 @@ def no_events(before: Before) -> Sequence[Event]:
     return ()
 
 
+SET_BACK: Final = timedelta(seconds=10)
+"""What was set by a clock that is further ahead than this was set before the clock was set back. Up to this it was set
+while somebody who had looked at the time already waited for the database.
+"""
 MARKET_DATA_KEPT: Final = timedelta(days=30)
 
 
@@ -525,7 +529,9 @@ class Store(Protocol):
         ...
 
     def mend_clock(self, now: datetime) -> None:
-        """The clock was set back to `now`: what was set later than that waits as long as it had to, from now on."""
+        """Where the clock was set back to `now` by more than `SET_BACK`: what was set later waits as long as it had
+        to, from now on.
+        """
         ...
 
     def take_lease(

@@ -51,6 +51,7 @@ from bfai.model import (
 from bfai.store import (
     KEEP,
     MARKET_DATA_KEPT,
+    SET_BACK,
     BadName,
     ChannelNameTaken,
     Judge,
@@ -1510,19 +1511,20 @@ class SqliteStore:
             self._mend_clock(_micros(now))
 
     def _mend_clock(self, now: int) -> None:
+        times = {"now": now, "later": now + SET_BACK // _MICROSECOND}
         self._do(
             "UPDATE schedule SET set_at = :now, next_at = :now + max(0, next_at - set_at)"
-            " WHERE owner = :owner AND set_at > :now",
-            now=now,
+            " WHERE owner = :owner AND set_at > :later",
+            **times,
         )
         self._do(
             "UPDATE schedule SET held_at = :now, held_until = :now + (held_until - held_at)"
-            " WHERE owner = :owner AND held_at > :now",
-            now=now,
+            " WHERE owner = :owner AND held_at > :later",
+            **times,
         )
         self._do(
-            "UPDATE pause SET since = :now, until = :now + (until - since) WHERE owner = :owner AND since > :now",
-            now=now,
+            "UPDATE pause SET since = :now, until = :now + (until - since) WHERE owner = :owner AND since > :later",
+            **times,
         )
 
     def take_lease(
