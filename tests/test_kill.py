@@ -23,6 +23,7 @@ import filelock  # noqa: F401 - imported here, so that the children that are for
 import pytest
 import sqlite_utils  # noqa: F401
 
+from bfai.alerts import Alerts
 from bfai.model import (
     Check,
     CheckName,
@@ -42,7 +43,7 @@ from bfai.model import (
     Target,
     TestRun,
 )
-from bfai.store import Store, open_store
+from bfai.store import Pause, RunEnd, Store, open_store
 from bfai.store import migrations as _migrations  # noqa: F401
 from bfai.vault import Cost, Vault
 from bfai.workbench import Mode, Workbench
@@ -343,24 +344,34 @@ def killed_at_each_statement(
     [(Status.FAILED, None), (Status.BLOCKED, a_report(withdraw=GrantState.GRANTED)), (Status.CONNECTED, UNBOUND)],
     ids=["outage", "thief", "addresses lost"],
 )
-def test_a_strategy_is_suspended_with_the_test_that_forbids_it_or_not_at_all(
+def test_a_test_is_stored_with_all_that_it_means_or_not_at_all(
     tmp_path: Path, status: Status, report: KeyReport | None
 ) -> None:
-    connection = a_connection()
+    """Events and who is told of them, the end of the lease and the next test, the pause, and the strategy."""
+    connection, hour = a_connection(), timedelta(hours=1)
     run = a_run(connection, 60, status, key_report=report)
+    end = RunEnd("me", T0, hour, T0 + 2 * hour, "mexc/global", Pause(1, T0, T0 + hour))
 
     def prepare(store: Store) -> None:
         store.add_connection(connection, sealed(), b"f", a_run(connection, key_report=a_report()))
+        store.set_schedule(connection.id, hour, T0, T0 + hour)
+        store.take_lease(connection.id, "me", T0, T0 + hour)
         enable(store, plan(store, connection))
+        Alerts(store, lambda: Vault("v", bytes(32))).add("Hook", "json://127.0.0.1:9/x")
 
-    for killed, store in killed_at_each_statement(tmp_path, prepare, lambda bench: bench._keep(run)):
-        (strategy,) = store.strategies()
+    for killed, store in killed_at_each_statement(tmp_path, prepare, lambda bench: bench._keep(run, end)):
+        (strategy,), schedule = store.strategies(), store.schedule(connection.id)
         stored = store.run(run.id) is not None
+        assert stored or killed
         assert (strategy.state is StrategyState.SUSPENDED) == stored
         assert strategy.needs_person == (stored and status is not Status.FAILED)
-        suspended = store.events(kinds=[EventKind.STRATEGY_SUSPENDED])
-        assert [event.facts["strategy"] for event in suspended] == [strategy.id] * stored
-        assert stored or killed
+        events = store.events()
+        assert sum(event.facts.get("strategy") == strategy.id for event in events) == stored
+        assert sum(event.kind is not EventKind.STRATEGY_SUSPENDED for event in events) == stored
+        assert {delivery.event.id for delivery in store.deliveries()} == {event.id for event in events}
+        assert schedule is not None
+        assert (schedule.next_at, schedule.holder) == ((T0 + 2 * hour, None) if stored else (T0 + hour, "me"))
+        assert len(store.pauses()) == stored
 
 
 def test_a_connection_is_deleted_with_all_that_belongs_to_it_or_not_at_all(tmp_path: Path) -> None:
