@@ -40,7 +40,7 @@ from bfai.model import (
     StrategyState,
     utc_now,
 )
-from bfai.sending import SEND_SECONDS, Note, Outcome, Send, clean, read_address, send_by_apprise
+from bfai.sending import SEND_SECONDS, Note, Outcome, Send, clean, load, read_address, send_by_apprise
 from bfai.store import BadName, Store, UnknownChannel
 from bfai.transport import redact
 from bfai.vault import Vault, VaultError, VaultLocked
@@ -379,6 +379,7 @@ class Alerts:
         except VaultError as error:
             self._store.move_delivery(delivery, DeliveryState.GIVEN_UP, clock(), reason=error.message)
             return False
+        load(address)  # a program that is killed meanwhile has not begun to send
         claimed = self._store.move_delivery(
             delivery, DeliveryState.SENDING, clock(), holder=self._holder, doubtful=True if left else None
         )
@@ -566,7 +567,8 @@ class Alerts:
             lines.append(words.t(N_("It lasts: this is told again.")))
         if delivery.doubtful:
             lines.append(words.t(N_("This may be a repetition: the first attempt broke off and may have arrived.")))
-        return Note(title, "\n\n".join(lines), _mood(event.kind))
+        key = f"{event.id}-{delivery.number}"
+        return Note(title, "\n\n".join(lines), _mood(event.kind), key)
 
 
 def _mood(kind: EventKind) -> str:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from bfai.i18n import N_
 from bfai.model import BfaiError, Cause, Connection, Message, Target, TestRun, utc_now
-from bfai.store import KEEP, Keep, Pause, RunEnd, Schedule, Store
+from bfai.store import KEEP, SET_BACK, Keep, Pause, RunEnd, Schedule, Store
 
 if TYPE_CHECKING:
     from bfai.engine import TestJob
@@ -292,7 +292,7 @@ class Monitor:
         now = self._clock()
         schedules, pauses = self._workbench.schedules(), self._workbench.pauses()
         known = [at for schedule in schedules for at in (schedule.set_at, schedule.held_at) if at is not None]
-        if any(at > now for at in (*known, *(pause.since for pause in pauses.values()))):
+        if any(at > now + SET_BACK for at in (*known, *(pause.since for pause in pauses.values()))):
             self._workbench.mend_clock(now)
             schedules, pauses = self._workbench.schedules(), self._workbench.pauses()
         if self._offline is not None and self._offline.since > now:

@@ -136,8 +136,6 @@ DEFAULT_DATABASE = "sqlite:///data/bfai.db"
 DRAFT_LIFE = timedelta(minutes=10)
 ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
-REPORTS_COMPARED = 12
-"""So many changes back is looked for what a key was last known to be allowed."""
 SIMULATOR_SECONDS = 30.0
 FOLLOW_SECONDS = 0.25
 """How often a test that another program runs is looked after."""
@@ -609,20 +607,22 @@ class Workbench:
             raise AlreadyConnected(taken.name)
         if draft.replaces is not None:
             run = draft.run.model_copy(update={"connection_id": draft.replaces})
-            connection = self._store.replace_credentials(
-                draft.replaces,
-                vault.seal(draft.replaces, credentials),
-                fingerprint,
-                credentials.hint,
-                draft.run.started_at,
-                run,
-                lambda before: events_of(before, run),
-            )
-            self._alerts.wake()
-            if draft.confirmed and draft.run.key_report is not None:
-                connection = self._store.confirm_withdraw_off(
-                    connection.id, self._now(), draft.run.key_report.rights_hash()
+            with self._store.together():
+                connection = self._store.replace_credentials(
+                    draft.replaces,
+                    vault.seal(draft.replaces, credentials),
+                    fingerprint,
+                    credentials.hint,
+                    draft.run.started_at,
+                    run,
+                    lambda before: events_of(before, run),
                 )
+                if draft.confirmed and draft.run.key_report is not None:
+                    connection = self._store.confirm_withdraw_off(
+                        connection.id, self._now(), draft.run.key_report.rights_hash()
+                    )
+                self._strategies.after_test(connection.id)
+            self._alerts.wake()
         else:
             connection = self._add(vault, draft, credentials, fingerprint, name, used_by, note)
         self.forget_draft(draft_id)
@@ -697,24 +697,25 @@ class Workbench:
 
     def delete(self, connection_id: str) -> None:
         """Erases key and history here. The key goes on working at the exchange until it is deleted there."""
-        connection = self._store.connection(connection_id)
-        reasons = (connection_deleted(connection.name),) if connection is not None else ()
-        suspended = [
-            strategy_event(
-                EventKind.STRATEGY_SUSPENDED,
-                strategy,
-                self._now(),
-                reasons=reasons,
-                needs_person=True,
-                connection_gone=True,
-            )
-            for strategy in self._store.strategies_of(connection_id)
-            if strategy.state is StrategyState.ENABLED
-        ]
-        self._store.delete_connection(connection_id, events=suspended)
-        for name in (_pairing(connection_id), _tripwire(connection_id)):
-            if self._store.setting(name) is not None:
-                self._store.set_setting(name, None)
+        with self._store.together():
+            connection = self._store.connection(connection_id)
+            reasons = (connection_deleted(connection.name),) if connection is not None else ()
+            suspended = [
+                strategy_event(
+                    EventKind.STRATEGY_SUSPENDED,
+                    strategy,
+                    self._now(),
+                    reasons=reasons,
+                    needs_person=True,
+                    connection_gone=True,
+                )
+                for strategy in self._store.strategies_of(connection_id)
+                if strategy.state is StrategyState.ENABLED
+            ]
+            self._store.delete_connection(connection_id, events=suspended)
+            for name in (_pairing(connection_id), _tripwire(connection_id)):
+                if self._store.setting(name) is not None:
+                    self._store.set_setting(name, None)
         self._alerts.wake()
 
     def confirm_withdraw_off(self, connection_id: str) -> TestRun | None:
@@ -728,7 +729,6 @@ class Workbench:
         run = confirm(last, now)
         if run is last:
             return None
-        self._store.confirm_withdraw_off(connection_id, now, last.key_report.rights_hash())
         asked_at = last.answered_at or last.started_at
         confirmed = run.model_copy(
             update={
@@ -739,8 +739,10 @@ class Workbench:
                 "receipt": (),
             }
         )
-        self._store.add_run(confirmed, lambda before: events_of(before, confirmed))
-        self._strategies.after_test(connection_id)
+        with self._store.together():
+            self._store.confirm_withdraw_off(connection_id, now, last.key_report.rights_hash())
+            self._store.add_run(confirmed, lambda before: events_of(before, confirmed))
+            self._strategies.after_test(connection_id)
         self._alerts.wake()
         return confirmed
 
@@ -874,8 +876,7 @@ class Workbench:
 
     def _keep(self, run: TestRun, end: RunEnd | None = None) -> TestRun:
         """Stores a run of a stored connection, with what the tripwire finds. Gives it as it is kept."""
-        connection_id = run.connection_id or ""
-        before = self._last_report(connection_id)
+        connection_id, old = run.connection_id or "", None
         wire = self.tripwire(connection_id)
         fresh: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         if wire.on:
@@ -884,11 +885,14 @@ class Workbench:
             run = run.model_copy(update={"stranger_assets": assets, "stranger_orders": pairs})
             fresh = tripwire.news(earlier, run)
 
-        def judge(known: Before) -> tuple[Event, ...]:
-            return (*events_of(known, run), *stranger_events(known.connection, run, *fresh))
+        def judge(before: Before) -> tuple[Event, ...]:
+            nonlocal old
+            old = last_known(before.reports)
+            return (*events_of(before, run), *stranger_events(before.connection, run, *fresh))
 
-        connection = self._store.add_run(run, judge, end)
-        self._strategies.after_test(connection_id, before)
+        with self._store.together():
+            connection = self._store.add_run(run, judge, end)
+            self._strategies.after_test(connection_id, old)
         self._alerts.wake()
         return run if connection.last_run_id == run.id else self._store.run(run.id) or run
 
@@ -898,16 +902,6 @@ class Workbench:
             run = self._store.run(row.id)
             if run is not None:
                 yield run
-
-    def _last_report(self, connection_id: str) -> TestRun | None:
-        """The newest run that brought another key report, with what is known last of rights and addresses: during an
-        outage none is read, and half an answer takes nothing back.
-        """
-        connection = self._existing(connection_id)
-        rows = self._store.runs(connection_id, since=connection.key_since, changes_only=True, limit=REPORTS_COMPARED)
-        runs = [run for row in rows if (run := self._store.run(row.id)) is not None and run.key_report is not None]
-        known = last_known([run.key_report for run in runs if run.key_report is not None])
-        return runs[0].model_copy(update={"key_report": known}) if runs else None
 
     def start_tests(self, connection_ids: Sequence[str]) -> list[TestJob]:
         return [self.start_test(connection_id) for connection_id in connection_ids]

@@ -45,7 +45,7 @@ from bfai.model import (
     Status,
     StrategyState,
 )
-from bfai.sending import SCHEMES, BadAddress, Note, Outcome, read_address
+from bfai.sending import SCHEMES, BadAddress, Note, Outcome, read_address, send_by_apprise
 from bfai.store import BadName, ChannelNameTaken, Store, UnknownChannel, open_store
 from bfai.vault import Vault, VaultLocked
 from tests.test_store import a_run, add, enable, plan
@@ -67,17 +67,20 @@ THIEF = SAFE.with_grant(Permission.WITHDRAW, ON)
 
 
 class Receiver:
-    """Takes what is posted to it. `answer` is the status that it gives; None takes the message and says nothing."""
+    """Takes what is posted to it. `answer` is the status that it gives; 0 takes the message and says nothing."""
 
     def __init__(self) -> None:
         receiver, self.messages, self.answer, self.release = self, list[dict[str, Any]](), 200, threading.Event()
+        self.keys: list[str | None] = []
         self.lock = threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 with receiver.lock:
-                    receiver.messages.append(json.loads(body))
+                    as_json = "json" in self.headers["Content-Type"]
+                    receiver.messages.append(json.loads(body) if as_json else {})
+                    receiver.keys.append(self.headers["Idempotency-Key"])
                 if receiver.answer == 0:
                     receiver.release.wait(30)
                     return
@@ -399,6 +402,8 @@ def test_what_lasts_is_told_again_on_request(world: World, receiver: Receiver) -
     # Told at 9:15 to both, then at 12:15 and 15:15 to the one that wants it.
     assert receiver.titles == [FAILED] * 4
     assert sum("It lasts: this is told again." in message["message"] for message in receiver.messages) == 2
+    (failed,) = world.store.events()
+    assert sorted(key or "" for key in receiver.keys) == [f"{failed.id}-{number}" for number in (0, 0, 1, 2)]
     world.test(connection)
     world.at(20 * HOUR)
     assert receiver.titles == [FAILED] * 4 + [WORKS] * 2
@@ -699,7 +704,45 @@ def test_a_process_that_is_killed_before_it_can_write_it_down_loses_no_message(
     world.at(CLAIM_HOLDS + MINUTE)
     assert receiver.titles == [THEFT, THEFT]
     assert ["repetition" in message["message"] for message in receiver.messages] == [False, True]
+    assert receiver.keys == [f"{world.store.events()[0].id}-0"] * 2, "a receiver can tell that it is the same"
     world.store.close()
+
+
+_WHEN_CLAIMED = """
+import sys
+from datetime import datetime
+from bfai.alerts import Alerts
+from bfai.store import open_store
+from bfai.vault import Vault
+
+database, key, moment = sys.argv[1:]
+store, vault = open_store(database), Vault("v", bytes.fromhex(key))
+store._db.set_trace_callback(lambda sql: print("apprise" in sys.modules) if sql.startswith("UPDATE delivery") else None)
+Alerts(store, lambda: vault, lambda: datetime.fromisoformat(moment)).deliver_due()
+"""
+
+
+def test_what_takes_long_is_done_before_a_message_is_claimed(tmp_path: Path, receiver: Receiver) -> None:
+    """Else a program that is killed in its first second leaves a claim behind, although it has sent nothing."""
+    key, database = os.urandom(32), f"sqlite:///{tmp_path}/bfai.db"
+    world = World(open_store(database), Vault("v", key))
+    world.alerts.add("Hook", receiver.address)
+    run = a_run(connected(world), status=Status.BLOCKED, started_at=world.now, key_report=THIEF, cause=None)
+    world.store.add_run(run, lambda before: events_of(before, run))
+    arguments = [sys.executable, "-c", _WHEN_CLAIMED, database, key.hex(), world.now.isoformat()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["True", "True"], done.stderr  # claimed, sent
+    assert receiver.titles == [THEFT]
+    world.store.close()
+
+
+@pytest.mark.parametrize("scheme", ["json", "form", "xml"])
+def test_a_program_of_ones_own_can_tell_a_repetition(receiver: Receiver, scheme: str) -> None:
+    address = receiver.address.replace("json:", f"{scheme}:")
+    for _ in range(2):
+        assert send_by_apprise(address, Note("Title", "Body", key="event-0")).problem is None
+    assert receiver.keys == ["event-0"] * 2
 
 
 def test_several_programs_send_each_message_once(tmp_path: Path, receiver: Receiver) -> None:

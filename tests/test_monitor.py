@@ -345,6 +345,21 @@ def test_a_clock_set_back_moves_what_waits(store: Store) -> None:
     assert schedule_of(store).next_at == back + HOUR, "a clock that goes on changes nothing"
 
 
+def test_who_looked_at_the_time_and_waited_for_the_database_moves_nothing(store: Store) -> None:
+    """It would bring every test that ended meanwhile forward by as long as it waited."""
+    for name in ("Main", "Other"):
+        add(store, name)
+    now = T0 + HOUR
+    store.take_lease("Main", "one", now, now + LEASE)
+    run = run_with(connection_id="Main").model_copy(update={"started_at": now})
+    store.add_run(run, end=RunEnd("one", now, HOUR, now + HOUR, "p", Pause(1, now, now + MINUTE)))
+    before = schedule_of(store), store.pauses()
+    looked = now - 5 * SECOND
+    assert store.take_lease("Other", "two", looked, looked + LEASE)
+    store.mend_clock(looked)
+    assert (schedule_of(store), store.pauses()) == before
+
+
 # -- a monitor by a clock of ours --------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,7 @@ from bfai.model import (
 from bfai.store import (
     KEEP,
     MARKET_DATA_KEPT,
+    SET_BACK,
     BadName,
     ChannelNameTaken,
     Judge,
@@ -562,6 +563,7 @@ class SqliteStore:
         self._lock = threading.RLock()
         self._patterns: dict[int, PatternFacts] = {}
         self._aside: list[int] = []
+        self._traces = False
         db.row_factory = sqlite3.Row
         self._owner = self._owner_row(owner)
 
@@ -589,17 +591,28 @@ class SqliteStore:
             return self._db.execute("SELECT pk FROM owner WHERE name = ?", (name,)).fetchone()[0]
 
     @contextlib.contextmanager
+    def together(self) -> Generator[None]:
+        with self._writing():
+            yield
+
+    @contextlib.contextmanager
     def _writing(self) -> Generator[None]:
-        """One transaction: all of it, or nothing."""
+        """One transaction: all of it, or nothing. Within another one of this thread it is a part of that."""
         with self._lock, _plainly(self._file):
-            self._db.execute("BEGIN IMMEDIATE")
+            part = self._db.in_transaction
+            self._db.execute("SAVEPOINT part" if part else "BEGIN IMMEDIATE")
             try:
                 yield
-                self._db.execute("COMMIT")
+                self._db.execute("RELEASE part" if part else "COMMIT")
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                self._patterns, self._aside = {}, []  # some may be gone now, and their numbers are given again
+                if self._db.in_transaction:  # else SQLite took all of it back
+                    self._db.execute("ROLLBACK TO part" if part else "ROLLBACK")
+                    if part:
+                        self._db.execute("RELEASE part")
                 raise
+        if self._traces and not part:
+            self._erase_traces()
 
     @contextlib.contextmanager
     def _reading(self) -> Generator[None]:
@@ -610,6 +623,9 @@ class SqliteStore:
     def _snapshot(self) -> Generator[None]:
         """Several statements that see the same rows."""
         with self._reading():
+            if self._db.in_transaction:
+                yield
+                return
             self._db.execute("BEGIN")
             try:
                 yield
@@ -633,7 +649,9 @@ class SqliteStore:
     def _erase_traces(self) -> None:
         """What was overwritten or deleted must not live on in the write-ahead log, unless another process reads it."""
         with contextlib.suppress(sqlite3.Error), self._lock:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._traces = self._db.in_transaction  # then at its end
+            if not self._traces:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _write_audit(self, action: str, subject: str, **detail: str | int | None) -> None:
         self._put_audit(AuditEntry(at=self._clock(), action=action, subject=subject, detail={**detail}))
@@ -1496,19 +1514,20 @@ class SqliteStore:
             self._mend_clock(_micros(now))
 
     def _mend_clock(self, now: int) -> None:
+        times = {"now": now, "later": now + SET_BACK // _MICROSECOND}
         self._do(
             "UPDATE schedule SET set_at = :now, next_at = :now + max(0, next_at - set_at)"
-            " WHERE owner = :owner AND set_at > :now",
-            now=now,
+            " WHERE owner = :owner AND set_at > :later",
+            **times,
         )
         self._do(
             "UPDATE schedule SET held_at = :now, held_until = :now + (held_until - held_at)"
-            " WHERE owner = :owner AND held_at > :now",
-            now=now,
+            " WHERE owner = :owner AND held_at > :later",
+            **times,
         )
         self._do(
-            "UPDATE pause SET since = :now, until = :now + (until - since) WHERE owner = :owner AND since > :now",
-            now=now,
+            "UPDATE pause SET since = :now, until = :now + (until - since) WHERE owner = :owner AND since > :later",
+            **times,
         )
 
     def take_lease(

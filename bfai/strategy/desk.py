@@ -27,6 +27,7 @@ from bfai.model import (
     BfaiError,
     Connection,
     EventKind,
+    KeyReport,
     Message,
     Revision,
     Status,
@@ -433,18 +434,20 @@ class Strategies:
             strategy_id, strategy.state, StrategyState.DRAFT, action="strategy_disabled"
         )
 
-    def after_test(self, connection_id: str, before: TestRun | None = None) -> None:
-        """What the connection's last test means for its strategies: suspended, or resumed. `before`: the one before."""
+    def after_test(self, connection_id: str, old: KeyReport | None = None) -> None:
+        """What the connection's last test means for its strategies: suspended, or resumed. `old`: what was known of the
+        key before it. Call it together with keeping the test: what it forbids is never seen enabled.
+        """
         connection = self._store.connection(connection_id)
         if connection is None:
             return
         run = self._last_run(connection)
         for strategy in self._store.strategies_of(connection_id):
             if strategy.state is not _DRAFT:
-                self._settle(strategy, connection, run, before)
+                self._settle(strategy, connection, run, old)
 
     def _settle(
-        self, strategy: Strategy, connection: Connection, run: TestRun | None, before: TestRun | None = None
+        self, strategy: Strategy, connection: Connection, run: TestRun | None, old: KeyReport | None = None
     ) -> bool:
         """Suspends or resumes it as the last run asks for. Whether that changed anything.
 
@@ -452,7 +455,7 @@ class Strategies:
         """
         if run is not None and not run.counts and connection.status is not Status.UNTESTED:
             return False
-        found = suspension(connection, run, before)
+        found = suspension(connection, run, old)
         if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
             if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
                 return False

@@ -255,6 +255,19 @@ def test_another_key_makes_the_test_stale(workbench: Workbench, simulator: Simul
     assert found.state in (StrategyState.ENABLED, StrategyState.SUSPENDED)
 
 
+def test_another_key_that_passes_resumes_at_once(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    simulator.change_account("mexc", "good", ip_whitelist=["198.51.100.9"])
+    assert again_tested(workbench, connection) is Status.FAILED
+    assert workbench.strategies.get(strategy.id).state is StrategyState.SUSPENDED
+    draft = workbench.draft(connection.target, sample(simulator, "mexc", "sub_account"), replaces=connection.id)
+    assert workbench.start_draft_test(draft.id).wait(20).status.ok
+    workbench.save_draft(draft.id, name=connection.name)
+    assert workbench.strategies.get(strategy.id).state is StrategyState.ENABLED
+
+
 def test_the_sum_of_all_strategies_must_fit(workbench: Workbench, simulator: Simulator) -> None:
     connection = connect(workbench, simulator, "mexc", Market.SPOT)
     names: list[str] = []
