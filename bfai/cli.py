@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import sleep
 from typing import Any, NoReturn, TextIO, TypeVar, cast
 
 import click
@@ -510,14 +511,22 @@ def _open_workbench() -> Workbench:
     return _unlocked()[0]
 
 
-def _unlocked(ask: Callable[[Workbench], str] | None = None) -> tuple[Workbench, str]:
-    """The workbench with its vault open, and the password that opened it."""
+def _unlocked(ask: Callable[[Workbench], str] | None = None, *, patient: bool = False) -> tuple[Workbench, str]:
+    """The workbench with its vault open, and the password that opened it. `patient`: waits where others guessed."""
     workbench = Workbench.local()
     if workbench.vault_state is VaultState.NONE:
         _stop(_words().t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
     password = ask(workbench) if ask else _password(_words().t(N_("Master password")))
-    workbench.unlock(password)
-    return workbench, password
+    while True:
+        try:
+            workbench.unlock(password)
+        except UnlockBackoff as error:
+            if not patient:
+                raise
+            click.echo(_say(error.message), err=True)
+            sleep(error.seconds)
+        else:
+            return workbench, password
 
 
 @main.group()
@@ -802,7 +811,7 @@ def monitor_command(names: tuple[str, ...], once: bool, every: str | None, from_
             _in_keyring(lambda: keyring.set_password(_KEYRING, workbench.vault_id, password))
         click.echo(_words().t(N_("The password is in this computer's keyring.")), err=True)
         return
-    with _unlocked(_password_in_keyring if from_keyring else None)[0] as workbench:
+    with _unlocked(_password_in_keyring if from_keyring else None, patient=True)[0] as workbench:
         chosen = [_named(workbench, name).id for name in names]
         if every is not None:
             for connection_id in chosen or [connection.id for connection in workbench.connections()]:
