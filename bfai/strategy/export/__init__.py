@@ -65,7 +65,8 @@ INTERVALS: Final[Mapping[timedelta, str]] = MappingProxyType(
     {
         timedelta(minutes=minutes): word
         for minutes, word in (
-            (1, "1m"), (3, "3m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "1h"), (120, "2h"), (240, "4h"), (360, "6h"),
+            (1, "1m"), (3, "3m"), (5, "5m"), (15, "15m"), (30, "30m"), (60, "1h"), (120, "2h"), (240, "4h"),
+            (360, "6h"),
             (480, "8h"), (720, "12h"), (1440, "1d"),
         )
     }
@@ -160,9 +161,7 @@ def _exchange(p: Parameters, target: Target) -> Iterator[Problem]:
         text = N_("Freqtrade does not know this region of {exchange}.")
         yield _problem("engine_region", "connection", text, **shown)
     elif p.market is Market.FUTURES and name not in FUTURES:
-        text = N_(
-            "Freqtrade trades no futures on {exchange}. It can run this strategy on spot, or on another exchange."
-        )
+        text = N_("Freqtrade trades no futures on {exchange}. It can run this on spot, or on another exchange.")
         yield _problem("engine_no_futures", "market", text, **shown)
     elif name not in OFFICIAL:
         text = N_("Freqtrade works with {exchange}, but its makers do not test that. Watch it closely.")
@@ -196,9 +195,7 @@ def _minimum(p: Parameters, markets: Mapping[str, LadderMarket]) -> Iterator[Pro
             continue
         least = market.min_cost * FIRST_ORDER_RESERVE
         if p.first_entry_size < least:
-            text = N_(
-                "Freqtrade opens {pair} only with {m_least} or more: one and a half times the exchange's minimum."
-            )
+            text = N_("Freqtrade opens {pair} only with {m_least} or more: 1.5 times the exchange's minimum.")
             params = {"pair": pair, "m_least": f"{written(least)} {p.quote}"}
             yield _problem("engine_minimum", "first_entry_size", text, **params)
 
@@ -318,7 +315,7 @@ def _config(
         "max_entry_position_adjustment": p.addons,
         "stoploss": -float(leverage),  # never by itself: the strategy sets the stop from the average
         "use_custom_stoploss": p.stop_loss_pct is not None or p.trailing is not None,
-        "use_exit_signal": p.trailing is not None or (p.recovery.enabled and p.recovery.red_drawdown_pct is not None),
+        "use_exit_signal": p.trailing is not None or p.recovery.red_drawdown_pct is not None,
         "custom_price_max_distance_ratio": 0.99,  # else a deep add-on is put 2 % below the price
         "unfilledtimeout": {"entry": YEAR, "exit": 5, "exit_timeout_count": 0, "unit": "minutes"},
         "order_types": {

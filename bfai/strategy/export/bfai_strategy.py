@@ -9,8 +9,6 @@ Add-ons are resting limit orders, one at a time, tagged `so1`, `so2` …; the ta
 closes (`custom_roi`); the stop counts from the average (`custom_stoploss`, renewed after each fill).
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import math
@@ -81,7 +79,7 @@ class Market:
     max_cost: Decimal | None
 
     @classmethod
-    def read(cls, block: dict[str, Any]) -> Market:
+    def read(cls, block: dict[str, Any]) -> "Market":
         names = ("min_amount", "max_amount", "min_cost", "max_cost")
         return cls(
             number(block["tick_size"]),
@@ -113,76 +111,6 @@ class Market:
             and (self.min_cost is None or cost >= self.min_cost)
             and (self.max_cost is None or cost <= self.max_cost)
         )
-
-
-class Ladder:
-    """The orders of a group: how far each lies below the one before, in percent, and how large it is."""
-
-    def __init__(self, parameters: dict[str, Any]) -> None:
-        p = parameters
-        self.spot = p["market"] == "spot"
-        self.leverage = ONE if self.spot else number(p["leverage"])
-        self.multiple = self.leverage if p["amount_basis"] == "margin" and not self.spot else ONE
-        self.orders: list[tuple[Decimal, Decimal]] = [(ZERO, number(p["first_entry_size"]))]
-        steps = p["custom_steps"] if p["addon_mode"] != "off" else None
-        self.reference = "base" if steps else p["addon_step_reference"]
-        if steps:
-            before = ZERO
-            for step in steps:
-                deviation = number(step["deviation_pct"])
-                self.orders.append((deviation - before, number(step["size"])))
-                before = deviation
-        elif p["addon_mode"] != "off":
-            gap = number(p["addon_step_pct"])
-            size = number(p["first_entry_size"] if p["addon_size"] is None else p["addon_size"])
-            for _ in range(p["addon_max_count"]):
-                self.orders.append((gap, size))
-                gap *= number(p["addon_step_multiplier"])
-                size *= number(p["addon_multiplier"])
-        r = p["recovery"]
-        self.step_factor, self.size_factor = number(r["step_factor"]), number(r["size_factor"])
-        self.first_type, self.addon_type = p["entry_order_type"], p["addon_order_type"]
-
-    def order(self, level: int, since: int | None) -> tuple[Decimal, Decimal]:
-        """Gap and size of a level. `since`: the level after which Recovery Mode began."""
-        gap, size = self.orders[level]
-        if since is not None and level > since:
-            return gap * self.step_factor, size * self.size_factor
-        return gap, size
-
-    def notional(self, level: int, since: int | None, scale: Decimal) -> Decimal:
-        return self.order(level, since)[1] * self.multiple * scale
-
-    def price(self, market: Market, sign: int, level: int, since: int | None, group: Group) -> Decimal | None:
-        """Where the order of a level lies, on the grid; None where no price is so low."""
-        if self.reference == "average":
-            gap = self.order(level, since)[0]
-            return on_grid(group.cost * (HUNDRED - sign * gap), HUNDRED * group.amount, market.tick, up=sign < 0)
-        price: Decimal | None = group.first
-        gaps = ZERO
-        for one in range(1, level + 1):
-            gap = self.order(one, since)[0]
-            gaps += gap
-            if self.reference == "previous":
-                assert price is not None
-                price = on_grid(price * (HUNDRED - sign * gap), HUNDRED, market.tick, up=sign < 0)
-                if price is None:
-                    return None
-        if self.reference == "base":
-            return on_grid(group.first * (HUNDRED - sign * gaps), HUNDRED, market.tick, up=sign < 0)
-        return price
-
-    def required(self, market: Market, sign: int, first: Decimal, scale: Decimal) -> Decimal:
-        """The capital of the whole ladder from its first price, as if every order had filled."""
-        group = Group(sign, first)
-        for level in range(len(self.orders)):
-            price = first if not level else self.price(market, sign, level, None, group)
-            if price is None:
-                break
-            coins = market.coins(self.notional(level, None, scale), price)
-            fee = price * coins * market.fee(self.addon_type if level else self.first_type)
-            group.add(price, coins, fee, None)
-        return group.capital(self.leverage)
 
 
 @dataclass
@@ -236,21 +164,92 @@ class Group:
         return on_grid(paid * (whole + sign * percent), self.amount * divisor, tick, up=sign > 0)
 
 
+@dataclass(frozen=True)
+class Place:
+    """How far down the ladder a group is: the sum of its gaps in percent, and the price of its last order."""
+
+    away: Decimal
+    last: Decimal
+
+
+class Ladder:
+    """The orders of a group: how far each lies below the one before, in percent, and how large it is."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        p = parameters
+        self.spot = p["market"] == "spot"
+        self.leverage = ONE if self.spot else number(p["leverage"])
+        self.multiple = self.leverage if p["amount_basis"] == "margin" and not self.spot else ONE
+        self.orders: list[tuple[Decimal, Decimal]] = [(ZERO, number(p["first_entry_size"]))]
+        steps = p["custom_steps"] if p["addon_mode"] != "off" else None
+        self.reference = "base" if steps else p["addon_step_reference"]
+        if steps:
+            before = ZERO
+            for step in steps:
+                deviation = number(step["deviation_pct"])
+                self.orders.append((deviation - before, number(step["size"])))
+                before = deviation
+        elif p["addon_mode"] != "off":
+            gap = number(p["addon_step_pct"])
+            size = number(p["first_entry_size"] if p["addon_size"] is None else p["addon_size"])
+            for _ in range(p["addon_max_count"]):
+                self.orders.append((gap, size))
+                gap *= number(p["addon_step_multiplier"])
+                size *= number(p["addon_multiplier"])
+        r = p["recovery"]
+        self.step_factor, self.size_factor = number(r["step_factor"]), number(r["size_factor"])
+        self.first_type, self.addon_type = p["entry_order_type"], p["addon_order_type"]
+
+    def gap(self, level: int, recovering: bool) -> Decimal:
+        gap = self.orders[level][0]
+        return gap * self.step_factor if recovering else gap
+
+    def notional(self, level: int, recovering: bool, scale: Decimal) -> Decimal:
+        size = self.orders[level][1] * self.multiple * scale
+        return size * self.size_factor if recovering else size
+
+    def price(self, market: Market, group: Group, place: Place, gap: Decimal) -> Decimal | None:
+        """Where the next order lies, on the grid; None where no price is so low."""
+        sign, tick = group.sign, market.tick
+        if self.reference == "average":
+            return on_grid(group.cost * (HUNDRED - sign * gap), HUNDRED * group.amount, tick, up=sign < 0)
+        if self.reference == "previous":
+            return on_grid(place.last * (HUNDRED - sign * gap), HUNDRED, tick, up=sign < 0)
+        return on_grid(group.first * (HUNDRED - sign * (place.away + gap)), HUNDRED, tick, up=sign < 0)
+
+    def required(self, market: Market, sign: int, first: Decimal, scale: Decimal) -> Decimal:
+        """The capital of the whole ladder from its first price, as if every order had filled."""
+        group, place = Group(sign, first), Place(ZERO, first)
+        for level, (gap, _) in enumerate(self.orders):
+            price = self.price(market, group, place, gap) if level else first
+            if price is None:
+                break
+            place = Place(place.away + gap, price)
+            coins = market.coins(self.notional(level, False, scale), price)
+            fee = price * coins * market.fee(self.addon_type if level else self.first_type)
+            group.add(price, coins, fee, None)
+        return group.capital(self.leverage)
+
+
 @dataclass
 class Mode:
     """What a group remembers beyond its orders. Kept in the trade's custom data."""
 
     recovery: bool = False
     why: list[str] = field(default_factory=list)
-    since: int | None = None
-    """The level after which Recovery Mode began."""
+    away: str = "0"
+    last: str = "0"
     calm: str | None = None
     trimmed: str | None = None
     armed: bool = False
     best: str | None = None
     scale: str = "1"
-    required: str = "0"
+    reserved: str = "0"
     judged: int = 0
+
+    @property
+    def place(self) -> Place:
+        return Place(Decimal(self.away), Decimal(self.last))
 
 
 @dataclass
@@ -413,7 +412,9 @@ class BfaiStrategy(IStrategy):
                     group.add(price, coins, fee, at)
                     group.deepest = max(group.deepest, level)
                 else:
-                    kind = self.p["exit_order_type"] if order.ft_order_tag == "roi" else "market"
+                    tag = order.ft_order_tag or ""
+                    profit = tag == "roi" or (self.trailing is not None and tag.startswith("trailing"))
+                    kind = self.p["exit_order_type"] if profit else "market"
                     group.take(price, coins, market.fee(kind), at)
         return group
 
@@ -439,7 +440,7 @@ class BfaiStrategy(IStrategy):
             )
             return waiting / leverage
         capital = group.capital(leverage)
-        return max(capital, number(self.mode(trade).required)) if self.p["reserve_mode"] == "full" else capital
+        return max(capital, number(self.mode(trade).reserved))
 
     def used(self) -> Decimal:
         return sum((self.used_by(trade) for trade in Trade.get_trades_proxy(is_open=True)), ZERO)
@@ -447,7 +448,7 @@ class BfaiStrategy(IStrategy):
     def figures(self) -> Figures:
         """What trims and exits have come to so far; read again when something has changed."""
         if self.known is None or self.known_for != self.version:
-            known = Figures()
+            known, begin = Figures(), datetime.fromtimestamp(0, UTC)
             for trade in Trade.get_trades_proxy(is_open=False):
                 group = self.past.get(trade.id)
                 if group is None:
@@ -462,6 +463,7 @@ class BfaiStrategy(IStrategy):
                 group = self.group(trade)
                 known.realised += group.realised if group is not None else []
             known.closes.sort(key=lambda one: one[0])
+            known.realised.sort(key=lambda one: one[0] or begin)
             known.total = sum((profit for _, profit in known.realised), ZERO)
             self.known, self.known_for = known, self.version
         return self.known
@@ -510,7 +512,7 @@ class BfaiStrategy(IStrategy):
         most, addons = len(self.ladder.orders) - 1, group.fills - 1
         age, near = r["max_group_age_h"], optional(r["liq_distance_pct"])
         end = number(float(trade.liquidation_price)) if trade.liquidation_price else None
-        capital = self.used_by(trade)
+        capital = group.capital(self.ladder.leverage)
         found = {
             "drawdown": adverse >= number(r["drawdown_pct"]),
             "addon_limit_near": most > 0 and addons >= max(1, most - r["addons_left"]),
@@ -531,7 +533,7 @@ class BfaiStrategy(IStrategy):
         found = self.difficulties(trade, group, price, now)
         if not mode.recovery:
             if found:
-                mode.recovery, mode.why, mode.since, mode.calm = True, found, group.deepest, None
+                mode.recovery, mode.why, mode.calm = True, found, None
                 mode.armed, mode.best = False, None
                 self.say(trade.pair, "recovery", found)
                 self.keep(trade, mode)
@@ -549,7 +551,7 @@ class BfaiStrategy(IStrategy):
             return
         since = datetime.fromisoformat(mode.calm) if mode.calm else now
         if now - since >= CALM:
-            mode.recovery, mode.why, mode.since, mode.calm = False, [], None, None
+            mode.recovery, mode.why, mode.calm = False, [], None
             self.say(trade.pair, "returned")
             self.keep(trade, mode)
         elif mode.calm is None:
@@ -567,8 +569,9 @@ class BfaiStrategy(IStrategy):
         lost = -sum((one for one in self.realised(now - timedelta(days=30)) if one < 0), ZERO)
         if lost >= self.equity() * number(r["loss_allowance_pct"]) / HUNDRED:
             return ZERO
-        unit = self.market(trade.pair).unit
-        return (group.amount * number(r["trim_pct"]) / HUNDRED) // unit * unit
+        market, price = self.market(trade.pair), group.average
+        coins = (group.amount * number(r["trim_pct"]) / HUNDRED) // market.unit * market.unit
+        return coins if market.takes(coins, price) else ZERO
 
     # -- the guard of the whole strategy
 
@@ -579,15 +582,16 @@ class BfaiStrategy(IStrategy):
         if day is None and streak is None:
             return "active"
         begin = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        today = self.realised(begin)
-        lost = -sum(today, ZERO)
-        at_begin = self.equity() - sum(today, ZERO)
-        if day is not None and lost > 0 and at_begin > 0 and lost / at_begin * HUNDRED >= day:
-            return "paused"
-        if streak is not None:
-            sums = [profit for at, profit in self.figures().closes if at >= begin]
-            in_a_row = next((place for place, profit in enumerate(reversed(sums)) if profit >= 0), len(sums))
-            if in_a_row >= streak:
+        figures = self.figures()
+        today = [profit for at, profit in figures.realised if at is not None and at >= begin]
+        at_begin, sum_so_far, in_a_row = self.equity() - sum(today, ZERO), ZERO, 0
+        for profit in today:
+            sum_so_far += profit
+            if day is not None and -sum_so_far * HUNDRED >= day * at_begin:
+                return "paused"
+        for at, profit in figures.closes:
+            in_a_row = in_a_row + 1 if at >= begin and profit < 0 else 0
+            if streak is not None and in_a_row >= streak:
                 return "paused"
         return "active"
 
@@ -665,24 +669,24 @@ class BfaiStrategy(IStrategy):
         level, mode = group.deepest + 1, self.mode(trade)
         if level >= len(self.ladder.orders) or mode.armed or self.stopped:
             return None
-        market, since = self.market(trade.pair), mode.since if mode.recovery else None
-        price = self.ladder.price(market, group.sign, level, since, group)
+        market = self.market(trade.pair)
+        price = self.ladder.price(market, group, mode.place, self.ladder.gap(level, mode.recovery))
         if price is None:
             return None
-        coins = market.coins(self.ladder.notional(level, since, number(mode.scale)), price)
+        coins = market.coins(self.ladder.notional(level, mode.recovery, number(mode.scale)), price)
         size = price * coins / self.ladder.leverage + price * coins * market.fee(self.ladder.addon_type)
-        used, mine, limit = self.used(), self.used_by(trade), self.pair_limit
+        mine, limit = group.capital(self.ladder.leverage), self.pair_limit
+        used = self.used() - (self.used_by(trade) - mine)  # what was reserved for it is not counted twice
         if mode.recovery:
             limit = limit * number(self.r["margin_cap_pct"]) / HUNDRED
-        reserved = ZERO if self.p["reserve_mode"] == "full" else size
         load = self.equity() * number(self.p["deposit_load_max"]) / HUNDRED
         cooldown = timedelta(seconds=self.p["addon_cooldown"])
         found = {
             "connection": not self.state[0],
             "addon_limit": mode.recovery and self.r["addons"] == "none",
             "worsens_average": (self.p["require_avg_improvement"] or mode.recovery) and group.worsens(price),
-            "margin_limit": mine + reserved > limit or used + reserved > self.total_limit,
-            "deposit_load": self.elsewhere + used + reserved > load,
+            "margin_limit": mine + size > limit or used + size > self.total_limit,
+            "deposit_load": self.elsewhere + used + size > load,
             "cooldown": not rests and group.filled_at is not None and now - group.filled_at < cooldown,
             "below_minimum": not market.takes(coins, price),
         }
@@ -763,8 +767,8 @@ class BfaiStrategy(IStrategy):
                 mark += group.sign * (group.amount * candle.close - group.cost) - group.fees
             if amount := self.trim(trade, group, now):
                 self.trims[trade.id] = amount
-            self.mend_stop(trade, group)
-        red = optional(self.r["red_drawdown_pct"]) if self.r["enabled"] else None
+            self.mend_stop(trade, group, candle)
+        red = optional(self.r["red_drawdown_pct"])
         if red is not None and marked and not self.stopped:
             mark += self.figures().total
             if mark > self.peak:
@@ -799,15 +803,24 @@ class BfaiStrategy(IStrategy):
             mode.best = str(best)
             self.keep(trade, mode)
 
-    def mend_stop(self, trade: Trade, group: Group) -> None:
+    def mend_stop(self, trade: Trade, group: Group, candle: Candle | None) -> None:
         """Freqtrade keeps the stop as a share of the last fill and puts it on the average again: set it right."""
         stop = self.nearest_stop(trade, group)
         if stop is None or not trade.open_rate:
             return
-        if abs(float(stop) - (trade.stop_loss or 0.0)) > float(self.market(trade.pair).tick) / 2:
-            share = abs(1 - float(stop) / trade.open_rate) * (trade.leverage or 1.0)
-            if group.sign * (float(stop) - trade.open_rate) < 0:
-                trade.adjust_stop_loss(trade.open_rate, -share, allow_refresh=True)
+        base = trade.open_rate
+        if group.sign * (float(stop) - base) >= 0:  # a trailing stop that is in profit
+            if candle is None or group.sign * (stop - candle.close) >= 0:
+                return
+            base = float(candle.close)
+        share = abs(1 - float(stop) / base) * (trade.leverage or 1.0)
+        off = abs(float(stop) - (trade.stop_loss or 0.0)) > float(self.market(trade.pair).tick) / 2
+        if off or (base == trade.open_rate and abs(abs(trade.stop_loss_pct or 0.0) - share) > 1e-6):
+            trade.adjust_stop_loss(base, -share, allow_refresh=True)
+
+    def share(self, trade: Trade, stop: Decimal) -> float:
+        """A stop as Freqtrade counts it from the average."""
+        return abs(1 - float(stop) / trade.open_rate) * (trade.leverage or 1.0)
 
     # -- Freqtrade's callbacks: first entries
 
@@ -868,8 +881,8 @@ class BfaiStrategy(IStrategy):
             if trade is None or group is None or now is None:
                 return float(now or proposed_rate)
             level, mode = int((entry_tag or "so0")[2:]), self.mode(trade)
-            since = mode.since if mode.recovery else None
-            price = self.ladder.price(market, sign, level, since, group) if level else now
+            gap = self.ladder.gap(level, mode.recovery)
+            price = self.ladder.price(market, group, mode.place, gap) if level else now
             if price is None:
                 return proposed_rate
             if self.testing:  # a price that was passed already fills at the open, as it does on an exchange
@@ -936,20 +949,30 @@ class BfaiStrategy(IStrategy):
                 if group is None:
                     self.say(pair, "closed", [trade.exit_reason or ""])
                 else:
+                    sold = number(float(order.safe_filled))
+                    mode.reserved = str(number(mode.reserved) * group.amount / (group.amount + sold))
                     mode.trimmed = now.isoformat()
                     self.say(pair, "trimmed")
                     self.keep(trade, mode)
                 return
             if group is None:
                 return
-            if group.fills == 1:
-                mode.scale = str(self.scales.pop(pair, ONE))
-                if self.p["reserve_mode"] == "full":
-                    scale = number(mode.scale)
-                    mode.required = str(self.ladder.required(self.market(pair), group.sign, group.first, scale))
+            self.step(pair, group, order, mode)
             self.say(pair, "add_on" if group.fills > 1 else "opened")
             self.judge(trade, group, number(float(order.safe_price)), now)
             self.keep(trade, mode)
+
+    def step(self, pair: str, group: Group, order: Order, mode: Mode) -> None:
+        """Where the ladder stands after this fill."""
+        market, tag = self.market(pair), order.ft_order_tag or ""
+        if group.fills == 1:
+            mode.scale, mode.last = str(self.scales.pop(pair, ONE)), str(group.first)
+            if self.p["reserve_mode"] == "full":
+                mode.reserved = str(self.ladder.required(market, group.sign, group.first, number(mode.scale)))
+        elif tag.startswith("so") and self.ladder.reference != "average":
+            gap = self.ladder.gap(int(tag[2:]), mode.recovery)
+            price = self.ladder.price(market, group, mode.place, gap)
+            mode.away, mode.last = str(mode.place.away + gap), str(price)
 
     # -- Freqtrade's callbacks: exits
 
@@ -977,7 +1000,7 @@ class BfaiStrategy(IStrategy):
         return not (group.fills > 1 and group.filled_at == now) or sign * (candle.close - target) >= 0
 
     def custom_stoploss(  # type: ignore[override]
-        self, pair: str, trade: Trade, current_rate: float, after_fill: bool, **kwargs: Any
+        self, pair: str, trade: Trade, current_time: datetime, current_rate: float, after_fill: bool, **kwargs: Any
     ) -> float | None:
         with localcontext(CONTEXT):
             group = self.group(trade)
@@ -986,7 +1009,14 @@ class BfaiStrategy(IStrategy):
             stop = self.nearest_stop(trade, group) if after_fill else self.trail(trade, group)
             if stop is None:
                 return None
+            if after_fill and self.testing and self.filled_at_once(trade, current_time):
+                return self.share(trade, stop)
             return stoploss_from_absolute(float(stop), current_rate, trade.is_short, trade.leverage or 1.0) or None
+
+    def filled_at_once(self, trade: Trade, now: datetime) -> bool:
+        """Whether the last order was placed on this past candle: Freqtrade then counts the stop from the average."""
+        done = [order for order in trade.orders if not order.ft_is_open and order.filled]
+        return bool(done) and utc(done[-1].order_date) == utc(now)
 
     def custom_exit(self, pair: str, trade: Trade, current_rate: float, **kwargs: Any) -> str | None:  # type: ignore[override]
         if self.stopped:
