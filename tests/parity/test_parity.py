@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -185,14 +185,14 @@ def walk(case: Case, number: int) -> Candles:
         rows.append((path[0], max(path), min(path), now))
     prices = np.round(np.array(rows, dtype=np.float64) * unit, 8)
     times = BEGIN + np.arange(case.count, dtype=np.int64) * case.minutes * 60
-    columns = prices.T
-    return Candles(pair, timedelta(minutes=case.minutes), times, *columns, np.ones(case.count))
+    opens, highs, lows, closes = prices.T
+    return Candles(pair, timedelta(minutes=case.minutes), times, opens, highs, lows, closes, np.ones(case.count))
 
 
 def later(candles: Candles) -> Candles:
     """Without the first candle: Freqtrade needs it for the first signal."""
-    columns = (candles.time, candles.open, candles.high, candles.low, candles.close, candles.volume)
-    return Candles(candles.pair, candles.interval, *(column[1:] for column in columns))
+    names = ("time", "open", "high", "low", "close", "volume")
+    return replace(candles, **{name: getattr(candles, name)[1:] for name in names})
 
 
 def backtest(case: Case, parameters: Parameters, candles: dict[str, Candles], folder: Path) -> list[dict[str, Any]]:

@@ -155,7 +155,7 @@ def _fix(field: str, value: Any, text: str) -> tuple[Fix, ...]:
 
 
 def _exchange(p: Parameters, target: Target) -> Iterator[Problem]:
-    shown = {"exchange": _NAMES_SHOWN.get(target.exchange, target.exchange)}
+    shown: dict[str, Any] = {"exchange": _NAMES_SHOWN.get(target.exchange, target.exchange)}
     name = NAMES.get((target.exchange, target.region))
     if name is None:
         text = N_("Freqtrade does not know this region of {exchange}.")
@@ -196,7 +196,7 @@ def _minimum(p: Parameters, markets: Mapping[str, LadderMarket]) -> Iterator[Pro
         least = market.min_cost * FIRST_ORDER_RESERVE
         if p.first_entry_size < least:
             text = N_("Freqtrade opens {pair} only with {m_least} or more: 1.5 times the exchange's minimum.")
-            params = {"pair": pair, "m_least": f"{written(least)} {p.quote}"}
+            params: dict[str, Any] = {"pair": pair, "m_least": f"{written(least)} {p.quote}"}
             yield _problem("engine_minimum", "first_entry_size", text, **params)
 
 
@@ -337,6 +337,7 @@ def _config(
         },
         "pairlists": [{"method": "StaticPairList"}],
         "initial_state": "running",
+        "cancel_open_orders_on_exit": True,  # nobody would look after an add-on that fills meanwhile
         "force_entry_enable": False,
         "internals": {"process_throttle_secs": 5},
         "bfai": block,
