@@ -319,7 +319,7 @@ class Workbench:
         strategy, connection = self._strategies.may_run(strategy_id)
         credentials: Credentials | None = None
         if live:
-            if connection.target.environment is not Environment.LIVE:
+            if self._gateway is not None or connection.target.environment is not Environment.LIVE:
                 raise EngineError(Message(text=N_("Only a connection to a real account can go live.")))
             if typed != strategy.name:
                 text = N_("Type the name of the strategy, {name}, to let it trade with real money.")

@@ -283,7 +283,6 @@ def _config(
     exchange = engine_name(target, p.market) or ""
     on_exchange = p.stop_loss_pct is not None and exchange in STOP_ON_EXCHANGE
     entry_side = "other" if p.entry_order_type == "market" else "same"
-    exit_side = "other" if p.exit_order_type == "market" else "same"
     block: dict[str, Any] = {
         "format": FORMAT,
         "name": name,
@@ -329,7 +328,8 @@ def _config(
             "stoploss_on_exchange_interval": 60,
         },
         "entry_pricing": {"price_side": entry_side, "use_order_book": True, "order_book_top": 1},
-        "exit_pricing": {"price_side": exit_side, "use_order_book": True, "order_book_top": 1},
+        # Freqtrade sends the exit when the price is there: on the near side it may be left behind.
+        "exit_pricing": {"price_side": "other", "use_order_book": True, "order_book_top": 1},
         "exchange": {
             "name": exchange,
             "pair_whitelist": [symbol(p, pair) for pair in p.pairs],

@@ -340,7 +340,7 @@ class BfaiStrategy(IStrategy):
         self.judged_for: dict[int, int] = {}
         self.scales: dict[str, Decimal] = {}
         self.told: dict[str, str] = {}
-        self.version = 0
+        self.changes = 0
         self.day: Any = None
         self.known: Figures | None = None
         self.known_for = -1
@@ -427,7 +427,7 @@ class BfaiStrategy(IStrategy):
         return found
 
     def keep(self, trade: Trade, mode: Mode) -> None:
-        self.version += 1
+        self.changes += 1
         if not self.testing:
             trade.set_custom_data("bfai", json.dumps(vars(mode)))
 
@@ -447,7 +447,7 @@ class BfaiStrategy(IStrategy):
 
     def figures(self) -> Figures:
         """What trims and exits have come to so far; read again when something has changed."""
-        if self.known is None or self.known_for != self.version:
+        if self.known is None or self.known_for != self.changes:
             known, begin = Figures(), datetime.fromtimestamp(0, UTC)
             for trade in Trade.get_trades_proxy(is_open=False):
                 group = self.past.get(trade.id)
@@ -465,7 +465,7 @@ class BfaiStrategy(IStrategy):
             known.closes.sort(key=lambda one: one[0])
             known.realised.sort(key=lambda one: one[0] or begin)
             known.total = sum((profit for _, profit in known.realised), ZERO)
-            self.known, self.known_for = known, self.version
+            self.known, self.known_for = known, self.changes
         return self.known
 
     def realised(self, since: datetime) -> list[Decimal]:
@@ -613,7 +613,7 @@ class BfaiStrategy(IStrategy):
         except (OSError, ValueError, KeyError, TypeError):
             pass
         if state != self.state or stale != self.stale:
-            self.version += 1
+            self.changes += 1
             logger.info("bfai state: connection_ok=%s may_open=%s stale=%s", *state, stale)
         self.state, self.stale = state, stale
 
@@ -745,7 +745,7 @@ class BfaiStrategy(IStrategy):
         self.read_state(now)
         if now.date() != self.day:
             self.day = now.date()
-            self.version += 1
+            self.changes += 1
         seconds = self.seconds()
         last = int(now.timestamp()) // seconds * seconds - seconds  # the candle that closed last
         closed_at = datetime.fromtimestamp(last, UTC)
@@ -776,7 +776,7 @@ class BfaiStrategy(IStrategy):
                 self.keep_guard()
             elif mark <= self.peak * (HUNDRED - red) / HUNDRED:
                 self.stopped = True
-                self.version += 1
+                self.changes += 1
                 logger.warning("bfai equity stop: %s of at most %s", mark, self.peak)
                 self.keep_guard()
 
@@ -916,7 +916,7 @@ class BfaiStrategy(IStrategy):
             if stake > max_stake:
                 self.say(trade.pair, "blocked", ["margin_limit"])
                 return None
-            self.judged_for[trade.id] = self.version
+            self.judged_for[trade.id] = self.changes
             return stake, wanted.tag
 
     def adjust_entry_price(  # type: ignore[override]
@@ -927,7 +927,7 @@ class BfaiStrategy(IStrategy):
             group = self.group(trade)
             if group is None:
                 return None  # a first entry that did not fill within a candle: the next signal tries again
-            if self.judged_for.get(trade.id) == self.version:
+            if self.judged_for.get(trade.id) == self.changes:
                 return current_order_rate
             wanted = self.wanted(trade, group, utc(current_time), rests=True)
             if wanted is None or wanted.tag != order.ft_order_tag:
@@ -937,11 +937,11 @@ class BfaiStrategy(IStrategy):
                 return None
             if abs(number(float(order.safe_amount)) - wanted.coins) > market.unit / 2:
                 return None
-            self.judged_for[trade.id] = self.version
+            self.judged_for[trade.id] = self.changes
             return current_order_rate
 
     def order_filled(self, pair: str, trade: Trade, order: Order, current_time: datetime, **kwargs: Any) -> None:
-        self.version += 1
+        self.changes += 1
         now = utc(current_time)
         with localcontext(CONTEXT):
             group, mode = self.group(trade), self.mode(trade)
