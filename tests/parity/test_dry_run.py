@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.parity,
     pytest.mark.slow,
     pytest.mark.timeout(400),
-    pytest.mark.skipif(PYTHON is None, reason="Freqtrade is not installed: python3 run.py parity installs it"),
+    pytest.mark.skipif(PYTHON is None, reason="needs Freqtrade: python3 run.py parity installs it and runs this"),
     pytest.mark.skipif(sys.platform == "win32", reason="the redirect is a shell script"),
 ]
 FAST = {"exchange": {"enable_ws": False}, "internals": {"process_throttle_secs": 1}}
@@ -84,7 +84,8 @@ def enabled(workbench: Workbench, simulator: Simulator) -> Strategy:
     connection = workbench.save_draft(draft.id, name="Binance")
     parameters = preset("balanced", Market.SPOT, ["BTC/USDT"], "50").changed(
         addon_step_pct="0.5", addon_step_multiplier="1", addon_max_count=3, addon_multiplier="1.5", addon_cooldown=0,
-        take_profit_pct="0.3", recovery__enabled=False, margin_limit_total="60%", deposit_load_max="90", max_groups=1, cooldown_after_close=0,
+        take_profit_pct="0.3", recovery__enabled=False, margin_limit_total="60%", deposit_load_max="90", max_groups=1,
+        cooldown_after_close=0,
     )  # fmt: skip
     strategy = workbench.strategies.create("Dry", connection.id, parameters)
     return workbench.strategies.enable(strategy.id)

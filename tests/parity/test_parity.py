@@ -32,15 +32,16 @@ from bfai.strategy.recovery import Exit
 from bfai.strategy.replay import replay
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 BEGIN = 1_767_225_600  # 2026-01-01
 AGREED = 1e-4
 FEE = Decimal("0.001")
 
 
 def freqtrade_python() -> Path | None:
-    home = Path(os.environ.get("BFAI_FREQTRADE") or ROOT / ".freqtrade")
-    return next((path for path in (home / "bin/python", home / "Scripts/python.exe") if path.exists()), None)
+    """Only where somebody asked for it: these tests take minutes."""
+    home = os.environ.get("BFAI_FREQTRADE")
+    places = (Path(home) / "bin/python", Path(home) / "Scripts/python.exe") if home else ()
+    return next((path for path in places if path.exists()), None)
 
 
 PYTHON = freqtrade_python()
@@ -48,7 +49,7 @@ pytestmark = [
     pytest.mark.parity,
     pytest.mark.slow,
     pytest.mark.timeout(400),
-    pytest.mark.skipif(PYTHON is None, reason="Freqtrade is not installed: python3 run.py parity installs it"),
+    pytest.mark.skipif(PYTHON is None, reason="needs Freqtrade: python3 run.py parity installs it and runs this"),
 ]
 
 
