@@ -241,7 +241,9 @@ def replay(
     """
     for pair in parameters.pairs:
         if pair not in markets or pair not in candles or not len(candles[pair].time):
-            text = N_("There are no candles of {pair} to replay. Get them from the exchange, or choose a file with them.")
+            text = N_(
+                "There are no candles of {pair} to replay. Get them from the exchange, or choose a file with them."
+            )
             raise ReplayError(Message(text=text, params={"pair": pair}))
     if balance <= 0:
         raise ReplayError(Message(text=N_("The replay needs a balance of more than zero.")))
@@ -294,7 +296,8 @@ class _Slot:
 
     def __init__(self, run: _Run, order: int, pair: str, side: Side, market: LadderMarket, candles: Candles) -> None:
         p = run.parameters
-        self.run, self.order, self.pair, self.side, self.market = run, order, pair, side, market
+        self.run, self.order, self.pair, self.market = run, order, pair, market
+        self.side: Side = side
         self.sign = sign = 1 if side == "long" else -1
         self.time = candles.time
         ticks = [np.rint(column / float(market.tick_size)).astype(np.int64) for column in candles_of(candles)]
@@ -330,9 +333,9 @@ class _Slot:
         self.wider = [int(gap * factor * scale) for gap in gaps]
 
         away, distances = _ZERO, list[tuple[Decimal, Decimal]]()
-        for order in orders[1:]:
-            away += order.gap
-            distances.append((away, order.size))
+        for planned in orders[1:]:
+            away += planned.gap
+            distances.append((away, planned.size))
         self.rules: Rules = rules_of_group.rules_of(p, distances, equity=run.balance, exit_fee=self.rates[2])
 
         whole = _HUNDRED * self.leverage if p.take_profit_basis == "margin_net" else _HUNDRED
@@ -387,7 +390,7 @@ class _Slot:
                 self.close(j, int(self.opens[j]), Exit.EQUITY_STOP, self.taker)
             else:
                 self.trim(j)
-                if self.group is not None and self.by_signal and self.asked(j) == j:
+                if self.group is not None and self.by_signal and self.best is None and self.asked(j) == j:
                     self.signal_addon(j)
         elif self.asked(j) == j:
             self.enter(j)
@@ -407,6 +410,7 @@ class _Slot:
             committed=run.used - spare,
             equity=run.balance + run.realised,
             closed_at=None if self.closed_at is None else _moment(self.closed_at),
+            pair_recovers=self.group is None and run.recovers(self.pair),
             liquidation_price=self.liquidation_price if self.group is not None else None,
         )
 
@@ -507,9 +511,7 @@ class _Slot:
         elif self.reference == "previous" or not coins:
             found = _floor(last * (self.whole - self.sign * gap), self.whole)
         else:
-            found = _floor(
-                self.sign * cost * self.fee_scale * (self.whole - self.sign * gap), coins * self.whole
-            )
+            found = _floor(self.sign * cost * self.fee_scale * (self.whole - self.sign * gap), coins * self.whole)
         return found if self.sign < 0 or found > 0 else None
 
     # Filling
@@ -576,11 +578,10 @@ class _Slot:
             if first:
                 self.run.recoveries += 1
                 self.best = None
-            self.run.say(
-                t, self.pair, self.side, self.price(ticks), state=State.RECOVERY, entered=step.entered
-            )
+            self.run.say(t, self.pair, self.side, self.price(ticks), state=State.RECOVERY, entered=step.entered)
         if step.returned:
             self.run.say(t, self.pair, self.side, self.price(ticks), state=State.NORMAL, returned=True)
+            self.run.changed(self, t)
 
     # The prices that matter now
 
@@ -714,14 +715,18 @@ class _Slot:
         price = self.price(ticks)
         zone = rules_of_group.zone_at(self.rules, group, price)
         if zone is None and not self.once:
+            return  # what asks all the time asks for an add-on inside a zone only
+        ends = ticks <= max(self.stop, self.liquidation) or (not self.trailing and ticks >= self.target)
+        if ends:  # the exit is this candle's to find
+            told = {"outcome": Outcome.WAITING, "state": group.state}
+            self.run.say(t, self.pair, self.side, price, **told)
             return
-        level = zone + 1 if zone is not None else min(len(group.zones_used) + 1, len(self.sizes) - 1)
+        free = [number for number in range(len(self.rules.zones)) if number not in group.zones_used]
+        level = 1 + (zone if zone is not None else free[0] if free else len(self.rules.zones) - 1)
         steps, cost, small = self.order_of(ticks, self.level_size(level))
         order = Order(self.capital(cost, self.rates[1]), too_small=small)
         world = self.judging(t)
-        step = rules_of_group.on_signal(self.rules, group, Asked(self.side, price), world, order)
-        if step.outcome is Outcome.WAITING:
-            step = step._replace(group=group)  # the exit is this candle's to find
+        step = rules_of_group.on_addon(self.rules, group, Asked(self.side, price), world, order)
         changed = step.group is not group
         self.settle(t, step, ticks)
         if step.outcome is Outcome.ADD_ON:
@@ -763,7 +768,7 @@ class _Slot:
             assert self.trail_share is not None
             trail = self.trail(self.best)
             if low <= trail:
-                self.close(j, min(opened, trail), Exit.TAKE_PROFIT, self.exit_fee)
+                self.close(j, min(opened, trail), Exit.TAKE_PROFIT, self.taker)
                 return
             self.best = max(self.best, high)
         elif high >= self.target and (not added or close >= self.target):
@@ -827,9 +832,7 @@ class _Slot:
         self.paid += charged * self.unit / scale
         self.gained += profit
         run.trims += 1
-        run.say(
-            t, self.pair, self.side, self.price(ticks), state=group.state, trimmed=steps * self.step, profit=profit
-        )
+        run.say(t, self.pair, self.side, self.price(ticks), state=group.state, trimmed=steps * self.step, profit=profit)
         run.use(self.used_now() - before, t)
         released = self.sign * _decimal(cost) * self.unit + _decimal(fees) * self.unit / scale
         run.mark(self, t, -self.sign * steps * self.step, released + profit, self.group.used - used)
@@ -861,11 +864,12 @@ class _Slot:
         coins = _decimal(self.coins) * self.step / scale
         tied = self.sign * _decimal(self.cost) * self.unit + _decimal(self.fees) * self.unit / scale
         self.group = None
-        run.deals.append(self.deal(_moment(t), how, self.price(ticks), self.gained + profit))
+        price = self.price(ticks)
+        if how is Exit.LIQUIDATION and self.liquidation_price is not None:
+            price = self.liquidation_price
+        run.deals.append(self.deal(_moment(t), how, price, self.gained + profit))
         run.groups -= 1
-        run.say(
-            t, self.pair, self.side, self.price(ticks), exit=how, state=State.CLOSED, profit=self.gained + profit
-        )
+        run.say(t, self.pair, self.side, price, exit=how, state=State.CLOSED, profit=self.gained + profit)
         run.use(-used, t)
         run.mark(self, t, -self.sign * coins, tied + profit, -group.used)
         self.closed_at, self.said, self.blocked, self.ending = t, None, None, False
@@ -1108,6 +1112,11 @@ class _Run:
             return Decimal(1)
         return max(Decimal(1), 1 + share / _HUNDRED * self.realised / self.balance)
 
+    def recovers(self, pair: str) -> bool:
+        return len(self.parameters.directions) > 1 and any(
+            slot.pair == pair and slot.group is not None and slot.group.state is State.RECOVERY for slot in self.slots
+        )
+
     def use(self, more: Decimal, t: int) -> None:
         """So much more of the limit is used from now on."""
         self.used += more
@@ -1128,7 +1137,7 @@ class _Run:
             self.busy_since = None
 
     def lost_since(self, t: int) -> Decimal:
-        return -sum((profit for at, profit in self.lost if at >= t and profit < 0), _ZERO)
+        return -sum((profit for at, profit in self.lost if at > t and profit < 0), _ZERO)
 
     def realise(self, t: int, profit: Decimal, closed: Decimal | None = None) -> None:
         """A realised result; `closed` is that of the whole group where it is over."""
@@ -1193,7 +1202,10 @@ class _Run:
         peaks = np.maximum.accumulate(np.maximum(values, float(self.balance)))
         dips = peaks - values
         worst = int(dips.argmax())
-        deals = tuple(sorted([*self.deals, *open_deals], key=lambda deal: deal.opened_at))
+        orders = {(slot.pair, slot.side): slot.order for slot in slots}
+        deals = tuple(
+            sorted([*self.deals, *open_deals], key=lambda deal: (deal.opened_at, orders[deal.pair, deal.side]))
+        )
         by_level: list[int] = [0] * max((len(slot.sizes) for slot in slots), default=1)
         for deal in deals:
             for fill in deal.fills:
@@ -1271,7 +1283,7 @@ class _Watch:
             pair: slot.closes[np.maximum(np.searchsorted(column, self.times, "right") - 1, 0)]
             for (pair, slot), column in zip(pairs.items(), columns, strict=True)
         }
-        self.done = 0
+        self.done: int = 0
         self.peak = run.balance
 
     def stops_before(self, t: int) -> bool:
