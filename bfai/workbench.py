@@ -328,7 +328,10 @@ class Workbench:
         The gate is asked at this moment. Raises StrategyError, EngineError, and VaultIsLocked where it is to go live.
         """
         engines = self.engines
-        strategy, connection = self._strategies.may_run(strategy_id)
+        before = engines.status(strategy_id)
+        strategy, connection = self._strategies.may_run(
+            strategy_id, takes_up=bool(before.groups) and before.live == live
+        )
         credentials: Credentials | None = None
         if live:
             if self._gateway is not None or connection.target.environment is not Environment.LIVE:
@@ -338,7 +341,8 @@ class Workbench:
                 raise EngineError(Message(text=text, params={"name": strategy.name}))
             credentials = self._open_vault().open(connection.id, self._store.sealed(connection.id))
         number = strategy.enabled_revision
-        bundle = self._strategies.freqtrade(strategy_id, interval=interval, number=number, watched=True)
+        kept = engines.balance(strategy_id, live=live)
+        bundle = self._strategies.freqtrade(strategy_id, interval=interval, number=number, watched=True, balance=kept)
         found = engines.start(
             strategy_id,
             bundle,

@@ -270,28 +270,35 @@ class Strategies:
         return unsupported(parameters, _market_target(facts.connection, parameters), _markets(parameters, facts))
 
     def freqtrade(
-        self, strategy_id: str, *, interval: timedelta = timedelta(minutes=5), number: int | None = None,
+        self,
+        strategy_id: str,
+        *,
+        interval: timedelta = timedelta(minutes=5),
+        number: int | None = None,
         watched: bool = False,
-    ) -> Bundle:  # fmt: skip
+        balance: Decimal | None = None,
+    ) -> Bundle:
         """The bundle for Freqtrade of the present revision, or of an older one. Raises StrategyError with all reasons.
 
-        `watched`: it opens new groups only while the workbench says in its `state.json` that it may.
+        `watched`: it opens new groups only while the workbench says in its `state.json` that it may. `balance` in quote
+        currency; None is what the last test found.
         """
         strategy = self.get(strategy_id)
         parameters, facts = self._facts_of(strategy_id, number)
         if facts.connection is None:
             raise StrategyError(Message(text=N_("This strategy has no connection. Choose one.")))
-        if facts.worth is None:
+        worth = facts.worth if balance is None else balance
+        if worth is None:
             text = N_("Nobody knows what lies on {name}. Test it first.")
             raise StrategyError(Message(text=text, params={"name": facts.connection.name}))
-        if not facts.worth:
+        if not worth:
             text = N_("There is no {quote} on {name}.")
             raise StrategyError(Message(text=text, params={"name": facts.connection.name, "quote": parameters.quote}))
         return freqtrade(
             parameters,
             _markets(parameters, facts),
             _market_target(facts.connection, parameters),
-            balance=facts.worth,
+            balance=worth,
             interval=interval,
             name=strategy.name,
             revision=number or strategy.revision,
@@ -315,10 +322,11 @@ class Strategies:
             raise StrategyError(Message(text=text, params={"pair": ", ".join(missing)}))
         return hosted(parameters, facts.connection.target.exchange, needed)
 
-    def may_run(self, strategy_id: str) -> tuple[Strategy, Connection]:
+    def may_run(self, strategy_id: str, *, takes_up: bool = False) -> tuple[Strategy, Connection]:
         """The strategy in force and its connection, if the gate lets it run at this moment.
 
-        Raises StrategyError with all reasons.
+        `takes_up`: there are open groups to go on with, whose money is no longer free: then only the connection is
+        judged. Raises StrategyError with all reasons.
         """
         self.list()  # what a test found meanwhile counts
         strategy = self.get(strategy_id)
@@ -329,7 +337,12 @@ class Strategies:
             raise StrategyError(why)
         if strategy.state is not StrategyState.ENABLED or connection is None or strategy.enabled_revision is None:
             raise StrategyError(Message(text=N_("{name} is not enabled. Enable it first."), params=params))
-        self._pass(strategy, self.parameters(strategy_id, strategy.enabled_revision), fresh=True)
+        parameters = self.parameters(strategy_id, strategy.enabled_revision)
+        try:
+            self._pass(strategy, parameters, fresh=True)
+        except StrategyError as error:
+            if not takes_up or any(problem.field == "connection" for problem in error.problems):
+                raise
         return strategy, connection
 
     def tell_engine(self, strategy_id: str) -> None:

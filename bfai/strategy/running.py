@@ -39,6 +39,7 @@ from bfai.transport import redact
 RECORD: Final = "engine.json"
 LOG: Final = "engine.log"
 FIRST_WORDS: Final = "start.log"
+BALANCES: Final = "balances.json"
 DRY_DATABASE: Final = "dry.sqlite"
 LIVE_DATABASE: Final = "live.sqlite"
 STOP_SECONDS: Final = 30.0
@@ -317,6 +318,7 @@ class Engines:
             bundle.write(folder)
             live = credentials is not None
             write_private(folder / "run.json", json.dumps({"log_config": _log_config(folder / LOG), **(extra or {})}))
+            self._keep_balance(strategy_id, live, bundle)
             prepared()
             database = (folder / (LIVE_DATABASE if live else DRY_DATABASE)).resolve().as_posix()
             command = [
@@ -335,6 +337,36 @@ class Engines:
             }
             write_private(folder / RECORD, json.dumps(record))
         return self.status(strategy_id)
+
+    def balance(self, strategy_id: str, *, live: bool) -> Decimal | None:
+        """What lay on the account when its book was begun, quote currency; None where there is no book.
+
+        Profits since then are in the book: taking today's balance would count them twice.
+        """
+        folder = self.folder(strategy_id)
+        with contextlib.suppress(OSError, ValueError, KeyError, ArithmeticError, TypeError):
+            kept = json.loads((folder / BALANCES).read_text("utf-8"))
+            if (folder / (LIVE_DATABASE if live else DRY_DATABASE)).exists():
+                return Decimal(kept[_book(live)])
+        return None
+
+    def _keep_balance(self, strategy_id: str, live: bool, bundle: Bundle) -> None:
+        path, kept = self.folder(strategy_id) / BALANCES, dict[str, str]()
+        with contextlib.suppress(OSError, ValueError):
+            kept = cast("dict[str, str]", json.loads(path.read_text("utf-8")))
+        write_private(path, json.dumps({**kept, _book(live): str(bundle.config["bfai"]["balance"])}))
+
+    def forget(self, strategy_id: str) -> None:
+        """Deletes the paper book, so that the next dry start begins afresh. Raises EngineError while it runs."""
+        folder = self.folder(strategy_id)
+        if not folder.exists():
+            return
+        with _alone(folder / "lock"):
+            if self._record(strategy_id, alive=True) is not None:
+                raise EngineError.of(N_("This strategy's engine runs. Stop it first."))
+            for path in folder.glob(f"{DRY_DATABASE}*"):
+                path.unlink(missing_ok=True)
+            (folder / "user_data" / "bfai_guard.json").unlink(missing_ok=True)
 
     def _environment(self, credentials: Credentials | None) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if name.upper() in _PASSED_ON}
@@ -474,6 +506,10 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return told if {"at", "connection_ok", "may_open"} <= set(told) else None
+
+
+def _book(live: bool) -> str:
+    return "live" if live else "dry"
 
 
 def _ours(name: str) -> bool:

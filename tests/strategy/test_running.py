@@ -234,6 +234,20 @@ def test_it_is_told_whether_it_may_open(engines: Engines, bundle: Bundle) -> Non
     assert told is not None and told["at"] == (now - timedelta(hours=1)).isoformat()
 
 
+def test_a_book_keeps_the_balance_that_it_began_with(engines: Engines, bundle: Bundle) -> None:
+    assert engines.balance("one", live=False) is None
+    engines.start("one", bundle, revision=1)
+    assert engines.balance("one", live=False) is None  # nothing was booked yet
+    (engines.folder("one") / "dry.sqlite").touch()
+    assert engines.balance("one", live=False) == 10_000
+    assert engines.balance("one", live=True) is None
+    with pytest.raises(EngineError, match="Stop it first"):
+        engines.forget("one")
+    engines.stop("one")
+    engines.forget("one")
+    assert engines.balance("one", live=False) is None
+
+
 def test_an_id_never_leads_out_of_the_folder(engines: Engines) -> None:
     for wrong in ("../x", "a/b", "", "x" * 65):
         with pytest.raises(ValueError, match="no id"):
