@@ -105,7 +105,7 @@ CASES = (
             "addon_cooldown": 1800,
             "cooldown_after_close": 3600,
             "reserve_mode": "filled",
-            "margin_limit_total": "800",
+            "margin_limit_total": "1500",
             "margin_limit_pair": "600",
         },
         pairs=TWO,
