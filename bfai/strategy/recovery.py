@@ -225,7 +225,7 @@ class Group(NamedTuple):
 
     def worsens(self, price: Decimal) -> bool:
         """Whether an add-on at this price would not better the average. Its size does not matter."""
-        return self.sign * (price - self.average) >= 0
+        return self.sign * (price * self.amount - self.cost) >= 0
 
     def break_even(self, exit_fee: Decimal) -> Decimal:
         """The price at which closing gives back exactly what was paid, all fees counted."""
@@ -282,7 +282,7 @@ def rules_of(
         max_groups=p.max_groups,
         addon_cooldown=timedelta(seconds=p.addon_cooldown),
         close_cooldown=timedelta(seconds=p.cooldown_after_close),
-        improve_only=p.require_avg_improvement or p.addon_mode == "strict",
+        improve_only=p.require_avg_improvement,
         recovery=p.recovery,
     )
 
