@@ -8,6 +8,7 @@ passed, and what a page shows of a secret is at most the last four characters of
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import threading
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bfai import bots, monitor, pairing, paste, tripwire, words
@@ -81,6 +83,7 @@ from bfai.strategy.candles import SAMPLES, Candles, SignalRow, interval_name, re
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.feed import CandlesStopped
 from bfai.strategy.limits import Markets, PairRules, declared
+from bfai.strategy.running import ENGINE_STATES, EngineError, Engines, EngineState, EngineStatus, OpenGroup
 from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
 from bfai.transport import Gateway
@@ -97,6 +100,7 @@ __all__ = [
     "CONFIRMATION_HOLDS",
     "DELIVERY_NAMES",
     "DRAFT_LIFE",
+    "ENGINE_STATES",
     "EVENT_NAMES",
     "KEPT_NAMES",
     "LONGEST_REPORT",
@@ -111,6 +115,10 @@ __all__ = [
     "Candles",
     "CandlesStopped",
     "Draft",
+    "EngineError",
+    "EngineState",
+    "EngineStatus",
+    "Engines",
     "Exchange",
     "Explanation",
     "Findings",
@@ -120,6 +128,7 @@ __all__ = [
     "LogLine",
     "Mode",
     "NotSavable",
+    "OpenGroup",
     "Pairing",
     "PairingError",
     "Pasted",
@@ -272,6 +281,7 @@ class Workbench:
         vault: Vault | None = None,
         clock: Callable[[], datetime] | None = None,
         chance: Callable[[], float] = random.random,
+        engine_home: Path | None = None,
     ) -> None:
         """Prefer `Workbench.local()` and `Workbench.tour()`.
 
@@ -293,7 +303,8 @@ class Workbench:
         self._chance = chance
         self._own_engine = Engine(gateway, clock=clock) if clock is not None else None
         self._history = History(store, self._now)
-        self._strategies = Strategies(store, self._market_data, self._here, self._terms, clock)
+        self._engines = Engines(engine_home) if engine_home is not None else None
+        self._strategies = Strategies(store, self._market_data, self._here, self._terms, clock, self._engines)
         self._alerts = Alerts(store, lambda: self._vault, self._now, sends=mode is not Mode.DEMO)
 
     def _now(self) -> datetime:
@@ -303,6 +314,69 @@ class Workbench:
     def strategies(self) -> Strategies:
         """What can be done with strategies."""
         return self._strategies
+
+    # -- engines -------------------------------------------------------------------------------------------------------
+
+    @property
+    def engines(self) -> Engines:
+        """The engines that run strategies. Raises EngineError where none can be kept."""
+        if self._engines is None:
+            text = N_("Here nothing is kept, so no engine can run. Start the workbench on your own computer.")
+            raise EngineError(Message(text=text))
+        return self._engines
+
+    def run_strategy(
+        self,
+        strategy_id: str,
+        *,
+        live: bool = False,
+        typed: str = "",
+        interval: timedelta = timedelta(minutes=5),
+        extra: Mapping[str, Any] | None = None,
+    ) -> EngineStatus:
+        """Starts the strategy's engine, dry; with `live` on the account, if `typed` is the strategy's name.
+
+        The gate is asked at this moment. Raises StrategyError, EngineError, and VaultIsLocked where it is to go live.
+        """
+        engines = self.engines
+        before = engines.status(strategy_id)
+        strategy, connection = self._strategies.may_run(
+            strategy_id, takes_up=bool(before.groups) and before.live == live
+        )
+        credentials: Credentials | None = None
+        if live:
+            if self._gateway is not None or connection.target.environment is not Environment.LIVE:
+                raise EngineError(Message(text=N_("Only a connection to a real account can go live.")))
+            if typed != strategy.name:
+                text = N_("Type the name of the strategy, {name}, to let it trade with real money.")
+                raise EngineError(Message(text=text, params={"name": strategy.name}))
+            credentials = self._open_vault().open(connection.id, self._store.sealed(connection.id))
+        number = strategy.enabled_revision
+        kept = engines.balance(strategy_id, live=live)
+        bundle = self._strategies.freqtrade(strategy_id, interval=interval, number=number, watched=True, balance=kept)
+        found = engines.start(
+            strategy_id,
+            bundle,
+            revision=number or 0,
+            credentials=credentials,
+            extra=extra,
+            prepared=lambda: self._strategies.tell_engine(strategy_id),
+        )
+        detail: dict[str, str | int | float | bool | None] = {"name": strategy.name, "live": live, "revision": number}
+        self._store.audit(AuditEntry(at=utc_now(), action="engine_started", subject=strategy_id, detail=detail))
+        return found
+
+    def stop_strategy(self, strategy_id: str) -> EngineStatus:
+        """Stops its engine: resting orders are cancelled, groups stay open. Raises EngineError."""
+        ran = self.engines.runs(strategy_id)
+        found = self.engines.stop(strategy_id)
+        if ran:
+            self._store.audit(AuditEntry(at=utc_now(), action="engine_stopped", subject=strategy_id))
+        return found
+
+    def engine_status(self, strategy_id: str) -> EngineStatus:
+        """What its engine does now."""
+        return EngineStatus(EngineState.NONE) if self._engines is None else self._engines.status(strategy_id)
 
     @property
     def alerts(self) -> Alerts:
@@ -379,13 +453,16 @@ class Workbench:
         used.
         """
         url = database_url or os.environ.get("BFAI_DATABASE_URL") or DEFAULT_DATABASE
-        return cls(open_store(url, owner=owner), mode=Mode.LOCAL, gateway=gateway or Gateway.from_environment())
+        store = open_store(url, owner=owner)
+        home = _engine_home(url, owner)
+        return cls(store, mode=Mode.LOCAL, gateway=gateway or Gateway.from_environment(), engine_home=home)
 
     @classmethod
     def tour(cls) -> Workbench:
         """A throw-away workbench with an open vault in memory, on simulated exchanges."""
         store = open_store("sqlite://:memory:")
-        return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store))
+        home = _engine_home("", "tour")
+        return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store), engine_home=home)
 
     def close(self) -> None:
         """Forgets the vault's key and every draft, and closes the store. Waits for messages that are being sent."""
@@ -1315,6 +1392,18 @@ class Workbench:
             for account, label in _TO_PASTE
             if account in accounts
         ]
+
+
+def _engine_home(url: str, owner: str) -> Path | None:
+    """Where engines live: `BFAI_ENGINE_HOME`, else beside the database; nowhere where nothing is kept."""
+    given = os.environ.get("BFAI_ENGINE_HOME")
+    if given:
+        return Path(given)
+    path = url.removeprefix("sqlite:///")
+    if path == url or not path or ":memory:" in url:
+        return None
+    home = Path(path).absolute().parent / "engines"
+    return home if owner == "local" else home / hashlib.sha256(owner.encode()).hexdigest()[:16]
 
 
 def _pairing(connection_id: str) -> str:

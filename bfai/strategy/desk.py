@@ -38,21 +38,26 @@ from bfai.model import (
     utc_now,
 )
 from bfai.store import BadName, Store, StrategyChanged, SurroundingsChanged, account_data, connection_deleted
+from bfai.strategy.export import Bundle, freqtrade, unsupported
+from bfai.strategy.export.hosted import Hosted, hosted, hosted_unsupported
 from bfai.strategy.feed import Ask as AskCandles
 from bfai.strategy.feed import Feed
 from bfai.strategy.gate import (
     Facts,
     Review,
     gate,
+    ladder_market,
     planned_total,
     review,
     smallest_first_entry,
     suggest_first_entry,
     suspension,
 )
+from bfai.strategy.ladder import LadderMarket
 from bfai.strategy.limits import CandlePage, MarketsError, PairRules, PairUnknown
 from bfai.strategy.parameters import (
     Parameters,
+    Problem,
     RiskLevel,
     StrategyError,
     differences,
@@ -61,6 +66,7 @@ from bfai.strategy.parameters import (
     preset,
     read,
 )
+from bfai.strategy.running import EngineError, Engines
 from bfai.strategy.terms import Terms
 
 _DRAFT = StrategyState.DRAFT
@@ -103,8 +109,10 @@ class Strategies:
         here: Callable[[Target], Target],
         terms: Callable[[Connection, PairRules, float], Terms | None],
         clock: Callable[[], datetime] | None = None,
+        engines: Engines | None = None,
     ) -> None:
         """Use `Workbench.strategies`."""
+        self._engines = engines
         self._store = store
         self._market_data = market_data
         self._here = here
@@ -238,6 +246,9 @@ class Strategies:
         return self._store.rename_strategy(strategy_id, name)
 
     def delete(self, strategy_id: str) -> None:
+        """Raises EngineError while its engine runs."""
+        if self._engines is not None and self._engines.runs(strategy_id):
+            raise EngineError(Message(text=N_("This strategy's engine runs. Stop it first.")))
         self._store.delete_strategy(strategy_id)
 
     def duplicate(
@@ -257,6 +268,113 @@ class Strategies:
         """A draft from an exported file. Raises StrategyError with what is wrong with it."""
         told, parameters = import_text(text)
         return self.create(self.free_name(name or told or "Strategy"), connection_id, parameters)
+
+    # -- engines -------------------------------------------------------------------------------------------------------
+
+    def unsupported(self, strategy_id: str) -> tuple[Problem, ...]:
+        """What Freqtrade cannot do as the present revision asks: errors refuse the export, warnings are to be read."""
+        parameters, facts = self._facts_of(strategy_id)
+        if facts.connection is None:
+            return ()
+        return unsupported(parameters, _market_target(facts.connection, parameters), _markets(parameters, facts))
+
+    def freqtrade(
+        self,
+        strategy_id: str,
+        *,
+        interval: timedelta = timedelta(minutes=5),
+        number: int | None = None,
+        watched: bool = False,
+        balance: Decimal | None = None,
+    ) -> Bundle:
+        """The bundle for Freqtrade of the present revision, or of an older one. Raises StrategyError with all reasons.
+
+        `watched`: it opens new groups only while the workbench says in its `state.json` that it may. `balance` in quote
+        currency; None is what the last test found.
+        """
+        strategy = self.get(strategy_id)
+        parameters, facts = self._facts_of(strategy_id, number)
+        if facts.connection is None:
+            raise StrategyError(Message(text=N_("This strategy has no connection. Choose one.")))
+        worth = facts.worth if balance is None else balance
+        if worth is None:
+            text = N_("Nobody knows what lies on {name}. Test it first.")
+            raise StrategyError(Message(text=text, params={"name": facts.connection.name}))
+        if not worth:
+            text = N_("There is no {quote} on {name}.")
+            raise StrategyError(Message(text=text, params={"name": facts.connection.name, "quote": parameters.quote}))
+        return freqtrade(
+            parameters,
+            _markets(parameters, facts),
+            _market_target(facts.connection, parameters),
+            balance=worth,
+            interval=interval,
+            name=strategy.name,
+            revision=number or strategy.revision,
+            committed=facts.committed,
+            state_max_age=self._freshness if watched else None,
+        )
+
+    def hosted_unsupported(self, strategy_id: str) -> tuple[Problem, ...]:
+        """What the ladder that its exchange runs itself cannot do of this strategy."""
+        parameters, facts = self._facts_of(strategy_id)
+        return hosted_unsupported(parameters, facts.connection.target.exchange if facts.connection else "")
+
+    def hosted(self, strategy_id: str) -> Hosted:
+        """The request bodies for the ladder that its exchange runs itself, to look at. Raises StrategyError."""
+        parameters, facts = self._facts_of(strategy_id)
+        ladders = review(parameters, facts, fixes=False).ladders
+        needed = {pair: ladder.summary.required_capital_quote for (pair, _), ladder in ladders.items()}
+        missing = [pair for pair in parameters.pairs if pair not in needed]
+        if facts.connection is None or missing:
+            text = N_("The rules of {pair} are not known.")
+            raise StrategyError(Message(text=text, params={"pair": ", ".join(missing)}))
+        return hosted(parameters, facts.connection.target.exchange, needed)
+
+    def may_run(self, strategy_id: str, *, takes_up: bool = False) -> tuple[Strategy, Connection]:
+        """The strategy in force and its connection, if the gate lets it run at this moment.
+
+        `takes_up`: there are open groups to go on with, whose money is no longer free: then only the connection is
+        judged. Raises StrategyError with all reasons.
+        """
+        self.list()  # what a test found meanwhile counts
+        strategy = self.get(strategy_id)
+        connection = self._store.connection(strategy.connection_id) if strategy.connection_id else None
+        params: dict[str, str | int | float] = {"name": strategy.name}
+        if strategy.state is StrategyState.SUSPENDED:
+            why = strategy.reasons[0] if strategy.reasons else Message(text=N_("{name} is suspended."), params=params)
+            raise StrategyError(why)
+        if strategy.state is not StrategyState.ENABLED or connection is None or strategy.enabled_revision is None:
+            raise StrategyError(Message(text=N_("{name} is not enabled. Enable it first."), params=params))
+        parameters = self.parameters(strategy_id, strategy.enabled_revision)
+        try:
+            self._pass(strategy, parameters, fresh=True)
+        except StrategyError as error:
+            if not takes_up or any(problem.field == "connection" for problem in error.problems):
+                raise
+        return strategy, connection
+
+    def tell_engine(self, strategy_id: str) -> None:
+        """Writes down for the strategy's engine whether it may open new groups. Without an engine nothing happens."""
+        if self._engines is None:
+            return
+        strategy = self._store.strategy(strategy_id)
+        connection = (
+            self._store.connection(strategy.connection_id) if strategy is not None and strategy.connection_id else None
+        )
+        run = self._last_run(connection) if connection is not None else None
+        at = datetime.fromtimestamp(0, utc_now().tzinfo) if run is None else run.answered_at or run.started_at
+        with suppress(OSError):  # then the engine takes what it has, until that is too old
+            self._engines.tell(
+                strategy_id,
+                connection_ok=connection is not None and run is not None and connection.status.ok,
+                may_open=strategy is not None and strategy.state is StrategyState.ENABLED,
+                at=at,
+            )
+
+    def _facts_of(self, strategy_id: str, number: int | None = None) -> tuple[Parameters, Facts]:
+        strategy, parameters = self.get(strategy_id), self.parameters(strategy_id, number)
+        return parameters, self.facts(strategy.connection_id, parameters, except_id=strategy_id)
 
     def free_name(self, name: str) -> str:
         """The name, or the name with the next free number."""
@@ -424,7 +542,7 @@ class Strategies:
             return strategy
         self._pass(strategy, self.parameters(strategy_id), fresh=True)
         resumed = strategy.state is StrategyState.SUSPENDED
-        return self._store.set_strategy_state(
+        enabled = self._store.set_strategy_state(
             strategy_id,
             strategy.state,
             StrategyState.ENABLED,
@@ -433,6 +551,8 @@ class Strategies:
             surroundings=surroundings,
             events=[strategy_event(EventKind.STRATEGY_RESUMED, strategy, self._now())] if resumed else (),
         )
+        self.tell_engine(strategy_id)
+        return enabled
 
     def _pass(self, strategy: Strategy, parameters: Parameters, *, fresh: bool) -> None:
         max_age = PRICE_HOLDS if fresh else RULES_HOLD
@@ -450,9 +570,11 @@ class Strategies:
         strategy = self.get(strategy_id)
         if strategy.state is StrategyState.DRAFT:
             return strategy
-        return self._store.set_strategy_state(
+        disabled = self._store.set_strategy_state(
             strategy_id, strategy.state, StrategyState.DRAFT, action="strategy_disabled"
         )
+        self.tell_engine(strategy_id)
+        return disabled
 
     def after_test(self, connection_id: str, old: KeyReport | None = None) -> None:
         """What the connection's last test means for its strategies: suspended, or resumed. `old`: what was known of the
@@ -465,6 +587,7 @@ class Strategies:
         for strategy in self._store.strategies_of(connection_id):
             if strategy.state is not _DRAFT:
                 self._settle(strategy, connection, run, old)
+            self.tell_engine(strategy.id)
 
     def _settle(
         self, strategy: Strategy, connection: Connection, run: TestRun | None, old: KeyReport | None = None
@@ -519,6 +642,7 @@ class Strategies:
                 action=kind.value,
                 events=[event],
             )
+        self.tell_engine(strategy.id)
 
 
 def _freshness() -> timedelta:
@@ -548,6 +672,12 @@ def _revision(strategy_id: str, number: int, parameters: Parameters, note: str, 
 
 def _market_target(connection: Connection, parameters: Parameters) -> Target:
     return connection.target.model_copy(update={"market": parameters.market})
+
+
+def _markets(parameters: Parameters, facts: Facts) -> dict[str, LadderMarket]:
+    """The ladder's markets of the pairs whose rules are known."""
+    rules = {pair: facts.rules.get(pair) for pair in parameters.pairs}
+    return {pair: ladder_market(found, parameters.leverage) for pair, found in rules.items() if found is not None}
 
 
 def _key(target: Target) -> str:

@@ -32,8 +32,8 @@ Signals
  8. RSI and EMA are compared with a tolerance of 1e-9 (of the price, for averages), so that who counts in floats agrees.
  9. A signal of a list acts at the pair's first candle at or after it; what came before the first candle is dropped; of
     several for one slot at one candle one acts. What comes while it cannot be used is spent. Signals of an open group
-    count in the modes `zones` and `strict` only; what lasts (always, price, RSI) asks for an add-on inside an unused zone
-    only, and has no say in what worsens outside.
+    count in the modes `zones` and `strict` only; what lasts (always, price, RSI) asks for an add-on inside an unused
+    zone only, and has no say in what worsens outside.
 
 Decisions
 10. `below_minimum` is the last reason. It holds for the first order too. Largest amounts are not judged, trims are not
@@ -61,8 +61,8 @@ The ladder
 22. A trim of no amount is none, and is tried again at the next candle.
 
 Exits
-23. An exit by trailing is a `take_profit` that pays the taker's fee. It comes before the stop, and before liquidation unless
-    the candle opens beyond that.
+23. An exit by trailing is a `take_profit` that pays the taker's fee. It comes before the stop, and before liquidation
+    unless the candle opens beyond that.
 24. A liquidation's price is the estimate, off the grid.
 25. A candle on which a signal's add-on was filled at the open is one that filled an add-on.
 

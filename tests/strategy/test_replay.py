@@ -55,9 +55,9 @@ def parameters(**more: Any) -> Parameters:
 
 def rows(*prices: Sequence[float], pair: str = "BTC/USDT", step: int = MINUTE, begin: int = T0) -> Candles:
     """Candles of open, high, low, close."""
-    columns = [np.array(column, dtype=np.float64) for column in zip(*prices, strict=True)]
+    opens, highs, lows, closes = (np.array(column, dtype=np.float64) for column in zip(*prices, strict=True))
     times = begin + step * np.arange(len(prices), dtype=np.int64)
-    return Candles(pair, timedelta(seconds=step), times, *columns, np.ones(len(prices)), source="file")
+    return Candles(pair, timedelta(seconds=step), times, opens, highs, lows, closes, np.ones(len(prices)))
 
 
 def line(*closes: float, **more: Any) -> Candles:
@@ -245,7 +245,9 @@ def test_a_replayed_log_is_the_same(candles: Candles) -> None:
     p = parameters(recovery={"enabled": True, "trim": True, "trim_every_h": 1, "loss_allowance_pct": "20"})
     found = play(p, candles)
     assert play(p, candles) == found
-    entries = tuple((int(deal.opened_at.timestamp()), deal.pair, deal.side) for deal in found.deals)
+    entries = tuple[tuple[int, str | None, Any], ...](
+        (int(deal.opened_at.timestamp()), deal.pair, deal.side) for deal in found.deals
+    )
     again = play(p, candles, signals=Listed(entries))
     assert again.deals == found.deals
     assert again.summary.profit == found.summary.profit
