@@ -57,6 +57,7 @@ from bfai.strategy.parameters import (
     preset,
     read,
 )
+from bfai.strategy.replays import Replays
 from bfai.strategy.terms import Terms
 
 _DRAFT = StrategyState.DRAFT
@@ -102,6 +103,7 @@ class Strategies:
         self._here = here
         self._ask_terms = terms
         self._freshness = _freshness()
+        self.replays = Replays()
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
