@@ -76,7 +76,9 @@ from bfai.store import (
     connection_deleted,
     open_store,
 )
+from bfai.strategy.candles import SAMPLES, Candles, SignalRow, interval_name, read_candles, read_signals, sample
 from bfai.strategy.desk import MarketData, Strategies
+from bfai.strategy.feed import CandlesStopped
 from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
@@ -98,12 +100,15 @@ __all__ = [
     "KEPT_NAMES",
     "LONGEST_REPORT",
     "PERMISSION_NAMES",
+    "SAMPLES",
     "STATE_NAMES",
     "STATUS_NAMES",
     "Alerts",
     "AlreadyConnected",
     "BadAddress",
     "BotKey",
+    "Candles",
+    "CandlesStopped",
     "Draft",
     "Exchange",
     "Explanation",
@@ -123,12 +128,17 @@ __all__ = [
     "RunRow",
     "Schedule",
     "Scope",
+    "SignalRow",
     "Summary",
     "TestJob",
     "Tick",
     "Tripwire",
     "VaultState",
     "Workbench",
+    "interval_name",
+    "read_candles",
+    "read_signals",
+    "sample",
 ]
 
 DEFAULT_DATABASE = "sqlite:///data/bfai.db"
@@ -140,6 +150,8 @@ REPORTS_COMPARED = 12
 SIMULATOR_SECONDS = 30.0
 FOLLOW_SECONDS = 0.25
 """How often a test that another program runs is looked after."""
+CANDLES_SECONDS = 60.0
+"""How long some pages of candles may take, with the time until the exchange's limits let them go."""
 TERMS_SECONDS = 8.0
 """How long a page waits for the fees of an account before it goes on with those that everybody pays."""
 
@@ -279,11 +291,36 @@ class Workbench:
         """Who hears of what happens, and what became of each message."""
         return self._alerts
 
+    def candles(
+        self,
+        target: Target,
+        pair: str,
+        interval: str | timedelta,
+        since: datetime,
+        until: datetime | None = None,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+        stopped: Callable[[], bool] | None = None,
+    ) -> Candles:
+        """Closed candles of a pair, from what is kept and from the exchange: see `Feed.candles`.
+
+        Blocks while it asks, so call it from a thread of your own. No key is needed.
+        """
+        ask = self._strategies.feed.candles
+        return ask(target, pair, interval, since, until, on_progress=on_progress, stopped=stopped)
+
+    def candle_intervals(self, target: Target) -> Mapping[str, timedelta | None]:
+        """The intervals of this market by name, and how far back each of them is told; None: nobody says."""
+        return self._strategies.feed.intervals(target)
+
     def _market_data(self, target: Target) -> MarketData:
         engine = self._engine(target)
         return MarketData(
             pairs=lambda asked: engine.ask(lambda transport: Markets(transport).pairs(asked)),
             pair=lambda asked, pair: engine.ask(lambda transport: Markets(transport).complete(asked, pair)),
+            candles=lambda asked, rules, interval, windows: engine.ask(
+                lambda transport: Markets(transport).candles(asked, rules, interval, windows), timeout=CANDLES_SECONDS
+            ),
         )
 
     def _terms(self, connection: Connection, rules: PairRules, clock_offset_ms: float) -> Terms | None:

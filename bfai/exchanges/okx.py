@@ -185,6 +185,7 @@ class Okx(Exchange):
     limits = MappingProxyType(
         {
             "public": Limit(10, 2, each=True),
+            "candles": Limit(20, 2, each=True),
             "status": Limit(1, 5, each=True),
             "five": Limit(5, 2, by="account", each=True),
             "ten": Limit(10, 2, by="account", each=True),

@@ -573,13 +573,16 @@ class BingX(Exchange):
     @route("GET", "/openApi/spot/v1/market/kline")
     @route("GET", "/openApi/spot/v2/market/kline")
     def spot_candles(self, call: Call) -> Reply:
-        """Lists, newest first: open time, open, high, low, close, volume, close time, turnover."""
+        """Lists, newest first: open time, open, high, low, close, volume, close time, turnover; at most 1440.
+
+        Days begin in Beijing unless `timeZone` says otherwise; those of futures in UTC (ccxt pull request 29395).
+        """
         return self._candles(call, spot=True)
 
     @route("GET", "/openApi/swap/v2/quote/klines")
     @route("GET", "/openApi/swap/v3/quote/klines")
     def futures_candles(self, call: Call) -> Reply:
-        """Objects, newest first."""
+        """Objects, newest first; at most 1440."""
         return self._candles(call, spot=False)
 
     @staticmethod
@@ -591,9 +594,11 @@ class BingX(Exchange):
             return _no_symbol(call, name)
         if minutes is None:
             return _wrong(call, "interval is invalid")
-        start, end, limit = (_whole(params.get(key)) for key in ("startTime", "endTime", "limit"))
+        start, end, limit, zone = (_whole(params.get(key)) for key in ("startTime", "endTime", "limit", "timeZone"))
         count, step = min(limit or 500, 1440), minutes * MINUTE_MS
-        found = candles(pair, step, call.now_ms, start_ms=start, end_ms=end, limit=count)
+        east = (8 if spot else 0) if zone is None else zone
+        first = None if start is None else start + 1  # it is not included (ccxt, fetchOHLCV)
+        found = candles(pair, step, call.now_ms, start_ms=first, end_ms=end, limit=count, east_ms=east * 60 * MINUTE_MS)
         if spot:
             return _data(
                 call,

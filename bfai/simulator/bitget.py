@@ -33,7 +33,7 @@ from bfai.simulator.core import (
     same,
     sample_hex,
 )
-from bfai.simulator.markets import MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import BEIJING_MS, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
 
 SYMBOLS: Final = by_symbol("")
 FUTURES: Final = "USDT-FUTURES"
@@ -73,6 +73,7 @@ _STEPS: Final = {
     "1min": 1, "3min": 3, "5min": 5, "15min": 15, "30min": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360,
     "12h": 720, "1day": 1440, "3day": 4320, "1week": 10_080,
 }  # fmt: skip
+_UTC_STEPS: Final = {"6Hutc": 360, "12Hutc": 720, "1Dutc": 1440, "3Dutc": 4320, "1Wutc": 10_080}
 _SHORT: Final = {"1min": "1m", "3min": "3m", "5min": "5m", "15min": "15m", "30min": "30m", "1day": "1D", "3day": "3D",
                  "1week": "1W"}  # fmt: skip
 _FUTURES_STEPS: Final = {_SHORT.get(name, name.upper()): minutes for name, minutes in _STEPS.items()}
@@ -289,7 +290,7 @@ class Bitget(Exchange):
     @route("GET", "/api/v2/spot/market/history-candles")
     def spot_candles(self, call: Call) -> Reply:
         """Oldest first: ms, open, high, low, close, volume, USDT, quote; at most 1000 (history 200)."""
-        return _candles(call, _STEPS, call.params.get("granularity", ""), 8)
+        return _candles(call, {**_STEPS, **_UTC_STEPS}, call.params.get("granularity", ""), 8)
 
     @route("GET", "/api/v2/mix/market/contracts")
     def contracts(self, call: Call) -> Reply:
@@ -325,9 +326,8 @@ class Bitget(Exchange):
     @route("GET", "/api/v2/mix/market/history-candles")
     def futures_candles(self, call: Call) -> Reply:
         """Oldest first: ms, open, high, low, close, volume, quote."""
-        return _category(call, "productType") or _candles(
-            call, _FUTURES_STEPS, call.params.get("granularity", "").removesuffix("utc"), 7
-        )
+        steps = {**_FUTURES_STEPS, **_UTC_STEPS}
+        return _category(call, "productType") or _candles(call, steps, call.params.get("granularity", ""), 7)
 
     # -- public, v3
 
@@ -568,10 +568,20 @@ def _candles(call: Call, steps: Mapping[str, int], name: str, width: int, most: 
     if minutes is None:
         return _error(call, "40020", "Parameter granularity error")
     start, end, limit = (_number(params.get(word)) for word in ("startTime", "endTime", "limit"))
-    highest = most or (200 if "history" in call.path else 1000)
+    # Days that do not say UTC are those of Hong Kong. Old candles are told before an end, whatever the begin (ccxt
+    # issues 20591 and 20722); of the others a begin is not included (20587).
+    history, east = "history" in call.path and not most, 0 if most or name.endswith("utc") else BEIJING_MS
+    if history and end is None:
+        return _error(call, "40019", "Parameter endTime cannot be empty")
+    highest = most or (200 if history else 1000)
     count = min(highest, max(1, int(limit or 100)))
     first, last = (None if at is None else int(at) for at in (start, end))
-    found = candles(pair, minutes * MINUTE_MS, call.now_ms, start_ms=first, end_ms=last, limit=count)
+    if history and last is not None:
+        first, last = None, last - 1
+    elif first is not None and not most:
+        first += 1
+    step = minutes * MINUTE_MS
+    found = candles(pair, step, call.now_ms, start_ms=first, end_ms=last, limit=count, east_ms=east)
     rows = [
         [str(part) for part in (c.open_ms, c.open, c.high, c.low, c.close, c.volume, c.turnover, c.turnover)][:width]
         for c in found

@@ -36,7 +36,7 @@ from bfai.simulator.core import (
     same,
     sample_hex,
 )
-from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import BEIJING_MS, LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
 
 SPOT: Final = {pair.join("").lower(): pair for pair in LISTED}
 CONTRACTS: Final = by_symbol("-")
@@ -397,12 +397,15 @@ class Htx(Exchange):
     @route("GET", "/market/history/kline", groups=("spot",))
     @route("GET", "/market/history/candles", groups=("spot",))
     def klines(self, call: Call) -> Reply:
-        """Candles newest first (HTX docs, get klines): at most 2000; `from` and `to` in seconds."""
+        """Candles newest first (HTX docs, get klines): the latest, at most 2000.
+
+        No document tells of `candles`, which hears `from` and `to` in seconds and gives 1000 at most (ccxt).
+        """
         return self._klines(call, SPOT, "symbol", _words("invalid-parameter", "invalid symbol"))
 
     @route("GET", "/linear-swap-ex/market/history/kline", groups=("contract",))
     def contract_klines(self, call: Call) -> Reply:
-        """Candles of a contract, oldest first."""
+        """Candles of a contract, oldest first; at most 2000. A size puts `from` and `to` out of account (HTX docs)."""
         return self._klines(call, CONTRACTS, "contract_code", _error(call, 1332, "", "The contract doesn't exist."))
 
     @staticmethod
@@ -414,9 +417,13 @@ class Htx(Exchange):
         if minutes is None:
             return _error(call, 1032, "invalid-parameter", "invalid period")
         size, start, end = (_number(params.get(name)) for name in ("size", "from", "to"))
-        first, last = (None if not at else int(at) * 1000 for at in (start, end))
-        count = min(2000, max(1, int(size))) if size else 150 if first is None else 2000
-        found = candles(pair, minutes * MINUTE_MS, call.now_ms, start_ms=first, end_ms=last, limit=count)
+        most = 1000 if call.path.endswith("candles") else 2000
+        timeless = bool(size) if parameter == "contract_code" else most == 2000
+        first, last = (None if timeless or not at else int(at) * 1000 for at in (start, end))
+        count = min(most, max(1, int(size))) if size else 150 if first is None else most
+        # Its days begin in Beijing (ccxt pull request 17783).
+        step, east = minutes * MINUTE_MS, BEIJING_MS
+        found = candles(pair, step, call.now_ms, start_ms=first, end_ms=last, limit=count, east_ms=east)
         rows = [
             {
                 "id": c.open_ms // 1000, "open": float(c.open), "close": float(c.close), "low": float(c.low),

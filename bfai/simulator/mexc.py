@@ -363,14 +363,17 @@ class Mexc(Exchange):
 
     @route("GET", "/api/v3/klines", groups=("spot",))
     def klines(self, call: Call) -> Reply:
-        """Candles, oldest first; at most 1000."""
+        """Candles, oldest first. Documents say at most 1000; 500 come (ccxt, fetchOHLCV).
+
+        A begin without an end is left out of account (ccxt issue 17483), and the end is not included.
+        """
         params = call.params
         pair, minutes = SPOT.get(params.get("symbol", "")), _SPOT_STEPS.get(params.get("interval", ""))
         if pair is None:
             return _error(400, 10007, "bad symbol") if params.get("symbol") else _missing("symbol")
         if minutes is None:
             return _error(400, -1121, "Invalid interval.")
-        found = _candles(call, pair, minutes, names=("startTime", "endTime"), unit=1, most=1000)
+        found = _candles(call, pair, minutes, names=("startTime", "endTime"), unit=1, most=500)
         step = minutes * MINUTE_MS
         return as_json(
             [
@@ -639,6 +642,8 @@ def _fee_symbol(call: Call, *, needed: bool) -> Reply | None:
 def _candles(call: Call, pair: Pair, minutes: int, *, names: tuple[str, str], unit: int, most: int) -> list[Candle]:
     start, end, limit = (_number(call.params.get(name)) for name in (*names, "limit"))
     first, last = (None if at is None else int(at) * unit for at in (start, end))
+    if unit == 1:
+        first, last = (None, None) if first is None or last is None else (first, last - 1)
     usual = 500 if unit == 1 else most
     wanted = min(most, max(1, int(limit))) if limit is not None else usual
     return candles(pair, minutes * MINUTE_MS, call.now_ms, start_ms=first, end_ms=last, limit=wanted)

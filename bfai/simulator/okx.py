@@ -34,7 +34,7 @@ from bfai.simulator.core import (
     same,
     sample_hex,
 )
-from bfai.simulator.markets import LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
+from bfai.simulator.markets import BEIJING_MS, LISTED, MINUTE_MS, PAIRS, Pair, by_symbol, candles, price_at
 
 SPOT: Final = by_symbol("-")
 SWAPS: Final = {f"{pair.join('-')}-SWAP": pair for pair in LISTED}
@@ -299,24 +299,27 @@ class Okx(Exchange):
     def market_candles(self, call: Call) -> Reply:
         """Newest first: ms, open, high, low, close, size, base, quote, whether closed; at most 300 (history 100).
 
-        `after` asks for older ones and `before` for newer ones, neither included. The bars of Hong Kong (`1D`) are cut
-        like those of UTC (`1Dutc`).
+        `after` asks for older ones and `before` for newer ones, neither included. `1D` are days of Hong Kong, `1Dutc`
+        those of UTC. Without history there are the latest 1440 only.
         """
         params = call.params
         pair = {**_instruments(call, "SPOT"), **_instruments(call, "SWAP")}.get(params.get("instId", ""))
-        minutes = _STEPS.get(params.get("bar", "1m").removesuffix("utc"))
+        bar, history = params.get("bar", "1m"), "history" in call.path
+        minutes = _STEPS.get(bar.removesuffix("utc"))
         after, before, limit = (_number(params.get(name)) for name in ("after", "before", "limit"))
         if pair is None:
             return _unknown_instrument()
         if minutes is None:
             return _error("51000", "Parameter bar error", 400)
-        swap, step, most = params["instId"] in SWAPS, minutes * MINUTE_MS, 100 if "history" in call.path else 300
+        swap, step, most = params["instId"] in SWAPS, minutes * MINUTE_MS, 100 if history else 300
         last = call.now_ms if after is None else int(after) - 1
-        found = candles(pair, step, call.now_ms, start_ms=None, end_ms=last, limit=min(most, max(1, int(limit or 100))))
+        east, count = 0 if bar.endswith("utc") else BEIJING_MS, min(most, max(1, int(limit or 100)))
+        found = candles(pair, step, call.now_ms, start_ms=None, end_ms=last, limit=count, east_ms=east)
+        oldest = 0 if history else call.now_ms - 1440 * step
         rows = [
             (c.open_ms, c.open, c.high, c.low, c.close, _size(c.volume, pair) if swap else c.volume, c.volume if swap
              else c.turnover, c.turnover, int(c.open_ms + step <= call.now_ms))
-            for c in reversed(found) if before is None or c.open_ms > before
+            for c in reversed(found) if c.open_ms > max(before or 0, oldest)
         ]  # fmt: skip
         return _data(*([str(part) for part in row] for row in rows))
 

@@ -784,6 +784,20 @@ class Store(Protocol):
 
     def market_data(self, key: str) -> MarketData | None: ...
 
+    # Candles of exchanges, in numbered chunks of a series. What is in them is the business of `bfai.strategy.feed`.
+
+    def candle_chunks(self, series: str, first: int, last: int, at: datetime) -> list[tuple[int, bytes]]:
+        """Number and content of the chunks from `first` to `last`, by number. The series counts as used at `at`."""
+        ...
+
+    def put_candle_chunks(self, series: str, chunks: Mapping[int, bytes], at: datetime, most: int) -> None:
+        """Put them in the place of those with their numbers; the series counts as used at `at`. Not audited.
+
+        Where all series together take more than `most` bytes afterwards, those that were used longest ago go, but never
+        this one.
+        """
+        ...
+
     # The audit trail and settings
 
     def audit(self, entry: AuditEntry) -> None: ...

@@ -59,6 +59,14 @@ def monitor(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 5")
 
 
+@migrations(name="0006_candles")
+def candles(db: Database) -> None:
+    """Candles of exchanges, packed."""
+    for statement in _CANDLES:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 6")
+
+
 _FIRST = (
     "CREATE TABLE owner (pk INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
     """CREATE TABLE vault (
@@ -371,4 +379,24 @@ _ALERTS = (
     ) STRICT""",
     "CREATE INDEX delivery_by_channel ON delivery (channel)",
     "CREATE INDEX delivery_open ON delivery (owner) WHERE state IN ('waiting', 'sending', 'failed')",
+)
+
+_CANDLES = (
+    # `bytes` is what the chunks of a series take together.
+    """CREATE TABLE candle_series (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        name TEXT NOT NULL,
+        used_at INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        UNIQUE (owner, name)
+    ) STRICT""",
+    """CREATE TABLE candle_chunk (
+        pk INTEGER PRIMARY KEY,
+        series INTEGER NOT NULL REFERENCES candle_series (pk) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        body BLOB NOT NULL,
+        UNIQUE (series, number)
+    ) STRICT""",
 )

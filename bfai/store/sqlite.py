@@ -106,7 +106,7 @@ from bfai.store.packing import (
 )
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
-LATEST: Final = 5  # how many migrations there are
+LATEST: Final = 6  # how many migrations there are
 BUSY_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 
@@ -115,6 +115,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _STATUS_CHANGED, _REPORT_CHANGED, _OUTAGE_EDGE = 1, 2, 4
 _MICROS_A_DAY, _MICROS_AN_HOUR = 86_400_000_000, 3_600_000_000
+_USED_AGAIN = timedelta(hours=1)  # so much later it is written down again that candles were used
 _WHOLE_ID = "NOT (length(id) = 8 AND id < x'C0')"  # in the words of the index run_by_id
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _REASONS: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
@@ -1977,6 +1978,52 @@ class SqliteStore:
             query = "SELECT body, fetched_at FROM market_data WHERE owner = :owner AND name = :name"
             row = self._do(query, name=key).fetchone()
         return None if row is None else MarketData(row["body"], _time(row["fetched_at"]))
+
+    # Candles
+
+    def candle_chunks(self, series: str, first: int, last: int, at: datetime) -> list[tuple[int, bytes]]:
+        with self._snapshot():
+            rows = self._do(
+                "SELECT c.number, c.body, s.used_at FROM candle_series s JOIN candle_chunk c ON c.series = s.pk"
+                " WHERE s.owner = :owner AND s.name = :name AND c.number BETWEEN :first AND :last ORDER BY c.number",
+                name=series,
+                first=first,
+                last=last,
+            ).fetchall()
+        if rows and rows[0]["used_at"] < _micros(at - _USED_AGAIN):
+            with self._writing():
+                query = "UPDATE candle_series SET used_at = max(used_at, :at) WHERE owner = :owner AND name = :name"
+                self._do(query, name=series, at=_micros(at))
+        return [(row["number"], row["body"]) for row in rows]
+
+    def put_candle_chunks(self, series: str, chunks: Mapping[int, bytes], at: datetime, most: int) -> None:
+        with self._writing():
+            (pk,) = self._do(
+                "INSERT INTO candle_series (owner, name, used_at, bytes) VALUES (:owner, :name, :at, 0)"
+                " ON CONFLICT (owner, name) DO UPDATE SET used_at = max(used_at, excluded.used_at) RETURNING pk",
+                name=series,
+                at=_micros(at),
+            ).fetchone()
+            for number, body in chunks.items():
+                self._do(
+                    "INSERT INTO candle_chunk (owner, series, number, body) VALUES (:owner, :series, :number, :body)"
+                    " ON CONFLICT (series, number) DO UPDATE SET body = excluded.body",
+                    series=pk,
+                    number=number,
+                    body=body,
+                )
+            self._do(
+                "UPDATE candle_series SET bytes = (SELECT coalesce(sum(length(body)), 0) FROM candle_chunk WHERE series = :pk)"
+                " WHERE owner = :owner AND pk = :pk",
+                pk=pk,
+            )
+            total = self._do("SELECT sum(bytes) FROM candle_series WHERE owner = :owner").fetchone()[0]
+            others = "SELECT pk, bytes FROM candle_series WHERE owner = :owner AND pk <> :pk ORDER BY used_at, pk"
+            for other, size in self._do(others, pk=pk).fetchall() if total > most else ():
+                self._do("DELETE FROM candle_series WHERE owner = :owner AND pk = :other", other=other)
+                total -= size
+                if total <= most:
+                    break
 
     # The audit trail and settings
 

@@ -36,6 +36,8 @@ from bfai.model import (
     utc_now,
 )
 from bfai.store import BadName, Store, StrategyChanged, SurroundingsChanged, account_data, connection_deleted
+from bfai.strategy.feed import Ask as AskCandles
+from bfai.strategy.feed import Feed
 from bfai.strategy.gate import (
     Facts,
     Review,
@@ -46,7 +48,7 @@ from bfai.strategy.gate import (
     suggest_first_entry,
     suspension,
 )
-from bfai.strategy.limits import PairRules, PairUnknown
+from bfai.strategy.limits import CandlePage, MarketsError, PairRules, PairUnknown
 from bfai.strategy.parameters import (
     Parameters,
     RiskLevel,
@@ -81,10 +83,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MarketData:
-    """Reads an exchange's market rules: all pairs of a target, or one pair with its tiers and price."""
+    """Reads what an exchange publishes: the rules of all pairs of a target, of one pair with its tiers and price, and
+    some windows of its candles.
+    """
 
     pairs: Callable[[Target], tuple[PairRules, ...]]
     pair: Callable[[Target, str], PairRules]
+    candles: AskCandles
 
 
 class Strategies:
@@ -102,6 +107,7 @@ class Strategies:
         self._market_data = market_data
         self._here = here
         self._ask_terms = terms
+        self._feed = Feed(store, self._ask_candles, self._rules_of_any_age)
         self._freshness = _freshness()
         self.replays = Replays()
 
@@ -278,6 +284,20 @@ class Strategies:
         found = self._market_data(there).pair(there, pair)
         self._store.put_market_data(key, json.dumps([found.to_json()]), utc_now())
         return found
+
+    @property
+    def feed(self) -> Feed:
+        """Candles from exchanges."""
+        return self._feed
+
+    def _ask_candles(
+        self, target: Target, rules: PairRules, interval: str, windows: Sequence[tuple[int, int]]
+    ) -> list[CandlePage | MarketsError]:
+        there = self._here(target)
+        return self._market_data(there).candles(there, rules, interval, windows)
+
+    def _rules_of_any_age(self, target: Target, pair: str) -> PairRules:
+        return self._known_rules(target, pair) or self.rules(target, pair)
 
     def facts(
         self,

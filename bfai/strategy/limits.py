@@ -1,4 +1,5 @@
-"""What an exchange allows: the grid, limits, fees and maintenance margin of its pairs. No key is ever used.
+"""What an exchange allows and publishes: the grid, limits, fees and maintenance margin of its pairs, and their candles.
+No key is ever used.
 
     async with Transport() as transport:
         rules = await Markets(transport).complete(Target(exchange="okx", market=Market.FUTURES), "BTC/USDT")
@@ -13,17 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Literal, NamedTuple, Self, TypeVar, cast
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from yarl import URL
@@ -33,6 +36,7 @@ from bfai.exchanges import get_exchange
 from bfai.exchanges.base import Answer, Exchange, MarginUnit, Tier, as_object, objects
 from bfai.i18n import N_
 from bfai.model import BfaiError, Cause, Diagnosis, Environment, Market, Message, Sent, Target, utc_now
+from bfai.strategy.candles import INTERVALS
 from bfai.transport import Transport, UndeclaredRequest, retry_after_seconds
 
 FORMAT = "bfai.rules/2"
@@ -164,6 +168,19 @@ def tier_from(row: Mapping[str, Any]) -> Tier:
     return Tier(**{**numbers, "unit": row["unit"]})  # pyright: ignore[reportArgumentType] # from our own cache
 
 
+class CandlePage(NamedTuple):
+    """What an exchange told of the time from `begin` until `end`, in seconds since 1970 UTC.
+
+    Rows, the oldest first: when the candle opens, open, high, low, close, volume in coins. `told_at` is the exchange's
+    own time where its answer says it, ours otherwise: a candle that ends later is not closed.
+    """
+
+    begin: int
+    end: int
+    rows: Sequence[tuple[int, float, float, float, float, float]]
+    told_at: float
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +212,25 @@ _WORDS: Mapping[Cause, str] = {
         "There is no way from here to {exchange}, so its market rules cannot be read. Check your own connection."
     ),
 }
+_CANDLE_WORDS: Mapping[Cause, str] = {
+    Cause.EXCHANGE_UNAVAILABLE: N_(
+        "{exchange} does not answer, so its candles cannot be read. What came is kept. Wait some minutes and try again."
+    ),
+    Cause.RATE_LIMITED: N_(
+        "{exchange} asks us to slow down. What came of its candles is kept. Wait {seconds} seconds, then go on."
+    ),
+    Cause.LOCATION_RESTRICTED: N_(
+        "{exchange} does not tell its candles to the place from which this program asks. Run it where {exchange} "
+        "serves you."
+    ),
+    Cause.LOCAL_NETWORK: N_(
+        "There is no way from here to {exchange}, so its candles cannot be read. What came is kept. Check your own "
+        "connection, then go on."
+    ),
+}
+_UNDOCUMENTED_CANDLES = N_(
+    "{exchange} told candles in a form that no document describes. What came before is kept. Try again in a while."
+)
 _NO_PAIR: Mapping[Market, str] = {
     Market.SPOT: N_("{exchange} has no spot pair {pair}. Choose another pair, or futures."),
     Market.FUTURES: N_("{exchange} has no perpetual futures of {pair}. Choose another pair, or spot."),
@@ -211,6 +247,7 @@ _NOT_BY_API = N_("{exchange} lists {pair} but takes no orders for it by API. Cho
 
 _ALL, _ONE = N_("read the market rules of all pairs"), N_("read the market rules of one pair")
 _TIERS, _PRICE = N_("read the maintenance margin of one pair"), N_("read the last price of one pair")
+_CANDLES = N_("read the candles of one pair")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -219,7 +256,7 @@ class Ask:
     """One public GET request. `{id}` in path and parameters is the exchange's name of the pair.
 
     `host` is a logical name of the region's hosts and `pool` one of the adapter's limits, of which it takes `weight`.
-    `adds` is put over the parameters of ccxt, which may be those named in `takes` and no others.
+    `adds` is put over the parameters of ccxt, which may be those named in `takes`, and in `drops`, which are left out.
     """
 
     purpose: str
@@ -229,6 +266,7 @@ class Ask:
     weight: int = 1
     adds: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     takes: tuple[str, ...] = ()
+    drops: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -253,6 +291,28 @@ class Skip:
             and all(query.get(name) == value for name, value in self.params.items())
             and all(name in query and query[name] != value for name, value in self.unlike.items())
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """How candles are asked for: by one of `asks` (ccxt knows which one serves old candles), at most `most` at once.
+
+    `{from_s}` and `{to_s}` in what they add, or `{from_ms}` and `{to_ms}`, are the time that is asked for. `intervals`
+    are names of `INTERVALS`. `reach`: only so many of the latest candles are told; `widest`: one request may not ask
+    for more time. `contracts`: the volume counts contracts.
+    """
+
+    asks: tuple[Ask, ...]
+    most: int
+    intervals: tuple[str, ...] = tuple(INTERVALS)
+    reach: int | None = None
+    widest: timedelta | None = None
+    contracts: bool = False
+
+    def window(self, step: int) -> int:
+        """How many seconds one request may ask for, with room for a candle too many at either end."""
+        count = self.most - 2
+        return (count if self.widest is None else min(count, self.widest // timedelta(seconds=step) - 1)) * step
 
 
 @dataclass(slots=True)
@@ -298,6 +358,7 @@ class Source:
     types: object
     many: Ask
     price: Ask
+    candles: Shelf
     one: Ask | None = None
     shape: str = ""
     tiers: Ask | None = None
@@ -314,7 +375,8 @@ class Source:
     lower: bool = False
 
     def asks(self) -> tuple[Ask, ...]:
-        return tuple(ask for ask in (self.many, self.one, self.tiers, self.price) if ask is not None)
+        told = (self.many, self.one, self.tiers, self.price, *self.candles.asks)
+        return tuple(ask for ask in told if ask is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,10 +576,45 @@ def _source(asks: tuple[Ask, Ask | None, Ask], symbol: str, types: object, **mor
     return Source(symbol=symbol, types=types, many=many, one=one, price=price, **more)
 
 
+def _shelf(
+    host: str,
+    pool: str,
+    paths: str | tuple[str, ...],
+    names: str,
+    *,
+    most: int,
+    unit: Literal["s", "ms"] = "ms",
+    weight: int = 1,
+    fixed: Mapping[str, str] = _NOTHING,
+    takes: tuple[str, ...] = (),
+    drops: tuple[str, ...] = (),
+    **more: Any,
+) -> Shelf:
+    """`names` are the parameters for pair, interval, begin, end and, where there is one, number of candles.
+
+    The begin is asked for a moment too early and the end as it is: whether either is included is not told everywhere,
+    and what is too much is left out.
+    """
+    pair, interval, begin, end, *limit = names.split()
+    adds = {begin: f"{{from_{unit}}}", end: f"{{to_{unit}}}", **{name: str(most) for name in limit}, **fixed}
+    takes = (interval, begin, end, *limit, *fixed, *takes, *(() if pair == "-" else (pair,)))
+    told = (paths,) if isinstance(paths, str) else paths
+    asks = tuple(Ask(_CANDLES, host, path, pool, weight, adds, takes, drops) for path in told)
+    return Shelf(asks, most, **more)
+
+
 _NO_DATA = '{"code":"0","data":[]}'
 _GATE = "/api/v4"
 _PRODUCTS = "/api/v3/brokerage/market/products"
 _HTX_SPOT = _asks("spot", "public", "/v1/common/symbols", "/market/detail/merged")
+_GATE_REACH = 9_990  # it refuses what is older than 10,000 candles
+_OKX_CANDLES = _shelf(
+    "api",
+    "candles",
+    ("/api/v5/market/candles", "/api/v5/market/history-candles"),
+    "instId bar before after limit",
+    most=300,
+)
 _HTX_TYPES = {"spot": False, "linear": False, "inverse": False}
 
 DESKS: Mapping[str, Desk] = MappingProxyType(
@@ -529,6 +626,10 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     _asks("spot", "spot", "/api/v3/exchangeInfo", "/api/v3/ticker/24hr", weights=(10, 10, 1)),
                     "{base}{quote}",
                     ["spot"],
+                    # Its documents say 1000; 500 come.
+                    candles=_shelf(
+                        "spot", "spot", "/api/v3/klines", "symbol interval startTime endTime limit", most=500
+                    ),
                     skips=(Skip("/api/v1/contract/detail", _NO_DATA),),
                     mend=_mexc_spot,
                     fees_told=True,
@@ -537,6 +638,15 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     _asks("futures", "futures", "/api/v1/contract/detail", "/api/v1/contract/ticker"),
                     "{base}_{quote}",
                     ["swap"],
+                    candles=_shelf(
+                        "futures",
+                        "futures",
+                        "/api/v1/contract/kline/{id}",
+                        "- interval start end",
+                        unit="s",
+                        most=2000,
+                        contracts=True,
+                    ),
                     shape="data[]",
                     skips=(Skip("/api/v3/exchangeInfo", '{"symbols":[]}'),),
                     mend=_mexc_futures,
@@ -560,6 +670,15 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}-{quote}",
                     ["spot"],
+                    candles=_shelf(
+                        "spot",
+                        "public",
+                        "/api/v1/market/candles",
+                        "symbol type startAt endAt",
+                        unit="s",
+                        most=1500,
+                        weight=3,
+                    ),
                     shape="data[]",
                     mend=_kucoin_spot,
                 ),
@@ -574,6 +693,15 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}{quote}M",
                     ["swap"],
+                    candles=_shelf(
+                        "futures",
+                        "public",
+                        "/api/v1/kline/query",
+                        "symbol granularity from to",
+                        most=500,
+                        weight=3,
+                        contracts=True,
+                    ),
                     shape="data[]",
                     tiers=Ask(_TIERS, "futures", "/api/v1/contracts/risk-limit/{id}", "public", 5),
                     coins={"BTC": "XBT"},
@@ -597,6 +725,9 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}{quote}",
                     ["spot"],
+                    candles=_shelf(
+                        "spot", "spot", "/api/v3/klines", "symbol interval startTime endTime limit", most=1000, weight=2
+                    ),
                     mend=_binance_spot,
                 ),
                 # Tiers and the highest leverage need a key. One contract cannot be asked for alone.
@@ -608,6 +739,14 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}{quote}",
                     ["linear"],
+                    candles=_shelf(
+                        "futures",
+                        "futures",
+                        "/fapi/v1/klines",
+                        "symbol interval startTime endTime limit",
+                        most=1000,
+                        weight=5,
+                    ),
                 ),
             },
             ("-1121",),
@@ -626,6 +765,7 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}-{quote}",
                     ["spot"],
+                    candles=_OKX_CANDLES,
                 ),
                 Market.FUTURES: _source(
                     _asks(
@@ -638,6 +778,7 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}-{quote}-SWAP",
                     ["swap"],
+                    candles=_OKX_CANDLES,
                     tiers=Ask(
                         _TIERS,
                         "api",
@@ -659,6 +800,13 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     _asks("api", "public", "/api/v2/spot/public/symbols", "/api/v2/spot/market/tickers"),
                     "{base}{quote}",
                     ["spot"],
+                    candles=_shelf(
+                        "api",
+                        "public",
+                        ("/api/v2/spot/market/candles", "/api/v2/spot/market/history-candles"),
+                        "symbol granularity startTime endTime limit",
+                        most=200,
+                    ),
                     skips=(Skip("/api/v2/margin/currencies", '{"code":"00000","data":[]}'),),
                     fees_told=True,
                 ),
@@ -672,6 +820,15 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}{quote}",
                     ["swap"],
+                    candles=_shelf(
+                        "api",
+                        "public",
+                        ("/api/v2/mix/market/candles", "/api/v2/mix/market/history-candles"),
+                        "symbol granularity startTime endTime limit",
+                        most=200,
+                        fixed={"productType": "USDT-FUTURES"},
+                        widest=timedelta(days=90),
+                    ),
                     skips=(
                         Skip(
                             "/api/v2/mix/market/contracts",
@@ -706,6 +863,15 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}_{quote}",
                     ["spot"],
+                    candles=_shelf(
+                        "api",
+                        "public",
+                        f"{_GATE}/spot/candlesticks",
+                        "currency_pair interval from to",
+                        unit="s",
+                        most=1000,
+                        reach=_GATE_REACH,
+                    ),
                     shape="[]",
                     skips=(Skip(f"{_GATE}/margin/currency_pairs", "[]"),),
                     mend=_gate_spot,
@@ -722,6 +888,16 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}_{quote}",
                     ["swap"],
+                    candles=_shelf(
+                        "futures",
+                        "public",
+                        f"{_GATE}/futures/usdt/candlesticks",
+                        "contract interval from to",
+                        unit="s",
+                        most=1000,
+                        reach=_GATE_REACH,
+                        contracts=True,
+                    ),
                     shape="[]",
                     skips=(Skip(f"{_GATE}/futures/btc/contracts", "[]"),),
                     tiers=Ask(
@@ -741,6 +917,9 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     (_HTX_SPOT[0], None, _HTX_SPOT[2]),
                     "{base}{quote}",
                     {**_HTX_TYPES, "spot": True},
+                    candles=_shelf(
+                        "spot", "public", "/market/history/candles", "symbol period from to size", unit="s", most=1000
+                    ),
                     mend=_htx_spot,
                     lower=True,
                 ),
@@ -755,6 +934,16 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}-{quote}",
                     {**_HTX_TYPES, "linear": True},
+                    # With a size it leaves the times out of account.
+                    candles=_shelf(
+                        "futures",
+                        "public",
+                        "/linear-swap-ex/market/history/kline",
+                        "contract_code period from to",
+                        unit="s",
+                        most=2000,
+                        drops=("size",),
+                    ),
                     tiers=Ask(
                         _TIERS, "futures", "/linear-swap-api/v1/swap_adjustfactor", "public", takes=("contract_code",)
                     ),
@@ -779,6 +968,16 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}-{quote}",
                     None,
+                    # Its days begin in Beijing unless it is told otherwise.
+                    candles=_shelf(
+                        "api",
+                        "public",
+                        "/openApi/spot/v1/market/kline",
+                        "symbol interval startTime endTime limit",
+                        most=1440,
+                        fixed={"timeZone": "0"},
+                        takes=("timestamp",),
+                    ),
                     skips=(
                         Skip("/openApi/swap/v2/quote/contracts", _NO_DATA),
                         Skip("/openApi/cswap/v1/market/contracts", _NO_DATA),
@@ -796,6 +995,14 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}-{quote}",
                     None,
+                    candles=_shelf(
+                        "api",
+                        "public",
+                        "/openApi/swap/v3/quote/klines",
+                        "symbol interval startTime endTime limit",
+                        most=1440,
+                        takes=("timestamp",),
+                    ),
                     skips=(
                         Skip("/openApi/spot/v1/common/symbols", '{"code":0,"data":{"symbols":[]}}'),
                         Skip("/openApi/cswap/v1/market/contracts", _NO_DATA),
@@ -819,6 +1026,15 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}-{quote}",
                     "fetchMarketsV3",
+                    candles=_shelf(
+                        "api",
+                        "public",
+                        f"{_PRODUCTS}/{{id}}/candles",
+                        "- granularity start end",
+                        unit="s",
+                        most=300,
+                        intervals=("1m", "5m", "15m", "1h", "1d"),
+                    ),
                     shape="products[]",
                     skips=(Skip(_PRODUCTS, '{"products":[]}', params={"product_type": "FUTURE"}),),
                     mend=_coinbase_spot,
@@ -839,6 +1055,14 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}{quote}",
                     ["spot"],
+                    candles=_shelf(
+                        "api",
+                        "address",
+                        "/v5/market/kline",
+                        "symbol interval start end limit",
+                        most=1000,
+                        fixed={"category": "spot"},
+                    ),
                 ),
                 Market.FUTURES: _source(
                     _asks(
@@ -851,6 +1075,14 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                     ),
                     "{base}{quote}",
                     ["linear"],
+                    candles=_shelf(
+                        "api",
+                        "address",
+                        "/v5/market/kline",
+                        "symbol interval start end limit",
+                        most=1000,
+                        fixed={"category": "linear"},
+                    ),
                     skips=(
                         Skip(
                             "/v5/market/instruments-info",
@@ -876,6 +1108,15 @@ def declared() -> list[tuple[str, Market, str, str, str]]:
         for market, source in desk.markets.items()
         for ask in source.asks()
     ]
+
+
+def source_of(target: Target) -> Source:
+    """How this market is read. Raises MarketsError where the region has no such market."""
+    exchange, source = get_exchange(target.exchange), DESKS[target.exchange].markets.get(target.market)
+    if source is None or not exchange.serves(target.region, target.market, target.environment):
+        name = exchange.site(target.region, target.environment).name
+        raise MarketsError(Message(text=_NO_MARKET[target.market], params={"region": name}))
+    return source
 
 
 # -- liquidation -------------------------------------------------------------------------------------------------------
@@ -932,6 +1173,7 @@ def liquidation_rule(exchange_id: str) -> LiquidationRule | None:
 
 # -- asking ------------------------------------------------------------------------------------------------------------
 
+_PLACE = re.compile(r"\{(\w+)\}")
 _PAIR = re.compile(r"[^\s/?#&%\\:]{1,40}/[^\s/?#&%\\:]{1,20}")
 _NO_SUCH = re.compile(
     r"(?:symbol|instrument|contract|product|pair)\b[^\"{}]{0,40}(?:not exist|n't exist|not found|invalid)"
@@ -1001,6 +1243,21 @@ class Markets:
         highest = _larger(*(tier.max_leverage for tier in tiers or ()))
         return replace(rules, tiers=tiers, price=price, max_leverage=rules.max_leverage or highest)
 
+    async def candles(
+        self, target: Target, rules: PairRules, interval: str, windows: Sequence[tuple[int, int]]
+    ) -> list[CandlePage | MarketsError]:
+        """The candles that open within each of these windows (seconds since 1970 UTC, the end not included), all asked
+        for at once; for a window that could not be read, why. `interval` is a name of `INTERVALS`.
+        """
+
+        async def page(begin: int, end: int) -> CandlePage | MarketsError:
+            try:
+                return await self._asking(target, rules.pair, rules).candles(interval, begin, end)
+            except MarketsError as error:
+                return error
+
+        return await asyncio.gather(*(page(begin, end) for begin, end in windows))
+
     async def _rules(self, target: Target, pair: str) -> PairRules:
         return self._known.get((_place(target), pair)) or await self.pair(target, pair)
 
@@ -1033,16 +1290,15 @@ class _Asking:
         except KeyError as error:
             raise ValueError(f"{target.exchange} has no region {target.region}") from error
         self._desk = DESKS[target.exchange]
-        source = self._desk.markets.get(target.market)
-        if source is None or not self.exchange.serves(target.region, target.market, target.environment):
-            raise MarketsError(Message(text=_NO_MARKET[target.market], params={"region": self._site.name}))
-        self.source: Source = source
+        self.source: Source = source_of(target)
         if pair is not None and not _PAIR.fullmatch(pair):
             raise self.unknown()
         self.without_grid: set[str] = set()
-        self._ask = source.many
-        self._path = source.many.path
-        self._id = rules.id if rules is not None else ""
+        self._ask = self.source.many
+        self._paths: Mapping[str, Ask] = {self._ask.path: self._ask}
+        """What ccxt would send to, and what is sent in its place."""
+        self._values = {"id": rules.id if rules is not None else ""}
+        self._told_at = 0.0
         self._pages = 0
 
     # -- what is read
@@ -1050,8 +1306,9 @@ class _Asking:
     async def rules(self, ask: Ask) -> tuple[PairRules, ...]:
         parser = await self._parser()
         if self._pair is not None:
-            self._id = self._id_of(self._pair, parser)
+            self._values["id"] = self._id_of(self._pair, parser)
         self._ask = ask
+        self._paths = {self.source.many.path: ask}
         rows = await self._parsed(parser.fetch_markets())
         at = utc_now()
         found = (self._rules_of(cast("Mapping[str, Any]", row), at) for row in rows)
@@ -1059,7 +1316,7 @@ class _Asking:
 
     async def tiers(self, ask: Ask) -> tuple[Tier, ...] | None:
         parser, rules = await self._known_parser()
-        self._ask, self._path = ask, ask.where(rules.id)
+        self._allow(ask)
         params = {name: value.replace("{id}", rules.id) for name, value in self.source.tier_params.items()}
         if parser.has["fetchMarketLeverageTiers"] is True:
             rows = await self._parsed(parser.fetch_market_leverage_tiers(rules.ccxt_symbol, params))
@@ -1070,13 +1327,34 @@ class _Asking:
 
     async def price(self) -> Decimal:
         parser, rules = await self._known_parser()
-        self._ask = self.source.price
-        self._path = self._ask.where(rules.id)
+        self._allow(self.source.price)
         ticker = await self._parsed(parser.fetch_ticker(rules.ccxt_symbol))
         price = _positive(as_object(ticker).get("last"))
         if price is None:
             raise self.undocumented()
         return price
+
+    async def candles(self, interval: str, begin: int, end: int) -> CandlePage:
+        parser, rules = await self._known_parser()
+        shelf = self.source.candles
+        self._allow(*shelf.asks)
+        self._values |= {"from_s": str(begin - 1), "from_ms": str(begin * 1000 - 1)}
+        self._values |= {"to_s": str(end), "to_ms": str(end * 1000)}
+        asked = parser.fetch_ohlcv(rules.ccxt_symbol, interval, begin * 1000, shelf.most)
+        size = float(rules.contract_size) if shelf.contracts else 1.0
+        rows: dict[int, tuple[int, float, float, float, float, float]] = {}
+        told = cast("list[list[Any]]", await self._parsed(asked))
+        for row in told:
+            candle = _candle(row, size)
+            if candle is not None and begin <= candle[0] < end:
+                rows[candle[0]] = candle
+        if len(told) > 2 and not any(map(_candle, told)):
+            raise self.undocumented()
+        return CandlePage(begin, end, [rows[at] for at in sorted(rows)], self._told_at)
+
+    def _allow(self, *asks: Ask) -> None:
+        self._ask = asks[0]
+        self._paths = {ask.where(self._values["id"]): ask for ask in asks}
 
     def _rules_of(self, row: Mapping[str, Any], at: datetime) -> PairRules | None:
         futures = self._target.market is Market.FUTURES
@@ -1233,13 +1511,17 @@ class _Asking:
         for skip in self.source.skips:
             if skip.fits(parts.path, query):
                 return json.loads(skip.answer)
-        if parts.path != self._path or not query.keys() <= set(self._ask.takes):
+        ask = self._paths.get(parts.path)
+        if ask is None or not query.keys() <= {*ask.takes, *ask.drops}:
             raise UndeclaredRequest(f"GET {parts.path} is not declared by {self.exchange.id}'s markets here")
+        self._ask = ask
         self._pages += 1
         if self._pages > PAGES:  # a list that never ends
             raise self.undocumented()
-        adds = {name: value.replace("{id}", self._id) for name, value in self._ask.adds.items()}
-        answer = await self._send(self._ask.where(self._id), {**query, **adds})
+        kept = {name: value for name, value in query.items() if name not in ask.drops}
+        adds = {name: _PLACE.sub(lambda found: self._values[found[1]], value) for name, value in ask.adds.items()}
+        answer = await self._send(ask.where(self._values["id"]), {**kept, **adds})
+        self._told_at = _served_at(answer)
         return await self._judged(answer, url)
 
     async def _send(self, path: str, query: Mapping[str, str]) -> Answer:
@@ -1294,7 +1576,8 @@ class _Asking:
         if found is None:
             return self.undocumented()
         wait = int(found.retry_after_s or 30)
-        text = _WORDS.get(found.cause, _UNDOCUMENTED)
+        words, other = (_CANDLE_WORDS, _UNDOCUMENTED_CANDLES) if self._about_candles() else (_WORDS, _UNDOCUMENTED)
+        text = words.get(found.cause, other)
         return MarketsError(Message(text=text, params={"exchange": self.exchange.name, "seconds": wait}), found)
 
     # -- errors
@@ -1310,7 +1593,36 @@ class _Asking:
     def undocumented(self) -> MarketsError:
         causes = (Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE)
         found = Diagnosis(cause=causes[0], candidates=causes)
-        return MarketsError(Message(text=_UNDOCUMENTED, params={"exchange": self.exchange.name}), found)
+        text = _UNDOCUMENTED_CANDLES if self._about_candles() else _UNDOCUMENTED
+        return MarketsError(Message(text=text, params={"exchange": self.exchange.name}), found)
+
+    def _about_candles(self) -> bool:
+        return self._ask in self.source.candles.asks
+
+
+def _candle(row: Sequence[Any], contract_size: float = 1.0) -> tuple[int, float, float, float, float, float] | None:
+    """A row of ccxt in seconds and coins; None where it is no candle, which leaves a gap.
+
+    Some exchanges let high and low fall short of open or close by a tick: they are widened.
+    """
+    try:
+        at = int(row[0]) // 1000
+        first, high, low, last, volume = (float(cell) for cell in (*row[1:5], row[5] or 0))
+    except (TypeError, ValueError, LookupError, OverflowError):
+        return None
+    low, high = min(first, high, low, last), max(first, high, low, last)
+    good = low > 0 and high < math.inf and 0 <= volume < math.inf
+    return (at, first, high, low, last, volume * contract_size) if good else None
+
+
+def _served_at(answer: Answer) -> float:
+    """The time of an answer in seconds since 1970 UTC: the exchange's, where it is the earlier one."""
+    now = time.time()
+    told = next((value for name, value in answer.headers.items() if name.lower() == "date"), "")
+    try:
+        return min(now, parsedate_to_datetime(told).timestamp())
+    except (ValueError, TypeError, OverflowError):
+        return now
 
 
 @cache
@@ -1351,6 +1663,7 @@ def _in_list(told: object, shape: str) -> Any:
 __all__ = [
     "DESKS",
     "Ask",
+    "CandlePage",
     "Desk",
     "Family",
     "LiquidationRule",
@@ -1358,7 +1671,9 @@ __all__ = [
     "MarketsError",
     "PairRules",
     "PairUnknown",
+    "Shelf",
     "Tier",
     "declared",
     "liquidation_rule",
+    "source_of",
 ]

@@ -328,9 +328,12 @@ def test_markets(client: Client) -> None:
         assert (public(path).status, public(path).json["label"]) == (400, "INVALID_CURRENCY_PAIR")
     for path in ("contracts/NO_NO", "tickers?contract=NO_NO", "candlesticks?contract=NO_NO"):
         assert public(f"/futures/usdt/{path}").json["label"] == "CONTRACT_NOT_FOUND"
-    spot = public("/spot/candlesticks?currency_pair=BTC_USDT&interval=1h&from=1700000000&to=1700040000").json
-    futures = public("/futures/usdt/candlesticks?contract=BTC_USDT&interval=1h&from=1700000000&to=1700040000").json
-    assert [int(row[0]) for row in spot] == [row["t"] for row in futures] == list(range(1700002800, 1700040001, 3600))
+    until = int(time.time()) // 3600 * 3600
+    span = f"from={until - 36000 + 1}&to={until}"
+    spot = public(f"/spot/candlesticks?currency_pair=BTC_USDT&interval=1h&{span}").json
+    futures = public(f"/futures/usdt/candlesticks?contract=BTC_USDT&interval=1h&{span}").json
+    hours = list(range(until - 32400, until + 1, 3600))
+    assert [int(row[0]) for row in spot] == [row["t"] for row in futures] == hours
     assert [row[2:6] for row in spot] == [[row[word] for word in "chlo"] for row in futures]
     last = public("/spot/candlesticks?currency_pair=BTC_USDT&interval=1m&limit=5").json
     assert [row[7] for row in last] == ["true"] * 4 + ["false"], "the last one is still open"
