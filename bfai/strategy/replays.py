@@ -226,8 +226,8 @@ def stand_in(pair: str, price: Decimal | None = None) -> Candles:
         return sample(pair)
     one = sample(next(iter(SAMPLES)))
     shift = 0 if not price or price <= 0 else round(math.log10(float(price) / float(one.close[-1])))
-    moved = (column * 10.0**shift for column in (one.open, one.high, one.low, one.close))
-    return Candles(pair, one.interval, one.time, *moved, one.volume, source=one.source)
+    first, high, low, last = (column * 10.0**shift for column in (one.open, one.high, one.low, one.close))
+    return replace(one, pair=pair, open=first, high=high, low=low, close=last)
 
 
 def assumed_market(market: Market, price: float) -> LadderMarket:

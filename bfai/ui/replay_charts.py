@@ -45,6 +45,9 @@ LEVELS_HEIGHT: Final = 220
 
 AVERAGE = Style(BLUE, "none", width=2.0)
 TARGET = Style(GREEN, "none", (6, 4), 1.6)
+AVERAGE_SHORT = Style(BLUE, "none", (2, 3), 2.0)
+TARGET_SHORT = Style(GREEN, "none", (9, 3, 2, 3), 1.6)
+"""Where there are groups of both directions."""
 EQUITY = Style(BLUE, "none", width=2.0)
 OTHER = Style(ORANGE, "none", (6, 4), 2.0)
 CAPITAL = Style(GRAY, "none", width=1.4)
@@ -112,18 +115,18 @@ def candle_svg() -> str:
 
 
 class View(NamedTuple):
-    """A stretch of time in `count` places of `step` seconds, the first at `begin` (seconds since 1970)."""
+    """A stretch of time in `places` of `step` seconds, the first at `begin` (seconds since 1970)."""
 
     begin: int
     step: int
-    count: int
+    places: int
 
     @property
     def end(self) -> int:
-        return self.begin + self.step * self.count
+        return self.begin + self.step * self.places
 
     def place(self, at: datetime | float) -> int:
-        """Where a moment is drawn; below 0 or from `count` on it is out of view."""
+        """Where a moment is drawn; below 0 or from `places` on it is out of view."""
         seconds = at.timestamp() if isinstance(at, datetime) else at
         return int((seconds - self.begin) // self.step)
 
@@ -157,10 +160,10 @@ class Bars(NamedTuple):
 
 
 def bars_of(candles: Candles, view: View) -> Bars:
-    edges = np.searchsorted(candles.time, view.begin + view.step * np.arange(view.count + 1))
+    edges = np.searchsorted(candles.time, view.begin + view.step * np.arange(view.places + 1))
     first, last = edges[:-1], edges[1:]
     there = last > first
-    columns = [np.full(view.count, np.nan) for _ in range(4)]
+    columns = [np.full(view.places, np.nan) for _ in range(4)]
     if there.any():
         begins, ends = first[there], last[there]
         columns[0][there] = candles.open[begins]
@@ -184,10 +187,10 @@ class Curve(NamedTuple):
 
 
 def curve_of(times: Any, values: Any, view: View) -> Curve:
-    edges = np.searchsorted(times, view.begin + view.step * np.arange(view.count + 1))
+    edges = np.searchsorted(times, view.begin + view.step * np.arange(view.places + 1))
     first, last = edges[:-1], edges[1:]
     there = last > first
-    columns = [np.full(view.count, np.nan) for _ in range(3)]
+    columns = [np.full(view.places, np.nan) for _ in range(3)]
     if there.any():
         begins, ends = first[there], last[there]
         columns[0][there] = _reduced(np.minimum, values, begins, ends)
@@ -202,7 +205,7 @@ class Mark(NamedTuple):
     kind: str
     place: int
     price: Decimal
-    count: int
+    times: int
 
 
 def marks_of(found: Replay, pair: str, view: View) -> list[Mark]:
@@ -211,7 +214,7 @@ def marks_of(found: Replay, pair: str, view: View) -> list[Mark]:
 
     def add(kind: str, at: datetime, price: Decimal) -> None:
         place = view.place(at)
-        if 0 <= place < view.count:
+        if 0 <= place < view.places:
             kept[kind, place] = (price, kept.get((kind, place), (price, 0))[1] + 1)
 
     for deal in found.deals:
@@ -236,11 +239,11 @@ class Lines(NamedTuple):
 
 
 def lines_of(found: Iterable[Stretch], view: View) -> Lines:
-    average: list[float | None] = [None] * view.count
-    target: list[float | None] = [None] * view.count
-    recovering = [False] * view.count
+    average: list[float | None] = [None] * view.places
+    target: list[float | None] = [None] * view.places
+    recovering = [False] * view.places
     for one in found:
-        first, last = max(0, view.place(one.since)), min(view.count - 1, view.place(one.until))
+        first, last = max(0, view.place(one.since)), min(view.places - 1, view.place(one.until))
         for place in range(first, last + 1):
             average[place], target[place] = float(one.average), float(one.target)
             recovering[place] = recovering[place] or one.recovering
@@ -271,7 +274,7 @@ class Picture:
 
     @property
     def recovering(self) -> list[bool]:
-        return [any(side.recovering[place] for side in self.sides) for place in range(self.view.count)]
+        return [any(side.recovering[place] for side in self.sides) for place in range(self.view.places)]
 
 
 def picture_spec(shown: Picture, pen: Pen, zoom: str) -> Spec:
@@ -286,22 +289,22 @@ def picture_spec(shown: Picture, pen: Pen, zoom: str) -> Spec:
     most = max([*_known(shown.committed.high), 0.0]) or 1.0
     limit = shown.limit if shown.limit_fits else None
     top = max(most, limit or 0.0) * 1.12
-    scales = [ticks(Decimal(str(low)), Decimal(str(high)), 6), ticks(Decimal(str(poor)), Decimal(str(rich)), 3)]
+    scales = [ticks(Decimal(str(low)), Decimal(str(high)), 6), ticks(Decimal(str(poor)), Decimal(str(rich)), 4)]
     scales.append(ticks(Decimal(0), Decimal(str(top)), 2))
     texts = [[pen.words.number(place) for place in scale] for scale in scales]
     left = label_width([text for scale in texts for text in scale])
 
-    series: list[Spec] = [_hover(shown, pen), *_numbers(scales, texts), _candlesticks(bars)]
-    for side in shown.sides:
-        series.append(_step(AVERAGE, side.average, 0, z=4))
-        series.append(_step(TARGET, side.target, 0, z=4))
+    series: list[Spec] = [*_hover(shown, pen), *_numbers(scales, texts), _candlesticks(bars)]
+    for side, (average, target) in zip(shown.sides, ((AVERAGE, TARGET), (AVERAGE_SHORT, TARGET_SHORT)), strict=False):
+        series.append(_step(average, side.average, 0, z=4))
+        series.append(_step(target, side.target, 0, z=4))
     series.append(_ribbon(shown.recovering, low))
     series += _mark_series(shown.marks)
     series += _equity(shown.equity, EQUITY)
     if shown.other is not None:
         series += _equity(shown.other, OTHER, band=False)
     series.append(_committed(shown.committed, limit))
-    labels = [time_label(view.moment(place), view, shown.zone) for place in range(view.count)]
+    labels = [time_label(view.moment(place), view, shown.zone) for place in range(view.places)]
     return {
         "animation": False,
         "grid": [
@@ -491,56 +494,65 @@ def _time_axis(number: int, labels: Sequence[str], *, bottom: bool) -> Spec:
 def time_label(at: datetime, view: View, zone: tzinfo) -> str:
     """In numbers, as the other charts write them: the day, and the clock where days are long."""
     local = at.astimezone(zone)
-    if view.step * view.count > 4 * 86_400:
+    if view.step * view.places > 4 * 86_400:
         return f"{local.day}.{local.month}."
     return f"{local.day}.{local.month}. {local:%H:%M}"
 
 
-def _hover(shown: Picture, pen: Pen) -> Spec:
-    """Says what stands under the pointer, in the reader's language."""
+def _hover(shown: Picture, pen: Pen) -> list[Spec]:
+    """What stands under the pointer, in the reader's language: for each of the three parts, and drawn as nothing."""
     view, bars, t = shown.view, shown.bars, pen.words.t
     done: dict[int, list[str]] = {}
     for mark in shown.marks:
-        name = t(MARK_NAMES[mark.kind])
-        price = pen.price(mark.price)
-        text = t(N_("{what} at {price}"), what=name, price=price)
-        if mark.count > 1:
-            text = t(N_("{what}, {count} times, last at {price}"), what=name, count=mark.count, price=price)
+        what, price = t(MARK_NAMES[mark.kind]), pen.price(mark.price)
+        text = t(N_("{what} at {price}"), what=what, price=price)
+        if mark.times > 1:
+            text = t(N_("{what}, {count} times, last at {price}"), what=what, count=mark.times, price=price)
         done.setdefault(mark.place, []).append(text)
+    prices: list[Any] = []
+    sums: list[tuple[str, float | None, float | None]] = []
     recovering = shown.recovering
-    data: list[Any] = []
-    for place in range(view.count):
-        close = float(bars.close[place])
+    for place in range(view.places):
         head = pen.words.datetime(view.moment(place), shown.zone)
-        lines = [head]
+        close = float(bars.close[place])
+        lines = [head, t(N_("no candle"))]
         if close == close:
-            told = {
-                name: pen.words.number(float(f"{column[place]:.7g}"))
-                for name, column in zip(bars._fields, bars, strict=True)
-            }
-            lines.append(t(N_("Open {open}, high {high}, low {low}, close {close}"), **told))
-        else:
-            lines.append(t(N_("no candle")))
+            told = {name: pen.price(_exact(column[place])) for name, column in zip(Bars._fields, bars, strict=True)}
+            lines = [head, t(N_("Open {open}, high {high}, low {low}, close {close}"), **told)]
         lines += done.get(place, ())
         if recovering[place]:
             lines.append(t(N_("Recovery Mode")))
         worth, used = float(shown.equity.last[place]), float(shown.committed.high[place])
+        short: list[str] = []
         if worth == worth:
-            lines.append(t(N_("Equity {sum}"), sum=pen.sum(Decimal(f"{worth:.2f}"))))
-            lines.append(t(N_("In use {sum}"), sum=pen.sum(Decimal(f"{used:.2f}"))))
+            short.append(t(N_("Equity {sum}"), sum=pen.sum(_cents(worth))))
+            short.append(t(N_("In use {sum}"), sum=pen.sum(_cents(used))))
         if shown.other is not None and (other := float(shown.other.last[place])) == other:
-            lines.append(t(N_("Equity of the other {sum}"), sum=pen.sum(Decimal(f"{other:.2f}"))))
-        value = float(f"{close:.7g}") if close == close else None
-        data.append({"value": "-" if value is None else value, "name": "\n".join(lines)})
-    return {
-        "type": "line",
-        "data": data,
-        "symbol": "none",
-        "lineStyle": {"opacity": 0},
-        "itemStyle": {"opacity": 0},
-        "emphasis": {"disabled": True},
-        **_on(0),
-    }
+            short.append(t(N_("Equity of the other {sum}"), sum=pen.sum(_cents(other))))
+        prices.append({"value": _points([close])[0], "name": "\n".join((*lines, *short))})
+        sums.append(("\n".join((head, *short)), worth, used))
+    equity = [{"value": _points([worth])[0], "name": text} for text, worth, _used in sums]
+    capital = [{"value": _points([used])[0], "name": text} for text, _worth, used in sums]
+    return [
+        {
+            "type": "line",
+            "data": data,
+            "symbol": "none",
+            "lineStyle": {"opacity": 0},
+            "itemStyle": {"opacity": 0},
+            "emphasis": {"disabled": True},
+            **_on(number),
+        }
+        for number, data in enumerate((prices, equity, capital))
+    ]
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(f"{value:.12g}")
+
+
+def _cents(value: float) -> Decimal:
+    return Decimal(f"{value:.2f}")
 
 
 # -- fills by level ----------------------------------------------------------------------------------------------------

@@ -67,7 +67,8 @@ QUICK: Final = 0.4
 PER_PAGE: Final = 12
 MAX_FILE_MB: Final = 60
 SECOND_PART: Final = 0.7
-SLOWEST_SHOWN: Final = 4
+WHY_WIDTH: Final = 400
+"""Pixels of the column with reasons; longer ones take two lines."""
 _KEPT = "replay_kept"
 
 SOURCES: Final[Mapping[str, str]] = {
@@ -464,7 +465,7 @@ def _choose_signals(place: Place, parameters: Parameters) -> tuple[Signals | Non
             )
         elif kept.asks == "cross":
             for name, label in (("fast", _("Fast, candles")), ("slow", _("Slow, candles"))):
-                value: Any = st.number_input(label, 2, 500, getattr(kept, name), key=place.key(name), width=130)
+                value = cast("Any", st).number_input(label, 2, 500, getattr(kept, name), key=place.key(name), width=130)
                 setattr(kept, name, int(value))
         usual = _balance(place.facts)
         number = st.number_input(
@@ -731,12 +732,13 @@ class Shown:
 
     def draw(self) -> None:
         self._verdict()
-        if self.other is None:
-            self._figures()
-        else:
+        if self.other is not None:
             self._compared(self.other)
-        self._picture()
-        self._levels()
+        elif self.found.deals:
+            self._figures()
+        if self.found.deals or self.other is not None:
+            self._picture()
+            self._levels()
         parts = {"log": _("Decisions"), "deals": _("Deals"), "grid": _("Try other values")}
         part = choose_by_address(_("Part"), parts, "part", "log")
         if part == "grid":
@@ -797,7 +799,7 @@ class Shown:
             )
             return
         why = _list([_(REASONS[reason]) for reason in Reason if reason in counted])
-        cures = [_(CURES[reason]) for reason in Reason if reason in counted and reason in CURES]
+        cures = [_(CURES[reason]) for reason in Reason if reason in counted and reason in CURES][:1]
         st.warning(
             " ".join((_("Nothing was bought, because every entry was blocked: {reasons}.", reasons=why), *cures)),
             icon=":material/warning:",
@@ -838,7 +840,7 @@ class Shown:
         pairs = self.question.parameters.pairs
         view = self._view()
         with st.container(border=True, key="replay_picture"):
-            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            with st.container(horizontal=True, vertical_alignment="center"):
                 if len(pairs) > 1:
                     self.place.kept.pair = st.selectbox(
                         _("Pair"),
@@ -850,9 +852,9 @@ class Shown:
                     )
                 else:
                     st.markdown(f"**{plain(self.pair)}**", width="content")
-                stretch = _("{start} to {end}", start=moment(view.moment(0)), end=moment(view.moment(view.count)))
+                stretch = _("{start} to {end}", start=moment(view.moment(0)), end=moment(view.moment(view.places)))
                 st.caption(no_list(stretch), width="content")
-                self._zoom_bar(view)
+            self._zoom_bar(view)
             picture, crowded = self._drawn(view)
             chosen: Any = st.echarts_chart(
                 charts.picture_spec(picture, self.pen, _("Look closer: press here, then draw over the chart")),
@@ -885,7 +887,7 @@ class Shown:
     def _zoom_bar(self, view: charts.View) -> None:
         ends = self.candles.ends
         least = timedelta(seconds=self.candles.step * charts.FEWEST_CANDLES)
-        shown = TimeRange(view.moment(0), view.moment(view.count), open=view.end >= ends.timestamp())
+        shown = TimeRange(view.moment(0), view.moment(view.places), open=view.end >= ends.timestamp())
         whole = view.begin <= self.candles.begins.timestamp() and shown.open
 
         def move(how: Callable[[TimeRange, datetime], TimeRange]) -> None:
@@ -905,7 +907,7 @@ class Shown:
 
     def _drawn(self, view: charts.View) -> tuple[charts.Picture, bool]:
         """What is in view, and whether there are too many groups for their lines."""
-        begin, end = view.moment(0), view.moment(view.count)
+        begin, end = view.moment(0), view.moment(view.places)
         inside = [
             deal
             for deal in self.found.deals
@@ -914,10 +916,10 @@ class Shown:
         crowded = len(inside) > charts.MOST_LINES
         told = stretches(self.question, self.found, inside)
         sides: list[charts.Lines] = []
-        for side in self.question.parameters.directions:
+        for side in sorted(self.question.parameters.directions):  # long comes first
             lines = charts.lines_of([one for one in told if one.side == side], view)
             if crowded:
-                nothing: list[float | None] = [None] * view.count
+                nothing: list[float | None] = [None] * view.places
                 lines = charts.Lines(nothing, nothing, lines.recovering)
             sides.append(lines)
         limit = self.question.parameters.margin_limit_total.quote(self.question.balance)
@@ -947,8 +949,13 @@ class Shown:
         ]
         if any(value is not None for side in picture.sides for value in side.average):
             trailing = self.question.parameters.trailing is not None
-            entries.append((sample_svg(charts.AVERAGE), 32, _("average")))
-            entries.append((sample_svg(charts.TARGET), 32, _("trailing exit begins") if trailing else _("target")))
+            both = len(picture.sides) > 1
+            target = _("trailing exit begins") if trailing else _("target")
+            entries.append((sample_svg(charts.AVERAGE), 32, _("average, long") if both else _("average")))
+            entries.append((sample_svg(charts.TARGET), 32, _("target, long") if both else target))
+            if both:
+                entries.append((sample_svg(charts.AVERAGE_SHORT), 32, _("average, short")))
+                entries.append((sample_svg(charts.TARGET_SHORT), 32, _("target, short")))
         if any(picture.recovering):
             entries.append((sample_svg(charts.RECOVERY), 32, _("Recovery Mode")))
         entries.append((sample_svg(charts.EQUITY), 32, _("equity")))
@@ -1158,7 +1165,7 @@ def picture_alt(shown: charts.Picture, pen: Pen, told: Summary, pair: str) -> st
     ]
     counted: dict[str, int] = {}
     for mark in shown.marks:
-        counted[mark.kind] = counted.get(mark.kind, 0) + mark.count
+        counted[mark.kind] = counted.get(mark.kind, 0) + mark.times
     if counted:
         parts = ", ".join(
             f"{_(name)} {words().number(counted[kind])}" for kind, name in charts.MARK_NAMES.items() if kind in counted
@@ -1233,7 +1240,7 @@ def _decisions(shown: Shown) -> None:
         st.caption(_("No decision fits. Take a filter away.") if log else _("There was nothing to decide."))
         return
     mark = f"{shown.mark}_{hash((tuple(whats), only, tuple(reasons)))}"
-    here, offset = _page(rows, f"log_{mark}")
+    here, offset = _page(rows, f"log_{shown.question.key[:12]}_{hash((tuple(whats), only, tuple(reasons)))}")
     pen = shown.pen
     several = len(pairs) > 1 or len(shown.question.parameters.directions) > 1
     columns: dict[str, list[str]] = {
@@ -1243,18 +1250,20 @@ def _decisions(shown: Shown) -> None:
     if several:
         columns[_("Group")] = [_group_text(line.pair, line.side) for line in here]
     columns[_("Price")] = [pen.price(line.price) for line in here]
-    columns[_("Why")] = [why_text(line) for line in here]
     columns[_("Result")] = ["" if line.profit is None else signed(line.profit, pen.money) for line in here]
-    looks = {
+    columns[_("Why")] = why = [why_text(line) for line in here]
+    looks: dict[str, Any] = {
         _("Price"): st.column_config.TextColumn(alignment="right"),
         _("Result"): st.column_config.TextColumn(alignment="right"),
-        _("Why"): st.column_config.TextColumn(width="large"),
+        _("Why"): st.column_config.TextColumn(width=WHY_WIDTH),
     }
+    tall = max(map(len, why)) * 6.3 > WHY_WIDTH - 20
     picked = choose_line(
         columns,
         key=f"log_{mark}_{offset}",
         alt=n_("{count} decision, the oldest first", "{count} decisions, the oldest first", len(rows)),
         column_config=looks,
+        **({"row_height": 56} if tall else {}),
     )
     _range_caption(offset, len(here), len(rows))
     if picked is not None:
@@ -1268,7 +1277,7 @@ def _deals(shown: Shown) -> None:
     if not deals:
         st.caption(_("No group was opened."))
         return
-    here, offset = _page(deals, f"deals_{shown.mark}")
+    here, offset = _page(deals, f"deals_{shown.question.key[:12]}")
     pen, until = shown.pen, shown.found.summary.until
     parameters = shown.question.parameters
     columns: dict[str, list[str]] = {_("Opened"): [moment(deal.opened_at) for deal in here]}
@@ -1305,7 +1314,7 @@ def _page(rows: Sequence[Any], key: str) -> tuple[Sequence[Any], int]:
 def _range_caption(offset: int, here: int, count: int) -> None:
     st.caption(
         _(
-            "{first} to {last} of {count}. Tick a line to see it in the picture.",
+            "{first} to {last} of {count}. Tick a line to see it in the picture above.",
             first=words().number(offset + 1),
             last=words().number(offset + here),
             count=words().number(count),
@@ -1351,7 +1360,15 @@ def why_text(line: Decision) -> str:
         return _list([_(DIFFICULTIES[one]) for one in line.entered])
     if line.exit is not None:
         return _(EXITS[line.exit])
-    return ""
+    return {
+        "opened": _("asked for, and nothing spoke against it"),
+        "add_on": _("its price was reached, and nothing spoke against it"),
+        "returned": _("nothing speaks for it any more"),
+        "trimmed": _("as often as the strategy says"),
+        "paused": _("the loss of the day or the losses in a row reached their limit"),
+        "stopped": _("the equity stop was reached"),
+        "active": _("a new day has begun"),
+    }.get(what_of(line), "")
 
 
 def _group_text(pair: str | None, side: str | None) -> str:
