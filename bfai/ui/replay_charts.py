@@ -505,9 +505,9 @@ def _hover(shown: Picture, pen: Pen) -> list[Spec]:
     done: dict[int, list[str]] = {}
     for mark in shown.marks:
         what, price = t(MARK_NAMES[mark.kind]), pen.price(mark.price)
-        text = t(N_("{what} at {price}"), what=what, price=price)
+        text = t(N_("{what}: {price}"), what=what, price=price)
         if mark.times > 1:
-            text = t(N_("{what}, {count} times, last at {price}"), what=what, count=mark.times, price=price)
+            text = t(N_("{what}, {count} times, last: {price}"), what=what, count=mark.times, price=price)
         done.setdefault(mark.place, []).append(text)
     prices: list[Any] = []
     sums: list[tuple[str, float | None, float | None]] = []

@@ -384,7 +384,7 @@ def _from_files(place: Place, parameters: Parameters) -> Mapping[str, Candles] |
     st.caption(
         _(
             "CSV as TradingView or Binance write it, JSON as Freqtrade keeps it, feather or parquet, also zipped:"
-            " time, open, high, low and close. The file stays on this computer."
+            " time, open, high, low and close. Nothing of it is kept."
         )
     )
     with st.grid(columns=min(3, len(parameters.pairs)), min_column_width=260):
@@ -1114,7 +1114,7 @@ def figures(found: Replay, question: Question, pen: Pen) -> list[Figure]:
             n_("of {count} day", "of {count} days", _days(told)),
         ),
         Figure(
-            _("Recovery Modes"),
+            _("Times in Recovery Mode"),
             words().number(told.recoveries),
             Decimal(told.recoveries),
             count,
