@@ -29,7 +29,7 @@ from bfai.strategy import recovery as rules_of_group
 from bfai.strategy.candles import SAMPLES, Candles, sample
 from bfai.strategy.gate import FEE_ASSUMED
 from bfai.strategy.ladder import LadderMarket
-from bfai.strategy.parameters import Parameters, StrategyError, flat
+from bfai.strategy.parameters import Parameters, Severity, StrategyError, check, flat
 from bfai.strategy.recovery import Group, Side, State
 from bfai.strategy.replay import Deal, Decision, Replay, Signals, Summary, replay, signals_of
 
@@ -421,6 +421,9 @@ class GridPlan:
         except StrategyError as error:
             why = error.problems[0].text if error.problems else error.message
             return Cell(across, down, None, problem=why)
+        wrong = [problem for problem in check(changed) if problem.severity is Severity.ERROR]
+        if wrong:
+            return Cell(across, down, None, problem=wrong[0].text)
         told = [replace(question, parameters=changed).answer(still).summary for question in questions]
         return Cell(across, down, told[0], told[1] if len(told) > 1 else None)
 

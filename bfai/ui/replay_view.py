@@ -28,7 +28,7 @@ from bfai.strategy.candles import (
 from bfai.strategy.gate import Facts, ladder_market
 from bfai.strategy.ladder import LadderMarket
 from bfai.strategy.limits import PairRules
-from bfai.strategy.parameters import Parameters, StrategyError
+from bfai.strategy.parameters import Parameters, Problem, Severity, StrategyError, check
 from bfai.strategy.recovery import Difficulty, Exit, Reason
 from bfai.strategy.replay import Always, Crossing, Deal, Decision, Listed, Replay, Rsi, Signals, Summary
 from bfai.strategy.replays import (
@@ -214,8 +214,11 @@ def forget_view() -> None:
 def draw_replay(workbench: Workbench, editor: Editor, connection: Connection | None) -> None:
     try:
         parameters = parameters_of(editor.raw)
+        wrong = [problem for problem in check(parameters) if problem.severity is Severity.ERROR]
     except StrategyError as error:
-        _not_readable(error, plain(editor.quote))
+        parameters, wrong = None, list(error.problems)
+    if parameters is None or wrong:
+        _to_mend(wrong, plain(editor.quote))
         return
     facts: Facts | None = None
     trouble: Message | None = None
@@ -236,11 +239,11 @@ def draw_replay(workbench: Workbench, editor: Editor, connection: Connection | N
     _replayed(place, Question(parameters, markets, candles, balance, signals))
 
 
-def _not_readable(error: StrategyError, quote: str) -> None:
+def _to_mend(problems: Sequence[Problem], quote: str) -> None:
     """The fields hold something that is no strategy."""
     with st.container(border=True):
         st.warning(_("Something in the fields has to be mended before it can be replayed."))
-        for problem in error.problems:
+        for problem in problems:
             st.markdown(f":red[:material/error:] {problem_text(problem, quote)}")
 
 
