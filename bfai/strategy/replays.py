@@ -15,6 +15,7 @@ import io
 import logging
 import math
 import threading
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -280,7 +281,9 @@ def stretches(question: Question, found: Replay, deals: Sequence[Deal] | None = 
         until = deal.closed_at or found.summary.until
         market = question.markets[deal.pair]
         moments = [(fill.at, None) for fill in deal.fills[1:]]
-        moments += [turn for turn in turns.get((deal.pair, deal.side), ()) if deal.opened_at <= turn[0] <= until]
+        own = turns.get((deal.pair, deal.side), [])
+        begin, end = bisect_left(own, deal.opened_at, key=_when), bisect_right(own, until, key=_when)
+        moments += own[begin:end]
         moments.sort(key=lambda moment: moment[0])
         group, filled, recovering = _group(deal, 1, market), 1, False
         since = deal.opened_at
@@ -296,6 +299,10 @@ def stretches(question: Question, found: Replay, deals: Sequence[Deal] | None = 
                 filled += 1
                 group = _group(deal, filled, market)
     return out
+
+
+def _when(turn: tuple[datetime, bool]) -> datetime:
+    return turn[0]
 
 
 def _group(deal: Deal, count: int, market: LadderMarket) -> Group:

@@ -917,6 +917,8 @@ class Shown:
             if deal.pair == self.pair and deal.opened_at < end and (deal.closed_at is None or deal.closed_at >= begin)
         ]
         crowded = len(inside) > charts.MOST_LINES
+        if crowded:
+            inside = [deal for deal in inside if deal.recovery_at is not None]
         told = stretches(self.question, self.found, inside)
         sides: list[charts.Lines] = []
         for side in sorted(self.question.parameters.directions):  # long comes first
@@ -1571,18 +1573,14 @@ def _grid_verdict(
     else:
         st.markdown(warn + _("Nothing has checked this yet: the same candles chose it. Tick the check above."))
 
-    def take() -> None:
-        changed = raw_of(
-            with_values(parameters_of(editor.raw), {grid.across.name: best.across, grid.down.name: best.down})
-        )
-        for name in (grid.across.name, grid.down.name):
+    if st.button(
+        _("Put the best values into the fields"),
+        icon=":material/edit:",
+        key=shown.place.key("grid_take"),
+        help=_("They stay unsaved until you save a revision."),
+    ):
+        values = {grid.across.name: best.across, grid.down.name: best.down}
+        changed = raw_of(with_values(parameters_of(editor.raw), values))
+        for name in values:
             raw_fix(editor.raw, name, changed[name])
-
-    with st.container(horizontal=True):
-        st.button(
-            _("Put the best values into the fields"),
-            icon=":material/edit:",
-            key=shown.place.key("grid_take"),
-            on_click=take,
-            help=_("They stay unsaved until you save a revision."),
-        )
+        st.rerun()  # the whole page: the fields are not of this part

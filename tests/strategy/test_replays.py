@@ -251,7 +251,7 @@ def test_the_second_part_has_no_say_in_the_choice() -> None:
     asked = question()
     axes = (axis_of(asked.parameters, name, 3) for name in ("take_profit_pct", "addon_step_pct"))
     grid = GridPlan(asked, *axes, split=0.7).answer()
-    assert grid.split_at == sample(BTC).begins + timedelta(days=42)
+    assert grid.split_at is not None and grid.split_at == sample(BTC).begins + timedelta(days=42)
     for cell in grid.cells:
         assert cell.tried is not None and cell.checked is not None
         assert cell.tried.until < grid.split_at <= cell.checked.since
