@@ -133,7 +133,8 @@ class World(NamedTuple):
     """What the rest of the account looks like at this moment. Money is quote currency.
 
     `used` is the committed capital of all open groups of the strategy, `committed` that of everything on the
-    connection. `equity` None is not known, and then no share of it is judged.
+    connection. `equity` None is not known, and then no share of it is judged. `pair_recovers`: another group of this pair
+    on this connection is in Recovery Mode.
     """
 
     now: datetime
@@ -146,6 +147,7 @@ class World(NamedTuple):
     committed: Decimal = _ZERO
     equity: Decimal | None = None
     closed_at: datetime | None = None
+    pair_recovers: bool = False
     separate_connection_ok: bool = False
     liquidation_price: Decimal | None = None
 
@@ -223,7 +225,7 @@ class Group(NamedTuple):
 
     def worsens(self, price: Decimal) -> bool:
         """Whether an add-on at this price would not better the average. Its size does not matter."""
-        return self.sign * (price - self.average) >= 0
+        return self.sign * (price * self.amount - self.cost) >= 0
 
     def break_even(self, exit_fee: Decimal) -> Decimal:
         """The price at which closing gives back exactly what was paid, all fees counted."""
@@ -280,7 +282,7 @@ def rules_of(
         max_groups=p.max_groups,
         addon_cooldown=timedelta(seconds=p.addon_cooldown),
         close_cooldown=timedelta(seconds=p.cooldown_after_close),
-        improve_only=p.require_avg_improvement or p.addon_mode == "strict",
+        improve_only=p.require_avg_improvement,
         recovery=p.recovery,
     )
 
@@ -405,6 +407,11 @@ def on_signal(rules: Rules, group: Group | None, signal: Signal, world: World, o
     ends = exit_at(rules, group, signal.price, world)
     if ends is not None:
         return Step(closed(group, ends), Outcome.WAITING, exit=ends)
+    return on_addon(rules, group, signal, world, order)
+
+
+def on_addon(rules: Rules, group: Group, signal: Signal, world: World, order: Order | None = None) -> Step:
+    """A signal for a group that is open and stays open: first whether it is in trouble, then the add-on."""
     found = judged(rules, group, signal.price, world, signal=signal.side == group.side)
     assert found.group is not None
     return _addon(rules, found.group, signal, world, found, order)
@@ -502,6 +509,7 @@ def _against_opening(rules: Rules, signal: Signal, world: World, order: Order | 
             Reason.GUARD: world.guard is not Guard.ACTIVE,
             Reason.DIRECTION: signal.side not in rules.side_allowed,
             Reason.SESSION: not world.in_session,
+            Reason.RECOVERY_SAME_PAIR: world.pair_recovers,
             Reason.GROUP_LIMIT: world.groups >= rules.max_groups,
             Reason.MARGIN_LIMIT: _above(size, rules.pair_limit) or _above(world.used + size, rules.total_limit),
             Reason.DEPOSIT_LOAD: _too_loaded(rules, world, size),

@@ -32,7 +32,6 @@ from bfai.strategy.ladder import LadderMarket
 from bfai.strategy.parameters import Parameters
 from bfai.strategy.recovery import (
     CALM,
-    SOFT,
     Difficulty,
     Exit,
     Group,
@@ -59,6 +58,8 @@ _FAR: Final = 2**62
 _NEVER: Final = 2**62
 _CHUNK: Final = 128
 _LARGEST_CHUNK: Final = 16_384
+_LASTING: Final = frozenset({Difficulty.ADDON_LIMIT_NEAR, Difficulty.MARGIN_USED})
+_BLUR: Final = 1e-9  # equal in exact numbers may differ by that in floats
 _ZERO: Final = Decimal(0)
 _HUNDRED: Final = Decimal(100)
 
@@ -351,7 +352,7 @@ class _Slot:
         self.cautious_share = _Share(-sign, r.cautious_drawdown_pct) if r.cautious else None
 
         self.signals, self.once = run.acting(self)
-        self.by_signal = p.addon_mode in ("zones", "strict") and p.addons > 0
+        self.by_signal = p.addon_mode in ("zones", "strict")
         self.resting = p.addon_resting
         self.addon_cooldown = p.addon_cooldown
 
@@ -384,13 +385,15 @@ class _Slot:
         """All that happens on candle `j`, and where the next thing may happen."""
         t = int(self.time[j])
         self.run.at(t)
+        if self.level_blocked and (t // _DAY > self.blocked_at // _DAY or self.blocked_at < self.cool_at() <= t):
+            self.level_blocked = False
         was_open = self.group is not None
         if was_open:
             if self.ending:
                 self.close(j, int(self.opens[j]), Exit.EQUITY_STOP, self.taker)
             else:
                 self.trim(j)
-                if self.group is not None and self.by_signal and self.asked(j) == j:
+                if self.group is not None and self.by_signal and self.best is None and self.asked(j) == j:
                     self.signal_addon(j)
         elif self.asked(j) == j:
             self.enter(j)
@@ -410,6 +413,7 @@ class _Slot:
             committed=run.used - spare,
             equity=run.balance + run.realised,
             closed_at=None if self.closed_at is None else _moment(self.closed_at),
+            pair_recovers=self.group is None and run.recovers(self.pair),
             liquidation_price=self.liquidation_price if self.group is not None else None,
         )
 
@@ -470,7 +474,8 @@ class _Slot:
 
     def refuse(self, t: int, ticks: int, step: Step, level: int | None) -> None:
         """Log why, unless the log says so already."""
-        if self.said != step.reasons or self.once:
+        by_once = self.once and (level == 0 or self.by_signal)
+        if self.said != step.reasons or by_once:
             self.run.blocked += 1
             state = self.group.state if self.group else None
             told = {"outcome": step.outcome, "reasons": step.reasons, "level": level, "state": state}
@@ -580,6 +585,7 @@ class _Slot:
             self.run.say(t, self.pair, self.side, self.price(ticks), state=State.RECOVERY, entered=step.entered)
         if step.returned:
             self.run.say(t, self.pair, self.side, self.price(ticks), state=State.NORMAL, returned=True)
+            self.run.changed(self, t)
 
     # The prices that matter now
 
@@ -646,7 +652,7 @@ class _Slot:
             # A share of the margin, a count of add-ons and an age do not pass by a price: nothing to wait for.
             world = self.world(self.filled_at)
             lasting = rules_of_group.difficulties(self.rules, group, group.average, world)
-            if all(one in SOFT for one in lasting):
+            if _LASTING.isdisjoint(lasting) and Difficulty.GROUP_AGE not in known:
                 worst = max(self._below_average(self.calm_share), *prices.values())
                 if group.calm_since is None:
                     self.calm = worst + 1
@@ -688,7 +694,7 @@ class _Slot:
             world, asked = self.judging(t), Asked(self.side, self.price(ticks))
             step = rules_of_group.on_level(self.rules, self.group, asked, world, order)
             if step.reasons:
-                self.level_blocked = True
+                self.level_blocked, self.blocked_at = True, t
                 self.refuse(t, ticks, step, level)
                 break
             self.said = None
@@ -712,29 +718,32 @@ class _Slot:
         assert group is not None
         price = self.price(ticks)
         zone = rules_of_group.zone_at(self.rules, group, price)
-        if zone is None and not self.once:
+        if (zone is None or self.level_blocked) and not self.once:
+            return  # what asks all the time asks for an add-on inside a zone only
+        ends = ticks <= max(self.stop, self.liquidation) or (not self.trailing and ticks >= self.target)
+        if ends:  # the exit is this candle's to find
+            told = {"outcome": Outcome.WAITING, "state": group.state}
+            self.run.say(t, self.pair, self.side, price, **told)
             return
-        level = zone + 1 if zone is not None else min(len(group.zones_used) + 1, len(self.sizes) - 1)
-        steps, cost, small = self.order_of(ticks, self.level_size(level))
-        order = Order(self.capital(cost, self.rates[1]), too_small=small)
-        world = self.judging(t)
-        step = rules_of_group.on_signal(self.rules, group, Asked(self.side, price), world, order)
-        if step.outcome is Outcome.WAITING:
-            step = step._replace(group=group)  # the exit is this candle's to find
-        changed = step.group is not group
-        self.settle(t, step, ticks)
-        if step.outcome is Outcome.ADD_ON:
-            self.said = None
-            self.level = level + 1
-            self.run.say(t, self.pair, self.side, price, outcome=Outcome.ADD_ON, level=level, state=self.open.state)
-            self.fill(j, world, level, ticks, steps, self.addon_fee, zone)
-            self.added_at = j
-            return
-        if step.outcome is Outcome.BLOCKED:
-            self.level_blocked = True
-            self.refuse(t, ticks, step, level if zone is not None else None)
-        if changed:
+        judged = rules_of_group.judged(self.rules, group, price, self.world(t), signal=True)
+        if judged.group is not group:
+            self.settle(t, judged, ticks)
             self.measure()
+            group = self.open
+        free = [number for number in range(len(self.rules.zones)) if number not in group.zones_used]
+        level = 1 + (zone if zone is not None else free[0] if free else len(self.rules.zones) - 1)
+        steps, cost, small = self.order_of(ticks, self.level_size(level) if level else _ZERO)
+        order = Order(self.capital(cost, self.rates[1]), too_small=small and zone is not None)
+        world = self.judging(t)
+        step = rules_of_group.on_level(self.rules, group, Asked(self.side, price), world, order)
+        if step.reasons:
+            self.level_blocked, self.blocked_at = True, t
+            self.refuse(t, ticks, step, level if zone is not None else None)
+            return
+        self.said = None
+        self.run.say(t, self.pair, self.side, price, outcome=Outcome.ADD_ON, level=level, state=group.state)
+        self.added_at = j
+        self.fill(j, world, level, ticks, steps, self.addon_fee, zone)
 
     @property
     def open(self) -> Group:
@@ -762,7 +771,7 @@ class _Slot:
             assert self.trail_share is not None
             trail = self.trail(self.best)
             if low <= trail:
-                self.close(j, min(opened, trail), Exit.TAKE_PROFIT, self.exit_fee)
+                self.close(j, min(opened, trail), Exit.TAKE_PROFIT, self.taker)
                 return
             self.best = max(self.best, high)
         elif high >= self.target and (not added or close >= self.target):
@@ -821,7 +830,6 @@ class _Slot:
         self.cost, self.fees, self.coins = self.cost - cost, self.fees - fees, self.coins - steps * scale
         before, used = self.used_now(), group.used
         part_sold = _decimal(sold)
-        self.reserved -= self.reserved * part_sold
         self.group = rules_of_group.trimmed(group, part_sold, _moment(t))
         self.paid += charged * self.unit / scale
         self.gained += profit
@@ -858,12 +866,15 @@ class _Slot:
         coins = _decimal(self.coins) * self.step / scale
         tied = self.sign * _decimal(self.cost) * self.unit + _decimal(self.fees) * self.unit / scale
         self.group = None
-        run.deals.append(self.deal(_moment(t), how, self.price(ticks), self.gained + profit))
+        price = self.price(ticks)
+        if how is Exit.LIQUIDATION and self.liquidation_price is not None:
+            price = self.liquidation_price
+        run.deals.append(self.deal(_moment(t), how, price, self.gained + profit))
         run.groups -= 1
-        run.say(t, self.pair, self.side, self.price(ticks), exit=how, state=State.CLOSED, profit=self.gained + profit)
+        run.say(t, self.pair, self.side, price, exit=how, state=State.CLOSED, profit=self.gained + profit)
         run.use(-used, t)
         run.mark(self, t, -self.sign * coins, tied + profit, -group.used)
-        self.closed_at, self.said, self.blocked, self.ending = t, None, None, False
+        self.closed_at, self.said, self.blocked, self.best, self.ending = t, None, None, None, False
         run.realise(t, profit, closed=self.gained + profit)
         run.changed(self, t)
 
@@ -916,6 +927,8 @@ class _Slot:
             return j
         if self.level_blocked:
             until = min(until, self.next_day(j))
+            cool = self.index_of(self.cool_at())
+            until = min(until, cool) if self.by_signal and cool >= j else until
         r = self.rules.recovery
         if self.rules.recovers:
             if self.old_at < _FAR:
@@ -1037,12 +1050,13 @@ class _Run:
         self.balance_today = balance
         self.groups = self.streak = self.blocked = self.recoveries = self.trims = 0
         self.guard = Guard.ACTIVE
+        self.paused_until = _FAR
         self.day: int | None = None
         self.lost: list[tuple[int, Decimal]] = []
         self.log: list[Decision] = []
         self.deals: list[Deal] = []
         self.marks: list[tuple[_Slot, int, float, float, float]] = []
-        self.near: set[int] = set()
+        self.near_spans: list[tuple[int, int]] = []
         self.busy_since: int | None = None
         limit = parameters.margin_limit_total.quote(balance)
         self.near_limit = None if limit is None else limit * NEAR_LIMIT
@@ -1053,22 +1067,22 @@ class _Run:
 
     def acting(self, slot: _Slot) -> tuple[list[int] | None, bool]:
         """The candles at which something asks for this slot (None: each), and whether each asks only once."""
-        signals, candles, sign = self.signals, self.candles[slot.pair], slot.sign
+        signals, sign = self.signals, slot.sign
         if isinstance(signals, Always):
             return None, False
         if isinstance(signals, Listed):
             rows = [t for t, pair, side in signals.rows if pair in (None, slot.pair) and side == slot.side]
             return sorted({place for t in rows if (place := slot.index_of(t)) < slot.count}), True
-        closes = candles.close
+        closes = np.abs(slot.closes).astype(np.float64)
         if isinstance(signals, PriceBelow):
-            ticks = sign * int((signals.price / slot.market.tick_size).to_integral_value(ROUND_FLOOR))
+            ticks = int((sign * signals.price / slot.market.tick_size).to_integral_value(ROUND_FLOOR))
             holds = slot.closes <= ticks
         elif isinstance(signals, Rsi):
             values = rsi(closes, signals.period)
-            holds = values < signals.below if sign > 0 else values > 100 - signals.below
+            holds = values < signals.below - _BLUR if sign > 0 else values > 100 - signals.below + _BLUR
         else:
-            above = sign * (ema(closes, signals.fast) - ema(closes, signals.slow))
-            holds = np.concatenate([[False], (above[1:] > 0) & (above[:-1] <= 0)])
+            above = sign * (ema(closes, signals.fast) - ema(closes, signals.slow)) / closes
+            holds = np.concatenate([[False], (above[1:] > _BLUR) & (above[:-1] <= _BLUR)])
         places: list[int] = (np.flatnonzero(holds[:-1]) + 1).tolist()
         return places, isinstance(signals, Crossing)
 
@@ -1080,11 +1094,19 @@ class _Run:
             return
         self.day, self.today, self.streak = day, _ZERO, 0
         self.balance_today = self.balance + self.realised
-        if self.guard is Guard.PAUSED:
-            self.turn(t, Guard.ACTIVE)
+        self.resume(t)
+
+    def resume(self, t: int) -> None:
+        """A pause ends with the first candle of the next day, whether anything happens on it or not."""
+        if self.guard is Guard.PAUSED and t >= self.paused_until:
+            self.turn(self.paused_until, Guard.ACTIVE)
 
     def turn(self, t: int, guard: Guard) -> None:
         self.guard = guard
+        if guard is Guard.PAUSED:
+            day = (t // _DAY + 1) * _DAY
+            places = [(slot, slot.index_of(day)) for slot in self.slots]
+            self.paused_until = min((int(one.time[j]) for one, j in places if j < one.count), default=_FAR)
         self.say(t, None, None, None, guard=guard)
 
     def in_session(self, t: int) -> bool:
@@ -1103,6 +1125,11 @@ class _Run:
             return Decimal(1)
         return max(Decimal(1), 1 + share / _HUNDRED * self.realised / self.balance)
 
+    def recovers(self, pair: str) -> bool:
+        return len(self.parameters.directions) > 1 and any(
+            slot.pair == pair and slot.group is not None and slot.group.state is State.RECOVERY for slot in self.slots
+        )
+
     def use(self, more: Decimal, t: int) -> None:
         """So much more of the limit is used from now on."""
         self.used += more
@@ -1116,14 +1143,13 @@ class _Run:
         if self.near_limit is None:
             return
         if committed > self.near_limit:
-            self.near.add(t // _DAY)
             self.busy_since = t if self.busy_since is None else self.busy_since
         elif self.busy_since is not None:
-            self.near.update(range(self.busy_since // _DAY, t // _DAY + 1))
+            self.near_spans.append((self.busy_since, t))
             self.busy_since = None
 
     def lost_since(self, t: int) -> Decimal:
-        return -sum((profit for at, profit in self.lost if at >= t and profit < 0), _ZERO)
+        return -sum((profit for at, profit in self.lost if at > t and profit < 0), _ZERO)
 
     def realise(self, t: int, profit: Decimal, closed: Decimal | None = None) -> None:
         """A realised result; `closed` is that of the whole group where it is over."""
@@ -1174,6 +1200,7 @@ class _Run:
             if watch is not None and watch.stops_before(at):
                 continue
             if at == _FAR:
+                self.resume(_FAR - 1)
                 break
             slot.live(slot.next)
             if on_progress is not None and (at - begin) * 20 // length > told:
@@ -1188,14 +1215,19 @@ class _Run:
         peaks = np.maximum.accumulate(np.maximum(values, float(self.balance)))
         dips = peaks - values
         worst = int(dips.argmax())
-        deals = tuple(sorted([*self.deals, *open_deals], key=lambda deal: deal.opened_at))
+        orders = {(slot.pair, slot.side): slot.order for slot in slots}
+        deals = tuple(
+            sorted([*self.deals, *open_deals], key=lambda deal: (deal.opened_at, orders[deal.pair, deal.side]))
+        )
         by_level: list[int] = [0] * max((len(slot.sizes) for slot in slots), default=1)
         for deal in deals:
             for fill in deal.fills:
                 by_level[fill.level] += 1
         last = _moment(int(times[-1]))
         if self.busy_since is not None:
-            self.near.update(range(self.busy_since // _DAY, int(times[-1]) // _DAY + 1))
+            self.near_spans.append((self.busy_since, int(times[-1])))
+        days: list[int] = np.unique(times // _DAY).tolist() if self.near_spans else []
+        near = sum(any(begin // _DAY <= day <= end // _DAY for begin, end in self.near_spans) for day in days)
         open_profit = sum((_open_profit(slot) for slot in slots if slot.group is not None), _ZERO)
         summary = Summary(
             candles=sum({slot.pair: slot.count for slot in slots}.values()),
@@ -1212,7 +1244,7 @@ class _Run:
             peak_capital=self.peak,
             worst_dip=Decimal(repr(float(dips[worst]))),
             worst_dip_pct=Decimal(repr(float((dips / peaks).max() * 100))),
-            days_near_limit=len(self.near),
+            days_near_limit=near,
             recoveries=self.recoveries,
             liquidations=sum(deal.exit is Exit.LIQUIDATION for deal in deals),
             stops=sum(deal.exit is Exit.STOP for deal in deals),
@@ -1274,20 +1306,17 @@ class _Watch:
         run = self.run
         until = int(np.searchsorted(self.times, t))
         held = [slot for slot in run.slots if slot.group is not None]
-        if run.guard is Guard.STOPPED or until <= self.done:
-            self.done = max(until, self.done)
+        if run.guard is Guard.STOPPED:
             return False
-        if not held:
-            self.peak, self.done = max(self.peak, run.balance + run.realised), until
-            return False
-        for place in range(self.done, until):
+        # With nothing open one look is enough.
+        for place in range(self.done, until if held else min(self.done + 1, until)):
             equity = run.balance + run.realised + sum((self.worth(slot, place) for slot in held), _ZERO)
             self.peak = max(self.peak, equity)
             if equity <= self.peak * self.keep:
                 self.done = place + 1
                 self.end(held, int(self.times[place]))
                 return True
-        self.done = until
+        self.done = max(self.done, until)
         return False
 
     def worth(self, slot: _Slot, place: int) -> Decimal:
