@@ -249,7 +249,10 @@ def test_a_grid_has_its_number_in_every_field_and_marks_best_and_present() -> No
     best = grid.ranked()[0]
     now = (PARAMETERS.take_profit_pct, PARAMETERS.addon_step_pct)
     spec = charts.grid_spec(grid, values, pen("nl"), ("across", "down"), now=now, best=best)
-    cells = spec["series"][0]["data"]
+    drawn = spec["series"][0]["data"]
+    widths = [cell["itemStyle"]["borderWidth"] for cell in drawn]
+    assert widths == sorted(widths), "a frame lies above its neighbours"
+    cells = sorted(drawn, key=lambda cell: (cell["value"][1], cell["value"][0]))
     assert [tuple(cell["value"][:2]) for cell in cells] == [(column, row) for row in range(3) for column in range(3)]
     assert cells[1]["label"]["formatter"] == "×"
     assert all(cell["label"]["formatter"] for cell in cells) and "," in cells[0]["label"]["formatter"]

@@ -629,6 +629,7 @@ def grid_spec(
                 "label": {"formatter": text},
             }
         )
+    data.sort(key=lambda item: item["itemStyle"]["borderWidth"])  # a frame lies above its neighbours
     down_labels = [pen.words.number(value) for value in grid.down.values]
     axis = {"type": "category", "axisTick": {"show": False}, "axisLine": {"show": False}, "splitArea": {"show": False}}
     return {

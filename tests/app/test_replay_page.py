@@ -14,6 +14,9 @@ from streamlit.testing.v1 import AppTest
 from bfai.model import Connection, Market
 from bfai.simulator import Simulator
 from bfai.strategy.candles import sample
+from bfai.strategy.recovery import Difficulty, Exit, Guard, Outcome, Reason
+from bfai.ui.replay_charts import MARK_NAMES, MARKS
+from bfai.ui.replay_view import DIFFICULTIES, EXITS, REASONS, WHATS
 from bfai.ui.session import keeper
 from bfai.ui.strategy_editor import Editor
 from bfai.workbench import Workbench
@@ -405,3 +408,10 @@ def test_a_grid_is_tried_in_the_background_with_an_honest_word(home: Home) -> No
     assert editor(at, strategy_id).unsaved
     changed = {name for name, value in editor(at, strategy_id).raw.items() if before[name] != value}
     assert changed and changed <= {"take_profit_pct", "addon_step_pct"}
+
+
+def test_there_are_words_for_everything_that_can_be_logged() -> None:
+    assert set(REASONS) == set(Reason) and set(DIFFICULTIES) == set(Difficulty) and set(EXITS) == set(Exit)
+    told = {"closed", "recovery", "returned", "trimmed"} | {one.value for one in (*Outcome, *Guard)}
+    assert set(WHATS) == told
+    assert {one.value for one in Exit} <= set(MARKS) == set(MARK_NAMES)
