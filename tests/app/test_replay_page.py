@@ -295,6 +295,24 @@ def test_an_exchange_that_is_down_is_named_with_what_to_do(home: Home, simulator
     assert len(at.metric) == 8
 
 
+def test_reading_candles_can_be_stopped_and_goes_on_later(home: Home, simulator: Simulator) -> None:
+    at, workbench, connection = home()
+    strategy_id = made(workbench, connection)
+    replayed(at, strategy_id)
+    choose(at, f"replay_{strategy_id}_source", "exchange")
+    simulator.set_faults([{"exchange": "mexc", "latency_ms": 1500}])
+    press(at, key_of(at, "_fetch"))
+    assert "Reading candles from MEXC: 0%" in at.get("progress")[0].proto.text and "Get candles" not in labels(at)
+    assert not at.metric
+    press(at, key_of(at, "_stop_fetch"))
+    simulator.set_faults([])
+    through(at, 60)
+    assert "Stopped. What came is kept" in said(at) and not at.warning
+    press(at, key_of(at, "_fetch"))
+    through(at, 60)
+    assert len(at.metric) == 8
+
+
 def test_without_the_rules_of_the_exchange_they_are_assumed_and_that_is_said(home: Home, simulator: Simulator) -> None:
     at, workbench, connection = home()
     simulator.set_faults([{"exchange": "mexc", "kind": "maintenance"}])
