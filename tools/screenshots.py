@@ -217,7 +217,7 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
     page.locator("[class*='st-key-choose_view']").get_by_role("radio").nth(1).click()
     settled(page)
     page.wait_for_timeout(1500)
-    shoot("replay", "[class*='st-key-levels_']" if width > 700 else "[class*='st-key-choose_part']")
+    shoot("replay", ".st-key-replay_levels" if width > 700 else "[class*='st-key-choose_part']")
     go(page, "guide")
     shoot("guide")
     page.goto(f"http://127.0.0.1:{past}/history?connection=past0&view=history&range=30d")

@@ -980,7 +980,7 @@ class Shown:
         counts = self.found.summary.fills_by_level
         if not any(counts):
             return
-        with st.grid(columns=2, min_column_width=300):
+        with st.container(key="replay_levels"), st.grid(columns=2, min_column_width=300):
             with st.container(border=True, height="stretch"):
                 st.markdown("**" + _("Fills by level") + "**")
                 st.echarts_chart(
