@@ -840,6 +840,48 @@ def test_what_an_exchange_published_is_kept_for_thirty_days(store: Store) -> Non
     assert store.audit_entries() == []
 
 
+# Candles of exchanges
+
+
+def kept(store: Store, series: str, at: datetime = T0) -> list[tuple[int, bytes]]:
+    return store.candle_chunks(series, -(2**40), 2**40, at)
+
+
+def test_chunks_of_candles_come_back_by_number(store: Store) -> None:
+    assert kept(store, "okx/BTC") == []
+    store.put_candle_chunks("okx/BTC", {7: b"seven", -2: b"minus two", 20_000_000: b""}, T0, 1000)
+    store.put_candle_chunks("okx/ETH", {7: b"of another"}, T0, 1000)
+    store.put_candle_chunks("okx/BTC", {7: b"\0new", 8: b"eight"}, T0, 1000)
+    store.put_candle_chunks("okx/SOL", {}, T0, 1000)
+    assert kept(store, "okx/BTC") == [(-2, b"minus two"), (7, b"\0new"), (8, b"eight"), (20_000_000, b"")]
+    assert store.candle_chunks("okx/BTC", 7, 8, T0) == [(7, b"\0new"), (8, b"eight")]
+    assert kept(store, "okx/ETH") == [(7, b"of another")]
+    assert kept(store, "okx/SOL") == [] == store.candle_chunks("okx/BTC", 8, 7, T0)
+    assert store.audit_entries() == []
+
+
+def test_candles_that_were_used_longest_ago_go_first(store: Store) -> None:
+    hour = timedelta(hours=1)
+    for place, name in enumerate("abcd"):
+        store.put_candle_chunks(name, {1: b"x" * 100, 2: b"y" * 100}, T0 + place * SECOND, 800)
+    assert len(kept(store, "a", T0 + 2 * hour)) == 2  # that is a use
+    store.put_candle_chunks("b", {2: b"y" * 90}, T0 + 3 * hour, 800)  # and so is that
+    store.put_candle_chunks("e", {1: b"z" * 120}, T0 + 4 * hour, 800)
+    assert [name for name in "abcde" if kept(store, name, T0)] == ["a", "b", "d", "e"]
+    store.put_candle_chunks("f", {1: b"z" * 10_000}, T0, 800)
+    assert [name for name in "abcdef" if kept(store, name, T0)] == ["f"]  # its own are never too many
+    store.put_candle_chunks("a", {1: b"x" * 100}, T0, 800)
+    assert [name for name in "abcdef" if kept(store, name, T0)] == ["a"]
+
+
+def test_owners_never_meet_over_candles(make_store: MakeStore) -> None:
+    ann, bob = make_store("ann"), make_store("bob")
+    ann.put_candle_chunks("okx/BTC", {1: b"of ann"}, T0, 100)
+    assert kept(bob, "okx/BTC") == []
+    bob.put_candle_chunks("okx/BTC", {1: b"of bob" * 100}, T0, 100)
+    assert (kept(ann, "okx/BTC"), kept(bob, "okx/BTC")) == ([(1, b"of ann")], [(1, b"of bob" * 100)])
+
+
 # The vault's row, the trail, settings
 
 WRAP = Wrap("password", 1, b"s" * 16, 64, 1, 1, b"n" * 12, b"c" * 48, b"k" * 8)

@@ -179,19 +179,18 @@ def rsi(closes: Any, period: int = 14) -> Any:
     changes = [after - before for before, after in pairwise(values)]
     gain = math.fsum(change for change in changes[:period] if change > 0) / period
     loss = math.fsum(-change for change in changes[:period] if change < 0) / period
-    told = [_strength(gain, loss)]
+    gains, losses = [gain], [loss]
     for change in changes[period:]:
-        gain = (gain * (period - 1) + (change if change > 0 else 0.0)) / period
-        loss = (loss * (period - 1) + (-change if change < 0 else 0.0)) / period
-        told.append(_strength(gain, loss))
-    found[period:] = told
+        if change > 0:
+            gain, loss = (gain * (period - 1) + change) / period, loss * (period - 1) / period
+        else:
+            gain, loss = gain * (period - 1) / period, (loss * (period - 1) - change) / period
+        gains.append(gain)
+        losses.append(loss)
+    up, down = np.array(gains), np.array(losses)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        found[period:] = np.where(down > 0, 100.0 - 100.0 / (1.0 + up / down), np.where(up > 0, 100.0, 50.0))
     return found
-
-
-def _strength(gain: float, loss: float) -> float:
-    if loss == 0:
-        return 100.0 if gain > 0 else 50.0
-    return 100.0 - 100.0 / (1.0 + gain / loss)
 
 
 def ema(closes: Any, period: int) -> Any:
@@ -307,10 +306,11 @@ class _Table:
         return self.first + int(self.columns["time"].index[place])
 
     def cell(self, word: str, place: int) -> str:
+        """A cell for a message."""
         value = self.columns[word].iloc[place]
-        return (
-            value.strip() if isinstance(value, str) else f"{value:.12g}" if isinstance(value, float) else str(value)
-        )[:40] or "–"
+        if isinstance(value, float):
+            return f"{value:.12g}"
+        return str(getattr(value, "asm8", value)).strip()[:40] or "–"  # pandas cannot write the year 10,000
 
 
 def read_candles(data: bytes | str, name: str, pair: str) -> Candles:
@@ -321,7 +321,7 @@ def read_candles(data: bytes | str, name: str, pair: str) -> Candles:
     told it is 0. Raises CandlesError.
     """
     raw = _unpacked(data, name, CandlesError)
-    if raw.startswith((b"ARROW1", b"FEA1")):
+    if raw.startswith(b"ARROW1"):
         return _candles(_arrow(lambda: _feather(raw, name), name), pair)
     if raw.startswith(b"PAR1"):
         return _candles(_arrow(lambda: _parquet(raw, name), name), pair)
@@ -389,10 +389,10 @@ class _Csv:
         layout = {"sep": self.mark, "header": None, "skiprows": self.above, "skip_blank_lines": False}
         return pd.read_csv(io.StringIO(self.text), **{**layout, "skipinitialspace": True, "low_memory": False, **how})
 
-    def texts(self, error: type[_FileError], rows: int | None = None) -> Any:
+    def texts(self, error: type[_FileError]) -> Any:
         """All cells as text, without blank lines."""
         try:
-            cells = self.frame(dtype=str, na_filter=False, nrows=rows).fillna("")
+            cells = self.frame(dtype=str, na_filter=False).fillna("")
         except _UNREAD as failure:
             found = _RAGGED_LINE.search(str(failure))
             if found is None:
@@ -405,19 +405,28 @@ class _Csv:
 
     def quick(self, places: Mapping[str, int], skip: int) -> dict[str, Any] | None:
         """The columns at these places where all of them are numbers, which is ten times faster; None otherwise."""
-        kinds = {place: "int64" if word == "time" else "float64" for word, place in places.items()}
+        kinds = {place: "float64" for word, place in places.items() if word != "time"}
         try:
-            cells = self.frame(dtype=kinds, skiprows=self.above + skip, float_precision="round_trip")
-        except _UNREAD:
+            cells = self.frame(dtype=kinds, skiprows=self.above + skip)
+            found = {word: cells[place] for word, place in places.items()}
+        except (*_UNREAD, KeyError):
             return None
-        return None if cells[list(kinds)].isna().any(axis=None) else {word: cells[at] for word, at in places.items()}
+        times = found["time"]
+        return found if times.dtype.kind in "iuf" and not any(one.isna().any() for one in found.values()) else None
+
+    def head(self, error: type[_FileError]) -> list[str]:
+        """The cells of the first row."""
+        try:
+            return [str(cell) for cell in self.frame(dtype=str, na_filter=False, nrows=1).fillna("").iloc[0]]
+        except (*_UNREAD, IndexError) as failure:
+            raise error.of(error.unreadable, name=self.name) from failure
 
 
 def _csv_candles(text: str, name: str) -> _Table:
     csv = _Csv.of(text, name, len(_NEEDED))
     if csv is None:
         raise CandlesError.of(CandlesError.unreadable, name=name)
-    head = [str(cell) for cell in csv.texts(CandlesError, rows=1).iloc[0]]
+    head = csv.head(CandlesError)
     headless = all(_NUMBER.fullmatch(cell) or _COMMA.fullmatch(cell) for cell in head[1:5])
     places = (
         {word: place for place, word in enumerate((*_NEEDED, "volume")[: len(head)])}
@@ -429,7 +438,7 @@ def _csv_candles(text: str, name: str) -> _Table:
     if columns is not None:
         return _Table(name, columns, csv.above + skip + 1)
     cells = csv.texts(CandlesError)
-    return _Table(name, {word: cells[place].iloc[skip:] for word, place in places.items()}, csv.above + 1)
+    return _Table(name, {word: cells[place].loc[skip:] for word, place in places.items()}, csv.above + 1)
 
 
 def _plain(word: str) -> str:
@@ -517,8 +526,6 @@ def _word(value: object) -> str:
 
 def _feather(raw: bytes, name: str) -> Any:
     pa: Any = importlib.import_module("pyarrow")
-    if not raw.startswith(b"ARROW1"):  # the first version of the format
-        return importlib.import_module("pyarrow.feather").read_table(pa.BufferReader(raw), memory_map=False)
     file: Any = importlib.import_module("pyarrow.ipc").open_file(pa.BufferReader(raw))
     _few_enough(sum(file.get_batch(place).num_rows for place in range(file.num_record_batches)), name)
     return file.read_all()
@@ -651,7 +658,7 @@ def _micros(table: _Table, zone: tzinfo, error: type[_FileError]) -> Any:
         micros = _of_numbers(column.to_numpy())
     else:
         numbers = pd.to_numeric(column, errors="coerce")
-        micros = _of_texts(column, zone) if numbers.isna().any() else _of_numbers(numbers.to_numpy())
+        micros = _of_texts(column, zone) if numbers.isna().mean() > 0.5 else _of_numbers(numbers.to_numpy())
     wrong = (micros < _FIRST * 1_000_000) | (micros >= _LAST * 1_000_000)
     if wrong.any():
         place = int(np.argmax(wrong))
@@ -766,8 +773,7 @@ def read_signals(data: bytes | str, name: str, *, zone: tzinfo = UTC) -> tuple[S
     csv = _Csv.of(text, name, 2)
     if csv is None:
         raise SignalsError.of(SignalsError.unreadable if text.strip() else _NO_SIGNALS, name=name)
-    cells = csv.texts(SignalsError)
-    head = [str(cell) for cell in cells.iloc[0]]
+    head = csv.head(SignalsError)
     plain = [_plain(word) for word in head]
     alerts = "description" in plain
 
@@ -777,7 +783,7 @@ def read_signals(data: bytes | str, name: str, *, zone: tzinfo = UTC) -> tuple[S
     at, said, pair = place_of(_WHEN), place_of(["description"] if alerts else _SIDES), place_of(_PAIRS)
     if at is None or said is None:
         raise SignalsError.of(_SIGNAL_COLUMNS, name=name, found=_listed(head))
-    cells = cells.iloc[1:]
+    cells = csv.texts(SignalsError).loc[1:]
     if len(cells) > MAX_SIGNALS:
         raise SignalsError.of(_TOO_MANY_SIGNALS, name=name, count=len(cells), most=MAX_SIGNALS)
     if not len(cells):

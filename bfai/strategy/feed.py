@@ -45,11 +45,12 @@ _PASSING = (Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK, Cause.RATE_LIMITED)
 
 Columns = tuple[Any, ...]
 Window = tuple[int, int]
+Row = tuple[int, float, float, float, float, float]
 Progress = Callable[[int, int], None]
 
 _NO_INTERVAL = N_("{exchange} has no candles of {interval}. Choose one of {choices}.")
 _NONE_CLOSED = N_("No candle of {interval} begins and ends between {since} and {until} (UTC). Choose a longer time.")
-_TOO_MANY = N_("That are {count} candles; at most {most} are taken. Choose a longer interval or a shorter time.")
+_TOO_MANY = N_("That would be {count} candles; at most {most} are taken. Choose a longer interval or a shorter time.")
 _NO_CANDLES = N_(
     "{exchange} tells no candles of {pair} between {since} and {until} (UTC). Choose a later time, or another pair."
 )
@@ -57,6 +58,7 @@ _TOO_FAR = N_(
     "{exchange} tells only the last {count} candles of {interval}. Begin at {since} (UTC) or later, or choose a longer"
     " interval."
 )
+_IN_PARTS = N_("{exchange} tells its candles only in small parts. What came is kept: try again to go on.")
 _STOPPED = N_("The reading was stopped. What came is kept: it goes on from there.")
 
 
@@ -156,8 +158,8 @@ def _floats(whole: Any, decimals: int) -> Any:
 def _packed(numbers: Any) -> bytes:
     least, most = int(numbers.min(initial=0)), int(numbers.max(initial=0))
     kind = next(kind for kind in _KINDS if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max)
-    planes = numbers.astype(kind).view(np.uint8).reshape(len(numbers), -1).T
-    return bytes([np.dtype(kind).itemsize]) + planes.tobytes()
+    size = np.dtype(kind).itemsize
+    return bytes([size]) + numbers.astype(kind).view(np.uint8).reshape(len(numbers), size).T.tobytes()
 
 
 def merged(stretches: Iterable[Window]) -> list[Window]:
@@ -293,6 +295,8 @@ class Feed:
         and `Candles.gaps`. Raises CandlesError, MarketsError, PairUnknown, and CandlesStopped once `stopped()` is true;
         what came until then is kept.
         """
+        if since.tzinfo is None or (until is not None and until.tzinfo is None):
+            raise ValueError("a time without its zone")
         name = interval if isinstance(interval, str) else interval_name(interval)
         shelf, exchange = source_of(target).candles, get_exchange(target.exchange).name
         if name not in shelf.intervals:
@@ -366,28 +370,36 @@ class _Reading:
         for begin, end in reversed(missing):
             self._left += [_Piece(max(begin, at - size), at) for at in range(end, begin, -size)]
         rules = self._feed.rules(self._target, self._pair)
-        failures, most = 0, 3 * len(self._left) + 50
+        failures, most = 0, 10 * len(self._left) + 200
         while self._left:
-            self._look_up()
             self._tell()
+            self._look_up()
             batch = [self._left.popleft() for _ in range(min(AT_ONCE, len(self._left)))]
             windows = [(piece.begin, piece.end) for piece in batch]
             pages = self._feed.ask(self._target, rules, self._interval, windows)
-            again, problem = list[_Piece](), None
+            problem: MarketsError | None = None
+            again, empty = list[_Piece](), list[_Piece]()
             for piece, page in zip(batch, pages, strict=True):
                 if isinstance(page, MarketsError):
                     again.append(piece)
                     problem = page
+                    continue
+                failures = 0
+                rows, end = self._closed(piece, page)
+                if rows:
+                    again += self._take(piece, rows, end)
                 else:
-                    again += self._take(piece, page)
-                    failures = 0
+                    empty.append(_Piece(piece.begin, end, piece.edge))
+            for piece in empty:
+                self._nothing(piece)
             self._left.extendleft(reversed(again))
             most -= len(batch)
             if problem is not None:
                 failures += 1
                 self._pause(problem, failures)
-            elif most < 0:  # an exchange that never tells all of what it has
-                break
+            elif most < 0:
+                name = get_exchange(self._target.exchange).name
+                raise CandlesError.of(_IN_PARTS, exchange=name)
 
     def _refuse_too_far(self, begin: int) -> None:
         reach = self._shelf.reach
@@ -398,13 +410,13 @@ class _Reading:
         since = as_text(earliest)
         raise CandlesError.of(_TOO_FAR, exchange=name, count=reach, interval=self._interval, since=since)
 
-    def _take(self, piece: _Piece, page: CandlePage) -> list[_Piece]:
-        """Keep what came. Gives what is to be asked for again."""
+    def _closed(self, piece: _Piece, page: CandlePage) -> tuple[Sequence[Row], int]:
+        """The candles of a page that had closed, and until when there are no others."""
         rows = [row for row in page.rows if row[0] + self._step <= page.told_at]
-        end = min([piece.end, *(row[0] for row in page.rows[len(rows) :])])
-        if not rows:
-            self._nothing(piece, end)
-            return []
+        return rows, page.rows[len(rows)][0] if len(rows) < len(page.rows) else piece.end
+
+    def _take(self, piece: _Piece, rows: Sequence[Row], end: int) -> list[_Piece]:
+        """Keep what came. Gives what is to be asked for again."""
         self._silent = 0
         first, last = rows[0][0], rows[-1][0] + self._step
         known, again = [(first, last)], list[_Piece]()
@@ -422,20 +434,23 @@ class _Reading:
     def _is_recent(self, at: int) -> bool:
         return at > self._now - max(RECENT, 2 * self._step)
 
-    def _nothing(self, piece: _Piece, end: int) -> None:
+    def _nothing(self, piece: _Piece) -> None:
         """A page without candles: the pair was not traded, or the exchange does not tell."""
-        if piece.edge:
-            if piece.begin < end and not self._is_recent(end):
-                self._series.keep([(piece.begin, end)])
+        if self._is_recent(piece.end):
             return
-        if self._interval == "1d" or self._is_recent(end):
+        if piece.edge:
+            self._series.keep([(piece.begin, piece.end)])
+            return
+        if self._interval == "1d":
             return
         days, told_until = self._days()
-        dead = [one for one in (piece, *self._left) if one.end <= told_until and not _touches(days, one)]
-        if dead:
-            self._series.keep([(one.begin, one.end) for one in dead])
-            self._left = deque(one for one in self._left if one not in dead)
+        dead = {one for one in (piece, *self._left) if one.end <= told_until and not _touches(days, one)}
+        self._series.keep([(one.begin, one.end) for one in dead])
+        self._left = deque(one for one in self._left if one not in dead)
         if piece in dead:
+            return
+        if len(days) and self._window[0] < days[0] and piece.end <= days[0] + _DAY:  # the day on which it was listed
+            self._series.keep([(piece.begin, piece.end)])
             return
         self._silent += 1
         if self._silent >= SILENT and self._left and not self._far_back:
@@ -464,9 +479,10 @@ class _Reading:
         if isinstance(page, MarketsError):
             self._left.append(piece)
             return True
-        if page.rows:
-            self._left += self._take(piece, page)
-        return bool(page.rows)
+        rows, end = self._closed(piece, page)
+        if rows:
+            self._left += self._take(piece, rows, end)
+        return bool(rows)
 
     def _look_up(self) -> None:
         if self._stopped is not None and self._stopped():

@@ -1176,7 +1176,7 @@ def liquidation_rule(exchange_id: str) -> LiquidationRule | None:
 _PLACE = re.compile(r"\{(\w+)\}")
 _PAIR = re.compile(r"[^\s/?#&%\\:]{1,40}/[^\s/?#&%\\:]{1,20}")
 _NO_SUCH = re.compile(
-    r"(?:symbol|instrument|contract|product|pair)\b[^\"{}]{0,40}(?:not exist|n't exist|not found|invalid)"
+    r"(?:symbol|instrument|contract|product|pair)\b[^\"{}]{0,40}(?:not exist|n't exist|not found|not provided|invalid)"
     r"|(?:bad|invalid|unknown|no such) (?:symbol|instrument|contract|product|currency.pair)"
     r"|valid product_id is required",
     re.IGNORECASE,
@@ -1607,12 +1607,13 @@ def _candle(row: Sequence[Any], contract_size: float = 1.0) -> tuple[int, float,
     """
     try:
         at = int(row[0]) // 1000
-        first, high, low, last, volume = (float(cell) for cell in (*row[1:5], row[5] or 0))
+        numbers = [float(cell) for cell in (*row[1:5], row[5] or 0)]
     except (TypeError, ValueError, LookupError, OverflowError):
         return None
-    low, high = min(first, high, low, last), max(first, high, low, last)
-    good = low > 0 and high < math.inf and 0 <= volume < math.inf
-    return (at, first, high, low, last, volume * contract_size) if good else None
+    *prices, volume = numbers
+    if not all(map(math.isfinite, numbers)) or min(prices) <= 0 or volume < 0:
+        return None
+    return at, prices[0], max(prices), min(prices), prices[3], volume * contract_size
 
 
 def _served_at(answer: Answer) -> float:

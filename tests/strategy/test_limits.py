@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from itertools import pairwise
@@ -19,6 +20,7 @@ from bfai.simulator import Simulator
 from bfai.simulator.markets import LISTED, Pair
 from bfai.strategy.limits import (
     DESKS,
+    CandlePage,
     Family,
     Markets,
     MarketsError,
@@ -386,11 +388,17 @@ def test_no_key_and_no_signature_ever_leaves(exchange: str, market: Market, gate
     async def work(markets: Markets, transport: Recording) -> None:
         where = target(exchange, market)
         await markets.pairs(where)
-        await markets.complete(where, "BTC/USDT")
+        rules = await markets.complete(where, "BTC/USDT")
+        now = int(time.time()) // 60 * 60
+        for at in (now - 600, now - 86_400 * 90):
+            (page,) = await markets.candles(where, rules, "5m", [(at, at + 600)])
+            assert isinstance(page, CandlePage if exchange != "gate" or at > now - 6000 else MarketsError)
         site = get_exchange(exchange).site(where.region)
         allowed = """
             symbol instId instType tdMode instFamily category limit productType contract currency_pair contract_code
             business_type timestamp showPermissionSets
+            interval startTime endTime start end type startAt endAt granularity from to bar before after period size
+            timeZone
         """.split()
         for method, url, headers, body in transport.sent:
             assert method == "GET" and body is None and url.scheme == "https"
@@ -404,8 +412,20 @@ def test_no_key_and_no_signature_ever_leaves(exchange: str, market: Market, gate
 @everywhere
 def test_a_request_that_is_not_declared_is_refused(exchange: str, market: Market, gateway: Gateway) -> None:
     async def work(markets: Markets, transport: Recording) -> None:
-        asking = _Asking(transport, markets.receipt, target(exchange, market), "BTC/USDT", None)
+        rules = await markets.pair(target(exchange, market), "BTC/USDT")
+        transport.sent.clear()
+        markets.receipt.clear()
+        asking = _Asking(transport, markets.receipt, target(exchange, market), "BTC/USDT", rules)
         host, path = DESKS[exchange].hosts[0], asking.source.many.path
+        candles = asking.source.candles.asks[0].where(rules.id)
+        with pytest.raises(UndeclaredRequest):
+            await asking._fetch(f"https://{host}{candles}", "GET")  # not while rules are read
+        asking._allow(*asking.source.candles.asks)
+        with pytest.raises(UndeclaredRequest):
+            await asking._fetch(f"https://{host}{candles}?signature=00", "GET")
+        with pytest.raises(UndeclaredRequest):
+            await asking._fetch(f"https://{host}{candles}", "POST")
+        asking._paths = {path: asking.source.many}
         for url, method, body in (
             (f"https://{host}{path}", "POST", None),
             (f"https://{host}{path}", "DELETE", None),
