@@ -21,9 +21,11 @@ from bfai.ui.pieces import (
     tell,
     zone_note,
 )
+from bfai.ui.replay_view import ADDRESS, draw_replay
 from bfai.ui.strategy_editor import (
     NEW,
     STATE_LOOKS,
+    connection_of,
     draw_editor,
     drop_editor,
     editor_of,
@@ -82,7 +84,7 @@ def open_strategy(strategy_id: str) -> None:
 
 
 def leave() -> None:
-    for name in ("strategy", "view"):
+    for name in ("strategy", "view", *ADDRESS):
         if name in st.query_params:
             del st.query_params[name]
     forget_refusal()
@@ -232,9 +234,13 @@ def edit_new(workbench: Workbench, connections: list[Connection]) -> None:
     title_row(editor.name or _("New strategy"), None, _("A new strategy, not saved yet"))
     with st.container(horizontal=True, vertical_alignment="center"):
         back_to_list()
+        view = choose_view({"edit": _("Edit"), "replay": _("Replay")})
         st.button(_("Throw away"), type="tertiary", key="discard", on_click=discard)
         st.button(_("Save draft"), icon=":material/save:", key="save", on_click=doing(save, workbench, editor))
-    draw_editor(workbench, editor, connections)
+    if view == "replay":
+        draw_replay(workbench, editor, connection_of(editor, connections))
+    else:
+        draw_editor(workbench, editor, connections)
 
 
 def title_row(title: str, strategy: Strategy | None, caption: str) -> None:
@@ -256,7 +262,7 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
     title_row(strategy.name, strategy, " · ".join((facts, *unsaved)))
     with st.container(horizontal=True, vertical_alignment="center"):
         back_to_list()
-        view = choose_view({"edit": _("Edit"), "revisions": _("Revisions")})
+        view = choose_view({"edit": _("Edit"), "replay": _("Replay"), "revisions": _("Revisions")})
         if editor.unsaved:
             st.button(
                 _("Throw changes away"),
@@ -279,6 +285,8 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
         if refusal is not None:
             refusal_box(None, refusal, "restore")
         revisions(workbench, strategy)
+    elif view == "replay":
+        draw_replay(workbench, editor, connection_of(editor, connections))
     else:
         draw_editor(workbench, editor, connections)
 

@@ -54,6 +54,8 @@ SHOWN = {
     ("wizard", "light", 1280),
     ("strategies", "light", 1280),
     ("strategies", "dark", 390),
+    ("replay", "light", 1280),
+    ("replay", "dark", 390),
 }
 SIZES = {1280: 900, 390: 844}
 
@@ -212,6 +214,10 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
         settled(page)
     page.wait_for_timeout(1500)
     shoot("strategies", ".st-key-ladder_new_long_which" if width > 700 else ".st-key-ladder_new_long_levels")
+    page.locator("[class*='st-key-choose_view']").get_by_role("radio").nth(1).click()
+    settled(page)
+    page.wait_for_timeout(1500)
+    shoot("replay", ".st-key-replay_levels" if width > 700 else "[class*='st-key-choose_part']")
     go(page, "guide")
     shoot("guide")
     page.goto(f"http://127.0.0.1:{past}/history?connection=past0&view=history&range=30d")
@@ -243,7 +249,7 @@ def main(arguments: list[str]) -> None:
         with sync_playwright() as playwright:
             path = os.environ.get("BFAI_CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-            every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "guide"}
+            every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "replay", "guide"}
             every |= {"history", "history-all"}
             for theme in ("light", "dark"):
                 for width in SIZES:

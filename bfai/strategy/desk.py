@@ -66,6 +66,7 @@ from bfai.strategy.parameters import (
     preset,
     read,
 )
+from bfai.strategy.replays import Replays
 from bfai.strategy.running import EngineError, Engines
 from bfai.strategy.terms import Terms
 
@@ -120,6 +121,7 @@ class Strategies:
         self._feed = Feed(store, self._ask_candles, self._rules_of_any_age)
         self._freshness = _freshness()
         self._clock = clock
+        self.replays = Replays()
 
     def _now(self) -> datetime:
         return utc_now() if self._clock is None else self._clock()

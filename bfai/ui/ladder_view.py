@@ -70,7 +70,9 @@ class Pen:
     @classmethod
     def of(cls, ladder: Ladder, translator: Translator, quote: str, base: str) -> Pen:
         market = ladder.market
-        return cls(translator, quote, base, _digits(market.tick_size), _digits(market.step_size * market.contract_size))
+        return cls(
+            translator, quote, base, digits_of(market.tick_size), digits_of(market.step_size * market.contract_size)
+        )
 
     def price(self, value: Decimal | None) -> str:
         return _NONE if value is None else self.words.number(value, self.price_digits)
@@ -95,7 +97,7 @@ class Pen:
         return self.words.percent(value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN) / 100, digits)
 
 
-def _digits(unit: Decimal) -> int:
+def digits_of(unit: Decimal) -> int:
     exponent = unit.normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
@@ -147,26 +149,26 @@ def fit(places: Sequence[float], least: float) -> set[int]:
     return set(kept)
 
 
-def _faint(colour: str, share: float) -> str:
+def faint(colour: str, share: float) -> str:
     """The colour let through. Not by `opacity`, which a line's label would share."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{share})"
 
 
-def _width(texts: Sequence[str]) -> int:
+def label_width(texts: Sequence[str]) -> int:
     return round(max((len(text) for text in texts), default=0) * _LETTER) + 12
 
 
-def _marks(axis: str, places: Sequence[Decimal], texts: Sequence[str], *, lines: bool = True) -> Spec:
+def axis_numbers(axis: str, places: Sequence[Decimal], texts: Sequence[str], *, lines: bool = True) -> Spec:
     """The numbers of an axis, and the thin lines that belong to them."""
-    style: Spec = {"color": _faint(GRAY, 0.25 if lines else 0), "type": "solid", "width": 1}
+    style: Spec = {"color": faint(GRAY, 0.25 if lines else 0), "type": "solid", "width": 1}
     return {
         "type": "line",
         "data": [],
         "silent": True,
         "tooltip": {"show": False},
         "markLine": {
-            **_ACROSS,
+            **ACROSS,
             "lineStyle": style,
             "label": {"position": "start", "distance": 6},
             "data": [
@@ -176,8 +178,8 @@ def _marks(axis: str, places: Sequence[Decimal], texts: Sequence[str], *, lines:
     }
 
 
-def _bare(low: Decimal, high: Decimal) -> Spec:
-    """An axis whose numbers are drawn by `_marks`."""
+def bare_axis(low: Decimal, high: Decimal) -> Spec:
+    """An axis whose numbers are drawn by `axis_numbers`."""
     hidden = {"show": False}
     return {
         "type": "value",
@@ -196,10 +198,10 @@ def _named(axis: Spec, name: str, gap: int) -> Spec:
 
 
 # The room for numbers is worked out here; the chart library would add its own to it.
-_GRID: Final[Spec] = {"outerBoundsMode": "none", "containLabel": False}
+GRID: Final[Spec] = {"outerBoundsMode": "none", "containLabel": False}
 # Without `precision` the chart library rounds places to cents and loses small prices.
-_ACROSS: Final[Spec] = {"silent": True, "animation": False, "symbol": "none", "precision": 15}
-_TOOLTIP: Final[Spec] = {
+ACROSS: Final[Spec] = {"silent": True, "animation": False, "symbol": "none", "precision": 15}
+TOOLTIP: Final[Spec] = {
     "trigger": "axis",
     "confine": True,
     "formatter": "{b0}",
@@ -246,8 +248,8 @@ def after(style: Style) -> Style:
     return Style(style.colour, style.symbol, _DASHED, max(1.4, style.width - 0.5), hollow=True)
 
 
-def _stroke(style: Style, share: float = 1.0) -> Spec:
-    colour = style.colour if share == 1 else _faint(style.colour, share)
+def stroke_of(style: Style, share: float = 1.0) -> Spec:
+    colour = style.colour if share == 1 else faint(style.colour, share)
     return {"color": colour, "width": style.width, "type": list(style.dash) or "solid"}
 
 
@@ -278,8 +280,8 @@ def _line(style: Style, data: Sequence[Any], **more: Any) -> Spec:
         "symbolSize": 8 if style.symbol in ("diamond", "triangle") else 6,
         "showSymbol": style.symbol != "none",
         "showAllSymbol": True,
-        "lineStyle": _stroke(style),
-        "itemStyle": {"color": _faint(style.colour, 0), "borderColor": style.colour, "borderWidth": 1.5}
+        "lineStyle": stroke_of(style),
+        "itemStyle": {"color": faint(style.colour, 0), "borderColor": style.colour, "borderWidth": 1.5}
         if style.hollow
         else {"color": style.colour},
         "color": style.colour,
@@ -374,7 +376,7 @@ def prices_spec(ladder: Ladder, pen: Pen, *, now: Decimal | None = None, recover
 
     now_line: list[Spec] = []
     if now is not None and window.low <= now <= window.high:
-        now_line.append({"yAxis": float(now), "lineStyle": _stroke(NOW), "label": {"show": False}})
+        now_line.append({"yAxis": float(now), "lineStyle": stroke_of(NOW), "label": {"show": False}})
 
     # -- what the ladder comes to after each fill
     words_of = {level.level: _after_fill(level, pen) for level in levels}
@@ -401,13 +403,13 @@ def prices_spec(ladder: Ladder, pen: Pen, *, now: Decimal | None = None, recover
             lineStyle={"opacity": 0},
             z=3,
             markLine={
-                **_ACROSS,
+                **ACROSS,
                 "label": {"position": "end", "distance": 6},
-                "lineStyle": _stroke(LEVEL, 0.6),
+                "lineStyle": stroke_of(LEVEL, 0.6),
                 "data": [*across(labels), *now_line],
             },
         ),
-        _marks("yAxis", scale, scale_texts, lines=False),
+        axis_numbers("yAxis", scale, scale_texts, lines=False),
         _line(AVERAGE, steps(levels, lambda level: level.average_price), step="middle", z=5),
         _line(TARGET, steps(levels, lambda level: level.take_profit_price), step="middle", z=4),
     ]
@@ -426,9 +428,9 @@ def prices_spec(ladder: Ladder, pen: Pen, *, now: Decimal | None = None, recover
                 lineStyle={"opacity": 0},
                 z=3,
                 markLine={
-                    **_ACROSS,
+                    **ACROSS,
                     "label": {"position": "end", "distance": 6},
-                    "lineStyle": _stroke(after(LEVEL), 0.6),
+                    "lineStyle": stroke_of(after(LEVEL), 0.6),
                     "data": across(second),
                 },
             )
@@ -446,13 +448,13 @@ def prices_spec(ladder: Ladder, pen: Pen, *, now: Decimal | None = None, recover
     return {
         "animation": False,
         "grid": {
-            **_GRID,
-            "left": _width(scale_texts),
-            "right": _width([text for _level, text in (*labels, *second)]),
+            **GRID,
+            "left": label_width(scale_texts),
+            "right": label_width([text for _level, text in (*labels, *second)]),
             "top": 14,
             "bottom": 50,
         },
-        "tooltip": _TOOLTIP,
+        "tooltip": TOOLTIP,
         "xAxis": _named(
             {
                 "type": "category",
@@ -464,7 +466,7 @@ def prices_spec(ladder: Ladder, pen: Pen, *, now: Decimal | None = None, recover
             t(N_("add-ons filled")),
             28,
         ),
-        "yAxis": _bare(window.low, window.high),
+        "yAxis": bare_axis(window.low, window.high),
         "series": series,
     }
 
@@ -560,18 +562,18 @@ def capital_spec(
             areaStyle={"color": BLUE, "opacity": 0.12},
             z=3,
         ),
-        _marks("yAxis", up, texts),
-        _marks("xAxis", along, [pen.words.number(place) for place in along]),
+        axis_numbers("yAxis", up, texts),
+        axis_numbers("xAxis", along, [pen.words.number(place) for place in along]),
     ]
     if rest:
         series.append(_line(after(CAPITAL), list(map(item, rest)), step="end", z=4))
     if drawn:
         series[0]["markLine"] = {
-            **_ACROSS,
+            **ACROSS,
             "data": [
                 {
                     "yAxis": float(bound),
-                    "lineStyle": _stroke(style),
+                    "lineStyle": stroke_of(style),
                     "label": {"formatter": text, "position": place, "distance": 3},
                 }
                 for bound, style, text, place in drawn
@@ -579,10 +581,10 @@ def capital_spec(
         }
     return {
         "animation": False,
-        "grid": {**_GRID, "left": _width(texts), "right": 14, "top": 14, "bottom": 50},
-        "tooltip": _TOOLTIP,
-        "xAxis": _named(_bare(Decimal(0), wide), _away_name(ladder, pen.words), 30),
-        "yAxis": _bare(Decimal(0), high),
+        "grid": {**GRID, "left": label_width(texts), "right": 14, "top": 14, "bottom": 50},
+        "tooltip": TOOLTIP,
+        "xAxis": _named(bare_axis(Decimal(0), wide), _away_name(ladder, pen.words), 30),
+        "yAxis": bare_axis(Decimal(0), high),
         "series": series,
     }
 
@@ -731,8 +733,8 @@ def profit_spec(ladder: Ladder, pen: Pen, tried: WhatIf, *, now: Decimal | None 
     ]
     series: list[Spec] = [
         {"type": "line", "data": hover, "lineStyle": {"opacity": 0}, "symbol": "none", "silent": True},
-        _marks("yAxis", up, up_texts),
-        _marks("xAxis", along, along_texts, lines=False),
+        axis_numbers("yAxis", up, up_texts),
+        axis_numbers("xAxis", along, along_texts, lines=False),
     ]
     pixels = (_PROFIT_HEIGHT - 74) / float(high - low)
     ends = sorted((number for number in fills if curves[number]), key=lambda number: (number != tried.fills, -number))
@@ -756,14 +758,14 @@ def profit_spec(ladder: Ladder, pen: Pen, tried: WhatIf, *, now: Decimal | None 
         upright.append(
             {
                 "xAxis": float(now),
-                "lineStyle": _stroke(NOW),
+                "lineStyle": stroke_of(NOW),
                 "label": {"formatter": t(N_("now")), "position": "insideEndTop"},
             }
         )
     upright.append(
         {
             "xAxis": float(tried.price),
-            "lineStyle": _stroke(TRIED),
+            "lineStyle": stroke_of(TRIED),
             "label": {"formatter": pen.price(tried.price), "position": "end", "distance": 4},
         }
     )
@@ -772,7 +774,7 @@ def profit_spec(ladder: Ladder, pen: Pen, tried: WhatIf, *, now: Decimal | None 
         "lineStyle": {"color": GRAY, "width": 1.6, "type": "solid"},
         "label": {"show": False},
     }
-    series[0]["markLine"] = {**_ACROSS, "data": [zero, *upright]}
+    series[0]["markLine"] = {**ACROSS, "data": [zero, *upright]}
 
     for style, points in (
         (TARGET, _on_curves(ladder, fills, lambda level: level.take_profit_price, area)),
@@ -800,10 +802,10 @@ def profit_spec(ladder: Ladder, pen: Pen, tried: WhatIf, *, now: Decimal | None 
         )
     return {
         "animation": False,
-        "grid": {**_GRID, "left": _width(up_texts), "right": 30, "top": 24, "bottom": 50},
-        "tooltip": _TOOLTIP,
-        "xAxis": _named(_bare(area.low, area.high), t(N_("price, {quote}"), quote=pen.quote), 30),
-        "yAxis": _bare(low, high),
+        "grid": {**GRID, "left": label_width(up_texts), "right": 30, "top": 24, "bottom": 50},
+        "tooltip": TOOLTIP,
+        "xAxis": _named(bare_axis(area.low, area.high), t(N_("price, {quote}"), quote=pen.quote), 30),
+        "yAxis": bare_axis(low, high),
         "series": series,
     }
 
@@ -994,7 +996,7 @@ def _metric(label: str, value: str, how: str) -> None:
         st.metric(label, value, label_visibility="collapsed")
 
 
-def _figure(label: str, value: str, how: str, *captions: str) -> None:
+def figure_card(label: str, value: str, how: str, *captions: str) -> None:
     with st.container(border=True, height="stretch", gap="xsmall"):
         _metric(label, value, how)
         for caption in captions:
@@ -1008,14 +1010,14 @@ def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None
     long = ladder.plan.side == "long"
     quote = plain(pen.quote)
     with st.grid(columns=4, min_column_width=150):
-        _figure(
+        figure_card(
             _("Covers a fall of") if long else _("Covers a rise of"),
             pen.percent(summary.max_deviation_covered_pct),
             _how(ladder, "max_deviation_covered_pct"),
             _("to {price}", price=pen.price(last.price) if last else _NONE),
         )
         several = [_("{groups} groups: {sum}", groups=groups, sum=plain(pen.sum(capital * groups)))] if groups else []
-        _figure(
+        figure_card(
             _("Capital, {quote}", quote=quote),
             pen.money(capital),
             _how(ladder, "required_capital_quote"),
@@ -1032,36 +1034,36 @@ def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None
             over = capital > limit
             caption = _("of {limit}", limit=plain(pen.sum(limit)))
             above = _(":orange[:material/warning:] above {limit}", limit=plain(pen.sum(limit)))
-            _figure(
+            figure_card(
                 _("Share of the limit"),
                 pen.percent(share, 1),
                 _how(ladder, "margin_limit_use_pct"),
                 above if over else caption,
             )
         else:
-            _figure(
+            figure_card(
                 _("Share of the limit"),
                 _("not known"),
                 _how(ladder, "margin_limit_use_pct"),
                 _("as the balance is not known"),
             )
         _liquidation_figure(ladder, pen, last)
-        _figure(
+        figure_card(
             _("Break-even, {quote}", quote=quote),
             pen.price(summary.break_even_price),
             _how(ladder, "break_even_price"),
             _("after the last fill"),
         )
-        _figure(
+        figure_card(
             _("Rebound to target"),
             pen.percent(last.rebound_to_take_profit_pct if last else None),
             _how(ladder, "rebound_to_take_profit_pct", "take_profit_price"),
             _("to {price}", price=pen.price(summary.take_profit_price)),
         )
         if ladder.plan.stop_loss_pct is None:
-            _figure(_("Loss at stop, {quote}", quote=quote), _("no stop"), _how(ladder, "loss_at_stop_quote"))
+            figure_card(_("Loss at stop, {quote}", quote=quote), _("no stop"), _how(ladder, "loss_at_stop_quote"))
         else:
-            _figure(
+            figure_card(
                 _("Loss at stop, {quote}", quote=quote),
                 pen.money(last.loss_at_stop_quote if last else None),
                 _how(ladder, "loss_at_stop_quote", "stop_loss_price"),
@@ -1073,17 +1075,17 @@ def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None
 def _liquidation_figure(ladder: Ladder, pen: Pen, last: Level | None) -> None:
     label = _("Liquidation, {quote}", quote=plain(pen.quote))
     if ladder.market.type == "spot":
-        _figure(label, _("none"), _("On spot nothing is borrowed, so nothing is liquidated."), _("spot"))
+        figure_card(label, _("none"), _("On spot nothing is borrowed, so nothing is liquidated."), _("spot"))
     elif not ladder.market.tells_liquidation:
-        _figure(
+        figure_card(
             label,
             _("not told here"),
             _("The exchange's maintenance rates or its rule are not known here, so no figure is given."),
         )
     elif last is None or last.liquidation_price is None:
-        _figure(label, _("none"), _how(ladder, "liquidation_price", more=_(_ESTIMATE)), _("no price liquidates it"))
+        figure_card(label, _("none"), _how(ladder, "liquidation_price", more=_(_ESTIMATE)), _("no price liquidates it"))
     else:
-        _figure(
+        figure_card(
             label,
             pen.price(last.liquidation_price),
             _how(ladder, "liquidation_price", "distance_to_liquidation_pct", more=_(_ESTIMATE)),
@@ -1095,7 +1097,7 @@ def _verdict_figure(ladder: Ladder) -> None:
     """Valid, or how many errors; the first of them in words."""
     how = _("Each level is held against the exchange's rules, the limit, the stop and the liquidation before it.")
     if ladder.summary.valid:
-        _figure(_("Errors"), _("none"), how, _(":green[:material/check_circle:] valid"))
+        figure_card(_("Errors"), _("none"), how, _(":green[:material/check_circle:] valid"))
         return
     count = len(ladder.violations)
     codes: list[ViolationCode] = list(dict.fromkeys(broken.code for broken in ladder.violations))
@@ -1111,7 +1113,7 @@ def _verdict_figure(ladder: Ladder) -> None:
         )
     if len(codes) > 2:
         captions.append(n_("and {count} more kind", "and {count} more kinds", len(codes) - 2))
-    _figure(_("Errors"), words().number(count), how, *captions)
+    figure_card(_("Errors"), words().number(count), how, *captions)
 
 
 def _runs(numbers: Sequence[int]) -> str:
@@ -1151,7 +1153,7 @@ def _recovery_sentence(ladder: Ladder, recovery: Ladder, pen: Pen) -> None:
     st.markdown(":material/healing: " + " ".join(texts))
 
 
-def _legend(entries: Sequence[tuple[Style, str]]) -> None:
+def draw_legend(entries: Sequence[tuple[Style, str]]) -> None:
     """Pieces of the lines, and what they mean."""
     with st.container(horizontal=True, gap="small"):
         for style, name in entries:
@@ -1192,7 +1194,7 @@ def _prices_chart(ladder: Ladder, recovery: Ladder | None, pen: Pen, now: Decima
             entries.append((NOW, _("price now, {price}", price=pen.price(now))))
         if recovery is not None:
             entries.append((after(AVERAGE), _("dashed, hollow, R: with Recovery Mode")))
-        _legend(entries)
+        draw_legend(entries)
         outside = price_window(ladder, recovery, now).outside
         if outside:
             st.caption(" ".join(_(OUTSIDE_NAMES[name], price=pen.price(price)) for name, price in outside))
@@ -1331,7 +1333,7 @@ def _capital_chart(
         if recovery is not None:
             entries.append((after(CAPITAL), _("with Recovery Mode")))
         if len(entries) > 1:
-            _legend(entries)
+            draw_legend(entries)
         if limit is not None and not limit_fits(ladder, limit, recovery):
             st.caption(_("The limit ({limit}) lies far above this picture.", limit=plain(pen.sum(limit))))
 
@@ -1385,7 +1387,7 @@ def _what_if(ladder: Ladder, pen: Pen, now: Decimal | None, key: str) -> None:
     start = kept if isinstance(kept, Decimal) else now if now is not None else held(ladder)[-1].price
     start = min(max(start or area.low, area.low), area.high)
     start = area.low + ((start - area.low) / area.step).to_integral_value() * area.step
-    digits = _digits(area.step)
+    digits = digits_of(area.step)
     with st.container(border=True):
         st.markdown(_("**Profit and loss by price** ({quote}, after fees)", quote=plain(pen.quote)))
         chosen = st.slider(
@@ -1419,7 +1421,7 @@ def _what_if(ladder: Ladder, pen: Pen, now: Decimal | None, key: str) -> None:
         entries.append((TRIED, _("tried price")))
         if now is not None and apart(now, tried, area):
             entries.append((NOW, _("price now")))
-        _legend(entries)
+        draw_legend(entries)
 
 
 def _tried_figures(ladder: Ladder, pen: Pen, tried: WhatIf) -> None:

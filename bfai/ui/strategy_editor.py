@@ -262,7 +262,7 @@ def suggest_size(workbench: Workbench, editor: Editor, connection: Connection) -
     editor.suggestion = None
     try:
         parameters = parameters_of(editor.raw | {"first_entry_size": "1"})
-        known = _known(workbench, editor, connection, parameters)
+        known = known_facts(workbench, editor, connection, parameters)
     except BfaiError:
         return  # what is wrong stands beside its field
     found = suggest_first_entry(parameters, known) or smallest_first_entry(parameters, known)
@@ -312,19 +312,19 @@ def judge(workbench: Workbench, editor: Editor, connection: Connection | None) -
         parameters = parameters_of(editor.raw)
     except StrategyError as error:
         shown = editor.good
-        known = _known(workbench, editor, connection, shown) if shown is not None else None
+        known = known_facts(workbench, editor, connection, shown) if shown is not None else None
         seen = _reviewed(editor, shown, known) if shown is not None and known is not None else None
         return Judged(None, seen, known, error.problems)
     editor.good = parameters
     try:
-        known = _known(workbench, editor, connection, parameters)
+        known = known_facts(workbench, editor, connection, parameters)
     except BfaiError as error:
         return Judged(parameters, None, None, (), error.message)
     seen = _reviewed(editor, parameters, known)
     return Judged(parameters, seen, known, seen.problems, known.rules_error, _cache().cure)
 
 
-def _known(workbench: Workbench, editor: Editor, connection: Connection | None, parameters: Parameters) -> Facts:
+def known_facts(workbench: Workbench, editor: Editor, connection: Connection | None, parameters: Parameters) -> Facts:
     cache = _cache()
     tested = (connection.last_run_id, connection.status, connection.confirmed_at) if connection is not None else ()
     key = (editor.id, editor.connection_id, tested, parameters.pairs, parameters.market)
@@ -468,7 +468,7 @@ def enable(workbench: Workbench, strategy: Strategy) -> bool:
 
 def fill(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
     """Puts into the fields what nobody chose yet and the exchange has to be asked for."""
-    connection = _connection_of(editor, connections)
+    connection = connection_of(editor, connections)
     if editor.begins and connection is not None:
         _begin(workbench, editor, connection)
     if editor.resize and connection is not None:
@@ -476,13 +476,13 @@ def fill(workbench: Workbench, editor: Editor, connections: Sequence[Connection]
         suggest_size(workbench, editor, connection)
 
 
-def _connection_of(editor: Editor, connections: Sequence[Connection]) -> Connection | None:
+def connection_of(editor: Editor, connections: Sequence[Connection]) -> Connection | None:
     return next((one for one in connections if one.id == editor.connection_id), None)
 
 
 def draw_editor(workbench: Workbench, editor: Editor, connections: Sequence[Connection]) -> None:
     """Steps and fields at the left, the preview beside and under them; on a phone one below the other."""
-    connection = _connection_of(editor, connections)
+    connection = connection_of(editor, connections)
     judged = judge(workbench, editor, connection)
     _steps(editor, judged)
     with st.container():  # always there, so that what comes and goes in it does not move the fields to new places
