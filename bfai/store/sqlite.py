@@ -2013,7 +2013,8 @@ class SqliteStore:
                     body=body,
                 )
             self._do(
-                "UPDATE candle_series SET bytes = (SELECT coalesce(sum(length(body)), 0) FROM candle_chunk WHERE series = :pk)"
+                "UPDATE candle_series"
+                " SET bytes = (SELECT coalesce(sum(length(body)), 0) FROM candle_chunk WHERE series = :pk)"
                 " WHERE owner = :owner AND pk = :pk",
                 pk=pk,
             )

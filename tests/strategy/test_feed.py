@@ -540,7 +540,7 @@ def chunks(draw: st.DrawFn) -> tuple[tuple[Any, ...], int]:
     return (np.array([begin + place * step for place in places], dtype=np.int64), *columns), begin
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chunks(), st.lists(st.tuples(st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40)), max_size=5))
 def test_a_chunk_comes_back_as_it_was(given_chunk: tuple[tuple[Any, ...], int], known: list[Window]) -> None:
     columns, begin = given_chunk
@@ -551,7 +551,7 @@ def test_a_chunk_comes_back_as_it_was(given_chunk: tuple[tuple[Any, ...], int], 
     assert [column.dtype for column in found] == [np.dtype("int64"), *[np.dtype("float64")] * 5]
 
 
-@settings(max_examples=300)
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_no_chunk_is_refused(blob: bytes) -> None:
     for text in (blob, b"\1\0\0" + blob):
@@ -562,6 +562,7 @@ def test_what_is_no_chunk_is_refused(blob: bytes) -> None:
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=6)
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_stretches_together(spans: list[Window]) -> None:
     found = merged(spans)
