@@ -2,13 +2,16 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 
-.PHONY: run test fmt i18n
+.PHONY: run test parity fmt i18n
 
 run:
 	$(PYTHON) run.py
 
 test:
 	$(PYTHON) run.py test
+
+parity:
+	$(PYTHON) run.py parity
 
 fmt:
 	$(VENV) -m ruff format .

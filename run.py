@@ -2,6 +2,7 @@
 
 python3 run.py [--port N] [--no-browser]    start the workbench, on this machine only
 python3 run.py test [--fast] [PYTEST ARGS]  check everything; --fast leaves the linters out
+python3 run.py parity [PYTEST ARGS]         compare with Freqtrade; installs it in .freqtrade first (800 MB)
 python3 run.py cli ARGS                     the command line: the same as `python -m bfai ARGS`
 
 (On Windows: py run.py)
@@ -399,6 +400,39 @@ def test(arguments: Sequence[str]) -> int:
     return _code(tests.returncode) or int(bool(failed))
 
 
+INSTALL_FREQTRADE = """
+import sys
+from pathlib import Path
+from bfai.model import BfaiError
+from bfai.strategy.running import Engines
+engines = Engines(Path(sys.argv[1]))
+try:
+    engines.install(lambda line: print(line[:110], file=sys.stderr))
+except BfaiError as error:
+    sys.exit(str(error))
+print(engines.venv)
+"""
+
+
+def parity(arguments: Sequence[str]) -> int:
+    """Freqtrade's own results against ours: some minutes. `BFAI_FREQTRADE` names an environment that has it already."""
+    python = prepare("requirements-dev.txt", sys.stdout)
+    place = os.environ.get("BFAI_FREQTRADE")
+    if not place:
+        command = [str(python), "-P", "-c", INSTALL_FREQTRADE, str(ROOT / ".freqtrade")]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        made = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+        if made.returncode:
+            return _code(made.returncode)
+        place = made.stdout.strip()
+    environment = {**os.environ, "PYTHONUTF8": "1", "BFAI_FREQTRADE": place}
+    options = arguments or ["-n", "2"]
+    tests = subprocess.run(
+        [python, "-m", "pytest", "-m", "parity", "tests/parity", *options], cwd=ROOT, env=environment, check=False
+    )
+    return _code(tests.returncode)
+
+
 def _stage(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, float, str]:
     started = time.monotonic()
     done = subprocess.run(
@@ -460,6 +494,8 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         if verb == "test":
             return test(rest)
+        if verb == "parity":
+            return parity(rest)
         if verb == "cli":
             return cli(rest)
         if verb and not verb.startswith("--"):

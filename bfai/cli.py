@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import sleep
 from typing import Any, NoReturn, TextIO, TypeVar, cast
 
 import click
@@ -56,12 +57,14 @@ from bfai.words import alarms, set_aside, tested_from
 from bfai.workbench import (
     CHECK_NAMES,
     DELIVERY_NAMES,
+    ENGINE_STATES,
     EVENT_NAMES,
     KEPT_NAMES,
     LONGEST_REPORT,
     STATE_NAMES,
     STATUS_NAMES,
     BotKey,
+    EngineStatus,
     Findings,
     Kept,
     PairingError,
@@ -510,14 +513,22 @@ def _open_workbench() -> Workbench:
     return _unlocked()[0]
 
 
-def _unlocked(ask: Callable[[Workbench], str] | None = None) -> tuple[Workbench, str]:
-    """The workbench with its vault open, and the password that opened it."""
+def _unlocked(ask: Callable[[Workbench], str] | None = None, *, patient: bool = False) -> tuple[Workbench, str]:
+    """The workbench with its vault open, and the password that opened it. `patient`: waits where others guessed."""
     workbench = Workbench.local()
     if workbench.vault_state is VaultState.NONE:
         _stop(_words().t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
     password = ask(workbench) if ask else _password(_words().t(N_("Master password")))
-    workbench.unlock(password)
-    return workbench, password
+    while True:
+        try:
+            workbench.unlock(password)
+        except UnlockBackoff as error:
+            if not patient:
+                raise
+            click.echo(_say(error.message), err=True)
+            sleep(error.seconds)
+        else:
+            return workbench, password
 
 
 @main.group()
@@ -802,7 +813,7 @@ def monitor_command(names: tuple[str, ...], once: bool, every: str | None, from_
             _in_keyring(lambda: keyring.set_password(_KEYRING, workbench.vault_id, password))
         click.echo(_words().t(N_("The password is in this computer's keyring.")), err=True)
         return
-    with _unlocked(_password_in_keyring if from_keyring else None)[0] as workbench:
+    with _unlocked(_password_in_keyring if from_keyring else None, patient=True)[0] as workbench:
         chosen = [_named(workbench, name).id for name in names]
         if every is not None:
             for connection_id in chosen or [connection.id for connection in workbench.connections()]:
@@ -1203,6 +1214,130 @@ def strategy_edit(name: str, settings: tuple[str, ...], file: TextIO | None) -> 
             _refuse(error)
         click.echo(_words().t(N_("Revision {number} is saved."), number=saved.revision), err=True)
         _print_problems(workbench.strategies.review(found.id).problems)
+
+
+@strategy.command("engine-export")
+@click.argument("name")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=None, help="Freqtrade's files."
+)
+@click.option("--interval", "minutes", type=int, default=5, show_default=True, help="Minutes of a candle.")
+@click.option("--hosted", "is_hosted", is_flag=True, help="The request of the exchange's own ladder instead, to read.")
+def strategy_engine_export(name: str, folder: Path | None, minutes: int, is_hosted: bool) -> None:
+    """Write what Freqtrade needs, without any key, or print the request of the exchange's own ladder. Sends nothing."""
+    with Workbench.local() as workbench:
+        found = _strategy(workbench, name)
+        try:
+            if is_hosted:
+                request = workbench.strategies.hosted(found.id)
+                _print_problems(request.problems)
+                click.echo(request.text, nl=False)
+                return
+            if folder is None:
+                raise click.UsageError("--to, --hosted")
+            bundle = workbench.strategies.freqtrade(found.id, interval=timedelta(minutes=minutes))
+            bundle.write(folder)
+        except StrategyError as error:
+            _refuse(error)
+        except OSError as error:
+            text = N_("{file} cannot be written: {words}")
+            _stop(_words().t(text, file=str(folder), words=error.strerror or type(error).__name__), NOT_OK)
+        _print_problems(bundle.problems)
+        click.echo(_words().t(N_("Written to {folder}. It trades with paper money."), folder=str(folder)), err=True)
+
+
+# -- engines -----------------------------------------------------------------------------------------------------------
+
+
+@main.command("run")
+@click.argument("name")
+@click.option("--live", is_flag=True, help="With real money. Asks for the strategy's name.")
+@click.option("--install", is_flag=True, help="Install Freqtrade first where it is missing (about 800 MB).")
+@click.option("--interval", "minutes", type=int, default=5, show_default=True, help="Minutes of a candle.")
+@click.option("--status", "show", is_flag=True, help="Say what its engine does, and start nothing.")
+@click.option("--log", "lines", type=int, default=0, help="Print so many lines of its log, and start nothing.")
+@click.option("--stop", "ends", is_flag=True, help="Stop its engine. Groups stay open.")
+@_as_json
+def run_strategy(
+    name: str, live: bool, install: bool, minutes: int, show: bool, lines: int, ends: bool, as_json: bool
+) -> None:
+    """Run an enabled strategy with Freqtrade, on paper unless --live. It goes on when this program ends."""
+    words = _words()
+    workbench = _open_workbench() if live else Workbench.local()
+    with workbench:
+        found = _strategy(workbench, name)
+        if lines:
+            click.echo(workbench.engines.log(found.id, lines))
+            return
+        if ends:
+            _print_engine(found, workbench.stop_strategy(found.id), as_json)
+            return
+        if show:
+            status = workbench.engine_status(found.id)
+            _print_engine(found, status, as_json)
+            sys.exit(OK if status.runs else NOT_OK)
+        _install_engine(workbench, install)
+        typed = ""
+        if live:
+            text = N_("This trades with real money. Type the strategy's name")
+            typed = str(click.prompt(words.t(text), err=True))
+        try:
+            status = workbench.run_strategy(found.id, live=live, typed=typed, interval=timedelta(minutes=minutes))
+        except StrategyError as error:
+            _refuse(error)
+        _print_engine(found, status, as_json)
+
+
+def _install_engine(workbench: Workbench, allowed: bool) -> None:
+    engines, words = workbench.engines, _words()
+    if engines.installed:
+        return
+    if not allowed:
+        text = N_("Freqtrade is not installed yet. Install it with: python -m bfai run NAME --install")
+        _stop(words.t(text), NOT_OK)
+    click.echo(words.t(N_("Installing Freqtrade in {folder} …"), folder=str(engines.venv)), err=True)
+    engines.install(lambda line: click.echo(f"  {line}"[:110], err=True))
+
+
+def _print_engine(found: Strategy, status: EngineStatus, as_json: bool) -> None:
+    words = _words()
+    if as_json:
+        groups = [
+            {
+                "pair": group.pair,
+                "side": group.side,
+                "opened_at": reporting.iso(group.opened_at),
+                "average": str(group.average),
+                "amount": str(group.amount),
+                "cost": str(group.cost),
+                "fills": group.fills,
+                "recovery": group.recovery,
+            }
+            for group in status.groups
+        ]
+        _print_json(
+            {
+                "format": "bfai.engine/1",
+                "strategy": found.name,
+                "state": status.state.value,
+                "live": status.live,
+                "pid": status.pid,
+                "revision": status.revision,
+                "started_at": reporting.iso(status.started_at) if status.started_at else None,
+                "may_open": status.may_open,
+                "open_groups": groups,
+                "closed_groups": status.closed_groups,
+                "profit": None if status.profit is None else str(status.profit),
+            }
+        )
+        return
+    kind = words.t(N_("real money") if status.live else N_("paper money"))
+    click.echo(f"{found.name}: {words.t(ENGINE_STATES[status.state])} · {kind}")
+    for group in status.groups:
+        click.echo(f"  {group.pair} {group.side} · {group.amount} @ {group.average} · {group.fills}")
+    if status.profit is not None:
+        text = N_("Closed groups: {count}, together {profit}")
+        click.echo("  " + words.t(text, count=status.closed_groups, profit=f"{status.profit:.4f}"))
 
 
 @strategy.command("validate")

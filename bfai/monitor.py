@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from bfai.i18n import N_
 from bfai.model import BfaiError, Cause, Connection, Message, Target, TestRun, utc_now
-from bfai.store import KEEP, Keep, Pause, RunEnd, Schedule, Store
+from bfai.store import KEEP, SET_BACK, Keep, Pause, RunEnd, Schedule, Store
 
 if TYPE_CHECKING:
     from bfai.engine import TestJob
@@ -150,12 +150,20 @@ class TestLease:
 
     __test__ = False
 
-    def __init__(self, store: Store, connection: Connection, holder: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        connection: Connection,
+        holder: str,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._store = store
         self._id = connection.id
         self._place = place(connection.target)
         self._holder = holder
         self._clock = clock
+        self._chance = chance
         self._ended = False
 
     @property
@@ -180,7 +188,7 @@ class TestLease:
         """What the run means for the schedule. Storing it frees the lease."""
         now, schedule = self._clock(), self._store.schedule(self._id)
         every = schedule.every if schedule else None
-        next_at, pause = after(run, every, self._store.pauses().get(self._place), now, random.random())
+        next_at, pause = after(run, every, self._store.pauses().get(self._place), now, self._chance())
         self._ended = True
         return RunEnd(self._holder, now, every, next_at, self._place, pause)
 
@@ -284,7 +292,7 @@ class Monitor:
         now = self._clock()
         schedules, pauses = self._workbench.schedules(), self._workbench.pauses()
         known = [at for schedule in schedules for at in (schedule.set_at, schedule.held_at) if at is not None]
-        if any(at > now for at in (*known, *(pause.since for pause in pauses.values()))):
+        if any(at > now + SET_BACK for at in (*known, *(pause.since for pause in pauses.values()))):
             self._workbench.mend_clock(now)
             schedules, pauses = self._workbench.schedules(), self._workbench.pauses()
         if self._offline is not None and self._offline.since > now:
@@ -339,6 +347,7 @@ class Monitor:
 
 def _woken_every(seconds: float, wake: Callable[[], None]) -> Any:
     """A running scheduler of APScheduler that calls `wake`, whatever is done to the clock."""
+    from apscheduler.jobstores.base import JobLookupError  # pyright: ignore[reportMissingTypeStubs]
     from apscheduler.schedulers.background import (  # pyright: ignore[reportMissingTypeStubs]
         BackgroundScheduler,
     )
@@ -360,10 +369,15 @@ def _woken_every(seconds: float, wake: Callable[[], None]) -> Any:
 
         def _process_jobs(self) -> float:
             now, jobs = datetime.now(UTC), cast("Any", self)
-            for job in jobs.get_jobs():
-                if job.next_run_time > now + length:
-                    jobs.modify_job(job.id, next_run_time=now)
-            waits = super()._process_jobs()
+            try:
+                for job in jobs.get_jobs():
+                    if job.next_run_time > now + length:
+                        jobs.modify_job(job.id, next_run_time=now)
+                waits = super()._process_jobs()
+            except JobLookupError:  # it is shut down while it works: from then on it finds no job any more
+                if jobs.running:
+                    raise
+                return seconds
             return seconds if waits is None else min(waits, seconds)
 
     scheduler: Any = Scheduler(timezone=UTC)

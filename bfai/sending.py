@@ -30,11 +30,14 @@ class BadAddress(BfaiError):
 
 
 class Note(NamedTuple):
-    """A message as it is sent. `mood` is one of Apprise's: info, success, warning, failure."""
+    """A message as it is sent. `mood` is one of Apprise's: info, success, warning, failure. `key` is the same each time
+    that this message is sent, and no other's.
+    """
 
     title: str
     body: str
     mood: str = "info"
+    key: str = ""
 
 
 class Outcome(NamedTuple):
@@ -75,6 +78,8 @@ _WITH_HOST = """
 _WITH_TOKEN = """
     tgram discord slack workflow workflows gchat pover pbul prowl zulip threema spush pagerduty opsgenie wxteams webex
 """.split()
+_WITH_HEADERS: Final = frozenset("json jsons form forms xml xmls".split())
+"""To a program of the reader's own, which can tell a repetition by a header."""
 SCHEMES: Final = tuple(sorted((*_WITH_HOST, *_WITH_TOKEN)))
 """Ways to send over a network. Apprise knows more: some run programs, open files or draw on this computer's desktop."""
 _OPENS_FILES = frozenset("template pgp pgppub pgpprv pgpkey pgpprvkey wkd attach attachment keyfile pem config".split())
@@ -189,6 +194,11 @@ def _scheme(plugin: Any) -> str:
     return str(plugin.url(privacy=True)).partition("://")[0]
 
 
+def load(address: str) -> None:
+    """What sending there needs, so that it is quick afterwards. The first time takes half a second."""
+    _plugin(address)
+
+
 def send_by_apprise(address: str, note: Note) -> Outcome:
     """Sends a note over the network, in a thread of its own, and waits for at most `SEND_SECONDS`."""
     found: list[Outcome] = []
@@ -206,6 +216,8 @@ def _send_now(address: str, note: Note) -> Outcome:
     plugin = _plugin(address)
     if plugin is None or _scheme(plugin) not in SCHEMES:
         return Outcome(Message(text=N_("The address cannot be read. Put it in again.")))
+    if note.key and _scheme(plugin) in _WITH_HEADERS:
+        plugin.headers["Idempotency-Key"] = note.key
     plugin.socket_connect_timeout, plugin.socket_read_timeout, plugin.retry = SEND_SECONDS / 2, SEND_SECONDS - 1, 0
     box = apprise.Apprise(asset=_asset())
     box.add(plugin)

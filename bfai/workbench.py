@@ -8,7 +8,9 @@ passed, and what a page shows of a secret is at most the last four characters of
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import random
 import threading
 import unicodedata
 import uuid
@@ -17,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bfai import bots, monitor, pairing, paste, tripwire, words
@@ -80,6 +83,7 @@ from bfai.strategy.candles import SAMPLES, Candles, SignalRow, interval_name, re
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.feed import CandlesStopped
 from bfai.strategy.limits import Markets, PairRules, declared
+from bfai.strategy.running import ENGINE_STATES, EngineError, Engines, EngineState, EngineStatus, OpenGroup
 from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
 from bfai.transport import Gateway
@@ -96,6 +100,7 @@ __all__ = [
     "CONFIRMATION_HOLDS",
     "DELIVERY_NAMES",
     "DRAFT_LIFE",
+    "ENGINE_STATES",
     "EVENT_NAMES",
     "KEPT_NAMES",
     "LONGEST_REPORT",
@@ -110,6 +115,10 @@ __all__ = [
     "Candles",
     "CandlesStopped",
     "Draft",
+    "EngineError",
+    "EngineState",
+    "EngineStatus",
+    "Engines",
     "Exchange",
     "Explanation",
     "Findings",
@@ -119,6 +128,7 @@ __all__ = [
     "LogLine",
     "Mode",
     "NotSavable",
+    "OpenGroup",
     "Pairing",
     "PairingError",
     "Pasted",
@@ -145,8 +155,6 @@ DEFAULT_DATABASE = "sqlite:///data/bfai.db"
 DRAFT_LIFE = timedelta(minutes=10)
 ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
-REPORTS_COMPARED = 12
-"""So many changes back is looked for what a key was last known to be allowed."""
 SIMULATOR_SECONDS = 30.0
 FOLLOW_SECONDS = 0.25
 """How often a test that another program runs is looked after."""
@@ -264,8 +272,22 @@ class RequestMade(NamedTuple):
 class Workbench:
     """Vault, connections, tests and history of one person. Thread-safe; only tests run in the background."""
 
-    def __init__(self, store: Store, *, mode: Mode, gateway: Gateway | None, vault: Vault | None = None) -> None:
-        """Prefer `Workbench.local()` and `Workbench.tour()`."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        mode: Mode,
+        gateway: Gateway | None,
+        vault: Vault | None = None,
+        clock: Callable[[], datetime] | None = None,
+        chance: Callable[[], float] = random.random,
+        engine_home: Path | None = None,
+    ) -> None:
+        """Prefer `Workbench.local()` and `Workbench.tour()`.
+
+        `clock` tells the time (UTC) to all that it does, in place of this computer's clock; then it has an engine of
+        its own. `chance` gives from 0 to 1 which part of the jitter of a schedule is waited.
+        """
         self.mode = mode
         self._store = store
         self._gateway = gateway
@@ -277,14 +299,84 @@ class Workbench:
         self._holder = uuid.uuid4().hex
         self._closed = threading.Event()
         self._address: tuple[datetime, str | None] | None = None
-        self._history = History(store)
-        self._strategies = Strategies(store, self._market_data, self._here, self._terms)
-        self._alerts = Alerts(store, lambda: self._vault, sends=mode is not Mode.DEMO)
+        self._clock = clock
+        self._chance = chance
+        self._own_engine = Engine(gateway, clock=clock) if clock is not None else None
+        self._history = History(store, self._now)
+        self._engines = Engines(engine_home) if engine_home is not None else None
+        self._strategies = Strategies(store, self._market_data, self._here, self._terms, clock, self._engines)
+        self._alerts = Alerts(store, lambda: self._vault, self._now, sends=mode is not Mode.DEMO)
+
+    def _now(self) -> datetime:
+        return utc_now() if self._clock is None else self._clock()
 
     @property
     def strategies(self) -> Strategies:
         """What can be done with strategies."""
         return self._strategies
+
+    # -- engines -------------------------------------------------------------------------------------------------------
+
+    @property
+    def engines(self) -> Engines:
+        """The engines that run strategies. Raises EngineError where none can be kept."""
+        if self._engines is None:
+            text = N_("Here nothing is kept, so no engine can run. Start the workbench on your own computer.")
+            raise EngineError(Message(text=text))
+        return self._engines
+
+    def run_strategy(
+        self,
+        strategy_id: str,
+        *,
+        live: bool = False,
+        typed: str = "",
+        interval: timedelta = timedelta(minutes=5),
+        extra: Mapping[str, Any] | None = None,
+    ) -> EngineStatus:
+        """Starts the strategy's engine, dry; with `live` on the account, if `typed` is the strategy's name.
+
+        The gate is asked at this moment. Raises StrategyError, EngineError, and VaultIsLocked where it is to go live.
+        """
+        engines = self.engines
+        before = engines.status(strategy_id)
+        strategy, connection = self._strategies.may_run(
+            strategy_id, takes_up=bool(before.groups) and before.live == live
+        )
+        credentials: Credentials | None = None
+        if live:
+            if self._gateway is not None or connection.target.environment is not Environment.LIVE:
+                raise EngineError(Message(text=N_("Only a connection to a real account can go live.")))
+            if typed != strategy.name:
+                text = N_("Type the name of the strategy, {name}, to let it trade with real money.")
+                raise EngineError(Message(text=text, params={"name": strategy.name}))
+            credentials = self._open_vault().open(connection.id, self._store.sealed(connection.id))
+        number = strategy.enabled_revision
+        kept = engines.balance(strategy_id, live=live)
+        bundle = self._strategies.freqtrade(strategy_id, interval=interval, number=number, watched=True, balance=kept)
+        found = engines.start(
+            strategy_id,
+            bundle,
+            revision=number or 0,
+            credentials=credentials,
+            extra=extra,
+            prepared=lambda: self._strategies.tell_engine(strategy_id),
+        )
+        detail: dict[str, str | int | float | bool | None] = {"name": strategy.name, "live": live, "revision": number}
+        self._store.audit(AuditEntry(at=utc_now(), action="engine_started", subject=strategy_id, detail=detail))
+        return found
+
+    def stop_strategy(self, strategy_id: str) -> EngineStatus:
+        """Stops its engine: resting orders are cancelled, groups stay open. Raises EngineError."""
+        ran = self.engines.runs(strategy_id)
+        found = self.engines.stop(strategy_id)
+        if ran:
+            self._store.audit(AuditEntry(at=utc_now(), action="engine_stopped", subject=strategy_id))
+        return found
+
+    def engine_status(self, strategy_id: str) -> EngineStatus:
+        """What its engine does now."""
+        return EngineStatus(EngineState.NONE) if self._engines is None else self._engines.status(strategy_id)
 
     @property
     def alerts(self) -> Alerts:
@@ -361,13 +453,16 @@ class Workbench:
         used.
         """
         url = database_url or os.environ.get("BFAI_DATABASE_URL") or DEFAULT_DATABASE
-        return cls(open_store(url, owner=owner), mode=Mode.LOCAL, gateway=gateway or Gateway.from_environment())
+        store = open_store(url, owner=owner)
+        home = _engine_home(url, owner)
+        return cls(store, mode=Mode.LOCAL, gateway=gateway or Gateway.from_environment(), engine_home=home)
 
     @classmethod
     def tour(cls) -> Workbench:
         """A throw-away workbench with an open vault in memory, on simulated exchanges."""
         store = open_store("sqlite://:memory:")
-        return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store))
+        home = _engine_home("", "tour")
+        return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store), engine_home=home)
 
     def close(self) -> None:
         """Forgets the vault's key and every draft, and closes the store. Waits for messages that are being sent."""
@@ -378,6 +473,8 @@ class Workbench:
         self._closed.set()
         with contextlib.suppress(StoreError):
             self._store.free_leases(self._holder)
+        if self._own_engine is not None:
+            self._own_engine.close()
         self._store.close()
 
     def __enter__(self) -> Workbench:
@@ -457,7 +554,7 @@ class Workbench:
 
     def own_address(self) -> str | None:
         """This computer's address as an exchange sees it. Asks at most every five minutes; takes up to 3 s."""
-        now = utc_now()
+        now = self._now()
         if self._address is None or now - self._address[0] > ADDRESS_HOLDS:
             self._address = (now, self._engine().own_address())
         return self._address[1]
@@ -509,7 +606,7 @@ class Workbench:
             found = self._store.connection_by_fingerprint(self._vault.fingerprint(target.exchange, credentials.api_key))
             if found is not None:
                 raise AlreadyConnected(found.name)
-        draft = Draft(uuid.uuid4().hex, target, credentials.hint, utc_now() + DRAFT_LIFE, replaces)
+        draft = Draft(uuid.uuid4().hex, target, credentials.hint, self._now() + DRAFT_LIFE, replaces)
         timer = threading.Timer(DRAFT_LIFE.total_seconds(), self.forget_draft, (draft.id,))
         timer.daemon = True
         with self._lock:
@@ -522,7 +619,7 @@ class Workbench:
     def drafts(self) -> list[Draft]:
         """The keys that wait, oldest first."""
         with self._lock:
-            return [held.draft for held in self._drafts.values() if held.draft.expires_at > utc_now()]
+            return [held.draft for held in self._drafts.values() if held.draft.expires_at > self._now()]
 
     def get_draft(self, draft_id: str) -> Draft | None:
         return next((draft for draft in self.drafts() if draft.id == draft_id), None)
@@ -539,7 +636,7 @@ class Workbench:
         held = self._held(draft_id)
 
         def keep(run: TestRun) -> TestRun:
-            kept = confirm(run, utc_now()) if self._still_confirmed(held.draft, run) else run
+            kept = confirm(run, self._now()) if self._still_confirmed(held.draft, run) else run
             self._change_draft(draft_id, run=kept, confirmed=kept.confirmed_at is not None)
             return kept
 
@@ -579,7 +676,7 @@ class Workbench:
         draft = self._held(draft_id).draft
         if draft.run is None:
             raise NotSavable(Message(text=N_("Test the key first.")))
-        run = confirm(draft.run, utc_now())
+        run = confirm(draft.run, self._now())
         self._change_draft(draft_id, run=run, confirmed=run.confirmed_at is not None)
         return run
 
@@ -624,20 +721,22 @@ class Workbench:
             raise AlreadyConnected(taken.name)
         if draft.replaces is not None:
             run = draft.run.model_copy(update={"connection_id": draft.replaces})
-            connection = self._store.replace_credentials(
-                draft.replaces,
-                vault.seal(draft.replaces, credentials),
-                fingerprint,
-                credentials.hint,
-                draft.run.started_at,
-                run,
-                lambda before: events_of(before, run),
-            )
-            self._alerts.wake()
-            if draft.confirmed and draft.run.key_report is not None:
-                connection = self._store.confirm_withdraw_off(
-                    connection.id, utc_now(), draft.run.key_report.rights_hash()
+            with self._store.together():
+                connection = self._store.replace_credentials(
+                    draft.replaces,
+                    vault.seal(draft.replaces, credentials),
+                    fingerprint,
+                    credentials.hint,
+                    draft.run.started_at,
+                    run,
+                    lambda before: events_of(before, run),
                 )
+                if draft.confirmed and draft.run.key_report is not None:
+                    connection = self._store.confirm_withdraw_off(
+                        connection.id, self._now(), draft.run.key_report.rights_hash()
+                    )
+                self._strategies.after_test(connection.id)
+            self._alerts.wake()
         else:
             connection = self._add(vault, draft, credentials, fingerprint, name, used_by, note)
         self.forget_draft(draft_id)
@@ -666,7 +765,7 @@ class Workbench:
             used_by=used_by.strip(),
             note=note.strip(),
             key_hint=credentials.hint,
-            created_at=utc_now(),
+            created_at=self._now(),
             key_since=run.started_at,
             confirmed_at=run.confirmed_at if draft.confirmed else None,
             confirmed_hash=run.key_report.rights_hash() if draft.confirmed and run.key_report else None,
@@ -681,7 +780,7 @@ class Workbench:
     def _held(self, draft_id: str) -> _HeldKey:
         with self._lock:
             held = self._drafts.get(draft_id)
-        if held is None or held.draft.expires_at <= utc_now():
+        if held is None or held.draft.expires_at <= self._now():
             raise DraftGone
         return held
 
@@ -712,24 +811,25 @@ class Workbench:
 
     def delete(self, connection_id: str) -> None:
         """Erases key and history here. The key goes on working at the exchange until it is deleted there."""
-        connection = self._store.connection(connection_id)
-        reasons = (connection_deleted(connection.name),) if connection is not None else ()
-        suspended = [
-            strategy_event(
-                EventKind.STRATEGY_SUSPENDED,
-                strategy,
-                utc_now(),
-                reasons=reasons,
-                needs_person=True,
-                connection_gone=True,
-            )
-            for strategy in self._store.strategies_of(connection_id)
-            if strategy.state is StrategyState.ENABLED
-        ]
-        self._store.delete_connection(connection_id, events=suspended)
-        for name in (_pairing(connection_id), _tripwire(connection_id)):
-            if self._store.setting(name) is not None:
-                self._store.set_setting(name, None)
+        with self._store.together():
+            connection = self._store.connection(connection_id)
+            reasons = (connection_deleted(connection.name),) if connection is not None else ()
+            suspended = [
+                strategy_event(
+                    EventKind.STRATEGY_SUSPENDED,
+                    strategy,
+                    self._now(),
+                    reasons=reasons,
+                    needs_person=True,
+                    connection_gone=True,
+                )
+                for strategy in self._store.strategies_of(connection_id)
+                if strategy.state is StrategyState.ENABLED
+            ]
+            self._store.delete_connection(connection_id, events=suspended)
+            for name in (_pairing(connection_id), _tripwire(connection_id)):
+                if self._store.setting(name) is not None:
+                    self._store.set_setting(name, None)
         self._alerts.wake()
 
     def confirm_withdraw_off(self, connection_id: str) -> TestRun | None:
@@ -739,11 +839,10 @@ class Workbench:
         last = self.latest_run(connection_id)
         if last is None or last.key_report is None:
             return None
-        now = utc_now()
+        now = self._now()
         run = confirm(last, now)
         if run is last:
             return None
-        self._store.confirm_withdraw_off(connection_id, now, last.key_report.rights_hash())
         asked_at = last.answered_at or last.started_at
         confirmed = run.model_copy(
             update={
@@ -754,8 +853,10 @@ class Workbench:
                 "receipt": (),
             }
         )
-        self._store.add_run(confirmed, lambda before: events_of(before, confirmed))
-        self._strategies.after_test(connection_id)
+        with self._store.together():
+            self._store.confirm_withdraw_off(connection_id, now, last.key_report.rights_hash())
+            self._store.add_run(confirmed, lambda before: events_of(before, confirmed))
+            self._strategies.after_test(connection_id)
         self._alerts.wake()
         return confirmed
 
@@ -821,21 +922,21 @@ class Workbench:
         """Starts a test in the background. A connection that is being tested gives the test that runs: also one that
         another program on the same store runs, whose result this job then waits for.
         """
-        job = self._begin_test(connection_id, utc_now, due=False)
+        job = self._begin_test(connection_id, self._now, due=False)
         assert job is not None
         return job
 
-    def start_due_test(self, connection_id: str, clock: Callable[[], datetime] = utc_now) -> TestJob | None:
+    def start_due_test(self, connection_id: str, clock: Callable[[], datetime] | None = None) -> TestJob | None:
         """Starts the test that is due by the connection's schedule; None where it is not, or somebody else tests it.
 
-        `clock` tells the time for the schedule alone.
+        `clock` tells the time for the schedule alone, in place of the workbench's.
         """
-        return self._begin_test(connection_id, clock, due=True)
+        return self._begin_test(connection_id, clock or self._now, due=True)
 
     def _begin_test(self, connection_id: str, clock: Callable[[], datetime], *, due: bool) -> TestJob | None:
         vault = self._open_vault()
         connection = self._existing(connection_id)
-        lease = TestLease(self._store, connection, self._holder, clock)
+        lease = TestLease(self._store, connection, self._holder, clock, self._chance)
         with self._lock:
             running = self._jobs.get(connection_id)
             if running is not None and not running.done:
@@ -889,8 +990,7 @@ class Workbench:
 
     def _keep(self, run: TestRun, end: RunEnd | None = None) -> TestRun:
         """Stores a run of a stored connection, with what the tripwire finds. Gives it as it is kept."""
-        connection_id = run.connection_id or ""
-        before = self._last_report(connection_id)
+        connection_id, old = run.connection_id or "", None
         wire = self.tripwire(connection_id)
         fresh: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         if wire.on:
@@ -899,11 +999,14 @@ class Workbench:
             run = run.model_copy(update={"stranger_assets": assets, "stranger_orders": pairs})
             fresh = tripwire.news(earlier, run)
 
-        def judge(known: Before) -> tuple[Event, ...]:
-            return (*events_of(known, run), *stranger_events(known.connection, run, *fresh))
+        def judge(before: Before) -> tuple[Event, ...]:
+            nonlocal old
+            old = last_known(before.reports)
+            return (*events_of(before, run), *stranger_events(before.connection, run, *fresh))
 
-        connection = self._store.add_run(run, judge, end)
-        self._strategies.after_test(connection_id, before)
+        with self._store.together():
+            connection = self._store.add_run(run, judge, end)
+            self._strategies.after_test(connection_id, old)
         self._alerts.wake()
         return run if connection.last_run_id == run.id else self._store.run(run.id) or run
 
@@ -913,16 +1016,6 @@ class Workbench:
             run = self._store.run(row.id)
             if run is not None:
                 yield run
-
-    def _last_report(self, connection_id: str) -> TestRun | None:
-        """The newest run that brought another key report, with what is known last of rights and addresses: during an
-        outage none is read, and half an answer takes nothing back.
-        """
-        connection = self._existing(connection_id)
-        rows = self._store.runs(connection_id, since=connection.key_since, changes_only=True, limit=REPORTS_COMPARED)
-        runs = [run for row in rows if (run := self._store.run(row.id)) is not None and run.key_report is not None]
-        known = last_known([run.key_report for run in runs if run.key_report is not None])
-        return runs[0].model_copy(update={"key_report": known}) if runs else None
 
     def start_tests(self, connection_ids: Sequence[str]) -> list[TestJob]:
         return [self.start_test(connection_id) for connection_id in connection_ids]
@@ -945,7 +1038,7 @@ class Workbench:
         connection = self._store.connection(connection_id)
         if connection is None:
             raise UnknownConnection
-        now = utc_now()
+        now = self._now()
         last = connection.last_tested_at
         next_at = now if last is None or every is None else max(now, min(last, now) + every)
         self._store.set_schedule(connection_id, every, now, next_at)
@@ -1001,7 +1094,7 @@ class Workbench:
         simulated = target is not None and target.environment is Environment.SIMULATOR and self._gateway is None
         if simulated or self.mode is Mode.DEMO:
             return _simulator_engine()
-        return _engine(self._gateway)
+        return self._own_engine or _engine(self._gateway)
 
     def _here(self, target: Target) -> Target:
         """The target as it can be tested: in the tour every connection is a simulated one, whatever was chosen.
@@ -1018,7 +1111,7 @@ class Workbench:
 
     def pair(self, connection_id: str, *, now: datetime | None = None) -> Pairing:
         """Makes a code for one report from where the bot runs, in place of an earlier code. Raises VaultIsLocked."""
-        made_at, salt = now or utc_now(), os.urandom(16)
+        made_at, salt = now or self._now(), os.urandom(16)
         connection = self._existing(connection_id)
         code = self._code(connection, salt, made_at)
         self._store.set_setting(_pairing(connection_id), {"salt": salt.hex(), "made_at": made_at.isoformat()})
@@ -1031,7 +1124,7 @@ class Workbench:
         """The code that waits for its report, or None. It is never kept: an open vault works it out again."""
         connection = self._existing(connection_id)
         waiting = self._waiting_code(connection)
-        if waiting is None or (now or utc_now()) >= waiting[1] + CODE_LIFE:
+        if waiting is None or (now or self._now()) >= waiting[1] + CODE_LIFE:
             return None
         return self._pairing_of(connection, *waiting)
 
@@ -1040,7 +1133,7 @@ class Workbench:
 
         Raises PairingError where anything about it is not right, and VaultIsLocked.
         """
-        vault, now = self._open_vault(), now or utc_now()
+        vault, now = self._open_vault(), now or self._now()
         connection, report = self._existing(connection_id), pairing.read_report(given)
         pairing.check_target(report, connection.target, all_exchanges())
         run_id = pairing.run_id_of(report)
@@ -1115,7 +1208,7 @@ class Workbench:
         if wire != self.tripwire(connection_id):
             self._store.set_setting(_tripwire(connection_id), wire.as_json())
             detail: dict[str, str | int | float | bool | None] = {"name": connection.name, "on": on}
-            self._store.audit(AuditEntry(at=utc_now(), action="tripwire", subject=connection_id, detail=detail))
+            self._store.audit(AuditEntry(at=self._now(), action="tripwire", subject=connection_id, detail=detail))
         return wire
 
     def suggest_tripwire(self, connection_id: str) -> Tripwire:
@@ -1271,7 +1364,7 @@ class Workbench:
                 fingerprint = vault.fingerprint(exchange.id, credentials.api_key)
                 if self._store.connection_by_fingerprint(fingerprint) is not None:
                     continue
-                now = utc_now()
+                now = self._now()
                 connection = Connection(
                     id=uuid.uuid4().hex,
                     name=self.suggest_name(target, purpose),
@@ -1299,6 +1392,18 @@ class Workbench:
             for account, label in _TO_PASTE
             if account in accounts
         ]
+
+
+def _engine_home(url: str, owner: str) -> Path | None:
+    """Where engines live: `BFAI_ENGINE_HOME`, else beside the database; nowhere where nothing is kept."""
+    given = os.environ.get("BFAI_ENGINE_HOME")
+    if given:
+        return Path(given)
+    path = url.removeprefix("sqlite:///")
+    if path == url or not path or ":memory:" in url:
+        return None
+    home = Path(path).absolute().parent / "engines"
+    return home if owner == "local" else home / hashlib.sha256(owner.encode()).hexdigest()[:16]
 
 
 def _pairing(connection_id: str) -> str:

@@ -1,9 +1,10 @@
-"""Monitors to be killed: `python tests/monitor_children.py URL LEASE_SECONDS` forks one for each line on its input.
+"""Monitors to be killed: `python tests/monitor_children.py URL SECONDS` forks one for each line on its input.
 
 `monitor NAME` is `python -m bfai monitor`, `app NAME` does what the app does: scheduled tests beside tests by hand.
 Each child says on the shared output who it is (`pid NAME PID`) and, once it is stored, every result (`run NAME
 CONNECTION RUN`).
-A fork takes a fraction of what a fresh Python with ccxt takes, which leaves time for fifty kills.
+A fork takes a fraction of what a fresh Python with ccxt takes, which leaves time for fifty kills. Leases and claims end
+after SECONDS (`short_times`).
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ import sys
 import threading
 import time
 import traceback
-from datetime import timedelta
 
 import ccxt.async_support
 import filelock  # noqa: F401 - imported here, so that the children need not
 import sqlite_utils  # noqa: F401
 from apscheduler.schedulers.background import BackgroundScheduler  # noqa: F401
 
-import bfai.monitor
+from bfai import sending
 from bfai.engine import TestJob
 from bfai.model import Connection
 from bfai.monitor import Monitor
@@ -29,6 +29,7 @@ from bfai.store import open_store
 from bfai.transport import Gateway
 from bfai.vault import Cost, UnlockBackoff, Vault
 from bfai.workbench import Mode, Workbench
+from tests.short_times import shorten
 
 CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
 PASSWORD = "tall green lamp post"
@@ -67,8 +68,9 @@ def work(kind: str, name: str, url: str) -> None:
 
 
 def main() -> None:
-    _, url, lease = sys.argv
-    bfai.monitor.LEASE = timedelta(seconds=float(lease))  # pyright: ignore[reportAttributeAccessIssue]
+    _, url, seconds = sys.argv
+    shorten(float(seconds))
+    sending._apprise()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # they are not waited for
     assert threading.active_count() == 1
     for line in sys.stdin:

@@ -45,7 +45,7 @@ from bfai.model import (
     Status,
     StrategyState,
 )
-from bfai.sending import SCHEMES, BadAddress, Note, Outcome, read_address
+from bfai.sending import SCHEMES, BadAddress, Note, Outcome, read_address, send_by_apprise
 from bfai.store import BadName, ChannelNameTaken, Store, UnknownChannel, open_store
 from bfai.vault import Vault, VaultLocked
 from tests.test_store import a_run, add, enable, plan
@@ -67,17 +67,20 @@ THIEF = SAFE.with_grant(Permission.WITHDRAW, ON)
 
 
 class Receiver:
-    """Takes what is posted to it. `answer` is the status that it gives; None takes the message and says nothing."""
+    """Takes what is posted to it. `answer` is the status that it gives; 0 takes the message and says nothing."""
 
     def __init__(self) -> None:
         receiver, self.messages, self.answer, self.release = self, list[dict[str, Any]](), 200, threading.Event()
+        self.keys: list[str | None] = []
         self.lock = threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 with receiver.lock:
-                    receiver.messages.append(json.loads(body))
+                    as_json = "json" in self.headers["Content-Type"]
+                    receiver.messages.append(json.loads(body) if as_json else {})
+                    receiver.keys.append(self.headers["Idempotency-Key"])
                 if receiver.answer == 0:
                     receiver.release.wait(30)
                     return
@@ -347,6 +350,20 @@ def test_quiet_hours_follow_the_clock_on_the_wall_when_summer_ends(world: World)
     assert channel.quiet_for(datetime(2026, 10, 25, 3, 30)) == 3.5 * HOUR  # noqa: DTZ001 - a clock on the wall
 
 
+def test_the_log_names_the_end_of_quiet_hours_by_the_clock_on_the_wall(world: World) -> None:
+    """Half past two in Zagreb, an hour before summer ends: seven o'clock is five and a half hours away, not four."""
+    world.by_hand().alerts.speak("en", "Europe/Zagreb")
+    world.alerts.add("Hook", "json://127.0.0.1:9/x", quiet=NIGHT, grace_minutes=0)
+    connection = add(world.store, created_at=T0 - 60 * DAY, key_since=T0 - 60 * DAY)
+    world.now = datetime(2026, 10, 25, 0, 29, tzinfo=UTC)
+    world.test(connection)
+    world.now += MINUTE
+    world.test(connection, Status.FAILED)
+    (line,) = world.alerts.log()
+    assert line.waits_for is not None
+    assert line.waits_for.params == {"when": "07:00"}
+
+
 @pytest.mark.parametrize(
     ("start", "end", "clock", "left"),
     [
@@ -385,6 +402,8 @@ def test_what_lasts_is_told_again_on_request(world: World, receiver: Receiver) -
     # Told at 9:15 to both, then at 12:15 and 15:15 to the one that wants it.
     assert receiver.titles == [FAILED] * 4
     assert sum("It lasts: this is told again." in message["message"] for message in receiver.messages) == 2
+    (failed,) = world.store.events()
+    assert sorted(key or "" for key in receiver.keys) == [f"{failed.id}-{number}" for number in (0, 0, 1, 2)]
     world.test(connection)
     world.at(20 * HOUR)
     assert receiver.titles == [FAILED] * 4 + [WORKS] * 2
@@ -685,7 +704,45 @@ def test_a_process_that_is_killed_before_it_can_write_it_down_loses_no_message(
     world.at(CLAIM_HOLDS + MINUTE)
     assert receiver.titles == [THEFT, THEFT]
     assert ["repetition" in message["message"] for message in receiver.messages] == [False, True]
+    assert receiver.keys == [f"{world.store.events()[0].id}-0"] * 2, "a receiver can tell that it is the same"
     world.store.close()
+
+
+_WHEN_CLAIMED = """
+import sys
+from datetime import datetime
+from bfai.alerts import Alerts
+from bfai.store import open_store
+from bfai.vault import Vault
+
+database, key, moment = sys.argv[1:]
+store, vault = open_store(database), Vault("v", bytes.fromhex(key))
+store._db.set_trace_callback(lambda sql: print("apprise" in sys.modules) if sql.startswith("UPDATE delivery") else None)
+Alerts(store, lambda: vault, lambda: datetime.fromisoformat(moment)).deliver_due()
+"""
+
+
+def test_what_takes_long_is_done_before_a_message_is_claimed(tmp_path: Path, receiver: Receiver) -> None:
+    """Else a program that is killed in its first second leaves a claim behind, although it has sent nothing."""
+    key, database = os.urandom(32), f"sqlite:///{tmp_path}/bfai.db"
+    world = World(open_store(database), Vault("v", key))
+    world.alerts.add("Hook", receiver.address)
+    run = a_run(connected(world), status=Status.BLOCKED, started_at=world.now, key_report=THIEF, cause=None)
+    world.store.add_run(run, lambda before: events_of(before, run))
+    arguments = [sys.executable, "-c", _WHEN_CLAIMED, database, key.hex(), world.now.isoformat()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["True", "True"], done.stderr  # claimed, sent
+    assert receiver.titles == [THEFT]
+    world.store.close()
+
+
+@pytest.mark.parametrize("scheme", ["json", "form", "xml"])
+def test_a_program_of_ones_own_can_tell_a_repetition(receiver: Receiver, scheme: str) -> None:
+    address = receiver.address.replace("json:", f"{scheme}:")
+    for _ in range(2):
+        assert send_by_apprise(address, Note("Title", "Body", key="event-0")).problem is None
+    assert receiver.keys == ["event-0"] * 2
 
 
 def test_several_programs_send_each_message_once(tmp_path: Path, receiver: Receiver) -> None:
@@ -711,6 +768,33 @@ def test_several_programs_send_each_message_once(tmp_path: Path, receiver: Recei
     assert sorted(receiver.titles) == [f"Number {number} · Withdrawal appeared" for number in range(6)]
     for world in worlds:
         world.store.close()
+
+
+def test_two_threads_of_one_program_keep_the_order_and_an_alarm_goes_first(world: World) -> None:
+    """After a test both the monitor and whoever stored the run ask for what is due to be sent."""
+    failing, thieves = connected(world), connected(world, "Thieves")
+
+    def while_it_is_sent(_: str, note: Note) -> Outcome:
+        if note.title == FAILED:
+            run = a_run(thieves, status=Status.BLOCKED, started_at=world.now, key_report=THIEF, cause=None)
+            world.store.add_run(run, lambda before: events_of(before, run))
+        if note.title in (FAILED, THEFT.replace("MEXC Main", "Thieves")):
+            other = threading.Thread(target=world.alerts.deliver_due)
+            other.start()
+            other.join(30)
+            assert not other.is_alive(), "it waits for nobody"
+        return Outcome()
+
+    world.by_hand().answer = while_it_is_sent
+    world.alerts.add("Hook", "json://127.0.0.1:9/x", grace_minutes=0)
+    for status in (Status.FAILED, Status.ONLINE):
+        world.now += MINUTE
+        run = a_run(failing, status=status, started_at=world.now, key_report=None)
+        world.store.add_run(run, lambda before, run=run: events_of(before, run))
+    sent = world.alerts.deliver_due()
+    assert world.titles == [FAILED, THEFT.replace("MEXC Main", "Thieves"), WORKS]
+    assert sent == 3
+    assert world.alerts.deliver_due() == 0
 
 
 # -- the clock set back ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,12 +23,16 @@ import filelock  # noqa: F401 - imported here, so that the children that are for
 import pytest
 import sqlite_utils  # noqa: F401
 
+from bfai.alerts import Alerts
 from bfai.model import (
     Check,
     CheckName,
     Connection,
     Credentials,
     Environment,
+    EventKind,
+    GrantState,
+    IpRestriction,
     KeyReport,
     Market,
     Outcome,
@@ -38,9 +43,11 @@ from bfai.model import (
     Target,
     TestRun,
 )
-from bfai.store import Store, open_store
+from bfai.store import Pause, RunEnd, Store, open_store
 from bfai.store import migrations as _migrations  # noqa: F401
 from bfai.vault import Cost, Vault
+from bfai.workbench import Mode, Workbench
+from tests.test_store import a_connection, a_report, a_run, enable, plan, sealed
 
 KILLS = 50
 CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
@@ -281,3 +288,105 @@ def test_a_fresh_process_is_killed_and_a_fresh_process_finds_all(tmp_path: Path)
     told = Told()
     told.hear(lines)
     look_whole(tmp_path / "bfai.db", url, told)
+
+
+# -- what a test means for strategies ----------------------------------------------------------------------------------
+
+
+def killed_before_statement(number: int, url: str, act: Callable[[Workbench], object]) -> bool:
+    """Does it in a child that dies before the writing statement of this number. False if it had fewer of them."""
+    child = os.fork()
+    if child == 0:
+        try:
+            store, written = open_store(url), 0
+
+            def watch(statement: str) -> None:
+                nonlocal written
+                written += not statement.startswith("SELECT")
+                if written == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            workbench = Workbench(store, mode=Mode.LOCAL, gateway=None)
+            store._db.set_trace_callback(watch)
+            act(workbench)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+UNBOUND = a_report().model_copy(update={"ip_restriction": IpRestriction(state=GrantState.DENIED)})
+
+
+def killed_at_each_statement(
+    directory: Path, prepare: Callable[[Store], object], act: Callable[[Workbench], object]
+) -> Iterator[tuple[bool, Store]]:
+    """Whether it was killed, and what it left: before its first writing statement, its second, … at last never."""
+    file, first = directory / "bfai.db", directory / "first.db"
+    with contextlib.closing(open_store(f"sqlite:///{first}")) as store:
+        prepare(store)
+    killed, number = True, 0
+    while killed:
+        number += 1
+        for left in directory.glob("bfai.db*"):
+            left.unlink()
+        shutil.copy(first, file)
+        killed = killed_before_statement(number, f"sqlite:///{file}", act)
+        with contextlib.closing(open_store(f"sqlite:///{file}")) as store:
+            yield killed, store
+    assert number > 10
+
+
+@pytest.mark.parametrize(
+    ("status", "report"),
+    [(Status.FAILED, None), (Status.BLOCKED, a_report(withdraw=GrantState.GRANTED)), (Status.CONNECTED, UNBOUND)],
+    ids=["outage", "thief", "addresses lost"],
+)
+def test_a_test_is_stored_with_all_that_it_means_or_not_at_all(
+    tmp_path: Path, status: Status, report: KeyReport | None
+) -> None:
+    """Events and who is told of them, the end of the lease and the next test, the pause, and the strategy."""
+    connection, hour = a_connection(), timedelta(hours=1)
+    run = a_run(connection, 60, status, key_report=report)
+    end = RunEnd("me", T0, hour, T0 + 2 * hour, "mexc/global", Pause(1, T0, T0 + hour))
+
+    def prepare(store: Store) -> None:
+        store.add_connection(connection, sealed(), b"f", a_run(connection, key_report=a_report()))
+        store.set_schedule(connection.id, hour, T0, T0 + hour)
+        store.take_lease(connection.id, "me", T0, T0 + hour)
+        enable(store, plan(store, connection))
+        Alerts(store, lambda: Vault("v", bytes(32))).add("Hook", "json://127.0.0.1:9/x")
+
+    for killed, store in killed_at_each_statement(tmp_path, prepare, lambda bench: bench._keep(run, end)):
+        (strategy,), schedule = store.strategies(), store.schedule(connection.id)
+        stored = store.run(run.id) is not None
+        assert stored or killed
+        assert (strategy.state is StrategyState.SUSPENDED) == stored
+        assert strategy.needs_person == (stored and status is not Status.FAILED)
+        events = store.events()
+        assert sum(event.facts.get("strategy") == strategy.id for event in events) == stored
+        assert sum(event.kind is not EventKind.STRATEGY_SUSPENDED for event in events) == stored
+        assert {delivery.event.id for delivery in store.deliveries()} == {event.id for event in events}
+        assert schedule is not None
+        assert (schedule.next_at, schedule.holder) == ((T0 + 2 * hour, None) if stored else (T0 + hour, "me"))
+        assert len(store.pauses()) == stored
+
+
+def test_a_connection_is_deleted_with_all_that_belongs_to_it_or_not_at_all(tmp_path: Path) -> None:
+    connection = a_connection()
+
+    def prepare(store: Store) -> None:
+        store.add_connection(connection, sealed(), b"f", a_run(connection))
+        enable(store, plan(store, connection))
+        bench = Workbench(store, mode=Mode.LOCAL, gateway=None)
+        bench.set_tripwire(connection.id, on=True, assets="USDT", pairs="")
+
+    for killed, store in killed_at_each_statement(tmp_path, prepare, lambda bench: bench.delete(connection.id)):
+        (strategy,) = store.strategies()
+        gone = store.connection(connection.id) is None
+        assert (strategy.state is StrategyState.SUSPENDED) == gone
+        assert len(store.events()) == gone
+        assert (store.setting(f"tripwire/{connection.id}") is None) == gone
+        assert gone or killed

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from apscheduler.executors.base import BaseExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -342,6 +343,21 @@ def test_a_clock_set_back_moves_what_waits(store: Store) -> None:
     assert store.pauses() == {"p": Pause(3, back, back + 4 * MINUTE)}
     store.mend_clock(back + SECOND)
     assert schedule_of(store).next_at == back + HOUR, "a clock that goes on changes nothing"
+
+
+def test_who_looked_at_the_time_and_waited_for_the_database_moves_nothing(store: Store) -> None:
+    """It would bring every test that ended meanwhile forward by as long as it waited."""
+    for name in ("Main", "Other"):
+        add(store, name)
+    now = T0 + HOUR
+    store.take_lease("Main", "one", now, now + LEASE)
+    run = run_with(connection_id="Main").model_copy(update={"started_at": now})
+    store.add_run(run, end=RunEnd("one", now, HOUR, now + HOUR, "p", Pause(1, now, now + MINUTE)))
+    before = schedule_of(store), store.pauses()
+    looked = now - 5 * SECOND
+    assert store.take_lease("Other", "two", looked, looked + LEASE)
+    store.mend_clock(looked)
+    assert (schedule_of(store), store.pauses()) == before
 
 
 # -- a monitor by a clock of ours --------------------------------------------------------------------------------------
@@ -747,3 +763,26 @@ def test_what_wakes_the_monitor_survives_a_clock_that_jumps() -> None:
             assert len(woken) - before <= (time.monotonic() - began) / 0.1 + 3, "every missed tick is made up"
     finally:
         scheduler.shutdown()
+
+
+def test_what_wakes_the_monitor_ends_quietly_in_the_midst_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    scheduler = _woken_every(0.02, lambda: None)
+    enders: list[threading.Thread] = []
+
+    class Ending(BaseExecutor):
+        def _do_submit_job(self, job: object, run_times: object) -> None:
+            """Between a job that is due and its removal somebody ends the scheduler."""
+            enders.append(threading.Thread(target=scheduler.shutdown, kwargs={"wait": False}))
+            enders[0].start()
+            while scheduler.running:
+                time.sleep(0.001)
+
+    thread = scheduler._thread
+    scheduler.add_executor(Ending(), "ending")
+    scheduler.add_job(lambda: None, executor="ending")
+    thread.join(20)
+    assert not thread.is_alive()
+    enders[0].join(20)
+    assert died == []

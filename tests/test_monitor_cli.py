@@ -19,6 +19,7 @@ from bfai.cli import _interval
 from bfai.model import Target, utc_now
 from bfai.simulator import Simulator
 from bfai.transport import Gateway
+from bfai.vault import FREE_FAILURES
 from bfai.workbench import Workbench
 from tests.helpers import sample
 
@@ -145,6 +146,15 @@ def test_the_password_may_come_in_a_file(bench: Workbench, monitor: Run, tmp_pat
     file.write_text(PASSWORD + "\n")
     done = monitor("--once", "mexc good", BFAI_MASTER_PASSWORD="", BFAI_MASTER_PASSWORD_FILE=str(file))
     assert done.returncode == 0
+    assert "connection=" in done.stderr
+
+
+def test_it_waits_where_somebody_else_has_guessed_passwords(bench: Workbench, monitor: Run) -> None:
+    """A service that ended instead would not be started again: 3 is for a password that is wrong."""
+    assert bench._store.set_unlock_failures(0, FREE_FAILURES + 2, utc_now())
+    done = monitor("--once", "mexc good")
+    assert done.returncode == 0
+    assert "Next try in" in done.stderr
     assert "connection=" in done.stderr
 
 

@@ -1,39 +1,40 @@
-"""Monitors and apps on one store that are killed at any moment: nothing is lost, nothing is done twice."""
+"""Monitors and apps on one store that are killed at any moment: nothing is lost, nothing is done or told twice."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
-import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bfai.exchanges import get_exchange
-from bfai.model import Connection, Target, utc_now
 from bfai.simulator import Simulator
-from bfai.store import RunRow, Store, open_store
+from bfai.store import open_store
 from bfai.vault import Vault
-from tests.helpers import sample
+from tests.kills import OUTAGES, Weather, dice, furnish, look, newest, open_deliveries
 from tests.monitor_children import CHEAP, PASSWORD
+from tests.test_alerts import Receiver, receiver
 
-KILLS = 50
-LEASE_SECONDS = 2.5
+__all__ = ["receiver"]  # a fixture
+
+ROUNDS = 40
+SECONDS = 2.5  # how long a lease and a claim hold
 EVERY = timedelta(seconds=4)  # longer than a lease: a run that is stored and not counted would show
 SCHEDULED = ("mexc", "kucoin", "bybit", "okx", "bitget", "bingx", "gate")
 BY_HAND = ("binance", "htx")
+SCHEDULES = {**dict.fromkeys(SCHEDULED, EVERY), **dict.fromkeys(BY_HAND)}
 ROOT = Path(__file__).parent.parent
+_log = logging.getLogger(__name__)
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL"),
@@ -43,24 +44,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def url(tmp_path: Path, simulator: Simulator) -> str:
+def url(tmp_path: Path, simulator: Simulator, receiver: Receiver) -> str:
     """A store with connections that are tested every four seconds, and two that are tested by hand."""
     found = f"sqlite:///{tmp_path}/bfai.db"
     with contextlib.closing(open_store(found)) as store:
-        vault, now = Vault.create(store, PASSWORD, cost=CHEAP), utc_now()
-        for exchange in (*SCHEDULED, *BY_HAND):
-            credentials = sample(simulator, exchange, "good")
-            target = Target(exchange=exchange, region=get_exchange(exchange).regions[0].id)
-            connection = Connection(
-                id=exchange,
-                name=exchange,
-                target=target,
-                key_hint=credentials.hint,
-                created_at=now,
-                key_since=now,
-            )
-            store.add_connection(connection, vault.seal(exchange, credentials), os.urandom(16))
-            store.set_schedule(exchange, EVERY if exchange in SCHEDULED else None, now, now)
+        furnish(store, Vault.create(store, PASSWORD, cost=CHEAP), simulator, receiver, SCHEDULES)
     return found
 
 
@@ -72,14 +60,16 @@ class Children:
             **os.environ,
             "BFAI_GATEWAY": simulator.gateway,
             "BFAI_GATEWAY_CA": str(simulator.ca_file),
+            "BFAI_LANGUAGE": "en",
             "PYTHONPATH": str(ROOT),
         }
-        command = [sys.executable, str(ROOT / "tests" / "monitor_children.py"), url, str(LEASE_SECONDS)]
+        command = [sys.executable, str(ROOT / "tests" / "monitor_children.py"), url, str(SECONDS)]
         self._mother = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
         )
         self.pids: dict[str, int] = {}
         self.runs: list[tuple[str, str, str]] = []
+        self.killed = 0
         self._lines: queue.Queue[list[str]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -100,7 +90,7 @@ class Children:
                 else:
                     self.runs.append((rest[0], rest[1], rest[2]))
 
-    def hear_until(self, done: Callable[[], bool], seconds: float = 60.0) -> None:
+    def hear_until(self, done: Callable[[], object], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < deadline, (self.pids, Counter(name for name, *_ in self.runs))
@@ -110,13 +100,25 @@ class Children:
         """How many results it has told."""
         return sum(who == name for who, *_ in self.runs)
 
-    def start(self, kind: str, name: str) -> None:
+    @property
+    def told(self) -> set[str]:
+        """The runs of which they said that they are stored."""
+        return {run for *_, run in self.runs}
+
+    def start(self, *kinds: str) -> None:
+        """One of each kind, called by it."""
+        for kind in kinds:
+            self.start_named(kind, kind)
+
+    def start_named(self, kind: str, name: str) -> None:
         assert self._mother.stdin is not None
         self._mother.stdin.write(f"{kind} {name}\n")
         self.hear_until(lambda: name in self.pids)
 
-    def kill(self, name: str) -> None:
-        os.kill(self.pids.pop(name), signal.SIGKILL)
+    def kill(self, *names: str) -> None:
+        for name in names:
+            os.kill(self.pids.pop(name), signal.SIGKILL)
+        self.killed += len(names)
 
     def close(self) -> None:
         for name in list(self.pids):
@@ -134,63 +136,54 @@ def children(url: str, simulator: Simulator) -> Iterator[Children]:
     found.close()
 
 
-def look(url: str, children: Children) -> None:
-    """All that was said is stored once, and no connection was tested twice in its interval, or twice at a time."""
-    with contextlib.closing(open_store(url)) as store:
-        stored = {row.id: row for row in store.runs()}
-        said = [run for _, _, run in children.runs]
-        assert set(said) <= set(stored), "a result that was told is lost"
-        for connection_id in (*SCHEDULED, *BY_HAND):
-            rows = sorted((row for row in stored.values() if row.connection_id == connection_id), key=_start)
-            for before, row in pairwise(rows):
-                gap = row.started_at - before.started_at
-                assert gap >= timedelta(milliseconds=before.duration_ms), f"{connection_id}: two at a time"
-                if connection_id in SCHEDULED:
-                    assert gap >= EVERY, f"{connection_id} twice in {gap}"
-    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db:
-        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-
-
-def _start(row: RunRow) -> datetime:
-    return row.started_at
-
-
-def newest(store: Store) -> dict[str, str]:
-    return {connection.id: connection.last_run_id or "" for connection in store.connections()}
-
-
 def test_two_programs_on_one_store_divide_the_work(url: str, children: Children) -> None:
-    children.start("monitor", "one")
-    children.start("monitor", "two")
-    children.hear_until(lambda: {name for name, *_ in children.runs} == {"one", "two"} and len(children.runs) >= 25)
+    children.start_named("monitor", "one")
+    children.start_named("monitor", "two")
+    twice = 2 * len(SCHEDULED)
+    children.hear_until(lambda: {name for name, *_ in children.runs} == {"one", "two"} and len(children.runs) >= twice)
     children.close()
-    look(url, children)
+    look(url, children.told, SCHEDULES, None)
     assert {name for _, name, _ in children.runs} == set(SCHEDULED), "what is off stays off"
 
 
-def test_kill_9_of_monitor_and_app_at_any_moment(url: str, children: Children) -> None:
-    random.seed()
+def test_kill_9_of_monitor_and_app_at_any_moment(
+    url: str, children: Children, simulator: Simulator, receiver: Receiver
+) -> None:
+    """Every fifth time the power fails: both are killed when a message has arrived, which is answered or not."""
+    chance = dice()
+    weather = Weather(simulator, SCHEDULES, chance)
     kinds = ("monitor", "app")
-    for kind in kinds:
-        children.start(kind, kind)
-    for number in range(KILLS):
-        kind = random.choice(kinds)
+    children.start(*kinds)
+    for number in range(ROUNDS):
+        weather.change(chance.choice(SCHEDULED))
+        weather.change(chance.choice(BY_HAND), OUTAGES)
+        if number % 5 == 0:
+            receiver.release.clear()
+            receiver.answer = chance.choice((0, 200))
+            before = len(receiver.messages)
+            children.hear_until(lambda before=before: len(receiver.messages) > before)
+            children.kill(*kinds)
+            receiver.answer = 200
+            receiver.release.set()
+            children.start(*kinds)
+            continue
+        kind = chance.choice(kinds)
         if number % 2:  # one that has done something, however slow this machine is
             before, kind = children.count("app"), "app"
             children.hear_until(lambda before=before: children.count("app") > before)
-        children.hear(random.uniform(0.02, 0.8))
+        children.hear(chance.uniform(0.02, 0.8))
         children.kill(kind)
-        children.start(kind, kind)
-    for kind in kinds:
-        children.kill(kind)
+        children.start(kind)
+    weather.clear()
+    children.kill(*kinds)
     children.hear(0.2)
-    look(url, children)
-    assert len(children.runs) >= KILLS // 2
-    # A fresh one finds everything free again when the leases of the killed ones have ended.
-    with contextlib.closing(open_store(url)) as store:
-        before = newest(store)
-        children.start("app", "last")
-        children.hear_until(lambda: all(newest(store)[one] != before[one] for one in before))
+    assert len(children.runs) >= ROUNDS
+    # A fresh one finds everything free again when the leases and claims of the killed ones have ended.
+    before = newest(url)
+    children.start("app")
+    children.hear_until(lambda: all(newest(url)[one] != before[one] for one in before) and not open_deliveries(url))
     children.close()
-    look(url, children)
+    found = look(url, children.told, SCHEDULES, receiver)
+    _log.warning("%d kills: %s", children.killed, found)
+    assert found.repetitions, "of those that were killed while a message was not answered"
+    assert found.events["strategy_suspended"] and found.events["strategy_resumed"]

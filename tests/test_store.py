@@ -729,6 +729,49 @@ def test_a_state_is_not_changed_when_what_it_was_judged_by_changed(store: Store)
     assert enable(store, made, surroundings=store.surroundings(made.id)).state is StrategyState.ENABLED
 
 
+def test_what_is_changed_together_is_kept_together_or_not_at_all(make_store: MakeStore) -> None:
+    store, other = make_store(), make_store()
+    connection = add(store)
+    strategy = enable(store, plan(store, connection))
+    first, second = a_run(connection), a_run(connection, 60, Status.FAILED)
+
+    def turn(run: TestRun) -> None:
+        store.add_run(run)
+        with contextlib.suppress(RunExists):  # a part that fails takes nothing else back
+            store.add_run(run)
+        suspend(store, strategy)
+        assert store.runs(connection.id)[0].id == run.id, "whoever changes it sees it already"
+        assert other.runs(connection.id) == []
+
+    with pytest.raises(ZeroDivisionError), store.together():
+        turn(first)
+        store.delete_strategy(strategy.id)
+        raise ZeroDivisionError
+    assert store.strategy(strategy.id) == strategy
+    assert store.runs() == []
+    with store.together():
+        turn(second)
+        with pytest.raises(StrategyChanged), store.together():
+            store.rename_strategy(strategy.id, "Other")
+            suspend(store, strategy)
+    for one in (store, other):
+        assert [row.id for row in one.runs()] == [second.id]
+        (kept,) = one.strategies()
+        assert (kept.name, kept.state) == (strategy.name, StrategyState.SUSPENDED)
+
+
+def test_what_is_deleted_together_with_something_leaves_no_trace(make_store: MakeStore, tmp_path: Path) -> None:
+    store = make_store()
+    connection = add(store)
+    mark = connection.name.encode() * 50
+    store.replace_credentials(connection.id, {"api_key": Sealed(1, b"x" * 12, mark)}, b"f", "TEST", T0)
+    with store.together():
+        store.delete_connection(connection.id)
+        add(store, "Other")
+    for file in tmp_path.glob("*"):
+        assert mark not in file.read_bytes()
+
+
 def test_a_deleted_strategy_takes_its_revisions_along_and_leaves_the_trail(store: Store) -> None:
     made, other = plan(store), plan(store, name="Other")
     save(store, made, 1, "{}")

@@ -383,6 +383,38 @@ class Binance(Exchange):
             return _error(400, -1121, "Invalid symbol.")
         return as_json(rows[0] if name else rows)
 
+    @route("GET", "/api/v3/ticker/bookTicker", groups=("spot", "tests", "data"), weight=2)
+    @route("GET", "/fapi/v1/ticker/bookTicker", groups=("futures",), weight=2)
+    def book_ticker(self, call: Call) -> Reply:
+        """The best bid and ask of one pair or of all."""
+        name = call.params.get("symbol")
+        if name and name not in SYMBOLS:
+            return _error(400, -1121, "Invalid symbol.")
+        rows: list[dict[str, object]] = []
+        for symbol, pair in SYMBOLS.items():
+            if name in (None, symbol):
+                now = price_at(pair, call.now_ms)
+                ask = now + pair.price_step
+                row = {"symbol": symbol, "bidPrice": str(now), "bidQty": "1.5", "askPrice": str(ask), "askQty": "1.2"}
+                rows.append({**row, "time": call.now_ms} if call.group == "futures" else dict(row))
+        return as_json(rows[0] if name else rows)
+
+    @route("GET", "/api/v3/depth", groups=("spot", "tests", "data"), weight=5)
+    @route("GET", "/fapi/v1/depth", groups=("futures",), weight=5)
+    def depth(self, call: Call) -> Reply:
+        """The order book: the same amount at each of the nearest prices."""
+        pair, limit = SYMBOLS.get(call.params.get("symbol", "")), _number(call.params.get("limit"))
+        if pair is None:
+            return _error(400, -1121, "Invalid symbol.")
+        now, step = price_at(pair, call.now_ms), pair.price_step
+        rows = range(min(int(limit or 100), 50))
+        told: dict[str, object] = {
+            "lastUpdateId": call.now_ms,
+            "bids": [[str(now - place * step), "5"] for place in rows],
+            "asks": [[str(now + (place + 1) * step), "5"] for place in rows],
+        }
+        return as_json({**told, "E": call.now_ms, "T": call.now_ms} if call.group == "futures" else told)
+
     # -- the key and its account
 
     @route("GET", "/sapi/v1/account/apiRestrictions", groups=("spot",), scopes=(READ,))

@@ -4,13 +4,15 @@
 when it is opened; none of its methods takes an owner, so nothing can be asked about anybody else's rows. It may be used
 from several threads at once, and several processes may have the same database open.
 
-Every method that changes something does so in one transaction, together with its line in the audit trail.
+Every method that changes something does so in one transaction, together with its line in the audit trail; several of
+them are one transaction within `Store.together()`.
 Any of them may raise a `StoreError`; nothing is half written when it does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -34,6 +36,7 @@ from bfai.model import (
     Strategy,
     StrategyState,
     TestRun,
+    utc_now,
 )
 
 
@@ -195,6 +198,10 @@ def no_events(before: Before) -> Sequence[Event]:
     return ()
 
 
+SET_BACK: Final = timedelta(seconds=10)
+"""What was set by a clock that is further ahead than this was set before the clock was set back. Up to this it was set
+while somebody who had looked at the time already waited for the database.
+"""
 MARKET_DATA_KEPT: Final = timedelta(days=30)
 
 
@@ -345,6 +352,12 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """All that this thread changes within it is kept at its end, or nothing of it: also when the program is killed,
+        and where an error leaves it. Nobody else changes anything meanwhile, so do not wait for anybody in it.
+        """
+        ...
 
     # The vault. What the values mean is the business of `bfai.vault`.
 
@@ -517,7 +530,9 @@ class Store(Protocol):
         ...
 
     def mend_clock(self, now: datetime) -> None:
-        """The clock was set back to `now`: what was set later than that waits as long as it had to, from now on."""
+        """Where the clock was set back to `now` by more than `SET_BACK`: what was set later waits as long as it had
+        to, from now on.
+        """
         ...
 
     def take_lease(
@@ -813,8 +828,9 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, *, owner: str = "local") -> Store:
-    """Open the database at `url` for `owner`; create it, and its directory, where there is none.
+def open_store(url: str, *, owner: str = "local", clock: Callable[[], datetime] = utc_now) -> Store:
+    """Open the database at `url` for `owner`; create it, and its directory, where there is none. `clock` tells the
+    time of audit entries and of changes to strategies.
 
     `sqlite:///data/bfai.db` is a path relative to the working directory, `sqlite:////var/lib/bfai.db` an absolute one,
     `sqlite://:memory:` a database of its own that is gone when closed. Raises `StoreError`, never with the address in
@@ -829,4 +845,4 @@ def open_store(url: str, *, owner: str = "local") -> Store:
     from bfai.store.sqlite import open_sqlite
 
     place = url.removeprefix("sqlite://").removeprefix("/")
-    return open_sqlite(None if place == ":memory:" else place, owner=owner)
+    return open_sqlite(None if place == ":memory:" else place, owner=owner, clock=clock)

@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import Collection, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from time import sleep
@@ -51,6 +51,7 @@ from bfai.model import (
 from bfai.store import (
     KEEP,
     MARKET_DATA_KEPT,
+    SET_BACK,
     BadName,
     ChannelNameTaken,
     Judge,
@@ -121,19 +122,19 @@ _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _REASONS: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
 
 
-def open_sqlite(path: str | None, *, owner: str = "local") -> SqliteStore:
+def open_sqlite(path: str | None, *, owner: str = "local", clock: Callable[[], datetime] = utc_now) -> SqliteStore:
     """Open the file at `path`, or a database in memory for None. Raises `StoreError`; see `bfai.store.open_store`."""
     if sqlite3.sqlite_version_info < (3, 37):
         text = N_("SQLite {found} is too old; 3.37 is needed. Install a newer Python.")
         raise StoreUnreachable(Message(text=text, params={"found": sqlite3.sqlite_version}))
     if path is None:
-        return _open(":memory:", None, owner)
+        return _open(":memory:", None, owner, clock)
     file = Path(path).expanduser().absolute()
     _make_file(file)
-    return _open(str(file), file, owner)
+    return _open(str(file), file, owner, clock)
 
 
-def _open(place: str, file: Path | None, owner: str) -> SqliteStore:
+def _open(place: str, file: Path | None, owner: str, clock: Callable[[], datetime]) -> SqliteStore:
     with _plainly(file):
         db = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
@@ -142,7 +143,7 @@ def _open(place: str, file: Path | None, owner: str) -> SqliteStore:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA secure_delete = ON")
             db.execute("PRAGMA synchronous = FULL")  # what was said to be saved is saved, also when the power fails
-        return SqliteStore(db, file, owner)
+        return SqliteStore(db, file, owner, clock)
     except BaseException:
         db.close()
         raise
@@ -553,13 +554,17 @@ _LIGHT = "r.id, r.connection, r.started_at, r.change, r.pattern, r.numbers"
 class SqliteStore:
     """`bfai.store.Store` on one SQLite database. Made by `open_sqlite`."""
 
-    def __init__(self, db: sqlite3.Connection, file: Path | None, owner: str) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, file: Path | None, owner: str, clock: Callable[[], datetime] = utc_now
+    ) -> None:
         self._db = db
+        self._clock = clock
         self._file = file
         self._owner_name = owner
         self._lock = threading.RLock()
         self._patterns: dict[int, PatternFacts] = {}
         self._aside: list[int] = []
+        self._traces = False
         db.row_factory = sqlite3.Row
         self._owner = self._owner_row(owner)
 
@@ -587,17 +592,28 @@ class SqliteStore:
             return self._db.execute("SELECT pk FROM owner WHERE name = ?", (name,)).fetchone()[0]
 
     @contextlib.contextmanager
+    def together(self) -> Generator[None]:
+        with self._writing():
+            yield
+
+    @contextlib.contextmanager
     def _writing(self) -> Generator[None]:
-        """One transaction: all of it, or nothing."""
+        """One transaction: all of it, or nothing. Within another one of this thread it is a part of that."""
         with self._lock, _plainly(self._file):
-            self._db.execute("BEGIN IMMEDIATE")
+            part = self._db.in_transaction
+            self._db.execute("SAVEPOINT part" if part else "BEGIN IMMEDIATE")
             try:
                 yield
-                self._db.execute("COMMIT")
+                self._db.execute("RELEASE part" if part else "COMMIT")
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                self._patterns, self._aside = {}, []  # some may be gone now, and their numbers are given again
+                if self._db.in_transaction:  # else SQLite took all of it back
+                    self._db.execute("ROLLBACK TO part" if part else "ROLLBACK")
+                    if part:
+                        self._db.execute("RELEASE part")
                 raise
+        if self._traces and not part:
+            self._erase_traces()
 
     @contextlib.contextmanager
     def _reading(self) -> Generator[None]:
@@ -608,6 +624,9 @@ class SqliteStore:
     def _snapshot(self) -> Generator[None]:
         """Several statements that see the same rows."""
         with self._reading():
+            if self._db.in_transaction:
+                yield
+                return
             self._db.execute("BEGIN")
             try:
                 yield
@@ -631,10 +650,12 @@ class SqliteStore:
     def _erase_traces(self) -> None:
         """What was overwritten or deleted must not live on in the write-ahead log, unless another process reads it."""
         with contextlib.suppress(sqlite3.Error), self._lock:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._traces = self._db.in_transaction  # then at its end
+            if not self._traces:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _write_audit(self, action: str, subject: str, **detail: str | int | None) -> None:
-        self._put_audit(AuditEntry(at=utc_now(), action=action, subject=subject, detail={**detail}))
+        self._put_audit(AuditEntry(at=self._clock(), action=action, subject=subject, detail={**detail}))
 
     def _put_audit(self, entry: AuditEntry) -> None:
         detail = _json(entry.detail)
@@ -1494,19 +1515,20 @@ class SqliteStore:
             self._mend_clock(_micros(now))
 
     def _mend_clock(self, now: int) -> None:
+        times = {"now": now, "later": now + SET_BACK // _MICROSECOND}
         self._do(
             "UPDATE schedule SET set_at = :now, next_at = :now + max(0, next_at - set_at)"
-            " WHERE owner = :owner AND set_at > :now",
-            now=now,
+            " WHERE owner = :owner AND set_at > :later",
+            **times,
         )
         self._do(
             "UPDATE schedule SET held_at = :now, held_until = :now + (held_until - held_at)"
-            " WHERE owner = :owner AND held_at > :now",
-            now=now,
+            " WHERE owner = :owner AND held_at > :later",
+            **times,
         )
         self._do(
-            "UPDATE pause SET since = :now, until = :now + (until - since) WHERE owner = :owner AND since > :now",
-            now=now,
+            "UPDATE pause SET since = :now, until = :now + (until - since) WHERE owner = :owner AND since > :later",
+            **times,
         )
 
     def take_lease(
@@ -1689,7 +1711,7 @@ class SqliteStore:
             name = _checked(name)
             if name != row["name"]:
                 self._refuse_strategy_name(name, but=row["pk"])
-                self._set_strategy(row["pk"], name=name, name_key=name_key(name), updated_at=_micros(utc_now()))
+                self._set_strategy(row["pk"], name=name, name_key=name_key(name), updated_at=_micros(self._clock()))
                 self._write_audit("strategy_renamed", strategy_id, old=row["name"], new=name)
             return _strategy(self._strategy_row(strategy_id))
 
@@ -1734,7 +1756,7 @@ class SqliteStore:
                 raise StrategyChanged(_strategy(row))
             if surroundings is not None and surroundings != self._surroundings(strategy_id):
                 raise SurroundingsChanged(row["name"])
-            now, before = _micros(utc_now()), row["enabled_revision"]
+            now, before = _micros(self._clock()), row["enabled_revision"]
             in_force, since = before, row["enabled_at"]
             if state is StrategyState.DRAFT:
                 in_force = since = None
@@ -1760,7 +1782,7 @@ class SqliteStore:
 
     def _unbind(self, connection: sqlite3.Row) -> None:
         """Take the connection, which is about to be deleted, from its strategies."""
-        now, reason = _micros(utc_now()), connection_deleted(connection["name"])
+        now, reason = _micros(self._clock()), connection_deleted(connection["name"])
         for row in self._do(f"{_STRATEGIES} AND c.pk = :pk ORDER BY s.name_key", pk=connection["pk"]).fetchall():
             changes: dict[str, Any] = {"connection": None, "connection_name": connection["name"], "updated_at": now}
             detail = {"connection": connection["name"], "old": row["state"], "new": row["state"]}
@@ -2013,8 +2035,8 @@ class SqliteStore:
                     body=body,
                 )
             self._do(
-                "UPDATE candle_series"
-                " SET bytes = (SELECT coalesce(sum(length(body)), 0) FROM candle_chunk WHERE series = :pk)"
+                "UPDATE candle_series SET bytes ="
+                " (SELECT coalesce(sum(length(body)), 0) FROM candle_chunk WHERE series = :pk)"
                 " WHERE owner = :owner AND pk = :pk",
                 pk=pk,
             )

@@ -27,8 +27,10 @@ from bfai.model import (
     BfaiError,
     Connection,
     EventKind,
+    KeyReport,
     Message,
     Revision,
+    Status,
     Strategy,
     StrategyState,
     Target,
@@ -36,21 +38,26 @@ from bfai.model import (
     utc_now,
 )
 from bfai.store import BadName, Store, StrategyChanged, SurroundingsChanged, account_data, connection_deleted
+from bfai.strategy.export import Bundle, freqtrade, unsupported
+from bfai.strategy.export.hosted import Hosted, hosted, hosted_unsupported
 from bfai.strategy.feed import Ask as AskCandles
 from bfai.strategy.feed import Feed
 from bfai.strategy.gate import (
     Facts,
     Review,
     gate,
+    ladder_market,
     planned_total,
     review,
     smallest_first_entry,
     suggest_first_entry,
     suspension,
 )
+from bfai.strategy.ladder import LadderMarket
 from bfai.strategy.limits import CandlePage, MarketsError, PairRules, PairUnknown
 from bfai.strategy.parameters import (
     Parameters,
+    Problem,
     RiskLevel,
     StrategyError,
     differences,
@@ -59,6 +66,7 @@ from bfai.strategy.parameters import (
     preset,
     read,
 )
+from bfai.strategy.running import EngineError, Engines
 from bfai.strategy.terms import Terms
 
 _DRAFT = StrategyState.DRAFT
@@ -100,14 +108,21 @@ class Strategies:
         market_data: Callable[[Target], MarketData],
         here: Callable[[Target], Target],
         terms: Callable[[Connection, PairRules, float], Terms | None],
+        clock: Callable[[], datetime] | None = None,
+        engines: Engines | None = None,
     ) -> None:
         """Use `Workbench.strategies`."""
+        self._engines = engines
         self._store = store
         self._market_data = market_data
         self._here = here
         self._ask_terms = terms
         self._feed = Feed(store, self._ask_candles, self._rules_of_any_age)
         self._freshness = _freshness()
+        self._clock = clock
+
+    def _now(self) -> datetime:
+        return utc_now() if self._clock is None else self._clock()
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -159,7 +174,7 @@ class Strategies:
 
     def create(self, name: str, connection_id: str | None, parameters: Parameters, note: str = "") -> Strategy:
         """A new draft. Raises BfaiError where the name is taken."""
-        now, connection = utc_now(), self._store.connection(connection_id) if connection_id else None
+        now, connection = self._now(), self._store.connection(connection_id) if connection_id else None
         try:
             strategy = Strategy(
                 id=uuid.uuid4().hex,
@@ -171,7 +186,7 @@ class Strategies:
             )
         except ValidationError:
             raise BadName from None
-        return self._store.add_strategy(strategy, _revision(strategy.id, 1, parameters, note))
+        return self._store.add_strategy(strategy, _revision(strategy.id, 1, parameters, note, now))
 
     def suggested(
         self, connection_id: str, level: RiskLevel, pairs: Sequence[str], size: Decimal | str | None = None
@@ -207,7 +222,9 @@ class Strategies:
         strategy, surroundings = self.get(strategy_id), self._store.surroundings(strategy_id)
         if strategy.state is StrategyState.ENABLED:
             self._pass(strategy, parameters, fresh=False)
-        saved = self._store.save_revision(strategy_id, expected, _revision(strategy_id, expected + 1, parameters, note))
+        saved = self._store.save_revision(
+            strategy_id, expected, _revision(strategy_id, expected + 1, parameters, note, self._now())
+        )
         if strategy.state is not StrategyState.ENABLED or saved.revision == strategy.enabled_revision:
             return saved
         return self._store.set_strategy_state(
@@ -229,6 +246,9 @@ class Strategies:
         return self._store.rename_strategy(strategy_id, name)
 
     def delete(self, strategy_id: str) -> None:
+        """Raises EngineError while its engine runs."""
+        if self._engines is not None and self._engines.runs(strategy_id):
+            raise EngineError(Message(text=N_("This strategy's engine runs. Stop it first.")))
         self._store.delete_strategy(strategy_id)
 
     def duplicate(
@@ -249,6 +269,113 @@ class Strategies:
         told, parameters = import_text(text)
         return self.create(self.free_name(name or told or "Strategy"), connection_id, parameters)
 
+    # -- engines -------------------------------------------------------------------------------------------------------
+
+    def unsupported(self, strategy_id: str) -> tuple[Problem, ...]:
+        """What Freqtrade cannot do as the present revision asks: errors refuse the export, warnings are to be read."""
+        parameters, facts = self._facts_of(strategy_id)
+        if facts.connection is None:
+            return ()
+        return unsupported(parameters, _market_target(facts.connection, parameters), _markets(parameters, facts))
+
+    def freqtrade(
+        self,
+        strategy_id: str,
+        *,
+        interval: timedelta = timedelta(minutes=5),
+        number: int | None = None,
+        watched: bool = False,
+        balance: Decimal | None = None,
+    ) -> Bundle:
+        """The bundle for Freqtrade of the present revision, or of an older one. Raises StrategyError with all reasons.
+
+        `watched`: it opens new groups only while the workbench says in its `state.json` that it may. `balance` in quote
+        currency; None is what the last test found.
+        """
+        strategy = self.get(strategy_id)
+        parameters, facts = self._facts_of(strategy_id, number)
+        if facts.connection is None:
+            raise StrategyError(Message(text=N_("This strategy has no connection. Choose one.")))
+        worth = facts.worth if balance is None else balance
+        if worth is None:
+            text = N_("Nobody knows what lies on {name}. Test it first.")
+            raise StrategyError(Message(text=text, params={"name": facts.connection.name}))
+        if not worth:
+            text = N_("There is no {quote} on {name}.")
+            raise StrategyError(Message(text=text, params={"name": facts.connection.name, "quote": parameters.quote}))
+        return freqtrade(
+            parameters,
+            _markets(parameters, facts),
+            _market_target(facts.connection, parameters),
+            balance=worth,
+            interval=interval,
+            name=strategy.name,
+            revision=number or strategy.revision,
+            committed=facts.committed,
+            state_max_age=self._freshness if watched else None,
+        )
+
+    def hosted_unsupported(self, strategy_id: str) -> tuple[Problem, ...]:
+        """What the ladder that its exchange runs itself cannot do of this strategy."""
+        parameters, facts = self._facts_of(strategy_id)
+        return hosted_unsupported(parameters, facts.connection.target.exchange if facts.connection else "")
+
+    def hosted(self, strategy_id: str) -> Hosted:
+        """The request bodies for the ladder that its exchange runs itself, to look at. Raises StrategyError."""
+        parameters, facts = self._facts_of(strategy_id)
+        ladders = review(parameters, facts, fixes=False).ladders
+        needed = {pair: ladder.summary.required_capital_quote for (pair, _), ladder in ladders.items()}
+        missing = [pair for pair in parameters.pairs if pair not in needed]
+        if facts.connection is None or missing:
+            text = N_("The rules of {pair} are not known.")
+            raise StrategyError(Message(text=text, params={"pair": ", ".join(missing)}))
+        return hosted(parameters, facts.connection.target.exchange, needed)
+
+    def may_run(self, strategy_id: str, *, takes_up: bool = False) -> tuple[Strategy, Connection]:
+        """The strategy in force and its connection, if the gate lets it run at this moment.
+
+        `takes_up`: there are open groups to go on with, whose money is no longer free: then only the connection is
+        judged. Raises StrategyError with all reasons.
+        """
+        self.list()  # what a test found meanwhile counts
+        strategy = self.get(strategy_id)
+        connection = self._store.connection(strategy.connection_id) if strategy.connection_id else None
+        params: dict[str, str | int | float] = {"name": strategy.name}
+        if strategy.state is StrategyState.SUSPENDED:
+            why = strategy.reasons[0] if strategy.reasons else Message(text=N_("{name} is suspended."), params=params)
+            raise StrategyError(why)
+        if strategy.state is not StrategyState.ENABLED or connection is None or strategy.enabled_revision is None:
+            raise StrategyError(Message(text=N_("{name} is not enabled. Enable it first."), params=params))
+        parameters = self.parameters(strategy_id, strategy.enabled_revision)
+        try:
+            self._pass(strategy, parameters, fresh=True)
+        except StrategyError as error:
+            if not takes_up or any(problem.field == "connection" for problem in error.problems):
+                raise
+        return strategy, connection
+
+    def tell_engine(self, strategy_id: str) -> None:
+        """Writes down for the strategy's engine whether it may open new groups. Without an engine nothing happens."""
+        if self._engines is None:
+            return
+        strategy = self._store.strategy(strategy_id)
+        connection = (
+            self._store.connection(strategy.connection_id) if strategy is not None and strategy.connection_id else None
+        )
+        run = self._last_run(connection) if connection is not None else None
+        at = datetime.fromtimestamp(0, utc_now().tzinfo) if run is None else run.answered_at or run.started_at
+        with suppress(OSError):  # then the engine takes what it has, until that is too old
+            self._engines.tell(
+                strategy_id,
+                connection_ok=connection is not None and run is not None and connection.status.ok,
+                may_open=strategy is not None and strategy.state is StrategyState.ENABLED,
+                at=at,
+            )
+
+    def _facts_of(self, strategy_id: str, number: int | None = None) -> tuple[Parameters, Facts]:
+        strategy, parameters = self.get(strategy_id), self.parameters(strategy_id, number)
+        return parameters, self.facts(strategy.connection_id, parameters, except_id=strategy_id)
+
     def free_name(self, name: str) -> str:
         """The name, or the name with the next free number."""
         name, number = name.strip()[:56] or "Strategy", 1
@@ -262,11 +389,11 @@ class Strategies:
         """All pairs of a market, from the cache while it is young enough. Raises MarketsError."""
         key = _key(target)
         stored = self._store.market_data(key)
-        if stored is not None and utc_now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
+        if stored is not None and self._now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
             return rules
         there = self._here(target)
         found = self._market_data(there).pairs(there)
-        self._store.put_market_data(key, json.dumps([rules.to_json() for rules in found]), utc_now())
+        self._store.put_market_data(key, json.dumps([rules.to_json() for rules in found]), self._now())
         return found
 
     def rules(self, target: Target, pair: str, *, max_age: timedelta = RULES_HOLD) -> PairRules:
@@ -276,11 +403,11 @@ class Strategies:
         """
         key = f"{_key(target)}/{pair}"
         stored = self._store.market_data(key)
-        if stored is not None and utc_now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
+        if stored is not None and self._now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
             return rules[0]
         there = self._here(target)
         found = self._market_data(there).pair(there, pair)
-        self._store.put_market_data(key, json.dumps([found.to_json()]), utc_now())
+        self._store.put_market_data(key, json.dumps([found.to_json()]), self._now())
         return found
 
     @property
@@ -334,7 +461,7 @@ class Strategies:
             rules_error=error,
             free=free,
             committed=committed,
-            now=now or utc_now(),
+            now=now or self._now(),
             connections=frozenset(other.id for other in self._store.connections()),
             freshness=self._freshness,
             market_max_age=RULES_HOLD,
@@ -355,7 +482,7 @@ class Strategies:
         ):
             return rules
         name = f"{account_data(connection.id)}{rules.market.value}/{rules.pair}"
-        stored, now = self._store.market_data(name), utc_now()
+        stored, now = self._store.market_data(name), self._now()
         known = _terms(stored.rows) if stored is not None and stored.fetched_at >= connection.key_since else None
         if stored is not None and known is not None:
             holds = TERMS_HOLD if known.fees else TERMS_ASKED_AGAIN
@@ -394,7 +521,7 @@ class Strategies:
                     found = self.rules(target, pair, max_age=timedelta(0))
             if found is not None and found.price is not None:
                 rules[pair] = self._of_account(connection, found, run, ask=False)
-        facts = Facts(connection=connection, run=run, rules=rules, now=utc_now())
+        facts = Facts(connection=connection, run=run, rules=rules, now=self._now())
         needed = review(parameters, facts, fixes=False).required_total or Decimal(0)
         return needed if len(rules) == len(parameters.pairs) else max(needed, planned_total(parameters))
 
@@ -415,15 +542,17 @@ class Strategies:
             return strategy
         self._pass(strategy, self.parameters(strategy_id), fresh=True)
         resumed = strategy.state is StrategyState.SUSPENDED
-        return self._store.set_strategy_state(
+        enabled = self._store.set_strategy_state(
             strategy_id,
             strategy.state,
             StrategyState.ENABLED,
             action="strategy_resumed" if resumed else "strategy_enabled",
             revision=strategy.revision,
             surroundings=surroundings,
-            events=[strategy_event(EventKind.STRATEGY_RESUMED, strategy, utc_now())] if resumed else (),
+            events=[strategy_event(EventKind.STRATEGY_RESUMED, strategy, self._now())] if resumed else (),
         )
+        self.tell_engine(strategy_id)
+        return enabled
 
     def _pass(self, strategy: Strategy, parameters: Parameters, *, fresh: bool) -> None:
         max_age = PRICE_HOLDS if fresh else RULES_HOLD
@@ -441,25 +570,35 @@ class Strategies:
         strategy = self.get(strategy_id)
         if strategy.state is StrategyState.DRAFT:
             return strategy
-        return self._store.set_strategy_state(
+        disabled = self._store.set_strategy_state(
             strategy_id, strategy.state, StrategyState.DRAFT, action="strategy_disabled"
         )
+        self.tell_engine(strategy_id)
+        return disabled
 
-    def after_test(self, connection_id: str, before: TestRun | None = None) -> None:
-        """What the connection's last test means for its strategies: suspended, or resumed. `before`: the one before."""
+    def after_test(self, connection_id: str, old: KeyReport | None = None) -> None:
+        """What the connection's last test means for its strategies: suspended, or resumed. `old`: what was known of the
+        key before it. Call it together with keeping the test: what it forbids is never seen enabled.
+        """
         connection = self._store.connection(connection_id)
         if connection is None:
             return
         run = self._last_run(connection)
         for strategy in self._store.strategies_of(connection_id):
             if strategy.state is not _DRAFT:
-                self._settle(strategy, connection, run, before)
+                self._settle(strategy, connection, run, old)
+            self.tell_engine(strategy.id)
 
     def _settle(
-        self, strategy: Strategy, connection: Connection, run: TestRun | None, before: TestRun | None = None
+        self, strategy: Strategy, connection: Connection, run: TestRun | None, old: KeyReport | None = None
     ) -> bool:
-        """Suspends or resumes it as the last run asks for. Whether that changed anything."""
-        found = suspension(connection, run, before)
+        """Suspends or resumes it as the last run asks for. Whether that changed anything.
+
+        A run on our own dead network asks for nothing: the next one that counts does.
+        """
+        if run is not None and not run.counts and connection.status is not Status.UNTESTED:
+            return False
+        found = suspension(connection, run, old)
         if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
             if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
                 return False
@@ -491,7 +630,7 @@ class Strategies:
     ) -> None:
         suspended = state is StrategyState.SUSPENDED
         kind = EventKind.STRATEGY_SUSPENDED if suspended else EventKind.STRATEGY_RESUMED
-        at = run.started_at if run is not None else utc_now()
+        at = run.started_at if run is not None else self._now()
         event = strategy_event(kind, strategy, at, run, reasons=reasons, needs_person=needs_person)
         with suppress(StrategyChanged):  # somebody else was quicker, with the same facts or newer ones
             self._store.set_strategy_state(
@@ -503,6 +642,7 @@ class Strategies:
                 action=kind.value,
                 events=[event],
             )
+        self.tell_engine(strategy.id)
 
 
 def _freshness() -> timedelta:
@@ -519,19 +659,25 @@ def _until_it_stands(act: Callable[[], T]) -> T:
     return act()
 
 
-def _revision(strategy_id: str, number: int, parameters: Parameters, note: str) -> Revision:
+def _revision(strategy_id: str, number: int, parameters: Parameters, note: str, at: datetime) -> Revision:
     return Revision(
         strategy_id=strategy_id,
         number=number,
         digest=parameters.digest,
         parameters=parameters.canonical(),
         note=note,
-        created_at=utc_now(),
+        created_at=at,
     )
 
 
 def _market_target(connection: Connection, parameters: Parameters) -> Target:
     return connection.target.model_copy(update={"market": parameters.market})
+
+
+def _markets(parameters: Parameters, facts: Facts) -> dict[str, LadderMarket]:
+    """The ladder's markets of the pairs whose rules are known."""
+    rules = {pair: facts.rules.get(pair) for pair in parameters.pairs}
+    return {pair: ladder_market(found, parameters.leverage) for pair, found in rules.items() if found is not None}
 
 
 def _key(target: Target) -> str:

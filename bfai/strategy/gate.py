@@ -836,12 +836,11 @@ class Suspension:
     needs_person: bool
 
 
-def suspension(connection: Connection, run: TestRun | None, before: TestRun | None = None) -> Suspension | None:
+def suspension(connection: Connection, run: TestRun | None, old: KeyReport | None = None) -> Suspension | None:
     """What a connection's last test means for its enabled strategies; None lets them go on.
 
-    `before` is the last test before it that read the key's rights: a key that lost its address list, or got a right
-    that no document explains, needs a person. So does one that can withdraw. After any other failure the next passed
-    test resumes.
+    `old` is what was known of the key before it: a key that lost its address list, or got a right that no document
+    explains, needs a person. So does one that can withdraw. After any other failure the next passed test resumes.
     """
     params: dict[str, str | int | float] = {"name": connection.name}
     if connection.status is Status.UNTESTED or run is None:
@@ -851,8 +850,8 @@ def suspension(connection: Connection, run: TestRun | None, before: TestRun | No
         granted = report is not None and report.state(Permission.WITHDRAW) is GrantState.GRANTED
         text = N_("The key of {name} can withdraw.") if granted else N_("Nobody can tell whether {name} can withdraw.")
         return Suspension(Message(text=text, params=params), True)
-    old, new = (before.key_report if before else None), run.key_report
-    if old is not None and new is not None and before is not None and before.id != run.id:
+    new = run.key_report
+    if old is not None and new is not None:
         bound = old.ip_restriction.state is GrantState.GRANTED
         if bound and new.ip_restriction.state is GrantState.DENIED:
             text = N_("The key of {name} is no longer bound to addresses.")

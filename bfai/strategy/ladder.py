@@ -67,7 +67,7 @@ _LARGEST_RATE: Final = Decimal("0.5")
 
 # 60 digits hold every product of a usual price, amount and rate exactly, so that a price which lies on the grid is
 # found there; fewer digits are not faster. The exponent is free because a steep ladder of hundreds of levels needs it.
-_CONTEXT: Final = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[InvalidOperation, DivisionByZero, Overflow])
+CONTEXT: Final = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 
 class LadderError(BfaiError, ValueError):
@@ -397,7 +397,7 @@ class Ladder:
         names += ["average_price", "break_even_price", "take_profit_price"]
         if self.market.tells_liquidation:
             names.append("liquidation_price")
-        with localcontext(_CONTEXT):
+        with localcontext(CONTEXT):
             figures = self.figures
             rows = [_row(level, figures) for level in self.levels]
             summary |= {name: _written(name, getattr(self.summary, name)) for name in names}
@@ -498,7 +498,7 @@ def liquidation(
     """
     if not market.tells_liquidation or amount_base <= 0:
         return None
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         tier, margin = _tier(market, cost_quote), cost_quote / leverage
         return _liquidation(market, _sign(side), cost_quote, amount_base, margin, tier)
 
@@ -510,24 +510,25 @@ def _sign(side: Side) -> int:
 # The ladder
 
 
-class _Order(NamedTuple):
+class PlannedOrder(NamedTuple):
     """An order as planned: the gap before it in percent, and its size as entered."""
 
     gap: Decimal
     size: Decimal
 
 
-def _orders(plan: LadderPlan) -> list[_Order]:
-    orders = [_Order(_ZERO, plan.base_order_quote)]
+def planned(plan: LadderPlan) -> list[PlannedOrder]:
+    """The first order and its add-ons, as planned."""
+    orders = [PlannedOrder(_ZERO, plan.base_order_quote)]
     if plan.custom_steps is not None:
         before = _ZERO
         for deviation, size in plan.custom_steps:
-            orders.append(_Order(deviation - before, size))
+            orders.append(PlannedOrder(deviation - before, size))
             before = deviation
         return orders
     gap, size = plan.step_pct, plan.safety_order_quote
     for _ in range(plan.max_safety_orders):
-        orders.append(_Order(gap, size))
+        orders.append(PlannedOrder(gap, size))
         gap, size = gap * plan.step_scale, size * plan.volume_scale
     return orders
 
@@ -542,8 +543,8 @@ def build(market: LadderMarket, plan: LadderPlan) -> Ladder:
     amounts down to the step. Fees: market orders pay taker, limit orders maker. Where the fee of a purchase is taken in
     coins, the amount held is smaller and the order has no fee in quote currency. On spot the margin is the cost.
     """
-    with localcontext(_CONTEXT):
-        return _build(market, plan, _orders(plan))
+    with localcontext(CONTEXT):
+        return _build(market, plan, planned(plan))
 
 
 def after_recovery(
@@ -560,10 +561,10 @@ def after_recovery(
     _check("size_factor", size_factor, zero=True)
     _position(ladder, level)
     plan = replace(ladder.plan, take_profit_pct=take_profit_pct, take_profit_basis="average_net")
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         orders = [
-            order if number <= level else _Order(order.gap * step_factor, order.size * size_factor)
-            for number, order in enumerate(_orders(plan))
+            order if number <= level else PlannedOrder(order.gap * step_factor, order.size * size_factor)
+            for number, order in enumerate(planned(plan))
         ]
         found = _build(ladder.market, plan, orders)
     still = tuple(
@@ -574,7 +575,7 @@ def after_recovery(
     return replace(found, violations=still, summary=replace(found.summary, valid=not still))
 
 
-def _build(market: LadderMarket, plan: LadderPlan, orders: Sequence[_Order]) -> Ladder:
+def _build(market: LadderMarket, plan: LadderPlan, orders: Sequence[PlannedOrder]) -> Ladder:
     sign, tick = _sign(plan.side), market.tick_size
     swap = market.type == "linear_swap"
     leverage = plan.leverage if swap else _ONE
@@ -791,7 +792,7 @@ def profit_at(ladder: Ladder, fills: int, price: Decimal) -> Decimal:
     _check("price", price, zero=True)
     held, plan, market = _position(ladder, fills), ladder.plan, ladder.market
     rate = market.taker if plan.exit_order_type == "market" else market.maker
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         value = held.amount * price
         return _sign(plan.side) * (value - held.cost) - held.fees - value * rate
 
@@ -806,7 +807,7 @@ def margin_ratio_at(ladder: Ladder, fills: int, price: Decimal) -> Decimal | Non
     held, market = _position(ladder, fills), ladder.market
     if not market.tells_liquidation:
         return None
-    with localcontext(_CONTEXT):
+    with localcontext(CONTEXT):
         value = held.amount * price
         left = held.cost / ladder.plan.leverage + _sign(ladder.plan.side) * (value - held.cost)
         return _maintenance(market, held.cost, value, _tier(market, held.cost)) / left * 100 if left else None

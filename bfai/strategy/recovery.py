@@ -14,11 +14,11 @@ Order on each event: exit, then entry into Recovery Mode, then the signal, then 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from bfai.strategy.parameters import Parameters, Recovery
 
@@ -66,6 +66,7 @@ class Reason(StrEnum):
     MARGIN_LIMIT = "margin_limit"
     DEPOSIT_LOAD = "deposit_load"
     COOLDOWN = "cooldown"
+    BELOW_MINIMUM = "below_minimum"
 
 
 class Difficulty(StrEnum):
@@ -88,11 +89,11 @@ class Exit(StrEnum):
     TAKE_PROFIT = "take_profit"
     STOP = "stop"
     LIQUIDATION = "liquidation"
+    EQUITY_STOP = "equity_stop"
     MANUAL = "manual"
 
 
-@dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(NamedTuple):
     """Where an add-on is allowed: so many percent against the group, counted from its first price. One fill each."""
 
     low: Decimal
@@ -128,12 +129,12 @@ class Rules:
         return self.recovery.enabled
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """What the rest of the account looks like at this moment. Money is quote currency.
 
     `used` is the committed capital of all open groups of the strategy, `committed` that of everything on the
-    connection. `equity` None is not known, and then no share of it is judged.
+    connection. `equity` None is not known, and then no share of it is judged. `pair_recovers`: another group of this
+    pair on this connection is in Recovery Mode.
     """
 
     now: datetime
@@ -146,18 +147,40 @@ class World:
     committed: Decimal = _ZERO
     equity: Decimal | None = None
     closed_at: datetime | None = None
+    pair_recovers: bool = False
     separate_connection_ok: bool = False
     liquidation_price: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     side: Side
     price: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Order(NamedTuple):
+    """The order that would be placed, where the caller knows better than the rules.
+
+    `size` is its capital. `zone` is the level that it was made for: no band is looked at. One that `rests` at the
+    exchange waited already. `too_small`: the exchange would refuse it.
+    """
+
+    size: Decimal
+    zone: int | None = None
+    rests: bool = False
+    too_small: bool = False
+
+
+class Fill(NamedTuple):
+    """What an order came to: `amount` in coins that are held now, `cost` and `fee` in quote, `used` the capital."""
+
+    price: Decimal
+    amount: Decimal
+    cost: Decimal
+    fee: Decimal
+    used: Decimal
+
+
+class Group(NamedTuple):
     """One group. `cost` and `fees` in quote, `amount` in coins, `used` is the capital that it commits."""
 
     side: Side
@@ -192,13 +215,17 @@ class Group:
         """How far the price stands against the group, in percent of its average; below zero it is winning."""
         return self.sign * (self.average - price) / self.average * _HUNDRED
 
+    def stands_against(self, price: Decimal, percent: Decimal) -> bool:
+        """Whether `adverse_pct` is so much or more. Exact: nothing is divided."""
+        return self.sign * (self.cost - price * self.amount) * _HUNDRED >= percent * self.cost
+
     def distance_pct(self, price: Decimal) -> Decimal:
         """How far the price stands against the group, in percent of its first price."""
         return self.sign * (self.first_price - price) / self.first_price * _HUNDRED
 
     def worsens(self, price: Decimal) -> bool:
         """Whether an add-on at this price would not better the average. Its size does not matter."""
-        return self.sign * (price - self.average) >= 0
+        return self.sign * (price * self.amount - self.cost) >= 0
 
     def break_even(self, exit_fee: Decimal) -> Decimal:
         """The price at which closing gives back exactly what was paid, all fees counted."""
@@ -206,8 +233,7 @@ class Group:
         return with_fees / (1 - self.sign * exit_fee)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What an event came to. `group` None: there is none. `zone`: the number of the zone that an add-on fills, `size`
     the capital that it or a first entry takes.
     """
@@ -230,20 +256,22 @@ def rules_of(
     exit_fee: Decimal = _ZERO,
 ) -> Rules:
     """The rules of a strategy. `levels` are its add-ons: how far from the first price in percent, and how much capital
-    each takes.
+    each takes. The zone of an add-on begins at its level and is `zone_width_pct` wide, towards the first price; a
+    strict one is everything from its level on.
     """
-    p, half = parameters, parameters.zone_width_pct / 2
+    p = parameters
     total = p.margin_limit_total.quote(equity)
     pair = p.margin_limit_pair.quote(equity) if p.margin_limit_pair is not None else None
     if pair is None and total is not None:
         pair = total / p.max_groups
-    zones = tuple(Zone(away - half, away + half, size) for away, size in levels) if p.addons else ()
+    strict, wide = p.addon_mode == "strict", p.zone_width_pct
+    zones = (Zone(away, Decimal("inf"), size) if strict else Zone(away - wide, away, size) for away, size in levels)
     return Rules(
         side_allowed=frozenset(p.directions),
         first_size=p.first_entry_size,
-        zones=zones,
+        zones=tuple(zones) if p.addons else (),
         max_addons=p.addons,
-        take_profit_pct=p.take_profit_pct,
+        take_profit_pct=p.take_profit_pct / p.leverage if p.take_profit_basis == "margin_net" else p.take_profit_pct,
         take_profit_net=p.take_profit_basis != "average_gross",
         stop_pct=p.stop_loss_pct,
         stop_from_base=p.stop_loss_basis == "base",
@@ -294,17 +322,16 @@ def difficulties(
     rules: Rules, group: Group, price: Decimal, world: World, *, signal: bool = False
 ) -> tuple[Difficulty, ...]:
     """Everything that speaks for Recovery Mode at this price. `signal`: it is the price of a signal for this group."""
-    r, adverse = rules.recovery, group.adverse_pct(price)
-    end = world.liquidation_price
+    r, end = rules.recovery, world.liquidation_price
     near = None if end is None else group.sign * (price - end) / price * _HUNDRED
     found = {
-        Difficulty.DRAWDOWN: adverse >= r.drawdown_pct,
+        Difficulty.DRAWDOWN: group.stands_against(price, r.drawdown_pct),
         Difficulty.ADDON_LIMIT_NEAR: rules.max_addons > 0 and group.addons >= max(1, rules.max_addons - r.addons_left),
         Difficulty.MARGIN_USED: bool(rules.pair_limit)
         and group.used / (rules.pair_limit or 1) >= r.margin_used_pct / _HUNDRED,
         Difficulty.SIGNAL_WORSENS: signal and r.on_worsening_signal and group.worsens(price),
         Difficulty.MARKET_UNCERTAIN: world.uncertain and r.on_uncertain_market,
-        Difficulty.USER_CAUTIOUS: r.cautious and adverse >= r.cautious_drawdown_pct,
+        Difficulty.USER_CAUTIOUS: r.cautious and group.stands_against(price, r.cautious_drawdown_pct),
         Difficulty.GROUP_AGE: r.max_group_age_h is not None
         and world.now - group.opened_at >= timedelta(hours=r.max_group_age_h),
         Difficulty.LIQUIDATION_NEAR: r.liq_distance_pct is not None and near is not None and near <= r.liq_distance_pct,
@@ -312,7 +339,7 @@ def difficulties(
     return tuple(one for one, holds in found.items() if holds and (one not in SOFT or group.addons >= 1))
 
 
-def _judged(rules: Rules, group: Group, price: Decimal, world: World, *, signal: bool = False) -> Step:
+def judged(rules: Rules, group: Group, price: Decimal, world: World, *, signal: bool = False) -> Step:
     """The group in Recovery Mode where something speaks for it, or back from it where that is allowed."""
     if not rules.recovers or group.state is State.CLOSED:
         return Step(group)
@@ -320,17 +347,18 @@ def _judged(rules: Rules, group: Group, price: Decimal, world: World, *, signal:
     if group.state is State.NORMAL:
         if not found:
             return Step(group)
-        return Step(replace(group, state=State.RECOVERY, difficulties=found, calm_since=None), entered=found)
+        return Step(group._replace(state=State.RECOVERY, difficulties=found, calm_since=None), entered=found)
     new = tuple(one for one in found if one not in group.difficulties)
-    group = replace(group, difficulties=(*group.difficulties, *new))
+    if new:
+        group = group._replace(difficulties=(*group.difficulties, *new))
     if rules.recovery.return_mode != "auto":
         return Step(group, entered=new)
     hard = any(one not in SOFT for one in found)
-    if hard or group.adverse_pct(price) >= rules.recovery.drawdown_pct / 2:
-        return Step(replace(group, calm_since=None), entered=new)
+    if hard or group.stands_against(price, rules.recovery.drawdown_pct / 2):
+        return Step(group if group.calm_since is None else group._replace(calm_since=None), entered=new)
     since = group.calm_since or world.now
     if world.now - since < CALM:
-        return Step(replace(group, calm_since=since), entered=new)
+        return Step(group._replace(calm_since=since), entered=new)
     return Step(returned_to_normal(group), returned=True)
 
 
@@ -338,7 +366,7 @@ def returned_to_normal(group: Group) -> Group:
     """As a person does it by hand where the strategy allows that, and time does where it allows that."""
     if group.state is not State.RECOVERY:
         return group
-    return replace(group, state=State.NORMAL, difficulties=(), calm_since=None)
+    return group._replace(state=State.NORMAL, difficulties=(), calm_since=None)
 
 
 def trim_due(rules: Rules, group: Group, world: World, *, lost_in_30_days: Decimal) -> Decimal:
@@ -363,25 +391,38 @@ def on_price(rules: Rules, group: Group, price: Decimal, world: World) -> Step:
     if group.state is State.CLOSED:
         return Step(group)
     ends = exit_at(rules, group, price, world)
-    return Step(closed(group, ends), exit=ends) if ends is not None else _judged(rules, group, price, world)
+    return Step(closed(group, ends), exit=ends) if ends is not None else judged(rules, group, price, world)
 
 
-def on_signal(rules: Rules, group: Group | None, signal: Signal, world: World) -> Step:
+def on_signal(rules: Rules, group: Group | None, signal: Signal, world: World, order: Order | None = None) -> Step:
     """A signal: a first entry, an add-on to the group that is open, or nothing, with every reason.
 
     A signal that comes with the group's exit waits: it is judged as a first entry at the next event.
     """
     if group is None or group.state is State.CLOSED:
-        reasons = _against_opening(rules, signal, world)
+        reasons = _against_opening(rules, signal, world, order)
         if reasons:
             return Step(None, Outcome.BLOCKED, reasons)
-        return Step(None, Outcome.OPENED, size=rules.first_size)
+        return Step(None, Outcome.OPENED, size=rules.first_size if order is None else order.size)
     ends = exit_at(rules, group, signal.price, world)
     if ends is not None:
         return Step(closed(group, ends), Outcome.WAITING, exit=ends)
-    judged = _judged(rules, group, signal.price, world, signal=signal.side == group.side)
-    assert judged.group is not None
-    return _addon(rules, judged.group, signal, world, judged)
+    return on_addon(rules, group, signal, world, order)
+
+
+def on_addon(rules: Rules, group: Group, signal: Signal, world: World, order: Order | None = None) -> Step:
+    """A signal for a group that is open and stays open: first whether it is in trouble, then the add-on."""
+    found = judged(rules, group, signal.price, world, signal=signal.side == group.side)
+    assert found.group is not None
+    return _addon(rules, found.group, signal, world, found, order)
+
+
+def on_level(rules: Rules, group: Group, signal: Signal, world: World, order: Order) -> Step:
+    """The price reached the level of an add-on that lies, or would lie, at the exchange: filled, or why not.
+
+    Nobody judges the group in between: an order that rests is filled before anyone looks.
+    """
+    return _addon(rules, group, signal, world, Step(group), order)
 
 
 def on_new_group_beside(rules: Rules, group: Group, signal: Signal, world: World) -> Step:
@@ -390,49 +431,49 @@ def on_new_group_beside(rules: Rules, group: Group, signal: Signal, world: World
     """
     if group.state is not State.RECOVERY:
         return Step(group, Outcome.BLOCKED, (Reason.GROUP_LIMIT,))
-    reasons = _against_opening(rules, signal, world)
+    reasons = _against_opening(rules, signal, world, None)
     if rules.recovery.separate_connection_id is None or not world.separate_connection_ok:
         reasons = _in_order({*reasons, Reason.RECOVERY_SAME_PAIR})
     return Step(group, Outcome.BLOCKED, reasons) if reasons else Step(group, Outcome.OPENED, size=rules.first_size)
 
 
-def opened(
-    rules: Rules, signal: Signal, price: Decimal, amount: Decimal, fee: Decimal, used: Decimal, world: World
-) -> Step:
+def opened(rules: Rules, side: Side, fill: Fill, world: World) -> Step:
     """The first entry was filled."""
-    group = Group(signal.side, price, price * amount, amount, fee, used, 1, world.now, world.now)
-    return _judged(rules, group, price, world)
+    group = Group(side, fill.price, fill.cost, fill.amount, fill.fee, fill.used, 1, world.now, world.now)
+    return judged(rules, group, fill.price, world)
 
 
-def filled(
-    rules: Rules,
-    group: Group,
-    price: Decimal,
-    amount: Decimal,
-    fee: Decimal,
-    used: Decimal,
-    world: World,
-    zone: int | None = None,
-) -> Step:
+def filled(rules: Rules, group: Group, fill: Fill, world: World, zone: int | None = None) -> Step:
     """An add-on was filled: the new sums, and whether the group is now in difficulty."""
     if group.state is State.CLOSED:
         return Step(group)
     taken = group.zones_used if zone is None else group.zones_used | {zone}
-    grown = replace(
-        group,
-        cost=group.cost + price * amount,
-        amount=group.amount + amount,
-        fees=group.fees + fee,
-        used=group.used + used,
+    grown = group._replace(
+        cost=group.cost + fill.cost,
+        amount=group.amount + fill.amount,
+        fees=group.fees + fill.fee,
+        used=group.used + fill.used,
         fills=group.fills + 1,
         filled_at=world.now,
         zones_used=taken,
     )
-    return _judged(rules, grown, price, world)
+    return judged(rules, grown, fill.price, world)
+
+
+def trimmed(group: Group, share: Decimal, now: datetime) -> Group:
+    """This share of the position was sold, 0 to 1: what it had cost goes with it."""
+    left = 1 - share
+    return group._replace(
+        cost=group.cost * left,
+        amount=group.amount * left,
+        fees=group.fees * left,
+        used=group.used * left,
+        trimmed_at=now,
+    )
 
 
 def closed(group: Group, how: Exit) -> Group:
-    return group if group.state is State.CLOSED else replace(group, state=State.CLOSED, exit=how)
+    return group if group.state is State.CLOSED else group._replace(state=State.CLOSED, exit=how)
 
 
 def guard_after(
@@ -455,11 +496,11 @@ def guard_after(
 
 def _in_order(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     there = set(reasons)
-    return tuple(reason for reason in Reason if reason in there)
+    return tuple(reason for reason in Reason if reason in there) if there else ()
 
 
-def _against_opening(rules: Rules, signal: Signal, world: World) -> tuple[Reason, ...]:
-    size = rules.first_size
+def _against_opening(rules: Rules, signal: Signal, world: World, order: Order | None) -> tuple[Reason, ...]:
+    size = rules.first_size if order is None else order.size
     cooling = world.closed_at is not None and world.now - world.closed_at < rules.close_cooldown
     return _in_order(
         reason
@@ -468,27 +509,21 @@ def _against_opening(rules: Rules, signal: Signal, world: World) -> tuple[Reason
             Reason.GUARD: world.guard is not Guard.ACTIVE,
             Reason.DIRECTION: signal.side not in rules.side_allowed,
             Reason.SESSION: not world.in_session,
+            Reason.RECOVERY_SAME_PAIR: world.pair_recovers,
             Reason.GROUP_LIMIT: world.groups >= rules.max_groups,
             Reason.MARGIN_LIMIT: _above(size, rules.pair_limit) or _above(world.used + size, rules.total_limit),
             Reason.DEPOSIT_LOAD: _too_loaded(rules, world, size),
             Reason.COOLDOWN: cooling,
+            Reason.BELOW_MINIMUM: order is not None and order.too_small,
         }.items()
         if holds
     )
 
 
-def _addon(rules: Rules, group: Group, signal: Signal, world: World, judged: Step) -> Step:
+def _addon(rules: Rules, group: Group, signal: Signal, world: World, before: Step, order: Order | None) -> Step:
     r, recovering = rules.recovery, group.state is State.RECOVERY
-    distance = group.distance_pct(signal.price)
-    zone = next(
-        (
-            number
-            for number, one in enumerate(rules.zones)
-            if number not in group.zones_used and one.low <= distance <= one.high
-        ),
-        None,
-    )
-    size = next_size(rules, group, zone)
+    zone = zone_at(rules, group, signal.price) if order is None or order.zone is None else order.zone
+    size = next_size(rules, group, zone) if order is None else order.size
     limit = rules.pair_limit
     if limit is not None and recovering:
         limit = limit * r.margin_cap_pct / _HUNDRED
@@ -502,13 +537,24 @@ def _addon(rules: Rules, group: Group, signal: Signal, world: World, judged: Ste
             Reason.WORSENS_AVERAGE: (rules.improve_only or recovering) and group.worsens(signal.price),
             Reason.MARGIN_LIMIT: _above(group.used + size, limit) or _above(world.used + size, rules.total_limit),
             Reason.DEPOSIT_LOAD: _too_loaded(rules, world, size),
-            Reason.COOLDOWN: world.now - group.filled_at < rules.addon_cooldown,
+            Reason.COOLDOWN: not (order is not None and order.rests)
+            and world.now - group.filled_at < rules.addon_cooldown,
+            Reason.BELOW_MINIMUM: order is not None and order.too_small,
         }.items()
         if holds
     )
-    outcome = Outcome.BLOCKED if reasons else Outcome.ADD_ON
-    told = replace(judged, group=group, outcome=outcome, reasons=reasons)
-    return told if reasons else replace(told, zone=zone, size=size)
+    if reasons:
+        return Step(group, Outcome.BLOCKED, reasons, entered=before.entered, returned=before.returned)
+    return Step(group, Outcome.ADD_ON, entered=before.entered, returned=before.returned, zone=zone, size=size)
+
+
+def zone_at(rules: Rules, group: Group, price: Decimal) -> int | None:
+    """The unused zone in which this price lies."""
+    distance = group.distance_pct(price)
+    for number, one in enumerate(rules.zones):
+        if number not in group.zones_used and one.low <= distance <= one.high:
+            return number
+    return None
 
 
 def next_size(rules: Rules, group: Group, zone: int | None = None) -> Decimal:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +53,15 @@ def browser() -> Iterator[Browser]:
 
 
 class Server:
-    """The app as `run.py` starts it, on a free port."""
+    """The app as `run.py` starts it, on a free port; `starter` is what Python runs it by."""
 
-    def __init__(self, environment: dict[str, str], *options: str, log: Path) -> None:
+    def __init__(self, environment: dict[str, str], *options: str, log: Path, starter: Sequence[str] = ("-m",)) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{port}"
         self.log = log
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
+        command = [sys.executable, *starter, "streamlit", "run", "app.py", "--server.port", str(port), *options]
         command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
         self._out = log.open("wb")
         self._process = subprocess.Popen(

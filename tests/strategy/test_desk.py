@@ -155,6 +155,30 @@ def test_what_passes_by_itself_resumes_by_itself(workbench: Workbench, simulator
     assert {"strategy_enabled", "strategy_suspended", "strategy_resumed"} <= set(actions)
 
 
+def test_our_own_dead_network_neither_suspends_nor_resumes(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    for exchange, state in (("*", StrategyState.ENABLED), ("mexc", StrategyState.SUSPENDED)):
+        simulator.set_faults([{"exchange": exchange, "kind": "reset"}])
+        assert again_tested(workbench, connection) is Status.FAILED
+        assert workbench.strategies.get(strategy.id).state is state
+    simulator.set_faults([{"kind": "reset"}])
+    assert again_tested(workbench, connection) is Status.FAILED
+    last = workbench.latest_run(connection.id)
+    assert last is not None and not last.counts
+    (listed,) = workbench.strategies.list()
+    assert (listed.state, listed.needs_person) == (StrategyState.SUSPENDED, False)
+    simulator.set_faults([])
+    assert again_tested(workbench, connection).ok
+    assert workbench.strategies.get(strategy.id).state is StrategyState.ENABLED
+    told = [event.kind.value for event in workbench.alerts.events()]
+    assert [kind for kind in reversed(told) if kind.startswith("strategy")] == [
+        "strategy_suspended",
+        "strategy_resumed",
+    ]
+
+
 def test_a_lost_address_list_needs_a_person(workbench: Workbench, simulator: Simulator) -> None:
     connection = connect(workbench, simulator, "mexc", Market.SPOT)
     strategy = made(workbench, connection)
@@ -229,6 +253,19 @@ def test_another_key_makes_the_test_stale(workbench: Workbench, simulator: Simul
     workbench.save_draft(draft.id, name=connection.name)
     found = {one.id: one for one in workbench.strategies.list()}[strategy.id]
     assert found.state in (StrategyState.ENABLED, StrategyState.SUSPENDED)
+
+
+def test_another_key_that_passes_resumes_at_once(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    simulator.change_account("mexc", "good", ip_whitelist=["198.51.100.9"])
+    assert again_tested(workbench, connection) is Status.FAILED
+    assert workbench.strategies.get(strategy.id).state is StrategyState.SUSPENDED
+    draft = workbench.draft(connection.target, sample(simulator, "mexc", "sub_account"), replaces=connection.id)
+    assert workbench.start_draft_test(draft.id).wait(20).status.ok
+    workbench.save_draft(draft.id, name=connection.name)
+    assert workbench.strategies.get(strategy.id).state is StrategyState.ENABLED
 
 
 def test_the_sum_of_all_strategies_must_fit(workbench: Workbench, simulator: Simulator) -> None:

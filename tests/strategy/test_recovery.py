@@ -16,6 +16,7 @@ from bfai.strategy.parameters import Parameters, Recovery, read
 from bfai.strategy.recovery import (
     Difficulty,
     Exit,
+    Fill,
     Group,
     Guard,
     Outcome,
@@ -59,7 +60,11 @@ def example(limit: str, **recovery: Any) -> Rules:
             "recovery": {**told, "take_profit_pct": "3", **recovery},
         }
     )
-    return rules_of(parameters, [(Decimal(away), Decimal(300)) for away in (5, 10, 15)])
+    return rules_of(parameters, [(Decimal(away), Decimal(300)) for away in (6, 11, 16)])
+
+
+def bought(price: Decimal, size: Decimal) -> Fill:
+    return Fill(price, size / price, size, Decimal(0), size)
 
 
 class Course:
@@ -75,12 +80,9 @@ class Course:
         step = on_signal(self.rules, self.group, Signal(side, at), self.world)
         self.steps.append(step)
         if step.outcome is Outcome.OPENED:
-            self.group = opened(
-                self.rules, Signal(side, at), at, step.size / at, Decimal(0), step.size, self.world
-            ).group
+            self.group = opened(self.rules, side, bought(at, step.size), self.world).group
         elif step.outcome is Outcome.ADD_ON and step.group is not None:
-            amount = step.size / at
-            self.group = filled(self.rules, step.group, at, amount, Decimal(0), step.size, self.world, step.zone).group
+            self.group = filled(self.rules, step.group, bought(at, step.size), self.world, step.zone).group
         else:
             self.group = step.group
         return step
@@ -177,7 +179,7 @@ def test_case_h_a_new_group_beside_one_that_recovers() -> None:
     assert on_new_group_beside(apart, before, Signal("long", Decimal(2700)), World(T0)).outcome is Outcome.BLOCKED
     allowed = on_new_group_beside(apart, before, Signal("long", Decimal(2700)), World(T0, separate_connection_ok=True))
     assert (allowed.outcome, allowed.group) == (Outcome.OPENED, before)
-    normal = replace(before, state=State.NORMAL)
+    normal = before._replace(state=State.NORMAL)
     world = World(T0, separate_connection_ok=True)
     assert on_new_group_beside(apart, normal, Signal("long", Decimal(2700)), world).outcome is Outcome.BLOCKED
 
@@ -235,7 +237,7 @@ def test_the_worst_end_comes_first() -> None:
     rules = replace(example("1000"), stop_pct=Decimal(10))
     course = Course(rules)
     course.signal(3000)
-    course.world = replace(course.world, liquidation_price=Decimal(2000))
+    course.world = course.world._replace(liquidation_price=Decimal(2000))
     assert on_price(rules, course.open, Decimal(1999), course.world).exit is Exit.LIQUIDATION
     assert on_price(rules, course.open, Decimal(2700), course.world).exit is Exit.STOP
     assert on_price(rules, course.open, Decimal("2700.01"), course.world).exit is None
@@ -248,9 +250,9 @@ def test_age_and_the_distance_to_liquidation_count() -> None:
     rules = example("2000", max_group_age_h=24, liq_distance_pct="10")
     course = Course(rules)
     course.signal(3000)
-    later = replace(course.world, now=T0 + timedelta(hours=24))
+    later = course.world._replace(now=T0 + timedelta(hours=24))
     assert on_price(rules, course.open, Decimal(3000), later).entered == (Difficulty.GROUP_AGE,)
-    near = replace(course.world, liquidation_price=Decimal(2700))
+    near = course.world._replace(liquidation_price=Decimal(2700))
     assert on_price(rules, course.open, Decimal(3000), near).entered == (Difficulty.LIQUIDATION_NEAR,)
     assert on_price(rules, course.open, Decimal(3001), near).entered == ()
 
@@ -293,10 +295,10 @@ def test_return_by_time_and_by_hand() -> None:
         (54, 2950, State.RECOVERY),
         (55, 2950, State.NORMAL),
     ):
-        course.world = replace(course.world, now=T0 + timedelta(minutes=minutes))
+        course.world = course.world._replace(now=T0 + timedelta(minutes=minutes))
         course.price(price)
         assert course.open.state is state, minutes
-    by_hand = returned_to_normal(replace(course.open, state=State.RECOVERY))
+    by_hand = returned_to_normal(course.open._replace(state=State.RECOVERY))
     assert by_hand.state is State.NORMAL
     gone = closed(course.open, Exit.MANUAL)
     assert returned_to_normal(gone) == gone
@@ -306,21 +308,21 @@ def test_nothing_returns_where_it_is_not_allowed() -> None:
     course = Course(example("2000"))
     course.signal(3000)
     course.price(2780)
-    course.world = replace(course.world, now=T0 + timedelta(days=30))
+    course.world = course.world._replace(now=T0 + timedelta(days=30))
     course.price(2999)
     assert course.open.state is State.RECOVERY
 
 
 def test_trims_are_off_and_keep_to_their_allowance() -> None:
-    group = replace(in_recovery().open)
+    group = in_recovery().open
     later = World(T0 + timedelta(hours=24), equity=Decimal(10_000))
     assert trim_due(example("2000"), group, later, lost_in_30_days=Decimal(0)) == 0
     on = example("2000", trim=True, trim_pct="4", trim_every_h=24, loss_allowance_pct="0.5")
     assert trim_due(on, group, later, lost_in_30_days=Decimal(0)) == Decimal("0.04")
     assert trim_due(on, group, later, lost_in_30_days=Decimal(50)) == 0
-    assert trim_due(on, group, replace(later, now=T0 + timedelta(hours=23)), lost_in_30_days=Decimal(0)) == 0
-    assert trim_due(on, replace(group, state=State.NORMAL), later, lost_in_30_days=Decimal(0)) == 0
-    assert trim_due(on, group, replace(later, equity=None), lost_in_30_days=Decimal(0)) == 0
+    assert trim_due(on, group, later._replace(now=T0 + timedelta(hours=23)), lost_in_30_days=Decimal(0)) == 0
+    assert trim_due(on, group._replace(state=State.NORMAL), later, lost_in_30_days=Decimal(0)) == 0
+    assert trim_due(on, group, later._replace(equity=None), lost_in_30_days=Decimal(0)) == 0
 
 
 def in_recovery() -> Course:
@@ -397,7 +399,7 @@ def test_no_course_of_prices_breaks_a_limit(
         if group.state is State.CLOSED:
             ends.append(group)
             assert on_price(rules, group, Decimal(price), course.world).group == group
-            assert filled(rules, group, Decimal(1), Decimal(1), Decimal(0), Decimal(1), course.world).group == group
+            assert filled(rules, group, bought(Decimal(1), Decimal(1)), course.world).group == group
             course.group = None
         elif before is not None and before.state is State.RECOVERY and returns == "never":
             assert group.state is State.RECOVERY

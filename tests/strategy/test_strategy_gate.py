@@ -368,7 +368,7 @@ def test_what_a_test_means_for_what_is_enabled() -> None:
     strange = GOOD.model_copy(update={"unknown_words": ("NewRight",)})
     for report in (unbound, strange):
         after = good.run.model_copy(update={"id": "later", "key_report": report})
-        found = suspension(good.connection, after, good.run)
+        found = suspension(good.connection, after, good.run.key_report)
         assert found is not None
         assert found.needs_person
 
@@ -568,7 +568,7 @@ def test_a_key_that_lost_its_addresses_while_the_exchange_failed_needs_a_person(
     assert failed.run
     unbound = GOOD.model_copy(update={"ip_restriction": IpRestriction(state=GrantState.DENIED)})
     found = suspension(
-        failed.connection, failed.run.model_copy(update={"id": "later", "key_report": unbound}), good.run
+        failed.connection, failed.run.model_copy(update={"id": "later", "key_report": unbound}), good.run.key_report
     )
     assert found is not None
     assert found.needs_person
