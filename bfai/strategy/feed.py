@@ -205,20 +205,19 @@ class _Series:
     def columns(self, window: Window, chunks: Mapping[int, bytes]) -> Columns:
         parts = [unpack(blob, number * self.size)[1] for number, blob in chunks.items()]
         if not parts:
-            return (np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(5)))
+            return _as_columns(())
         columns = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
         begin, end = np.searchsorted(columns[0], window)
         return tuple(column[begin:end] for column in columns)
 
-    def keep(self, known: Iterable[Window], rows: Sequence[Sequence[float]] = ()) -> None:
+    def keep(self, known: Iterable[Window], new: Columns | None = None) -> None:
         """Add candles, and the time for which there are no others."""
         stretches = merged(known)
         if not stretches:
             return
         begin, end = stretches[0][0], stretches[-1][1]
         there = self.chunks((begin, end))
-        columns = [np.array(column) for column in zip(*rows, strict=True)] or [np.empty(0)] * 6
-        new = (columns[0].astype(np.int64), *columns[1:])
+        new = new or _as_columns(())
         chunks: dict[int, bytes] = {}
         for number in range(begin // self.size, (end - 1) // self.size + 1):
             first, last = number * self.size, (number + 1) * self.size
@@ -233,6 +232,11 @@ class _Series:
             chunks[number] = pack(merged(inside), found, first)
         most = KEPT_IN_MEMORY if self.store.ephemeral else KEPT_BYTES
         self.store.put_candle_chunks(self.name, chunks, utc_now(), most)
+
+
+def _as_columns(rows: Sequence[Row]) -> Columns:
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), 6)  # a time has far fewer digits than a float holds
+    return (table[:, 0].astype(np.int64), *(table[:, place].copy() for place in range(1, 6)))
 
 
 def _joined(old: Columns, new: Columns) -> Columns:
@@ -350,6 +354,7 @@ class _Reading:
         self._on_progress, self._stopped = on_progress, stopped
         self._now = int(feed.now().timestamp())
         self._left: deque[_Piece] = deque()
+        self._came: list[Columns] = []
         self._traded: tuple[Any, int] | None = None
         self._silent = 0
         self._far_back = False
@@ -362,7 +367,11 @@ class _Reading:
             chunks = self._series.chunks(self._window)
         self._left.clear()
         self._tell()
-        return self._series.columns(self._window, chunks)
+        columns = self._series.columns(self._window, chunks)
+        for came in self._came:  # another program may have kept something else in their place
+            if not np.isin(came[0], columns[0]).all():
+                columns = _joined(columns, came)
+        return columns
 
     def _fill(self, missing: Sequence[Window]) -> None:
         self._refuse_too_far(missing[0][0])
@@ -385,6 +394,7 @@ class _Reading:
                     problem = page
                     continue
                 failures = 0
+                self._now = min(self._now, int(page.told_at))
                 rows, end = self._closed(piece, page)
                 if rows:
                     again += self._take(piece, rows, end)
@@ -428,7 +438,8 @@ class _Reading:
                 again.append(_Piece(begin, until, edge=True))
             elif begin < until and not self._is_recent(until):
                 known.append((begin, until))
-        self._series.keep(known, rows)
+        self._came.append(_as_columns(rows))
+        self._series.keep(known, self._came[-1])
         return again
 
     def _is_recent(self, at: int) -> bool:

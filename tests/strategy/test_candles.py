@@ -504,6 +504,7 @@ def test_ema_by_hand() -> None:
             read(np.array([1.0]), 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 1e6), max_size=60), st.integers(1, 20))
 def test_indicators_as_their_words_say(closes: list[float], period: int) -> None:
     """Written again, as slowly as they are told."""

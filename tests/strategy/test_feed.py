@@ -258,7 +258,7 @@ def test_a_clock_that_is_ahead_keeps_no_half_candle(exchange: str, bench: Bench)
     """The exchange's answer says what time it is there. HTX's days begin in the afternoon."""
     where, now = target(exchange), bench.freeze()
     since = now - 20 * DAY
-    for interval in ("15m", "1d"):
+    for interval in ("15m", "1d", "5m"):
         bench.behind = -2 * DAY
         ahead = bench.candles(where, interval, since)
         assert ahead.ends <= datetime.now(UTC)
@@ -344,6 +344,23 @@ def test_two_at_once(bench: Bench) -> None:
     assert len(found) == 3 and len(set(found)) == 1
     bench.windows.clear()
     assert bench.candles(where, "1m", now - 3 * DAY, now).digest == found[0]
+
+
+def test_another_program_that_keeps_something_else_costs_no_candle(bench: Bench) -> None:
+    """It read a chunk before we wrote into it, and wrote after us."""
+    where, now = target("binance"), bench.freeze()
+    put = bench.store.put_candle_chunks
+
+    def overwritten(series: str, chunks: Mapping[int, bytes], at: datetime, most: int) -> None:
+        begin = {number: number * SPAN * 60 for number in chunks}
+        empty = (np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(5)))
+        put(series, {number: pack([], empty, begin[number]) for number in chunks}, at, most)
+
+    bench.store.put_candle_chunks = overwritten  # type: ignore[method-assign]
+    found = bench.candles(where, "1m", now - 2 * DAY, now)
+    assert rows(found) == path("binance", "1m", now - 2 * DAY, now - timedelta(seconds=SETTLED))
+    bench.store.put_candle_chunks = put  # type: ignore[method-assign]
+    assert bench.candles(where, "1m", now - 2 * DAY, now).digest == found.digest
 
 
 # -- what an exchange does not have ------------------------------------------------------------------------------------
@@ -540,7 +557,7 @@ def chunks(draw: st.DrawFn) -> tuple[tuple[Any, ...], int]:
     return (np.array([begin + place * step for place in places], dtype=np.int64), *columns), begin
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(chunks(), st.lists(st.tuples(st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40)), max_size=5))
 def test_a_chunk_comes_back_as_it_was(given_chunk: tuple[tuple[Any, ...], int], known: list[Window]) -> None:
     columns, begin = given_chunk
@@ -551,7 +568,7 @@ def test_a_chunk_comes_back_as_it_was(given_chunk: tuple[tuple[Any, ...], int], 
     assert [column.dtype for column in found] == [np.dtype("int64"), *[np.dtype("float64")] * 5]
 
 
-@settings(max_examples=300)
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_what_is_no_chunk_is_refused(blob: bytes) -> None:
     for text in (blob, b"\1\0\0" + blob):
@@ -562,6 +579,7 @@ def test_what_is_no_chunk_is_refused(blob: bytes) -> None:
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=6)
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_stretches_together(spans: list[Window]) -> None:
     found = merged(spans)
