@@ -245,8 +245,9 @@ def look(url: str, told: Collection[str], every: Mapping[str, timedelta | None],
 def look_at_times(connection_id: str, rows: Sequence[RunRow], every: timedelta | None) -> None:
     for before, row in pairwise(rows):
         gap = row.started_at - before.started_at
-        assert gap >= timedelta(milliseconds=before.duration_ms), f"{connection_id}: two at a time"
-        assert every is None or gap >= every, f"{connection_id} twice in {gap}"
+        what = f"{connection_id} at {before.started_at} for {before.duration_ms:.0f} ms, then at {row.started_at}"
+        assert gap >= timedelta(milliseconds=before.duration_ms), f"two at a time: {what}"
+        assert every is None or gap >= every, f"too early: {what}"
 
 
 def look_at_events(store: Store, rows: Mapping[str, Sequence[RunRow]]) -> Counter[str]:
