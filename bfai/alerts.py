@@ -15,7 +15,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, time, timedelta
@@ -117,6 +117,8 @@ class Alerts:
         self._lock = threading.Lock()
         self._worker: threading.Thread | None = None
         self._again = False
+        self._rounds: dict[str, bool] = {}
+        """The channels on which a thread is sending, and whether another one has asked for more meanwhile."""
 
     # -- channels ------------------------------------------------------------------------------------------------------
 
@@ -294,7 +296,8 @@ class Alerts:
         """Sends what is due at `now`, security alarms first; gives how many messages were sent.
 
         Call it after each test and every minute. Sends nothing while the vault is locked. Blocks as long as sending
-        takes: the channels at the same time, the messages of one after the other.
+        takes: the channels at the same time, the messages of one after the other. A channel on which another thread is
+        sending is left to that one.
         """
         vault = self._vault()
         if not self._sends or vault is None:
@@ -304,40 +307,61 @@ class Alerts:
         if not channels:
             return 0
         self._plan_repeats(channels.values(), clock())
-        waiting: dict[str, list[Delivery]] = {}
-        for delivery in reversed(self._store.deliveries(open_only=True)):
-            waiting.setdefault(delivery.channel_id, []).append(delivery)
-        rounds: list[tuple[Channel, list[Delivery]]] = [
-            (channels[channel_id], sorted(found, key=lambda one: not one.event.security))
-            for channel_id, found in waiting.items()
-            if channel_id in channels
-        ]
+        waiting = {delivery.channel_id for delivery in self._store.deliveries(open_only=True)}
+        rounds = [channel for channel_id, channel in channels.items() if channel_id in waiting]
+
+        def one_round(channel: Channel) -> int:
+            return self._round(vault, channel, clock)
+
         if len(rounds) < 2:
-            return sum(self._round(vault, channel, found, clock) for channel, found in rounds)
-
-        def one_round(of: tuple[Channel, list[Delivery]]) -> int:
-            return self._round(vault, *of, clock)
-
+            return sum(map(one_round, rounds))
         with ThreadPoolExecutor(min(8, len(rounds)), thread_name_prefix="bfai-alerts") as pool:
             return sum(pool.map(one_round, rounds))
 
-    def _round(self, vault: Vault, channel: Channel, found: Sequence[Delivery], clock: Callable[[], datetime]) -> int:
-        """What is due on one channel. Where it does not take one message, the rest waits, but no alarm does."""
+    def _round(self, vault: Vault, channel: Channel, clock: Callable[[], datetime]) -> int:
+        """What is due on one channel, by one thread at a time: who comes meanwhile has it look once more, and goes.
+
+        Where the channel does not take one message, the rest waits, but no alarm does.
+        """
+        with self._lock:
+            if channel.id in self._rounds:
+                self._rounds[channel.id] = True
+                return 0
+            self._rounds[channel.id] = False
         sent, refused = 0, False
-        for delivery in found:
-            if refused and not delivery.event.security:
-                break
-            judged = self._judge(delivery, channel, clock())
-            if judged.verdict is _Verdict.DROP:
-                self._store.move_delivery(delivery, DeliveryState.DROPPED, clock(), reason=judged.why)
-            elif judged.verdict is _Verdict.SEND:
-                try:
-                    done = self._deliver(vault, channel, delivery, clock)
-                except VaultLocked:
-                    break
-                sent += done is True
-                refused = refused or done is False
-        return sent
+        try:
+            while True:
+                for delivery in self._open_on(channel):
+                    if refused and not delivery.event.security:
+                        break
+                    done = self._handle(vault, channel, delivery, clock)
+                    sent += done is True
+                    refused = refused or done is False
+                    if done is not None and self._rounds[channel.id]:
+                        break  # what is new may be an alarm
+                with self._lock:
+                    if not self._rounds[channel.id]:
+                        del self._rounds[channel.id]
+                        return sent
+                    self._rounds[channel.id] = False
+        except BaseException as error:
+            with self._lock:
+                del self._rounds[channel.id]
+            if isinstance(error, VaultLocked):
+                return sent
+            raise
+
+    def _open_on(self, channel: Channel) -> list[Delivery]:
+        """What waits on a channel: alarms first, then what happened first."""
+        found = reversed(self._store.deliveries(channel_id=channel.id, open_only=True))
+        return sorted(found, key=lambda one: not one.event.security)
+
+    def _handle(self, vault: Vault, channel: Channel, delivery: Delivery, clock: Callable[[], datetime]) -> bool | None:
+        """True where it was sent, False where it was refused, None where it was not tried."""
+        judged = self._judge(delivery, channel, clock())
+        if judged.verdict is _Verdict.DROP:
+            self._store.move_delivery(delivery, DeliveryState.DROPPED, clock(), reason=judged.why)
+        return self._deliver(vault, channel, delivery, clock) if judged.verdict is _Verdict.SEND else None
 
     def _deliver(
         self, vault: Vault, channel: Channel, delivery: Delivery, clock: Callable[[], datetime]
@@ -410,10 +434,9 @@ class Alerts:
             judged = self._worth_telling(event, channel, at)
             if judged is not _SEND:
                 return judged
-        quiet = channel.quiet_for(self._local(at))
-        if quiet is not None:
+        if channel.quiet_for(self._local(at)) is not None:
             text = N_("Quiet hours last until {when}.")
-            return _Judged(_Verdict.WAIT, Message(text=text, params={"when": self._hour(at + quiet)}))
+            return _Judged(_Verdict.WAIT, Message(text=text, params={"when": f"{channel.quiet_until:%H:%M}"}))
         return _SEND
 
     def _hour(self, at: datetime) -> str:

@@ -100,8 +100,8 @@ async def run_test(
     credentials = exchange.normalise(credentials)
     # The first client of a process imports ccxt: not the test's time.
     client = Client(transport, exchange, target, credentials)
-    started_at, began = utc_now(), time.perf_counter()
-    facts = Facts(exchange, target, credentials, malformed=exchange.check_credentials(credentials))
+    started_at, began = transport.now(), time.perf_counter()
+    facts = Facts(exchange, target, credentials, started_at, exchange.check_credentials(credentials))
     test = _Test(facts, client, confirmation, on_check)
     if not facts.malformed:
         await test.ask_all()
@@ -160,14 +160,18 @@ def confirm(run: TestRun, at: datetime) -> TestRun:
     )
 
 
-def rejudged(run: TestRun, exchange: Exchange, confirmation: Confirmation | None = None) -> TestRun | None:
-    """The run of another computer with the verdict that follows from its own checks, key report and words.
+def rejudged(
+    run: TestRun, exchange: Exchange, confirmation: Confirmation | None = None, now: datetime | None = None
+) -> TestRun | None:
+    """The run of another computer with the verdict that follows from its own checks, key report and words, at `now`
+    (without it, by this computer's clock).
 
     Never a better verdict than it claims, and `blocked` wherever a right to withdraw is not denied. None where it
     contradicts itself, or is no whole test of today's kind.
     """
     if tuple(check.name for check in run.checks) != expected_checks(run.market):
         return None
+    now = now or utc_now()
     outcomes = {check.name: check.outcome for check in run.checks}
     works = outcomes[CheckName.KEY] is Outcome.PASS
     withdrawal = _withdrawal(run.key_report, exchange)
@@ -188,14 +192,14 @@ def rejudged(run: TestRun, exchange: Exchange, confirmation: Confirmation | None
         return None
     if withdrawal is GrantState.UNKNOWN:
         blocked = _blocked(run, Cause.WITHDRAW_UNKNOWN, Cause.WITHDRAW_UNKNOWN, Cause.WITHDRAW_ENABLED)
-        holds = confirmation is not None and confirmation.holds(report, utc_now())
+        holds = confirmation is not None and confirmation.holds(report, now)
         return confirm(blocked, confirmation.at) if holds and confirmation else blocked
     if not run.status.ok or found is not None or Outcome.FAIL in outcomes.values():
         return None
     must = {
         Advice.NO_IP_RESTRICTION: report.ip_restriction.state is GrantState.DENIED,
         Advice.IP_RESTRICTION_UNKNOWN: report.ip_restriction.state is GrantState.UNKNOWN,
-        Advice.EXPIRES_SOON: report.expires_at is not None and report.expires_at - utc_now() <= EXPIRY_NEAR,
+        Advice.EXPIRES_SOON: report.expires_at is not None and report.expires_at - now <= EXPIRY_NEAR,
         Advice.ESCALATION: bool(report.escalations),
         Advice.RIGHT_UNKNOWN: bool(report.unknown_words),
     }
@@ -247,6 +251,8 @@ class Facts:
     exchange: Exchange
     target: Target
     credentials: Credentials
+    at: datetime = field(default_factory=utc_now)
+    """When the test began: dates are held against this."""
     malformed: tuple[Message, ...] = ()
     answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
     diagnoses: dict[str, Diagnosis | None] = field(default_factory=dict[str, Diagnosis | None])
@@ -357,7 +363,7 @@ class Facts:
     def report(self) -> KeyReport | None:
         """The key's own report, or None where no key call gave one."""
         merged = merge_reports([self._reports[call.name] for call in self.asked() if call.name in self._reports])
-        return self.exchange.with_counted_end(merged) if merged else None
+        return self.exchange.with_counted_end(merged, self.at) if merged else None
 
     def probed_report(self) -> KeyReport:
         """The key's own report, completed by what harmless calls proved.
@@ -491,12 +497,12 @@ class _Test:
 
     async def _ask(self, calls: Iterable[Call]) -> None:
         async def one(call: Call) -> None:
-            began = time.time() * 1000
+            began = self.client.seconds() * 1000
             answer = await self.client.ask(call)
             self.facts.take(call, answer)
             self.client.values.update(self.facts.values)
             if call.role is Role.TIME:
-                self._measure_clock(answer, began, time.time() * 1000)
+                self._measure_clock(answer, began, self.client.seconds() * 1000)
             self._tell(self._concluded())
 
         await asyncio.gather(*(one(call) for call in calls))
@@ -563,7 +569,7 @@ class Verdict:
 
 
 def judge(facts: Facts, confirmation: Confirmation | None = None) -> Verdict:
-    """The verdict on a finished test. Pure but for the present time, against which dates are held."""
+    """The verdict on a finished test. Pure."""
     judging = _Judge(facts, confirmation)
     judged = [judging.check(name) for name in expected_checks(facts.target.market)]
     failures = [replaced for check, diagnosis in judged if (replaced := _about(check, diagnosis)) is not None]
@@ -643,7 +649,8 @@ class _Judge:
 
     @property
     def key_works(self) -> bool:
-        return self._key[1] is None or self.facts.report() is not None
+        """Where nothing answered, nobody knows: that is no report of unknown rights."""
+        return not self._key_failed() or self.facts.report() is not None
 
     # required
 
@@ -709,7 +716,7 @@ class _Judge:
         """What an answer about the key or the account names itself as a hindrance in all of these markets."""
         for role in (Role.KEY_INFO, Role.ACCOUNT):
             for _, answer, problem in self.facts.heard(role):
-                causes = [self.exchange.state_cause(answer.json, market) for market in markets]
+                causes = [self.exchange.state_cause(answer.json, market, self.facts.at) for market in markets]
                 if problem is None and causes[0] is not None and None not in causes:
                     return Diagnosis(cause=causes[0], candidates=(causes[0],))
         return None
@@ -755,7 +762,7 @@ class _Judge:
                 text = N_("{exchange} lists {words}: this key can withdraw")
                 return _failed(name, None, diagnosis, text, exchange=self.exchange.name, words=words)
             case GrantState.UNKNOWN:
-                if self._confirmation is not None and self._confirmation.holds(self.report, utc_now()):
+                if self._confirmation is not None and self._confirmation.holds(self.report, self.facts.at):
                     self.confirmed = True
                     self.advice.append(Advice.WITHDRAW_CONFIRMED)
                     return _CONFIRMED, None
@@ -880,7 +887,7 @@ class _Judge:
             return _skipped(name, N_("skipped, needs the key"))
         if expires_at is None:
             return _passed(name, None, N_("no end date told"))
-        left = expires_at - utc_now()
+        left = expires_at - self.facts.at
         if left <= EXPIRY_NEAR:
             self.advice.append(Advice.EXPIRES_SOON)
             return _warned(name, None, N_("days left: {days}"), days=max(0, left.days))

@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from bfai.connection_test import MAX_TESTS_IN_FLIGHT, Confirmation, expected_checks, run_test
@@ -83,13 +84,20 @@ class TestJob:
 
 
 class Engine:
-    """The event loop and the transport of this process, for one gateway or none."""
+    """The event loop and the transport of this process, for one gateway or none. `clock` is the transport's."""
 
-    def __init__(self, gateway: Gateway | None, *, rate_limit: bool = True, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        gateway: Gateway | None,
+        *,
+        rate_limit: bool = True,
+        call_seconds: float = CALL_SECONDS,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bfai-engine", daemon=True)
         self._thread.start()
-        self._transport = Transport(gateway, rate_limit=rate_limit, call_seconds=call_seconds)
+        self._transport = Transport(gateway, rate_limit=rate_limit, call_seconds=call_seconds, clock=clock)
         self._slots = asyncio.Semaphore(MAX_TESTS_IN_FLIGHT)
         atexit.register(self.close)
 

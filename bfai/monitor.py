@@ -150,12 +150,20 @@ class TestLease:
 
     __test__ = False
 
-    def __init__(self, store: Store, connection: Connection, holder: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        connection: Connection,
+        holder: str,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._store = store
         self._id = connection.id
         self._place = place(connection.target)
         self._holder = holder
         self._clock = clock
+        self._chance = chance
         self._ended = False
 
     @property
@@ -180,7 +188,7 @@ class TestLease:
         """What the run means for the schedule. Storing it frees the lease."""
         now, schedule = self._clock(), self._store.schedule(self._id)
         every = schedule.every if schedule else None
-        next_at, pause = after(run, every, self._store.pauses().get(self._place), now, random.random())
+        next_at, pause = after(run, every, self._store.pauses().get(self._place), now, self._chance())
         self._ended = True
         return RunEnd(self._holder, now, every, next_at, self._place, pause)
 
@@ -339,6 +347,7 @@ class Monitor:
 
 def _woken_every(seconds: float, wake: Callable[[], None]) -> Any:
     """A running scheduler of APScheduler that calls `wake`, whatever is done to the clock."""
+    from apscheduler.jobstores.base import JobLookupError  # pyright: ignore[reportMissingTypeStubs]
     from apscheduler.schedulers.background import (  # pyright: ignore[reportMissingTypeStubs]
         BackgroundScheduler,
     )
@@ -360,10 +369,15 @@ def _woken_every(seconds: float, wake: Callable[[], None]) -> Any:
 
         def _process_jobs(self) -> float:
             now, jobs = datetime.now(UTC), cast("Any", self)
-            for job in jobs.get_jobs():
-                if job.next_run_time > now + length:
-                    jobs.modify_job(job.id, next_run_time=now)
-            waits = super()._process_jobs()
+            try:
+                for job in jobs.get_jobs():
+                    if job.next_run_time > now + length:
+                        jobs.modify_job(job.id, next_run_time=now)
+                waits = super()._process_jobs()
+            except JobLookupError:  # it is shut down while it works: from then on it finds no job any more
+                if jobs.running:
+                    raise
+                return seconds
             return seconds if waits is None else min(waits, seconds)
 
     scheduler: Any = Scheduler(timezone=UTC)

@@ -242,7 +242,7 @@ def take(
         run = TestRun.model_validate(part.get("run"))
     except ValidationError:
         run = None
-    judged = rejudged(run, exchange, confirmation) if run is not None else None
+    judged = rejudged(run, exchange, confirmation, now) if run is not None else None
     if run is None or judged is None:
         text = N_("This report does not hold together. Use the same version of the program on both computers.")
         raise PairingError(text)

@@ -21,6 +21,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,8 @@ class _Window:
     since its end: however late a busy computer sends or hears, no window at the exchange holds more than the limit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self._turn = asyncio.Lock()  # first come, first served
         self._changed = asyncio.Event()
         self._ended: deque[tuple[float, int]] = deque()
@@ -195,7 +197,7 @@ class _Window:
 
     def _until_room(self, limit: Limit, left: int) -> float | None:
         """0 where there is room, else seconds until the oldest call leaves the window; None: when one ends."""
-        now = time.monotonic()
+        now = self._monotonic()
         while self._ended and self._ended[0][0] <= now - limit.seconds:
             self._counted -= self._ended.popleft()[1]
         if self._under_way + self._counted <= left:
@@ -205,15 +207,16 @@ class _Window:
     def leave(self, weight: int) -> None:
         self._under_way -= weight
         self._counted += weight
-        self._ended.append((time.monotonic(), weight))
+        self._ended.append((self._monotonic(), weight))
         self._changed.set()
 
 
 class Limiter:
     """Keeps calls below the exchanges' published rates, by pool and by address or account."""
 
-    def __init__(self, *, enabled: bool = True) -> None:
+    def __init__(self, *, enabled: bool = True, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.enabled = enabled
+        self._monotonic = monotonic
         self._windows: dict[tuple[str, ...], _Window] = {}
         self._closed_until: dict[str, float] = {}
 
@@ -223,7 +226,7 @@ class Limiter:
         if not self.enabled:
             yield
             return
-        window = self._windows.setdefault(key, _Window())
+        window = self._windows.setdefault(key, _Window(self._monotonic))
         await window.enter(limit, weight)
         try:
             yield
@@ -232,11 +235,11 @@ class Limiter:
 
     def close(self, key: str, seconds: float) -> None:
         """The exchange asked for silence."""
-        self._closed_until[key] = time.monotonic() + min(seconds, MAX_RETRY_AFTER)
+        self._closed_until[key] = self._monotonic() + min(seconds, MAX_RETRY_AFTER)
 
     def closed_for(self, key: str) -> float:
         """Seconds until this exchange may be asked again."""
-        return max(0.0, self._closed_until.get(key, 0.0) - time.monotonic())
+        return max(0.0, self._closed_until.get(key, 0.0) - self._monotonic())
 
 
 # -- signing -----------------------------------------------------------------------------------------------------------
@@ -304,7 +307,11 @@ class Client:
         return {"method": method, **self._signer.sign(path, api, method, params)}
 
     def _milliseconds(self) -> int:
-        return int(time.time() * 1000 + self.clock_offset_ms)
+        return int(self.seconds() * 1000 + self.clock_offset_ms)
+
+    def seconds(self) -> float:
+        """Since 1970, by the clock with which it signs before that is corrected."""
+        return self._transport.seconds()
 
     def redact(self, text: str) -> str:
         return redact(text, self._credentials.secrets() if self._credentials else ())
@@ -338,7 +345,7 @@ class Client:
             raise
         except Exception as error:  # ccxt and cryptography raise many kinds for a secret that is no key
             return Answer(role=call.role, transport_error="unsigned", error_text=type(error).__name__, call=call)
-        at, began = utc_now(), time.perf_counter()
+        at, began = self._transport.now(), time.perf_counter()
         answer = await self._transport.fetch(call.method, url, headers, body, self._proxy)
         latency = (time.perf_counter() - began) * 1000
         sent = Sent(
@@ -393,26 +400,47 @@ class Client:
 
 
 class Transport:
-    """The shared HTTP session of one event loop. Use it only from the loop on which it first sent something."""
+    """The shared HTTP session of one event loop. Use it only from the loop on which it first sent something.
+
+    `clock` tells the time in place of this computer's clock: requests are signed with it, and the pauses that an
+    exchange asks for are as long as it says.
+    """
 
     def __init__(
-        self, gateway: Gateway | None = None, *, rate_limit: bool = True, call_seconds: float = CALL_SECONDS
+        self,
+        gateway: Gateway | None = None,
+        *,
+        rate_limit: bool = True,
+        call_seconds: float = CALL_SECONDS,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.gateway = gateway
-        self.limiter = Limiter(enabled=rate_limit)
+        self._clock = clock
+        self.limiter = Limiter(enabled=rate_limit, monotonic=self._monotonic)
         self._timeout = aiohttp.ClientTimeout(total=call_seconds, sock_connect=call_seconds * CONNECT_SHARE)
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._ssl: ssl.SSLContext | None = None
         self._shared: dict[tuple[str, ...], tuple[float, asyncio.Task[Answer]]] = {}
+
+    def now(self) -> datetime:
+        return utc_now() if self._clock is None else self._clock()
+
+    def seconds(self) -> float:
+        """Since 1970."""
+        return time.time() if self._clock is None else self._clock().timestamp()
+
+    def _monotonic(self) -> float:
+        """Seconds for lengths: a clock that is set changes none."""
+        return time.monotonic() if self._clock is None else self._clock().timestamp()
 
     async def shared(
         self, where: tuple[str, ...], seconds: float, send: Callable[[], Coroutine[Any, Any, Answer]]
     ) -> Answer:
         """An answer that several tests may use: the one that is under way, a fresh one, or a new one."""
         since, task = self._shared.get(where, (0.0, None))
-        if task is None or time.monotonic() - since > seconds or (task.done() and not _is_good(task)):
+        if task is None or self._monotonic() - since > seconds or (task.done() and not _is_good(task)):
             task = asyncio.create_task(send())
-            self._shared[where] = (time.monotonic(), task)
+            self._shared[where] = (self._monotonic(), task)
         return await asyncio.shield(task)
 
     async def aclose(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import threading
 import unicodedata
 import uuid
@@ -250,8 +251,21 @@ class RequestMade(NamedTuple):
 class Workbench:
     """Vault, connections, tests and history of one person. Thread-safe; only tests run in the background."""
 
-    def __init__(self, store: Store, *, mode: Mode, gateway: Gateway | None, vault: Vault | None = None) -> None:
-        """Prefer `Workbench.local()` and `Workbench.tour()`."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        mode: Mode,
+        gateway: Gateway | None,
+        vault: Vault | None = None,
+        clock: Callable[[], datetime] | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Prefer `Workbench.local()` and `Workbench.tour()`.
+
+        `clock` tells the time (UTC) to all that it does, in place of this computer's clock; then it has an engine of
+        its own. `chance` gives from 0 to 1 which part of the jitter of a schedule is waited.
+        """
         self.mode = mode
         self._store = store
         self._gateway = gateway
@@ -263,9 +277,15 @@ class Workbench:
         self._holder = uuid.uuid4().hex
         self._closed = threading.Event()
         self._address: tuple[datetime, str | None] | None = None
-        self._history = History(store)
-        self._strategies = Strategies(store, self._market_data, self._here, self._terms)
-        self._alerts = Alerts(store, lambda: self._vault, sends=mode is not Mode.DEMO)
+        self._clock = clock
+        self._chance = chance
+        self._own_engine = Engine(gateway, clock=clock) if clock is not None else None
+        self._history = History(store, self._now)
+        self._strategies = Strategies(store, self._market_data, self._here, self._terms, clock)
+        self._alerts = Alerts(store, lambda: self._vault, self._now, sends=mode is not Mode.DEMO)
+
+    def _now(self) -> datetime:
+        return utc_now() if self._clock is None else self._clock()
 
     @property
     def strategies(self) -> Strategies:
@@ -339,6 +359,8 @@ class Workbench:
         self._closed.set()
         with contextlib.suppress(StoreError):
             self._store.free_leases(self._holder)
+        if self._own_engine is not None:
+            self._own_engine.close()
         self._store.close()
 
     def __enter__(self) -> Workbench:
@@ -418,7 +440,7 @@ class Workbench:
 
     def own_address(self) -> str | None:
         """This computer's address as an exchange sees it. Asks at most every five minutes; takes up to 3 s."""
-        now = utc_now()
+        now = self._now()
         if self._address is None or now - self._address[0] > ADDRESS_HOLDS:
             self._address = (now, self._engine().own_address())
         return self._address[1]
@@ -470,7 +492,7 @@ class Workbench:
             found = self._store.connection_by_fingerprint(self._vault.fingerprint(target.exchange, credentials.api_key))
             if found is not None:
                 raise AlreadyConnected(found.name)
-        draft = Draft(uuid.uuid4().hex, target, credentials.hint, utc_now() + DRAFT_LIFE, replaces)
+        draft = Draft(uuid.uuid4().hex, target, credentials.hint, self._now() + DRAFT_LIFE, replaces)
         timer = threading.Timer(DRAFT_LIFE.total_seconds(), self.forget_draft, (draft.id,))
         timer.daemon = True
         with self._lock:
@@ -483,7 +505,7 @@ class Workbench:
     def drafts(self) -> list[Draft]:
         """The keys that wait, oldest first."""
         with self._lock:
-            return [held.draft for held in self._drafts.values() if held.draft.expires_at > utc_now()]
+            return [held.draft for held in self._drafts.values() if held.draft.expires_at > self._now()]
 
     def get_draft(self, draft_id: str) -> Draft | None:
         return next((draft for draft in self.drafts() if draft.id == draft_id), None)
@@ -500,7 +522,7 @@ class Workbench:
         held = self._held(draft_id)
 
         def keep(run: TestRun) -> TestRun:
-            kept = confirm(run, utc_now()) if self._still_confirmed(held.draft, run) else run
+            kept = confirm(run, self._now()) if self._still_confirmed(held.draft, run) else run
             self._change_draft(draft_id, run=kept, confirmed=kept.confirmed_at is not None)
             return kept
 
@@ -540,7 +562,7 @@ class Workbench:
         draft = self._held(draft_id).draft
         if draft.run is None:
             raise NotSavable(Message(text=N_("Test the key first.")))
-        run = confirm(draft.run, utc_now())
+        run = confirm(draft.run, self._now())
         self._change_draft(draft_id, run=run, confirmed=run.confirmed_at is not None)
         return run
 
@@ -597,7 +619,7 @@ class Workbench:
                 )
                 if draft.confirmed and draft.run.key_report is not None:
                     connection = self._store.confirm_withdraw_off(
-                        connection.id, utc_now(), draft.run.key_report.rights_hash()
+                        connection.id, self._now(), draft.run.key_report.rights_hash()
                     )
                 self._strategies.after_test(connection.id)
             self._alerts.wake()
@@ -629,7 +651,7 @@ class Workbench:
             used_by=used_by.strip(),
             note=note.strip(),
             key_hint=credentials.hint,
-            created_at=utc_now(),
+            created_at=self._now(),
             key_since=run.started_at,
             confirmed_at=run.confirmed_at if draft.confirmed else None,
             confirmed_hash=run.key_report.rights_hash() if draft.confirmed and run.key_report else None,
@@ -644,7 +666,7 @@ class Workbench:
     def _held(self, draft_id: str) -> _HeldKey:
         with self._lock:
             held = self._drafts.get(draft_id)
-        if held is None or held.draft.expires_at <= utc_now():
+        if held is None or held.draft.expires_at <= self._now():
             raise DraftGone
         return held
 
@@ -682,7 +704,7 @@ class Workbench:
                 strategy_event(
                     EventKind.STRATEGY_SUSPENDED,
                     strategy,
-                    utc_now(),
+                    self._now(),
                     reasons=reasons,
                     needs_person=True,
                     connection_gone=True,
@@ -703,7 +725,7 @@ class Workbench:
         last = self.latest_run(connection_id)
         if last is None or last.key_report is None:
             return None
-        now = utc_now()
+        now = self._now()
         run = confirm(last, now)
         if run is last:
             return None
@@ -786,21 +808,21 @@ class Workbench:
         """Starts a test in the background. A connection that is being tested gives the test that runs: also one that
         another program on the same store runs, whose result this job then waits for.
         """
-        job = self._begin_test(connection_id, utc_now, due=False)
+        job = self._begin_test(connection_id, self._now, due=False)
         assert job is not None
         return job
 
-    def start_due_test(self, connection_id: str, clock: Callable[[], datetime] = utc_now) -> TestJob | None:
+    def start_due_test(self, connection_id: str, clock: Callable[[], datetime] | None = None) -> TestJob | None:
         """Starts the test that is due by the connection's schedule; None where it is not, or somebody else tests it.
 
-        `clock` tells the time for the schedule alone.
+        `clock` tells the time for the schedule alone, in place of the workbench's.
         """
-        return self._begin_test(connection_id, clock, due=True)
+        return self._begin_test(connection_id, clock or self._now, due=True)
 
     def _begin_test(self, connection_id: str, clock: Callable[[], datetime], *, due: bool) -> TestJob | None:
         vault = self._open_vault()
         connection = self._existing(connection_id)
-        lease = TestLease(self._store, connection, self._holder, clock)
+        lease = TestLease(self._store, connection, self._holder, clock, self._chance)
         with self._lock:
             running = self._jobs.get(connection_id)
             if running is not None and not running.done:
@@ -902,7 +924,7 @@ class Workbench:
         connection = self._store.connection(connection_id)
         if connection is None:
             raise UnknownConnection
-        now = utc_now()
+        now = self._now()
         last = connection.last_tested_at
         next_at = now if last is None or every is None else max(now, min(last, now) + every)
         self._store.set_schedule(connection_id, every, now, next_at)
@@ -958,7 +980,7 @@ class Workbench:
         simulated = target is not None and target.environment is Environment.SIMULATOR and self._gateway is None
         if simulated or self.mode is Mode.DEMO:
             return _simulator_engine()
-        return _engine(self._gateway)
+        return self._own_engine or _engine(self._gateway)
 
     def _here(self, target: Target) -> Target:
         """The target as it can be tested: in the tour every connection is a simulated one, whatever was chosen.
@@ -975,7 +997,7 @@ class Workbench:
 
     def pair(self, connection_id: str, *, now: datetime | None = None) -> Pairing:
         """Makes a code for one report from where the bot runs, in place of an earlier code. Raises VaultIsLocked."""
-        made_at, salt = now or utc_now(), os.urandom(16)
+        made_at, salt = now or self._now(), os.urandom(16)
         connection = self._existing(connection_id)
         code = self._code(connection, salt, made_at)
         self._store.set_setting(_pairing(connection_id), {"salt": salt.hex(), "made_at": made_at.isoformat()})
@@ -988,7 +1010,7 @@ class Workbench:
         """The code that waits for its report, or None. It is never kept: an open vault works it out again."""
         connection = self._existing(connection_id)
         waiting = self._waiting_code(connection)
-        if waiting is None or (now or utc_now()) >= waiting[1] + CODE_LIFE:
+        if waiting is None or (now or self._now()) >= waiting[1] + CODE_LIFE:
             return None
         return self._pairing_of(connection, *waiting)
 
@@ -997,7 +1019,7 @@ class Workbench:
 
         Raises PairingError where anything about it is not right, and VaultIsLocked.
         """
-        vault, now = self._open_vault(), now or utc_now()
+        vault, now = self._open_vault(), now or self._now()
         connection, report = self._existing(connection_id), pairing.read_report(given)
         pairing.check_target(report, connection.target, all_exchanges())
         run_id = pairing.run_id_of(report)
@@ -1072,7 +1094,7 @@ class Workbench:
         if wire != self.tripwire(connection_id):
             self._store.set_setting(_tripwire(connection_id), wire.as_json())
             detail: dict[str, str | int | float | bool | None] = {"name": connection.name, "on": on}
-            self._store.audit(AuditEntry(at=utc_now(), action="tripwire", subject=connection_id, detail=detail))
+            self._store.audit(AuditEntry(at=self._now(), action="tripwire", subject=connection_id, detail=detail))
         return wire
 
     def suggest_tripwire(self, connection_id: str) -> Tripwire:
@@ -1228,7 +1250,7 @@ class Workbench:
                 fingerprint = vault.fingerprint(exchange.id, credentials.api_key)
                 if self._store.connection_by_fingerprint(fingerprint) is not None:
                     continue
-                now = utc_now()
+                now = self._now()
                 connection = Connection(
                     id=uuid.uuid4().hex,
                     name=self.suggest_name(target, purpose),

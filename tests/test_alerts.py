@@ -350,6 +350,20 @@ def test_quiet_hours_follow_the_clock_on_the_wall_when_summer_ends(world: World)
     assert channel.quiet_for(datetime(2026, 10, 25, 3, 30)) == 3.5 * HOUR  # noqa: DTZ001 - a clock on the wall
 
 
+def test_the_log_names_the_end_of_quiet_hours_by_the_clock_on_the_wall(world: World) -> None:
+    """Half past two in Zagreb, an hour before summer ends: seven o'clock is five and a half hours away, not four."""
+    world.by_hand().alerts.speak("en", "Europe/Zagreb")
+    world.alerts.add("Hook", "json://127.0.0.1:9/x", quiet=NIGHT, grace_minutes=0)
+    connection = add(world.store, created_at=T0 - 60 * DAY, key_since=T0 - 60 * DAY)
+    world.now = datetime(2026, 10, 25, 0, 29, tzinfo=UTC)
+    world.test(connection)
+    world.now += MINUTE
+    world.test(connection, Status.FAILED)
+    (line,) = world.alerts.log()
+    assert line.waits_for is not None
+    assert line.waits_for.params == {"when": "07:00"}
+
+
 @pytest.mark.parametrize(
     ("start", "end", "clock", "left"),
     [
@@ -754,6 +768,33 @@ def test_several_programs_send_each_message_once(tmp_path: Path, receiver: Recei
     assert sorted(receiver.titles) == [f"Number {number} · Withdrawal appeared" for number in range(6)]
     for world in worlds:
         world.store.close()
+
+
+def test_two_threads_of_one_program_keep_the_order_and_an_alarm_goes_first(world: World) -> None:
+    """After a test both the monitor and whoever stored the run ask for what is due to be sent."""
+    failing, thieves = connected(world), connected(world, "Thieves")
+
+    def while_it_is_sent(_: str, note: Note) -> Outcome:
+        if note.title == FAILED:
+            run = a_run(thieves, status=Status.BLOCKED, started_at=world.now, key_report=THIEF, cause=None)
+            world.store.add_run(run, lambda before: events_of(before, run))
+        if note.title in (FAILED, THEFT.replace("MEXC Main", "Thieves")):
+            other = threading.Thread(target=world.alerts.deliver_due)
+            other.start()
+            other.join(30)
+            assert not other.is_alive(), "it waits for nobody"
+        return Outcome()
+
+    world.by_hand().answer = while_it_is_sent
+    world.alerts.add("Hook", "json://127.0.0.1:9/x", grace_minutes=0)
+    for status in (Status.FAILED, Status.ONLINE):
+        world.now += MINUTE
+        run = a_run(failing, status=status, started_at=world.now, key_report=None)
+        world.store.add_run(run, lambda before, run=run: events_of(before, run))
+    sent = world.alerts.deliver_due()
+    assert world.titles == [FAILED, THEFT.replace("MEXC Main", "Thieves"), WORKS]
+    assert sent == 3
+    assert world.alerts.deliver_due() == 0
 
 
 # -- the clock set back ------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_no_secret_is_left_anywhere(
             process = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True)
             found.append(process.stdout)
         simulator.set_faults([])
-        found.append(workbench.history_csv())
+        found.append(workbench.history.to_csv())
         found.extend(repr(entry) for entry in workbench.audit_entries())
         for attempt in (
             lambda: workbench.draft(Target(exchange=exchange), credentials),

@@ -220,6 +220,18 @@ def test_our_own_network_is_told_apart_from_theirs(simulator: Simulator, gateway
     assert (ours.diagnosis.cause, ours.counts) == (Cause.LOCAL_NETWORK, False)
 
 
+@pytest.mark.parametrize("exchange", VERDICTS)
+@pytest.mark.parametrize("here", [True, False])
+def test_who_reaches_nobody_reads_no_key_report(
+    simulator: Simulator, gateway: Gateway, exchange: str, here: bool
+) -> None:
+    """One that says nothing would be a change of every right, and of the list of addresses."""
+    simulator.set_faults([{"exchange": "*" if here else exchange, "kind": "reset"}])
+    run = run_once(gateway, exchange, sample(simulator, exchange, "good"))
+    assert (run.status, run.key_report) == (Status.FAILED, None)
+    assert run.about_this_place is here
+
+
 def test_a_hanging_check_ends_by_itself_and_the_others_report(simulator: Simulator, gateway: Gateway) -> None:
     simulator.set_faults([{"path": "/api/v3/openOrders", "kind": "hang"}])
     run = run_once(gateway, "mexc", sample(simulator, "mexc", "no_futures"), call_seconds=0.7)

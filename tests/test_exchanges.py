@@ -176,6 +176,7 @@ def test_mexc_counts_by_its_rule_where_no_days_are_told() -> None:
     old = (created - timedelta(days=200)).isoformat()
     outlived = mexc.with_counted_end(mexc_report(remainingValidity=..., ipWhiteList="", createTime=old))
     assert outlived.expires_at is None, "a key that works after the end of its rule is not under that rule"
+    assert mexc.with_counted_end(unbound, created + timedelta(days=91)).expires_at is None, "at that time"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from apscheduler.executors.base import BaseExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -762,3 +763,26 @@ def test_what_wakes_the_monitor_survives_a_clock_that_jumps() -> None:
             assert len(woken) - before <= (time.monotonic() - began) / 0.1 + 3, "every missed tick is made up"
     finally:
         scheduler.shutdown()
+
+
+def test_what_wakes_the_monitor_ends_quietly_in_the_midst_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    scheduler = _woken_every(0.02, lambda: None)
+    enders: list[threading.Thread] = []
+
+    class Ending(BaseExecutor):
+        def _do_submit_job(self, job: object, run_times: object) -> None:
+            """Between a job that is due and its removal somebody ends the scheduler."""
+            enders.append(threading.Thread(target=scheduler.shutdown, kwargs={"wait": False}))
+            enders[0].start()
+            while scheduler.running:
+                time.sleep(0.001)
+
+    thread = scheduler._thread
+    scheduler.add_executor(Ending(), "ending")
+    scheduler.add_job(lambda: None, executor="ending")
+    thread.join(20)
+    assert not thread.is_alive()
+    enders[0].join(20)
+    assert died == []

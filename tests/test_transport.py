@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,25 @@ async def test_a_public_answer_serves_many_tests_for_a_while() -> None:
         assert (await transport.shared(("elsewhere",), 60, send)).status == 200, "a failure is asked for again"
         assert (await transport.shared(("okx",), 0, send)).status == 200
         assert sent == [0, 1, 2, 3], "what is too old is asked for again"
+
+
+async def test_another_clock_tells_when_it_is_and_when_an_exchange_may_be_asked_again() -> None:
+    now = datetime(2031, 2, 3, tzinfo=UTC)
+    transport = Transport(clock=lambda: now)
+    assert (transport.now(), transport.seconds()) == (now, now.timestamp())
+    transport.limiter.close("mexc", 600)
+    answers: list[Answer] = []
+
+    async def send() -> Answer:
+        answers.append(Answer(status=200))
+        return answers[-1]
+
+    for minutes, left, asked in ((0, 600, 1), (9, 60, 2), (1, 0, 3)):
+        now += timedelta(minutes=minutes)
+        assert transport.limiter.closed_for("mexc") == left
+        for _ in range(2):
+            await transport.shared(("mexc", "/time"), 30.0, send)
+        assert len(answers) == asked
 
 
 def test_only_a_public_answer_may_be_shared() -> None:

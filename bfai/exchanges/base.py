@@ -535,8 +535,9 @@ class Exchange(ABC):
                 return name[:40]
         return None if len(places) < 2 else ".".join(max(places)) or "?"
 
-    def with_counted_end(self, report: KeyReport) -> KeyReport:
-        """The report with the end that a documented rule gives, where the exchange itself tells none.
+    def with_counted_end(self, report: KeyReport, at: datetime | None = None) -> KeyReport:
+        """The report with the end that a documented rule gives, where the exchange itself tells none. `at` is the time
+        (UTC), without it now.
 
         Where nobody tells whether the key is bound to addresses, the rule is shown elsewhere and not counted.
         """
@@ -546,7 +547,7 @@ class Exchange(ABC):
         rules = (rule for rule in self.expiry_rules if rule.counted is CountedFrom.CREATION)
         ends = (rule.end(report, None) for rule in rules)
         # A key that still works after the end that its rule gives is not under that rule.
-        end = next((end for end in ends if end is not None and end > datetime.now(UTC)), None)
+        end = next((end for end in ends if end is not None and end > (at or datetime.now(UTC))), None)
         update = {"expires_at": end, "expiry_evidence": ExpiryEvidence.RULE}
         return report.model_copy(update=update) if end is not None else report
 
@@ -590,9 +591,9 @@ class Exchange(ABC):
         """Whether a refused dry-run order tells nothing about the key: OKX offers it in some account modes only."""
         return False
 
-    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT, at: datetime | None = None) -> Cause | None:
         """A cause that the answer to the key-info or account call names itself: deleted, frozen, expired, or an account
-        that cannot trade this market whatever its key may do.
+        that cannot trade this market whatever its key may do. `at` is the time (UTC), without it now.
         """
         return None
 

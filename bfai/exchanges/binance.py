@@ -531,11 +531,11 @@ class Binance(Exchange):
             }
         )
 
-    def with_counted_end(self, report: KeyReport) -> KeyReport:
+    def with_counted_end(self, report: KeyReport, at: datetime | None = None) -> KeyReport:
         """Never counted: the days run from when the right was ticked, and the report tells their end itself."""
         return report
 
-    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT, at: datetime | None = None) -> Cause | None:
         data = _in(body).get("data")
         dead = isinstance(data, str) and DEAD_ACCOUNT.search(data) is not None
         return Cause.ACCOUNT_RESTRICTED if dead or _in(data).get("isLocked") is True else None

@@ -427,9 +427,9 @@ class Bybit(Exchange):
             }
         )
 
-    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT, at: datetime | None = None) -> Cause | None:
         """A key whose end has come, by the exchange's own clock."""
-        del market
+        del market, at
         report = self.read_report(body)
         now = time_ms(cast("dict[str, Any]", body).get("time")) if report is not None else None
         ended = report is not None and report.expires_at is not None and now is not None and report.expires_at <= now

@@ -407,7 +407,7 @@ class Gate(Exchange):
             report = report.with_grant(Permission.READ, declared if readable else _PROBED)
         return report
 
-    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT, at: datetime | None = None) -> Cause | None:
         del market
         state = positive_int(_own(body, None).get("state"))
         return Cause.ACCOUNT_RESTRICTED if state in (LOCKED, FROZEN) else None

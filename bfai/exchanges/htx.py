@@ -393,7 +393,7 @@ class Htx(Exchange):
             }
         )
 
-    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT, at: datetime | None = None) -> Cause | None:
         row = _row(body, None)
         status = row.get("status")
         if status == "expired" or (row and status != "normal" and decimal(row.get("validDays")) == 0):

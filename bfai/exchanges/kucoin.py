@@ -406,9 +406,10 @@ class Kucoin(Exchange):
             }
         )
 
-    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT, at: datetime | None = None) -> Cause | None:
         report = self.read_report(body)
-        expired = report is not None and report.expires_at is not None and report.expires_at <= datetime.now(UTC)
+        now = at or datetime.now(UTC)
+        expired = report is not None and report.expires_at is not None and report.expires_at <= now
         return Cause.EXPIRED_KEY if expired else None
 
     def read_balances(self, market: Market, answer: Answer) -> dict[str, Decimal] | None:

@@ -350,7 +350,7 @@ class Mexc(Exchange):
             }
         )
 
-    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT, at: datetime | None = None) -> Cause | None:
         fields = _unwrap(body)
         match str(fields.get("status", "")).upper():
             case "FROZEN":

@@ -331,7 +331,7 @@ class Okx(Exchange):
             }
         )
 
-    def state_cause(self, body: object, market: Market = Market.SPOT) -> Cause | None:
+    def state_cause(self, body: object, market: Market = Market.SPOT, at: datetime | None = None) -> Cause | None:
         """An account in spot mode trades no derivatives, whatever its keys may do."""
         fields = _first(cast("dict[str, Any]", body) if isinstance(body, dict) else {})
         spot_only = market is Market.FUTURES and fields.get("acctLv") == SPOT_MODE

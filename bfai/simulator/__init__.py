@@ -24,7 +24,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Mapping
+import time
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -49,8 +50,9 @@ def discover() -> list[type[Exchange]]:
 class Simulator:
     """The simulated exchanges, on a thread and an event loop of their own. May be used from any thread."""
 
-    def __init__(self, *, port: int = 0, ca: Path | None = None) -> None:
-        self._world = World(discover())
+    def __init__(self, *, port: int = 0, ca: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives the seconds since 1970 by which the exchanges live."""
+        self._world = World(discover(), clock)
         self._port = port
         self._ca = ca
         self._folder: tempfile.TemporaryDirectory[str] | None = None

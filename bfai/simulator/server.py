@@ -58,8 +58,9 @@ class Seen(NamedTuple):
 class World:
     """What the exchanges are like at the moment: clock, faults, addresses, accounts, and what has been called."""
 
-    def __init__(self, kinds: Iterable[type[Exchange]]) -> None:
-        started_ms = int(time.time() * 1000)
+    def __init__(self, kinds: Iterable[type[Exchange]], clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        started_ms = int(clock() * 1000)
         self.exchanges: dict[str, Exchange] = {kind.name: kind(started_ms) for kind in kinds}
         self.hosts = {host: (e, group) for e in self.exchanges.values() for host, group in e.hosts.items()}
         self.faults = Faults()
@@ -123,7 +124,7 @@ class World:
         names = tuple(_plain(part.partition("=")[0]) for part in call.query.split("&")[:40]) if call.query else ()
         path = call.path if call.route else "/".join(map(_plain, call.path.split("/")[:20]))
         account = call.account.name if call.account else None
-        now = round(time.time(), 3)
+        now = round(self.clock(), 3)
         seen = Seen(now, exchange, call.host, call.method, path, names, status, account, fault, call.violation)
         self.seen.append(seen)
         self.total += 1
@@ -176,7 +177,7 @@ class Servers:
             world.remember(None, call, 421)
             return web.Response(status=421, text="this simulator does not know that host\n")
         exchange, group = known
-        now_ms = int(time.time() * 1000) + world.offsets.get(exchange.name, 0)
+        now_ms = int(world.clock() * 1000) + world.offsets.get(exchange.name, 0)
         call = Call(request.method, request.raw_path, headers, body, host, group, address, now_ms)
         try:
             reply = exchange.answer(call)

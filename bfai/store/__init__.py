@@ -36,6 +36,7 @@ from bfai.model import (
     Strategy,
     StrategyState,
     TestRun,
+    utc_now,
 )
 
 
@@ -813,8 +814,9 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, *, owner: str = "local") -> Store:
-    """Open the database at `url` for `owner`; create it, and its directory, where there is none.
+def open_store(url: str, *, owner: str = "local", clock: Callable[[], datetime] = utc_now) -> Store:
+    """Open the database at `url` for `owner`; create it, and its directory, where there is none. `clock` tells the
+    time of audit entries and of changes to strategies.
 
     `sqlite:///data/bfai.db` is a path relative to the working directory, `sqlite:////var/lib/bfai.db` an absolute one,
     `sqlite://:memory:` a database of its own that is gone when closed. Raises `StoreError`, never with the address in
@@ -829,4 +831,4 @@ def open_store(url: str, *, owner: str = "local") -> Store:
     from bfai.store.sqlite import open_sqlite
 
     place = url.removeprefix("sqlite://").removeprefix("/")
-    return open_sqlite(None if place == ":memory:" else place, owner=owner)
+    return open_sqlite(None if place == ":memory:" else place, owner=owner, clock=clock)

@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import Collection, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from time import sleep
@@ -121,19 +121,19 @@ _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _REASONS: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...])
 
 
-def open_sqlite(path: str | None, *, owner: str = "local") -> SqliteStore:
+def open_sqlite(path: str | None, *, owner: str = "local", clock: Callable[[], datetime] = utc_now) -> SqliteStore:
     """Open the file at `path`, or a database in memory for None. Raises `StoreError`; see `bfai.store.open_store`."""
     if sqlite3.sqlite_version_info < (3, 37):
         text = N_("SQLite {found} is too old; 3.37 is needed. Install a newer Python.")
         raise StoreUnreachable(Message(text=text, params={"found": sqlite3.sqlite_version}))
     if path is None:
-        return _open(":memory:", None, owner)
+        return _open(":memory:", None, owner, clock)
     file = Path(path).expanduser().absolute()
     _make_file(file)
-    return _open(str(file), file, owner)
+    return _open(str(file), file, owner, clock)
 
 
-def _open(place: str, file: Path | None, owner: str) -> SqliteStore:
+def _open(place: str, file: Path | None, owner: str, clock: Callable[[], datetime]) -> SqliteStore:
     with _plainly(file):
         db = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
@@ -142,7 +142,7 @@ def _open(place: str, file: Path | None, owner: str) -> SqliteStore:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA secure_delete = ON")
             db.execute("PRAGMA synchronous = FULL")  # what was said to be saved is saved, also when the power fails
-        return SqliteStore(db, file, owner)
+        return SqliteStore(db, file, owner, clock)
     except BaseException:
         db.close()
         raise
@@ -553,8 +553,11 @@ _LIGHT = "r.id, r.connection, r.started_at, r.change, r.pattern, r.numbers"
 class SqliteStore:
     """`bfai.store.Store` on one SQLite database. Made by `open_sqlite`."""
 
-    def __init__(self, db: sqlite3.Connection, file: Path | None, owner: str) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, file: Path | None, owner: str, clock: Callable[[], datetime] = utc_now
+    ) -> None:
         self._db = db
+        self._clock = clock
         self._file = file
         self._owner_name = owner
         self._lock = threading.RLock()
@@ -651,7 +654,7 @@ class SqliteStore:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _write_audit(self, action: str, subject: str, **detail: str | int | None) -> None:
-        self._put_audit(AuditEntry(at=utc_now(), action=action, subject=subject, detail={**detail}))
+        self._put_audit(AuditEntry(at=self._clock(), action=action, subject=subject, detail={**detail}))
 
     def _put_audit(self, entry: AuditEntry) -> None:
         detail = _json(entry.detail)
@@ -1707,7 +1710,7 @@ class SqliteStore:
             name = _checked(name)
             if name != row["name"]:
                 self._refuse_strategy_name(name, but=row["pk"])
-                self._set_strategy(row["pk"], name=name, name_key=name_key(name), updated_at=_micros(utc_now()))
+                self._set_strategy(row["pk"], name=name, name_key=name_key(name), updated_at=_micros(self._clock()))
                 self._write_audit("strategy_renamed", strategy_id, old=row["name"], new=name)
             return _strategy(self._strategy_row(strategy_id))
 
@@ -1752,7 +1755,7 @@ class SqliteStore:
                 raise StrategyChanged(_strategy(row))
             if surroundings is not None and surroundings != self._surroundings(strategy_id):
                 raise SurroundingsChanged(row["name"])
-            now, before = _micros(utc_now()), row["enabled_revision"]
+            now, before = _micros(self._clock()), row["enabled_revision"]
             in_force, since = before, row["enabled_at"]
             if state is StrategyState.DRAFT:
                 in_force = since = None
@@ -1778,7 +1781,7 @@ class SqliteStore:
 
     def _unbind(self, connection: sqlite3.Row) -> None:
         """Take the connection, which is about to be deleted, from its strategies."""
-        now, reason = _micros(utc_now()), connection_deleted(connection["name"])
+        now, reason = _micros(self._clock()), connection_deleted(connection["name"])
         for row in self._do(f"{_STRATEGIES} AND c.pk = :pk ORDER BY s.name_key", pk=connection["pk"]).fetchall():
             changes: dict[str, Any] = {"connection": None, "connection_name": connection["name"], "updated_at": now}
             detail = {"connection": connection["name"], "old": row["state"], "new": row["state"]}

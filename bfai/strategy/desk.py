@@ -30,6 +30,7 @@ from bfai.model import (
     KeyReport,
     Message,
     Revision,
+    Status,
     Strategy,
     StrategyState,
     Target,
@@ -96,6 +97,7 @@ class Strategies:
         market_data: Callable[[Target], MarketData],
         here: Callable[[Target], Target],
         terms: Callable[[Connection, PairRules, float], Terms | None],
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         """Use `Workbench.strategies`."""
         self._store = store
@@ -103,6 +105,10 @@ class Strategies:
         self._here = here
         self._ask_terms = terms
         self._freshness = _freshness()
+        self._clock = clock
+
+    def _now(self) -> datetime:
+        return utc_now() if self._clock is None else self._clock()
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -154,7 +160,7 @@ class Strategies:
 
     def create(self, name: str, connection_id: str | None, parameters: Parameters, note: str = "") -> Strategy:
         """A new draft. Raises BfaiError where the name is taken."""
-        now, connection = utc_now(), self._store.connection(connection_id) if connection_id else None
+        now, connection = self._now(), self._store.connection(connection_id) if connection_id else None
         try:
             strategy = Strategy(
                 id=uuid.uuid4().hex,
@@ -166,7 +172,7 @@ class Strategies:
             )
         except ValidationError:
             raise BadName from None
-        return self._store.add_strategy(strategy, _revision(strategy.id, 1, parameters, note))
+        return self._store.add_strategy(strategy, _revision(strategy.id, 1, parameters, note, now))
 
     def suggested(
         self, connection_id: str, level: RiskLevel, pairs: Sequence[str], size: Decimal | str | None = None
@@ -202,7 +208,9 @@ class Strategies:
         strategy, surroundings = self.get(strategy_id), self._store.surroundings(strategy_id)
         if strategy.state is StrategyState.ENABLED:
             self._pass(strategy, parameters, fresh=False)
-        saved = self._store.save_revision(strategy_id, expected, _revision(strategy_id, expected + 1, parameters, note))
+        saved = self._store.save_revision(
+            strategy_id, expected, _revision(strategy_id, expected + 1, parameters, note, self._now())
+        )
         if strategy.state is not StrategyState.ENABLED or saved.revision == strategy.enabled_revision:
             return saved
         return self._store.set_strategy_state(
@@ -257,11 +265,11 @@ class Strategies:
         """All pairs of a market, from the cache while it is young enough. Raises MarketsError."""
         key = _key(target)
         stored = self._store.market_data(key)
-        if stored is not None and utc_now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
+        if stored is not None and self._now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
             return rules
         there = self._here(target)
         found = self._market_data(there).pairs(there)
-        self._store.put_market_data(key, json.dumps([rules.to_json() for rules in found]), utc_now())
+        self._store.put_market_data(key, json.dumps([rules.to_json() for rules in found]), self._now())
         return found
 
     def rules(self, target: Target, pair: str, *, max_age: timedelta = RULES_HOLD) -> PairRules:
@@ -271,11 +279,11 @@ class Strategies:
         """
         key = f"{_key(target)}/{pair}"
         stored = self._store.market_data(key)
-        if stored is not None and utc_now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
+        if stored is not None and self._now() - stored.fetched_at <= max_age and (rules := _rules(stored.rows)):
             return rules[0]
         there = self._here(target)
         found = self._market_data(there).pair(there, pair)
-        self._store.put_market_data(key, json.dumps([found.to_json()]), utc_now())
+        self._store.put_market_data(key, json.dumps([found.to_json()]), self._now())
         return found
 
     def facts(
@@ -315,7 +323,7 @@ class Strategies:
             rules_error=error,
             free=free,
             committed=committed,
-            now=now or utc_now(),
+            now=now or self._now(),
             connections=frozenset(other.id for other in self._store.connections()),
             freshness=self._freshness,
             market_max_age=RULES_HOLD,
@@ -336,7 +344,7 @@ class Strategies:
         ):
             return rules
         name = f"{account_data(connection.id)}{rules.market.value}/{rules.pair}"
-        stored, now = self._store.market_data(name), utc_now()
+        stored, now = self._store.market_data(name), self._now()
         known = _terms(stored.rows) if stored is not None and stored.fetched_at >= connection.key_since else None
         if stored is not None and known is not None:
             holds = TERMS_HOLD if known.fees else TERMS_ASKED_AGAIN
@@ -375,7 +383,7 @@ class Strategies:
                     found = self.rules(target, pair, max_age=timedelta(0))
             if found is not None and found.price is not None:
                 rules[pair] = self._of_account(connection, found, run, ask=False)
-        facts = Facts(connection=connection, run=run, rules=rules, now=utc_now())
+        facts = Facts(connection=connection, run=run, rules=rules, now=self._now())
         needed = review(parameters, facts, fixes=False).required_total or Decimal(0)
         return needed if len(rules) == len(parameters.pairs) else max(needed, planned_total(parameters))
 
@@ -403,7 +411,7 @@ class Strategies:
             action="strategy_resumed" if resumed else "strategy_enabled",
             revision=strategy.revision,
             surroundings=surroundings,
-            events=[strategy_event(EventKind.STRATEGY_RESUMED, strategy, utc_now())] if resumed else (),
+            events=[strategy_event(EventKind.STRATEGY_RESUMED, strategy, self._now())] if resumed else (),
         )
 
     def _pass(self, strategy: Strategy, parameters: Parameters, *, fresh: bool) -> None:
@@ -441,7 +449,12 @@ class Strategies:
     def _settle(
         self, strategy: Strategy, connection: Connection, run: TestRun | None, old: KeyReport | None = None
     ) -> bool:
-        """Suspends or resumes it as the last run asks for. Whether that changed anything."""
+        """Suspends or resumes it as the last run asks for. Whether that changed anything.
+
+        A run on our own dead network asks for nothing: the next one that counts does.
+        """
+        if run is not None and not run.counts and connection.status is not Status.UNTESTED:
+            return False
         found = suspension(connection, run, old)
         if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
             if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
@@ -474,7 +487,7 @@ class Strategies:
     ) -> None:
         suspended = state is StrategyState.SUSPENDED
         kind = EventKind.STRATEGY_SUSPENDED if suspended else EventKind.STRATEGY_RESUMED
-        at = run.started_at if run is not None else utc_now()
+        at = run.started_at if run is not None else self._now()
         event = strategy_event(kind, strategy, at, run, reasons=reasons, needs_person=needs_person)
         with suppress(StrategyChanged):  # somebody else was quicker, with the same facts or newer ones
             self._store.set_strategy_state(
@@ -502,14 +515,14 @@ def _until_it_stands(act: Callable[[], T]) -> T:
     return act()
 
 
-def _revision(strategy_id: str, number: int, parameters: Parameters, note: str) -> Revision:
+def _revision(strategy_id: str, number: int, parameters: Parameters, note: str, at: datetime) -> Revision:
     return Revision(
         strategy_id=strategy_id,
         number=number,
         digest=parameters.digest,
         parameters=parameters.canonical(),
         note=note,
-        created_at=utc_now(),
+        created_at=at,
     )
 
 

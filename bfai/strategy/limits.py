@@ -32,7 +32,7 @@ from bfai.diagnosis import diagnose
 from bfai.exchanges import get_exchange
 from bfai.exchanges.base import Answer, Exchange, MarginUnit, Tier, as_object, objects
 from bfai.i18n import N_
-from bfai.model import BfaiError, Cause, Diagnosis, Environment, Market, Message, Sent, Target, utc_now
+from bfai.model import BfaiError, Cause, Diagnosis, Environment, Market, Message, Sent, Target
 from bfai.transport import Transport, UndeclaredRequest, retry_after_seconds
 
 FORMAT = "bfai.rules/2"
@@ -1053,7 +1053,7 @@ class _Asking:
             self._id = self._id_of(self._pair, parser)
         self._ask = ask
         rows = await self._parsed(parser.fetch_markets())
-        at = utc_now()
+        at = self._transport.now()
         found = (self._rules_of(cast("Mapping[str, Any]", row), at) for row in rows)
         return tuple(rules for rules in found if rules is not None)
 
@@ -1255,7 +1255,7 @@ class _Asking:
             if silence > 0:
                 return Answer(status=429, headers={"Retry-After": f"{silence:.0f}"})
             address = f"https://{host}{path}{'?' + urlencode(query) if query else ''}"
-            at, began = utc_now(), time.perf_counter()
+            at, began = self._transport.now(), time.perf_counter()
             answer = await self._transport.fetch(
                 "GET", URL(address, encoded=True), self._site.headers, None, proxy, max_body=MAX_LIST
             )

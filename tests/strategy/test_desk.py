@@ -155,6 +155,30 @@ def test_what_passes_by_itself_resumes_by_itself(workbench: Workbench, simulator
     assert {"strategy_enabled", "strategy_suspended", "strategy_resumed"} <= set(actions)
 
 
+def test_our_own_dead_network_neither_suspends_nor_resumes(workbench: Workbench, simulator: Simulator) -> None:
+    connection = connect(workbench, simulator, "mexc", Market.SPOT)
+    strategy = made(workbench, connection)
+    workbench.strategies.enable(strategy.id)
+    for exchange, state in (("*", StrategyState.ENABLED), ("mexc", StrategyState.SUSPENDED)):
+        simulator.set_faults([{"exchange": exchange, "kind": "reset"}])
+        assert again_tested(workbench, connection) is Status.FAILED
+        assert workbench.strategies.get(strategy.id).state is state
+    simulator.set_faults([{"kind": "reset"}])
+    assert again_tested(workbench, connection) is Status.FAILED
+    last = workbench.latest_run(connection.id)
+    assert last is not None and not last.counts
+    (listed,) = workbench.strategies.list()
+    assert (listed.state, listed.needs_person) == (StrategyState.SUSPENDED, False)
+    simulator.set_faults([])
+    assert again_tested(workbench, connection).ok
+    assert workbench.strategies.get(strategy.id).state is StrategyState.ENABLED
+    told = [event.kind.value for event in workbench.alerts.events()]
+    assert [kind for kind in reversed(told) if kind.startswith("strategy")] == [
+        "strategy_suspended",
+        "strategy_resumed",
+    ]
+
+
 def test_a_lost_address_list_needs_a_person(workbench: Workbench, simulator: Simulator) -> None:
     connection = connect(workbench, simulator, "mexc", Market.SPOT)
     strategy = made(workbench, connection)
