@@ -180,21 +180,24 @@ class Known:
 
 
 def implied(runs: Iterable[TestRun], strategies: Sequence[str]) -> Iterator[Happened]:
-    """The events of one connection, from its runs, the oldest first. Its strategies were enabled before them."""
+    """The events of one connection, from its runs, the oldest first. Its strategies were enabled before them.
+
+    A run on our own dead network says nothing.
+    """
     known, status = Known(), Status.UNTESTED
     state = dict.fromkeys(strategies, "enabled")
     for run in runs:
-        own_network = run.diagnosis is not None and run.diagnosis.cause is Cause.LOCAL_NETWORK
+        if run.diagnosis is not None and run.diagnosis.cause is Cause.LOCAL_NETWORK:
+            continue
         kinds, person = known.hear(run)
-        if not own_network:
-            if run.status is Status.FAILED and status is not Status.FAILED:
-                kinds.add("status_failed")
-            elif run.status is Status.BLOCKED and status is not Status.BLOCKED and "withdraw_appeared" not in kinds:
-                kinds.add("blocked")
-            elif run.status.ok and status in (Status.FAILED, Status.BLOCKED):
-                kinds.add("recovered")
-            status = run.status
-            yield from (Happened(run.connection_id, kind, run.id) for kind in kinds)
+        if run.status is Status.FAILED and status is not Status.FAILED:
+            kinds.add("status_failed")
+        elif run.status is Status.BLOCKED and status is not Status.BLOCKED and "withdraw_appeared" not in kinds:
+            kinds.add("blocked")
+        elif run.status.ok and status in (Status.FAILED, Status.BLOCKED):
+            kinds.add("recovered")
+        status = run.status
+        yield from (Happened(run.connection_id, kind, run.id) for kind in kinds)
         if run.status is Status.BLOCKED or person:
             now = "waits for a person"
         else:
@@ -245,8 +248,9 @@ def look(url: str, told: Collection[str], every: Mapping[str, timedelta | None],
 def look_at_times(connection_id: str, rows: Sequence[RunRow], every: timedelta | None) -> None:
     for before, row in pairwise(rows):
         gap = row.started_at - before.started_at
-        assert gap >= timedelta(milliseconds=before.duration_ms), f"{connection_id}: two at a time"
-        assert every is None or gap >= every, f"{connection_id} twice in {gap}"
+        what = f"{connection_id} at {before.started_at} for {before.duration_ms:.0f} ms, then at {row.started_at}"
+        assert gap >= timedelta(milliseconds=before.duration_ms), f"two at a time: {what}"
+        assert every is None or gap >= every, f"too early: {what}"
 
 
 def look_at_events(store: Store, rows: Mapping[str, Sequence[RunRow]]) -> Counter[str]:

@@ -28,8 +28,8 @@ from tests.test_alerts import Receiver, receiver
 __all__ = ["receiver"]  # a fixture
 
 ROUNDS = 40
-SECONDS = 2.5  # how long a lease and a claim hold
-EVERY = timedelta(seconds=4)  # longer than a lease: a run that is stored and not counted would show
+SECONDS = 4.0  # how long a lease and a claim hold; a busy computer stands still for two
+EVERY = timedelta(seconds=5)  # longer than a lease: a run that is stored and not counted would show
 SCHEDULED = ("mexc", "kucoin", "bybit", "okx", "bitget", "bingx", "gate")
 BY_HAND = ("binance", "htx")
 SCHEDULES = {**dict.fromkeys(SCHEDULED, EVERY), **dict.fromkeys(BY_HAND)}
@@ -45,7 +45,7 @@ pytestmark = [
 
 @pytest.fixture
 def url(tmp_path: Path, simulator: Simulator, receiver: Receiver) -> str:
-    """A store with connections that are tested every four seconds, and two that are tested by hand."""
+    """A store with connections that are tested every five seconds, and two that are tested by hand."""
     found = f"sqlite:///{tmp_path}/bfai.db"
     with contextlib.closing(open_store(found)) as store:
         furnish(store, Vault.create(store, PASSWORD, cost=CHEAP), simulator, receiver, SCHEDULES)
