@@ -578,7 +578,8 @@ def _figures(place: Place, strategy: Strategy, status: EngineStatus) -> None:
 
 
 def _pair(group: OpenGroup) -> str:
-    text = f"**{plain(group.pair)}** {_('short') if group.side == 'short' else _('long')}"
+    side = _("short") if group.side == "short" else _("long")
+    text = f"**{plain(group.pair)}** {side}"
     return f"{text} · Recovery Mode" if group.recovery else text
 
 
@@ -676,8 +677,8 @@ def _ask_stop(place: Place, status: EngineStatus) -> None:
         with calm():
             st.write(
                 n_(
-                    "{count} group stays open on {name}, and nothing sells it at its target while it is stopped.",
-                    "{count} groups stay open on {name}, and nothing sells them at their targets while it is stopped.",
+                    "{count} group stays open on {name}, and nothing closes it at its target while it is stopped.",
+                    "{count} groups stay open on {name}, and nothing closes them at their targets while it is stopped.",
                     len(status.groups),
                     name=plain(place.strategy.connection_name),
                 )
