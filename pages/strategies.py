@@ -279,7 +279,7 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
                 on_click=doing(save, workbench, editor),
             )
     with st.container():
-        standing(workbench, strategy, connections)
+        standing(workbench, strategy, connections, view)
         if editor.expected != strategy.revision:
             changed_elsewhere(workbench, strategy)
     if view == "revisions":
@@ -295,7 +295,7 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
         draw_editor(workbench, editor, connections)
 
 
-def standing(workbench: Workbench, strategy: Strategy, connections: list[Connection]) -> None:
+def standing(workbench: Workbench, strategy: Strategy, connections: list[Connection], view: str) -> None:
     """What its state means, and the button that changes it."""
     if strategy.state is StrategyState.SUSPENDED or strategy.connection_id is None:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="suspended"):
@@ -309,7 +309,11 @@ def standing(workbench: Workbench, strategy: Strategy, connections: list[Connect
     elif strategy.state is StrategyState.ENABLED:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(
-                _("Changes hold for new groups only. Groups that are open keep the revision that they began with."),
+                _("Disabled, it opens no new groups, and exits go on. A saved change counts after stop and start.")
+                if view == "run"
+                else _(
+                    "Changes hold for new groups only. Groups that are open keep the revision that they began with."
+                ),
                 width="stretch",
             )
             state_button(workbench, strategy)

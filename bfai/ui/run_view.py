@@ -393,6 +393,8 @@ def _started(place: Place, interval: timedelta, *, live: bool = False, typed: st
     try:
         place.workbench.run_strategy(place.strategy.id, live=live, typed=typed, interval=interval)
     except BfaiError as error:
+        if isinstance(error, StrategyError) and error.problems:
+            error = StrategyError(Message(text=N_("{name} cannot start yet."), params={"name": name}), error.problems)
         refuse(place.strategy.id, error)
         forget_facts()
         return False
@@ -542,7 +544,7 @@ def _figures(place: Place, strategy: Strategy, status: EngineStatus) -> None:
                 _("Revision {new} is in force, and it runs {old}: stop and start it.", new=newer, old=status.revision)
             )
         st.markdown(f"{icon} {' '.join(texts)}")
-    prices = _prices(workbench, connection, parameters, status.groups) if status.runs else {}
+    prices = _prices(workbench, connection, parameters, status.groups)
     results = {group: result_now(group, prices.get(group.pair)) for group in status.groups}
     known = [result for result in results.values() if result is not None]
     whole = sum(known, Decimal(0)) if known and len(known) == len(results) else None
@@ -559,12 +561,12 @@ def _figures(place: Place, strategy: Strategy, status: EngineStatus) -> None:
             table(
                 {
                     _("Pair"): [_pair(group) for group in groups],
-                    _("Open since"): [moment(group.opened_at) for group in groups],
                     _("Fills"): [words().number(group.fills) for group in groups],
                     _("Average price"): [_number(group.average) for group in groups],
                     _("Result now, {quote}", quote=quote): [
                         _money(results[group], parameters.quote) for group in groups
                     ],
+                    _("Open since"): [moment(group.opened_at) for group in groups],
                 },
                 alt=_("The groups that are open"),
             )

@@ -227,11 +227,11 @@ def test_the_gate_refuses_with_all_reasons_and_what_mends_them(home: Home, simul
     at, workbench, connection = home()
     strategy_id = made(workbench, connection)
     workbench.strategies.enable(strategy_id)
-    simulator.change_account("mexc", "no_futures", spot={"USDT": "5"})  # the money went elsewhere meanwhile
+    simulator.change_account("mexc", "no_futures", spot={"USDT": "200"})  # the money went elsewhere meanwhile
     workbench.start_test(connection.id).wait(30)
     press(run_view(at, strategy_id), "run_start")
     assert not workbench.engines.runs(strategy_id)
-    assert "cannot be enabled yet." in said(at) and "are free" in said(at)
+    assert "Dips cannot start yet." in said(at) and ":red[:material/error:]" in said(at)
     assert [key for key in keys(at) if key.startswith("fix_run_")]
     press(at, "run_fields_refused")
     assert "edit" in at.query_params["view"]

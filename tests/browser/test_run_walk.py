@@ -93,10 +93,14 @@ def test_from_a_replay_to_an_engine_that_runs(
     shows_no_secret(page, secrets)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
+    # What it does is followed without a click.
     address = wait_for_address(page, "strategy", "view")
     (strategy_id,) = engines.known()
     assert address["strategy"] == strategy_id and engines.runs(strategy_id)
     pid = engines.status(strategy_id).pid
+    with (engines.folder(strategy_id) / "engine.log").open("a") as log:
+        log.write("Something new happened.\n")
+    expect(page.get_by_text("Something new happened.")).to_be_visible()
 
     # The page is loaded anew: the engine goes on, and is found.
     page.reload()
