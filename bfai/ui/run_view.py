@@ -571,7 +571,8 @@ def _figures(place: Place, strategy: Strategy, status: EngineStatus) -> None:
                 alt=_("The groups that are open"),
             )
     log = workbench.engines.log(strategy.id, LOG_LINES)
-    with st.expander(_("Log"), icon=":material/notes:", key="run_log", expanded=status.state is EngineState.ENDED):
+    ended = status.state is EngineState.ENDED  # then the log is what one has to read: another box, which is open
+    with st.expander(_("Log"), icon=":material/notes:", key=f"run_log_{ended}", expanded=ended):
         if log:
             st.caption(_("Its last lines, without secrets; times as it writes them."))
             st.code(log, language=None)
@@ -729,7 +730,7 @@ def _hosted(place: Place, connection: Connection) -> None:
             return
         for problem in found.problems:
             st.markdown(f":orange[:material/warning:] {problem_text(problem, plain(place.editor.quote))}")
-        st.code(found.text, language="json", height=260)
+        st.code(found.text, language=None, height=260)
         st.download_button(
             _("Download the request"),
             found.text,
