@@ -461,8 +461,7 @@ class Workbench:
     def tour(cls) -> Workbench:
         """A throw-away workbench with an open vault in memory, on simulated exchanges."""
         store = open_store("sqlite://:memory:")
-        home = _engine_home("", "tour")
-        return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store), engine_home=home)
+        return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store))
 
     def close(self) -> None:
         """Forgets the vault's key and every draft, and closes the store. Waits for messages that are being sent."""

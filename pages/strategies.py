@@ -22,6 +22,7 @@ from bfai.ui.pieces import (
     zone_note,
 )
 from bfai.ui.replay_view import ADDRESS, draw_replay
+from bfai.ui.run_view import draw_run, file_stem, runs_badge
 from bfai.ui.strategy_editor import (
     NEW,
     STATE_LOOKS,
@@ -139,6 +140,7 @@ def row(workbench: Workbench, strategy: Strategy, connections: list[Connection])
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{plain(strategy.name)}**", width="content")
                 badge(STATE_LOOKS[strategy.state])
+                runs_badge(workbench, strategy)
             st.caption(strategy_facts(workbench, strategy))
             why(strategy)
             kept = kept_editor(strategy.id)
@@ -262,7 +264,7 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
     title_row(strategy.name, strategy, " · ".join((facts, *unsaved)))
     with st.container(horizontal=True, vertical_alignment="center"):
         back_to_list()
-        view = choose_view({"edit": _("Edit"), "replay": _("Replay"), "revisions": _("Revisions")})
+        view = choose_view({"edit": _("Edit"), "replay": _("Replay"), "run": _("Run"), "revisions": _("Revisions")})
         if editor.unsaved:
             st.button(
                 _("Throw changes away"),
@@ -277,7 +279,7 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
                 on_click=doing(save, workbench, editor),
             )
     with st.container():
-        standing(workbench, strategy, connections)
+        standing(workbench, strategy, connections, view)
         if editor.expected != strategy.revision:
             changed_elsewhere(workbench, strategy)
     if view == "revisions":
@@ -287,11 +289,13 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
         revisions(workbench, strategy)
     elif view == "replay":
         draw_replay(workbench, editor, connection_of(editor, connections))
+    elif view == "run":
+        draw_run(workbench, strategy, editor, connection_of(editor, connections))
     else:
         draw_editor(workbench, editor, connections)
 
 
-def standing(workbench: Workbench, strategy: Strategy, connections: list[Connection]) -> None:
+def standing(workbench: Workbench, strategy: Strategy, connections: list[Connection], view: str) -> None:
     """What its state means, and the button that changes it."""
     if strategy.state is StrategyState.SUSPENDED or strategy.connection_id is None:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="suspended"):
@@ -305,7 +309,11 @@ def standing(workbench: Workbench, strategy: Strategy, connections: list[Connect
     elif strategy.state is StrategyState.ENABLED:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(
-                _("Changes hold for new groups only. Groups that are open keep the revision that they began with."),
+                _("Disabled, it opens no new groups, and exits go on. A saved change counts after stop and start.")
+                if view == "run"
+                else _(
+                    "Changes hold for new groups only. Groups that are open keep the revision that they began with."
+                ),
                 width="stretch",
             )
             state_button(workbench, strategy)
@@ -460,7 +468,7 @@ def export(workbench: Workbench, strategy: Strategy) -> None:
     def dialog() -> None:
         with calm():
             st.write(_("Revision {number} as a file. It holds no key and no account.", number=strategy.revision))
-            stem = "".join(letter if letter.isalnum() else "-" for letter in strategy.name).strip("-") or "strategy"
+            stem = file_stem(strategy.name)
             with st.container(horizontal=True):
                 for kind, as_yaml in (("json", False), ("yaml", True)):
                     st.download_button(

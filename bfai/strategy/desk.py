@@ -123,6 +123,11 @@ class Strategies:
         self._clock = clock
         self.replays = Replays()
 
+    @property
+    def freshness(self) -> timedelta:
+        """How old a connection's last test may be: for enabling, and for an engine to open new groups."""
+        return self._freshness
+
     def _now(self) -> datetime:
         return utc_now() if self._clock is None else self._clock()
 

@@ -22,6 +22,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -216,6 +217,51 @@ def _explain(output: str, folder: Path) -> EngineError:
     return EngineError(Message(text=text, params={**params, "words": redact(last[0])[:300] if last else "?"}))
 
 
+class Installation:
+    """Freqtrade being installed in the background. Read it from any thread.
+
+    `line` is what pip said last. When it is `done` there is an `error` with cause and remedy, or it was `cancelled`, or
+    all went well.
+    """
+
+    def __init__(self, install: Callable[[Callable[[str], object], Callable[[], bool]], None]) -> None:
+        self.began = utc_now()
+        self.line = ""
+        self.error: Message | None = None
+        self._ended, self._cancel = threading.Event(), threading.Event()
+        self._install = install
+        threading.Thread(target=self._work, name="bfai-install", daemon=True).start()
+
+    @property
+    def done(self) -> bool:
+        return self._ended.is_set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancel.is_set()
+
+    def cancel(self) -> None:
+        """It ends soon; nothing half-made is taken for whole."""
+        self._cancel.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Whether it has ended after so long."""
+        return self._ended.wait(seconds)
+
+    def _hear(self, line: str) -> None:
+        self.line = line
+
+    def _work(self) -> None:
+        try:
+            self._install(self._hear, self._cancel.is_set)
+        except BfaiError as error:
+            self.error = error.message
+        except OSError as error:
+            self.error = _explain(str(error), Path(error.filename or "?")).message
+        finally:
+            self._ended.set()
+
+
 class Engines:
     """All engines of one person, below one folder. May be used from several processes at once."""
 
@@ -224,6 +270,9 @@ class Engines:
         self.home = home
         given = python or (Path(told) if (told := os.environ.get("BFAI_FREQTRADE_PYTHON")) else None)
         self._python = given
+        self._beginning = threading.Lock()
+        self.installation: Installation | None = None
+        """The last one that was begun by `begin_install`."""
 
     # Freqtrade
 
@@ -240,10 +289,20 @@ class Engines:
     def installed(self) -> bool:
         return self.python.exists() and (self._python is not None or (self.venv / "complete").exists())
 
-    def install(self, on_progress: Callable[[str], object] = lambda _: None) -> None:
+    def begin_install(self) -> Installation:
+        """The same as `install`, in the background. What is under way already is given again."""
+        with self._beginning:
+            if self.installation is None or self.installation.done:
+                self.installation = Installation(self.install)
+            return self.installation
+
+    def install(
+        self, on_progress: Callable[[str], object] = lambda _: None, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         """Freqtrade in an environment of its own: about a minute and 800 MB. Does nothing where it is there already.
 
-        `on_progress` hears pip's lines. Raises EngineError, and leaves nothing half-made that would be taken for whole.
+        `on_progress` hears pip's lines; once `stopped` says so it ends. Raises EngineError, and leaves nothing
+        half-made that would be taken for whole.
         """
         if self.installed:
             return
@@ -254,11 +313,11 @@ class Engines:
             inside = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
             python = str(self.venv.joinpath(*inside))
             pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-            self._do([sys.executable, "-m", "venv", str(self.venv)], on_progress)
-            self._do([*pip, f"freqtrade=={TESTED_WITH}"], on_progress)
+            self._do([sys.executable, "-m", "venv", str(self.venv)], on_progress, stopped)
+            self._do([*pip, f"freqtrade=={TESTED_WITH}"], on_progress, stopped)
             (self.venv / "complete").write_text(TESTED_WITH, encoding="utf-8")
 
-    def _do(self, command: Sequence[str], on_progress: Callable[[str], object]) -> None:
+    def _do(self, command: Sequence[str], on_progress: Callable[[str], object], stopped: Callable[[], bool]) -> None:
         environment = {name: value for name, value in os.environ.items() if not _ours(name)}
         try:
             process = subprocess.Popen(  # noqa: S603
@@ -276,10 +335,13 @@ class Engines:
         said: list[str] = []
         with process:
             assert process.stdout is not None
+            threading.Thread(target=_end_when, args=(process, stopped), name="bfai-install-end", daemon=True).start()
             for line in process.stdout:
                 said = [*said[-200:], line]
                 if line.strip():
                     on_progress(line.strip())
+        if stopped():
+            raise EngineError.of(N_("Stopped. Freqtrade is not installed."))
         if process.returncode:
             raise _explain("".join(said), self.venv)
 
@@ -492,6 +554,14 @@ class Engines:
         folder = self.folder(strategy_id)
         if (folder / CONFIG).exists():
             write_state(folder, connection_ok=connection_ok, may_open=may_open, at=at)
+
+
+def _end_when(process: subprocess.Popen[str], stopped: Callable[[], bool]) -> None:
+    """pip is silent while it downloads, so that nobody would look in between its lines."""
+    while process.poll() is None:
+        if stopped():
+            process.terminate()
+        time.sleep(0.2)
 
 
 def write_state(folder: Path, *, connection_ok: bool, may_open: bool, at: datetime) -> None:

@@ -145,8 +145,8 @@ def test_what_freqtrade_cannot_do_is_said_before_it_starts(workbench: Workbench,
     assert {problem.code for problem in refused.value.problems} == {"engine_no_futures"}
 
 
-def test_the_tour_keeps_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BFAI_ENGINE_HOME", raising=False)
+def test_the_tour_keeps_no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BFAI_ENGINE_HOME", str(tmp_path))  # for the owner's engines, not for visitors
     with Workbench.tour() as workbench:
         with pytest.raises(EngineError, match="your own computer"):
             _ = workbench.engines
