@@ -819,10 +819,9 @@ class _Slot:
             return
         scale = self.fee_scale
         part = Fraction(share) * self.coins / scale
-        steps = int(part)
-        if not steps:
-            return
-        ticks = int(self.opens[j])
+        steps, ticks = int(part), int(self.opens[j])
+        if self.too_small(steps, steps * abs(ticks) * self.unit):
+            return  # the exchange would refuse it
         sold = Fraction(steps * scale) / self.coins
         cost, fees = self.cost * sold, self.fees * sold
         value = steps * abs(ticks)

@@ -36,8 +36,7 @@ Signals
     zone only, and has no say in what worsens outside.
 
 Decisions
-10. `below_minimum` is the last reason. It holds for the first order too. Largest amounts are not judged, trims are not
-    judged at all.
+10. `below_minimum` is the last reason. It holds for the first order too. Largest amounts are not judged.
 11. While a group is in Recovery Mode, a group of the other direction on its pair is blocked: `recovery_same_pair`.
 12. A signal for an open group is an event of its own: exits are looked at first (then it waits, and the exit follows in
     this candle), then Recovery Mode is judged at the open with the signal, then the add-on in the state that results.
@@ -58,7 +57,7 @@ The ladder
 20. The first entry is a fill: with a cooldown no add-on rests before it is over. When it is over, as many rest as may.
 21. Gaps go on from the last order, wider in Recovery Mode: those of `build`, and of `after_recovery` from the level at
     which it began.
-22. A trim of no amount is none, and is tried again at the next candle.
+22. A trim that the exchange would refuse is none, and is tried again at the next candle.
 
 Exits
 23. An exit by trailing is a `take_profit` that pays the taker's fee. It comes before the stop, and before liquidation
@@ -780,7 +779,7 @@ class Oracle:
         market = group.market
         unit = exact(market.step_size) * exact(market.contract_size)
         sold = down(exact(r.trim_pct) / 100 * group.coins, unit)
-        if sold == 0:
+        if self.below_minimum(market, candle.open, sold):
             return
         share = sold / group.coins
         cost, fees = group.cost * share, group.fees * share

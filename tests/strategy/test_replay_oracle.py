@@ -389,6 +389,17 @@ def test_trims_sell_a_share_while_the_losses_are_allowed() -> None:
     assert paid.equity[-1].committed == 90 + F("0.9")
 
 
+def test_a_trim_that_the_exchange_would_refuse_is_none() -> None:
+    trims = plan(
+        addon_mode="off", recovery=recovering(trim=True, trim_pct="10", trim_every_h=1, loss_allowance_pct="20")
+    )
+    falls = [(100, 100, 90, 90), (90, 90, 90, 90)]
+    # A tenth of a coin at 90 is 9.
+    assert run(trims, *falls, every=HOUR, market=replace(FREE, min_cost=D(9))).deals[0].trims
+    assert not run(trims, *falls, every=HOUR, market=replace(FREE, min_cost=D("9.01"))).deals[0].trims
+    assert not run(trims, *falls, every=HOUR, market=replace(FREE, min_amount=D("0.2"))).deals[0].trims
+
+
 def test_the_equity_stop_closes_everything_at_the_next_open() -> None:
     red = plan(addon_mode="off", recovery={"enabled": False, "red_drawdown_pct": "5"})
     replay = run(red, FLAT, (100, 110, 90, 90), (92, 109, 91, 100), FLAT, balance=200)
