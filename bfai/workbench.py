@@ -378,6 +378,10 @@ class Workbench:
         """What its engine does now."""
         return EngineStatus(EngineState.NONE) if self._engines is None else self._engines.status(strategy_id)
 
+    def engine_runs(self, strategy_id: str) -> bool | None:
+        """Whether the engine that runs is live; None where none runs. Quicker than `engine_status`."""
+        return None if self._engines is None else self._engines.money(strategy_id)
+
     @property
     def alerts(self) -> Alerts:
         """Who hears of what happens, and what became of each message."""

@@ -530,6 +530,11 @@ class Engines:
     def runs(self, strategy_id: str) -> bool:
         return self._record(strategy_id, alive=True) is not None
 
+    def money(self, strategy_id: str) -> bool | None:
+        """Whether the engine that runs is live, by its record alone; None where none runs."""
+        record = self._record(strategy_id, alive=True)
+        return None if record is None else bool(record["live"])
+
     def known(self) -> tuple[str, ...]:
         """The strategies that ever had an engine here."""
         place = self.home / "runs"
@@ -558,10 +563,12 @@ class Engines:
 
 def _end_when(process: subprocess.Popen[str], stopped: Callable[[], bool]) -> None:
     """pip is silent while it downloads, so that nobody would look in between its lines."""
-    while process.poll() is None:
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+            return
         if stopped():
             process.terminate()
-        time.sleep(0.2)
 
 
 def write_state(folder: Path, *, connection_ok: bool, may_open: bool, at: datetime) -> None:

@@ -79,9 +79,9 @@ class Place:
 
 def runs_badge(workbench: Workbench, strategy: Strategy) -> None:
     """For the list: that its engine runs, and with which money."""
-    status = workbench.engine_status(strategy.id)
-    if status.runs:
-        badge(RUNS_LIVE if status.live else RUNS_ON_PAPER)
+    live = workbench.engine_runs(strategy.id)
+    if live is not None:
+        badge(RUNS_LIVE if live else RUNS_ON_PAPER)
 
 
 def draw_run(workbench: Workbench, strategy: Strategy, editor: Editor, connection: Connection | None) -> None:
