@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 
 from bfai import drift as drifting
 from bfai.model import CheckName, KeyReport, Status, utc_now
-from bfai.record import Flow, Outage, Record, micros, ranks
+from bfai.record import Flow, Outage, Record, ints, micros, ranks, summed
 from bfai.store import RunRow, Store, Track
 from bfai.store import rollups as up
 from bfai.store.rollups import np, pd
@@ -180,13 +180,13 @@ class History:
         return _frame(
             t=_times(edges[:-1]),
             end=_times(edges[1:]),
-            runs=_summed(flow.counts.space, flow.counts.runs, places),
+            runs=summed(flow.counts.space, flow.counts.runs, places),
             online_s=states[:, up.ONLINE] / _SECOND,
             failed_s=states[:, up.FAILED] / _SECOND,
             blocked_s=states[:, up.BLOCKED] / _SECOND,
             unknown_s=unknown / _SECOND,
             own_network_s=states[:, up.OWN_NETWORK] / _SECOND,
-            worst=_texts(up.WORST_FIRST[place] for place in _ints_of(worst)),
+            worst=_texts(up.WORST_FIRST[place] for place in ints(worst)),
         )
 
     def timelines(self, connection_ids: Collection[str], since: datetime, until: datetime, places: int) -> DataFrame:
@@ -200,7 +200,7 @@ class History:
         rows = sorted(range(len(flow.tracks)), key=lambda place: order[flow.tracks[place].connection_id])
         slot = flow.counts.track * places + flow.counts.space
         size = len(rows) * places
-        runs = _summed(slot, flow.counts.runs, size).reshape(len(rows), places)[rows]
+        runs = summed(slot, flow.counts.runs, size).reshape(len(rows), places)[rows]
         worst = _worst(slot, flow.counts.code, size).reshape(len(rows), places)[rows]
         return _frame(
             connection_id=_texts(flow.tracks[row].connection_id for row in rows for _ in range(places)),
@@ -208,7 +208,7 @@ class History:
             runs=runs.ravel(),
             online_s=flow.held[rows, :, up.ONLINE].ravel() / _SECOND,
             known_s=flow.held[rows, :, : up.OWN_NETWORK].sum(axis=2).ravel() / _SECOND,
-            worst=_texts(up.WORST_FIRST[place] for place in _ints_of(worst.ravel())),
+            worst=_texts(up.WORST_FIRST[place] for place in ints(worst.ravel())),
         )
 
     def shares(self, connection_ids: Collection[str], since: datetime, until: datetime) -> dict[str, float | None]:
@@ -247,7 +247,7 @@ class History:
         failed = counts.failed
         slots, place = ranks(failed.space * 256 + failed.code)
         found: list[tuple[int, str, int]] = []
-        for slot, runs in zip(_ints_of(slots), _ints_of(_summed(place, failed.runs, len(slots))), strict=True):
+        for slot, runs in zip(ints(slots), ints(summed(place, failed.runs, len(slots))), strict=True):
             cause = up.cause_of(slot % 256)
             found.append((slot // 256, cause.value if cause else "", runs))
         found.sort()
@@ -268,8 +268,8 @@ class History:
         flow = self._flow_of(order, np.array([start, max(start, end)]))
         tracks, failed = flow.tracks, flow.counts.failed
         online, known = flow.held[:, 0, up.ONLINE], flow.held[:, 0, : up.OWN_NETWORK].sum(axis=1)
-        runs = _summed(flow.counts.track, flow.counts.runs, len(tracks))
-        failures = _summed(failed.track, failed.runs, len(tracks))
+        runs = summed(flow.counts.track, flow.counts.runs, len(tracks))
+        failures = summed(failed.track, failed.runs, len(tracks))
         outages = Counter(one.track for one in self._record.outages(tracks, start, end))
         n, percentiles = self._record.percentiles(tracks, start, end, SUMMARY_METRICS, SHARES, apart=True)
         values = np.where((n[:, 0] > 0)[:, None], percentiles[:, 0], percentiles[:, 1])
@@ -358,7 +358,7 @@ class History:
         n, found = self._steady(scope, lambda tracks: self._percentiles(tracks, start, end))
         measured = np.flatnonzero(n)
         return _frame(
-            check=_texts(up.CHECKS[metric].value for metric in _ints_of(measured)),
+            check=_texts(up.CHECKS[metric].value for metric in ints(measured)),
             n=n[measured],
             p50=found[measured, 0],
             p95=found[measured, 1],
@@ -413,7 +413,7 @@ class History:
             until_place = int(np.searchsorted(enough, reached + limit - len(found), "left")) + 1
             now, done = places[done:until_place], until_place
             begin, end = np.maximum(events.at[now], since), np.minimum(events.at[now] + events.span[now], until)
-            columns = (_ints_of(column) for column in (events.track[now], begin, end))
+            columns = (ints(column) for column in (events.track[now], begin, end))
             wanted: set[tuple[int, int, int]] = set(zip(*columns, strict=True))
             windows = sorted((tracks[place].key, first, last) for place, first, last in wanted)
             found += [row for row in self._store.runs_within(windows, [Status.FAILED]) if failed(row)]
@@ -666,10 +666,6 @@ def _worst(place: Any, code: Any, places: int) -> Any:
     return found
 
 
-def _summed(place: Any, n: Any, places: int) -> Any:
-    return np.bincount(place, weights=n, minlength=places).astype(np.int64)
-
-
 # Frames
 
 
@@ -695,10 +691,6 @@ def _floats(values: Iterable[float]) -> Any:
 
 def _ints(values: Iterable[int]) -> Any:
     return np.array(list(values), dtype=np.int64)
-
-
-def _ints_of(column: Any) -> list[int]:
-    return column.tolist()
 
 
 def _floats_of(column: Any) -> list[float]:

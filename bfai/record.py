@@ -175,7 +175,7 @@ class Record:
         lasting = up.hold(runs.window, runs.started_at, runs.asked_at, runs.state, begin, np.minimum(end, now))
         pieces, space = up.split(lasting, edges)
         slots = (runs.track_of[pieces.window] * spaces + space) * up.STATES + pieces.state
-        held += _summed(slots, pieces.end - pieces.begin, held.size).reshape(shape)
+        held += summed(slots, pieces.end - pieces.begin, held.size).reshape(shape)
         within = runs.started_at >= begin[runs.window]
         space = np.searchsorted(edges, runs.started_at[within], "right") - 1
         raw = (runs.track_of[runs.window[within]], space, runs.code[within], np.ones(len(space), dtype=np.int64))
@@ -198,12 +198,12 @@ class Record:
         gone = touched & ~whole & (begin < kept_from)
         # Where nothing but one result was seen in an hour, its time can be parted, and only the runs need counting.
         even = touched & ~whole & ~gone
-        codes = _summed(days.counts.row * 24 + days.counts.hour, None, begin.size).reshape(begin.shape)
+        codes = summed(days.counts.row * 24 + days.counts.hour, None, begin.size).reshape(begin.shape)
         even[even] = (codes[even] < 2) & (days.held[even].max(axis=1, initial=0) == up.HOUR)
         slots = (days.track[:, None] * spaces + first)[whole]
         taken = days.held[whole]
         size = len(tracks) * spaces
-        held = np.stack([_summed(slots, taken[:, state], size) for state in range(up.STATES)], axis=1)
+        held = np.stack([summed(slots, taken[:, state], size) for state in range(up.STATES)], axis=1)
         if (gone | even).any():
             held += _parted(days, gone | even, edges, size)
         counts = days.counts
@@ -232,7 +232,7 @@ class Record:
         windows = zip(*(ints(column[~rest]) for column in (track[which], *ends)), strict=True)
         runs = np.zeros(len(which), dtype=np.int64)
         runs[~rest] = self._store.counts_within(_keyed(tracks, list(windows)))
-        runs[rest] = (total - _summed(which, runs, len(total)))[which[rest]]
+        runs[rest] = (total - summed(which, runs, len(total)))[which[rest]]
         return [column[runs > 0] for column in (track[which], space, code[which], runs)]
 
     def _days(self, tracks: tuple[Track, ...], since: int, until: int) -> _Days:
@@ -543,7 +543,7 @@ def exact_quantiles(group: Any, value: Any, groups: int, shares: Sequence[float]
 def _banded(start: int, width: int, n: Any, values: Any, space: Any, failures: Any, gaps: Any) -> Bands:
     """Bands of the spaces in which there were runs, and of gaps. `space` and `failures` are columns of runs."""
     spaces = np.flatnonzero(np.bincount(space, minlength=len(n)))
-    failed = _summed(space, failures, len(n))
+    failed = summed(space, failures, len(n))
     order = np.argsort(np.concatenate([spaces, gaps]), kind="stable")
     nothing = np.zeros(len(gaps), dtype=np.int64)
     return Bands(
@@ -598,7 +598,8 @@ def ints(column: Any) -> list[int]:
     return column.tolist()
 
 
-def _summed(place: Any, n: Any, places: int) -> Any:
+def summed(place: Any, n: Any, places: int) -> Any:
+    """The sum of the numbers at each place."""
     return np.bincount(place, weights=n, minlength=places).astype(np.int64)
 
 
@@ -664,7 +665,7 @@ def _parted(days: _Days, cut: Any, edges: Any, size: int) -> Any:
     lasted = np.minimum(until[which], edges[space + 1]) - np.maximum(since[which], edges[space])
     parts = np.rint(days.held[row, hour][which] * (lasted / up.HOUR)[:, None])
     slots = days.track[row][which] * (len(edges) - 1) + space
-    return np.stack([_summed(slots, parts[:, state], size) for state in range(up.STATES)], axis=1)
+    return np.stack([summed(slots, parts[:, state], size) for state in range(up.STATES)], axis=1)
 
 
 def _places_and_days(tracks: Sequence[Track], rows: Sequence[tuple[Any, ...]]) -> tuple[Any, Any]:

@@ -99,7 +99,7 @@ class Job(Generic[T]):
             self.result = do(self)
             self.progress = 1.0
         except Cancelled:
-            pass
+            pass  # as somebody asked: there is no result
         except BfaiError as error:
             self.error = error.message
         except MemoryError:

@@ -1402,25 +1402,20 @@ def _grid_form(shown: Shown) -> None:
         )
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        across = kept.grid_across if kept.grid_across in names else names[0]
-        kept.grid_across = st.selectbox(
-            _("Across"),
-            names,
-            index=names.index(across),
-            format_func=lambda name: field_label(name, quote),
-            key=place.key("grid_across"),
-            width=270,
-        )
+
+        def axis(label: str, key: str, chosen: str, choices: Sequence[str]) -> str:
+            return st.selectbox(
+                label,
+                choices,
+                index=choices.index(chosen) if chosen in choices else 0,
+                format_func=lambda name: field_label(name, quote),
+                key=place.key(key),
+                width=270,
+            )
+
+        kept.grid_across = axis(_("Across"), "grid_across", kept.grid_across, names)
         others = [name for name in names if name != kept.grid_across]
-        down = kept.grid_down if kept.grid_down in others else others[0]
-        kept.grid_down = st.selectbox(
-            _("Down"),
-            others,
-            index=others.index(down),
-            format_func=lambda name: field_label(name, quote),
-            key=place.key("grid_down"),
-            width=270,
-        )
+        kept.grid_down = axis(_("Down"), "grid_down", kept.grid_down, others)
         kept.grid_count = st.segmented_control(
             _("Values each"),
             [3, 5, 7],
