@@ -996,7 +996,7 @@ def test_an_address_is_read_and_shown_in_part(text: str, hint: str) -> None:
         (f"discord://123456789012345678/{'a1B2' * 17}?x=1&TEMPLATE=/etc/passwd", "would open a file"),
         (f"discord://123456789012345678/{'a1B2' * 17}?%74emplate=/etc/passwd", "would open a file"),
         (f"https://discord.com/api/webhooks/123456789012345678/{'a1B2' * 17}?template=x", "would open a file"),
-        ("mailtos://me:pw@gmail.com?pgp=yes&pgpprv=/root/key", "would open a file"),
+        ("mailtos://me:pw@gmail.com?pgp=yes&pgpprv=/etc/key", "would open a file"),
     ],
 )
 def test_an_address_that_cannot_be_is_refused_in_one_sentence(text: str, said: str) -> None:
