@@ -116,14 +116,8 @@ def _check_one(workbench: Workbench) -> None:
 def _make_vault(workbench: Workbench) -> None:
     st.title(_("Open a vault"), anchor=False)
     st.write(_("Your keys are sealed on this computer with one master password."))
-    password = st.text_input(
-        _("Master password"), type="password", key="new_password", live="300ms", help=_("At least 10 characters.")
-    )
-    if password:
-        score, hint = workbench.password_strength(password)
-        word = _(_STRENGTH_WORDS[score])
-        text = _("{strength}. {hint}", strength=word, hint=say(hint)) if score < _HARD else word
-        st.progress((score + 1) / 5, text=text)
+    password = st.text_input(_("Master password"), type="password", key="new_password", live="300ms")
+    _strength(workbench, password)
     st.text_input(_("Master password, again"), type="password", key="new_password_again")
     st.caption(
         _(
@@ -140,6 +134,17 @@ def _make_vault(workbench: Workbench) -> None:
     problem = st.session_state.pop("vault_problem", None)
     if problem:
         st.warning(problem)
+
+
+def _strength(workbench: Workbench, password: str) -> None:
+    """Its place is always taken: what appeared while typing would push the button from under the pointer."""
+    if not password:
+        st.progress(0.0, text=_("At least 10 characters."))
+        return
+    score, hint = workbench.password_strength(password)
+    word = _(_STRENGTH_WORDS[score])
+    text = _("{strength}. {hint}", strength=word, hint=say(hint)) if score < _HARD else word
+    st.progress((score + 1) / 5, text=text)
 
 
 def _create(workbench: Workbench) -> None:

@@ -71,6 +71,21 @@ def add(
     return paste(page, simulator, exchange, account, **changes)
 
 
+def test_the_button_stays_under_the_pointer_while_a_password_is_typed(
+    serve: Callable[..., object], open_app: Callable[..., Page]
+) -> None:
+    """A click is lost where its button moves between press and release."""
+    page = open_app(serve())
+    click(page, "Open a vault")
+    button = page.get_by_role("button", name="Open the vault", exact=True)
+    expect(page.get_by_text("At least 10 characters.")).to_be_visible()
+    before = button.bounding_box()
+    page.get_by_label("Master password", exact=True).fill(MASTER)
+    expect(page.get_by_text("Very hard to guess")).to_be_visible()
+    settled(page)
+    assert button.bounding_box() == before
+
+
 def test_from_first_start_to_online_refusal_and_every_failure(
     serve: Callable[..., object], open_app: Callable[..., Page], simulator: Simulator, tmp_path: Path
 ) -> None:
