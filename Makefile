@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 
-.PHONY: run test parity fmt i18n
+.PHONY: run test parity fmt i18n lock sbom audit
 
 run:
 	$(PYTHON) run.py
@@ -19,3 +19,13 @@ fmt:
 
 i18n:
 	$(VENV) tools/i18n.py update
+
+# requirements.in says what is wanted; UPGRADE=1 takes the newest of everything that it does not name.
+lock:
+	$(VENV) tools/supply.py lock $(if $(UPGRADE),--upgrade)
+
+sbom:
+	$(VENV) tools/supply.py sbom
+
+audit:
+	$(VENV) tools/supply.py audit

@@ -180,6 +180,11 @@ def _no_venv() -> str:
 # The first pattern that is found names the trouble; the order is from the surest sign to the vaguest.
 TROUBLES: tuple[tuple[str, str], ...] = (
     (
+        r"DO NOT MATCH THE HASHES",
+        "A package is not the file that was checked for this version, so nothing of it was run: something between here "
+        "and the package index changed it, or a download broke off. Try another network, then start again.",
+    ),
+    (
         r"No space left on device|Errno 28\b|not enough space",
         "The disk is full: free about 1 GB where {root} lies, then start again.",
     ),
@@ -371,6 +376,7 @@ LINTERS: Mapping[str, Sequence[str]] = {
     ),
     "texts": ("tools/i18n.py", "check"),
     "exchanges": ("tools/exchanges.py", "check"),
+    "locks": ("tools/supply.py", "check"),
 }
 
 

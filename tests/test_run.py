@@ -232,6 +232,10 @@ def test_pips_warnings_are_not_shown_when_all_is_well(ready: Place) -> None:
         ("ERROR: Failed building wheel for one", "no ready-made build"),
         ("OSError: [Errno 30] Read-only file system: '/x'", "is read-only"),
         ("PermissionError: [Errno 13] Permission denied: '/x'", "may not be written by you"),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n    one==1 …:\n",
+            "not the file that was checked",
+        ),
         ("ERROR: Something never seen", "Something never seen"),
     ],
 )  # fmt: skip
@@ -415,7 +419,8 @@ def test_all_stages_run_and_one_that_failed_is_remembered(ready: Place) -> None:
     (ready.folder / "tools" / "i18n.py").write_text(
         "print('one text is missing'); raise SystemExit(1)", encoding="utf-8"
     )
-    (ready.folder / "tools" / "exchanges.py").write_text("", encoding="utf-8")
+    for name in ("exchanges.py", "supply.py"):
+        (ready.folder / "tools" / name).write_text("", encoding="utf-8")
     for name in ("ruff", "basedpyright", "playwright"):
         ready.add_module(name, "")
     ready.add_module("importlinter", "")
@@ -427,7 +432,7 @@ def test_all_stages_run_and_one_that_failed_is_remembered(ready: Place) -> None:
     lines = done.stdout.splitlines()
     assert done.returncode == 1
     assert [line.split()[-3:-2] for line in lines if line.endswith(" s") and "Install" not in line] == [
-        ["ok"], ["ok"], ["ok"], ["ok"], ["FAILED"], ["ok"],
+        ["ok"], ["ok"], ["ok"], ["ok"], ["FAILED"], ["ok"], ["ok"],
     ]  # fmt: skip
     assert "one text is missing" in lines
     assert lines[-1] == "pytest -x tests/test_vault.py"
