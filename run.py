@@ -119,7 +119,7 @@ def _usable_venv() -> bool:
     if version < (3, 11):
         return False
     try:
-        pip = subprocess.run([venv_python(), "-I", "-m", "pip", "--version"], capture_output=True, check=False)
+        pip = subprocess.run([venv_python(), "-I", "-m", "pip", "--version"], capture_output=True, check=False)  # nosec B603 # no shell
     except OSError:
         return False
     return pip.returncode == 0
@@ -131,7 +131,7 @@ def make_venv(say: TextIO) -> None:
     if missing:
         raise Stop(_no_venv())
     try:
-        made = subprocess.run(
+        made = subprocess.run(  # nosec B603 # no shell
             [sys.executable, "-m", "venv", "--clear", VENV],
             check=False,
             capture_output=True,
@@ -149,7 +149,7 @@ def install(requirements: str, say: TextIO) -> None:
     started = time.monotonic()
     pip = [str(venv_python()), "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
     environment = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # no shell
         [*pip, "-r", requirements],
         check=False,
         cwd=ROOT,
@@ -288,7 +288,7 @@ def run(arguments: Sequence[str]) -> int:
     address = f"http://{HOST}:{port}"
     print("Starting …", flush=True)
     # Streamlit greets on stdout in its own way; what goes wrong it says on stderr.
-    server = subprocess.Popen(streamlit_command(python, port), cwd=ROOT, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(streamlit_command(python, port), cwd=ROOT, stdout=subprocess.DEVNULL)  # nosec B603 # no shell
     with _stopped_with_us(server):
         if not wait_until_up(server, port):
             return _code(server.wait()) or 1
@@ -377,6 +377,7 @@ LINTERS: Mapping[str, Sequence[str]] = {
     "texts": ("tools/i18n.py", "check"),
     "exchanges": ("tools/exchanges.py", "check"),
     "locks": ("tools/supply.py", "check"),
+    "bandit": ("-m", "bandit", "-q", "-c", "pyproject.toml", "-r", "app.py", "pages", "bfai", "run.py", "tools"),
 }
 
 
@@ -400,7 +401,7 @@ def test(arguments: Sequence[str]) -> int:
     print(f"Failed so far: {', '.join(failed)}. Now pytest." if failed else "Now pytest.", flush=True)
     # On all processors where everything runs; exactly as asked where somebody asked.
     parallel = [] if pytest_arguments else ["-n", "auto", "--dist", "loadfile"]
-    tests = subprocess.run(
+    tests = subprocess.run(  # nosec B603 # no shell
         [python, "-m", "pytest", *parallel, *pytest_arguments], cwd=ROOT, env=environment, check=False
     )
     return _code(tests.returncode) or int(bool(failed))
@@ -427,13 +428,13 @@ def parity(arguments: Sequence[str]) -> int:
     if not place:
         command = [str(python), "-P", "-c", INSTALL_FREQTRADE, str(ROOT / ".freqtrade")]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        made = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+        made = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)  # nosec B603 # no shell
         if made.returncode:
             return _code(made.returncode)
         place = made.stdout.strip()
     environment = {**os.environ, "PYTHONUTF8": "1", "BFAI_FREQTRADE": place}
     options = arguments or ["-n", "2"]
-    tests = subprocess.run(
+    tests = subprocess.run(  # nosec B603 # no shell
         [python, "-m", "pytest", "-m", "parity", "tests/parity", *options], cwd=ROOT, env=environment, check=False
     )
     return _code(tests.returncode)
@@ -441,7 +442,7 @@ def parity(arguments: Sequence[str]) -> int:
 
 def _stage(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, float, str]:
     started = time.monotonic()
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # no shell
         command,
         check=False,
         cwd=ROOT,
@@ -459,12 +460,12 @@ def _browser(python: Path) -> dict[str, str]:
     if os.environ.get("BFAI_CHROMIUM") or any(map(shutil.which, BROWSERS)):
         return {}
     print("Fetching a browser for the browser tests …", flush=True)
-    fetched = subprocess.run([python, "-m", "playwright", "install", "chromium"], capture_output=True, check=False)
+    fetched = subprocess.run([python, "-m", "playwright", "install", "chromium"], capture_output=True, check=False)  # nosec B603 # no shell
     if fetched.returncode:
         print("No browser could be fetched: install Chromium, or name one in BFAI_CHROMIUM.", flush=True)
         return {}
     where = "from playwright.sync_api import sync_playwright as p\nwith p() as d: print(d.chromium.executable_path)"
-    found = subprocess.run([python, "-c", where], capture_output=True, text=True, check=False)
+    found = subprocess.run([python, "-c", where], capture_output=True, text=True, check=False)  # nosec B603 # no shell
     return {"BFAI_CHROMIUM": found.stdout.strip()}
 
 
@@ -479,9 +480,10 @@ def cli(arguments: Sequence[str]) -> int:
     environment.setdefault("BFAI_DATABASE_URL", f"sqlite:///{(ROOT / 'data' / 'bfai.db').as_posix()}")  # the app's
     command = [python, "-P", "-m", "bfai", *arguments]  # -P: what lies in the caller's folder is not imported
     if os.name != "nt":
-        os.execve(python, command, environment)  # signals and the exit code are then its own
+        # Signals and the exit code are then its own.
+        os.execve(python, command, environment)  # nosec B606 # no shell
     with contextlib.suppress(KeyboardInterrupt):
-        return subprocess.run(command, env=environment, check=False).returncode
+        return subprocess.run(command, env=environment, check=False).returncode  # nosec B603 # no shell
     return 130
 
 

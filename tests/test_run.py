@@ -421,7 +421,7 @@ def test_all_stages_run_and_one_that_failed_is_remembered(ready: Place) -> None:
     )
     for name in ("exchanges.py", "supply.py"):
         (ready.folder / "tools" / name).write_text("", encoding="utf-8")
-    for name in ("ruff", "basedpyright", "playwright"):
+    for name in ("ruff", "basedpyright", "bandit", "playwright"):
         ready.add_module(name, "")
     ready.add_module("importlinter", "")
     purelib = next((ready.folder / ".venv").rglob("importlinter"))
@@ -432,7 +432,7 @@ def test_all_stages_run_and_one_that_failed_is_remembered(ready: Place) -> None:
     lines = done.stdout.splitlines()
     assert done.returncode == 1
     assert [line.split()[-3:-2] for line in lines if line.endswith(" s") and "Install" not in line] == [
-        ["ok"], ["ok"], ["ok"], ["ok"], ["FAILED"], ["ok"], ["ok"],
+        ["ok"], ["ok"], ["ok"], ["ok"], ["FAILED"], ["ok"], ["ok"], ["ok"],
     ]  # fmt: skip
     assert "one text is missing" in lines
     assert lines[-1] == "pytest -x tests/test_vault.py"

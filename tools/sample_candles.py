@@ -47,7 +47,7 @@ def noise(dice: random.Random) -> float:
 
 def path(seed: str) -> list[tuple[float, float]]:
     """The change of every candle in BTC and how restless the market is."""
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # nosec B311 # made-up data, the same each time
     found: list[tuple[float, float]] = []
     for days, change, unrest in CHAPTERS:
         count = int(days * A_DAY)
@@ -60,7 +60,7 @@ def path(seed: str) -> list[tuple[float, float]]:
 
 def candles(base: str, price: float, tick: int, share: float, own: float, volume: float) -> list[str]:
     """Lines of a file. `tick`: decimals of a price; `share`: of BTC's changes; `own`: changes that are not BTC's."""
-    dice = random.Random(f"candles of {base}")
+    dice = random.Random(f"candles of {base}")  # nosec B311 # made-up data, the same each time
     lines = ["# Made up by tools/sample_candles.py: no market ever did this", "time,open,high,low,close,volume"]
     close = round(price, tick)
     for place, (change, unrest) in enumerate(path("the market")):

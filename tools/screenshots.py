@@ -68,7 +68,7 @@ def free_port() -> int:
 
 def make_past(url: str) -> None:
     """A vault whose connections were tested every three hours for a month: outages, silence, addresses that changed."""
-    chance, now, days, count = random.Random(5), utc_now(), 30, 240
+    chance, now, days, count = random.Random(5), utc_now(), 30, 240  # nosec B311 # made-up data
     store = open_store(url)
     vault = Vault.create(store, PASSWORD)
     with Simulator() as simulator:
@@ -130,7 +130,7 @@ def _past_run(
 def start(port: int, database: str = "sqlite://:memory:") -> subprocess.Popen[bytes]:
     """The app on loopback; without a database the tour is what there is to see."""
     options = ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # nosec B603 # no shell
         [sys.executable, "-m", "streamlit", "run", "app.py", *options],
         cwd=ROOT,
         env={**os.environ, "BFAI_DATABASE_URL": database},
@@ -139,7 +139,7 @@ def start(port: int, database: str = "sqlite://:memory:") -> subprocess.Popen[by
     )
     for _ in range(300):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):  # nosec B310 # http to this machine
                 return process
         except OSError:
             time.sleep(0.1)

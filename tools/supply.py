@@ -115,7 +115,7 @@ def compiled(lock: str, *, upgrade: bool = False) -> str:
 
 
 def _uv(*arguments: str) -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # no shell
         [sys.executable, "-m", "uv", *arguments, "--quiet"],
         cwd=ROOT,
         env={**os.environ, "UV_PYTHON": sys.executable},
@@ -273,7 +273,7 @@ def _ask(packages: Mapping[str, str]) -> object:
         wanted, answer = Path(folder) / "wanted.txt", Path(folder) / "answer.json"
         wanted.write_text("".join(f"{name}=={version}\n" for name, version in packages.items()), encoding="utf-8")
         options = ["--disable-pip", "--no-deps", "--progress-spinner", "off", "--cache-dir", folder]
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603 # no shell
             [sys.executable, "-m", "pip_audit", "-r", wanted, *options, "--format", "json", "--output", answer],
             capture_output=True,
             encoding="utf-8",

@@ -182,11 +182,11 @@ class Faults:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
-        self._dice = random.Random(1)
+        self._dice = random.Random(1)  # nosec B311 # faults that repeat themselves
 
     def set(self, faults: list[Fault]) -> None:
         """Replaces all faults and starts the dice anew."""
-        self._dice = random.Random(1)
+        self._dice = random.Random(1)  # nosec B311 # faults that repeat themselves
         self._faults = faults
 
     def shown(self) -> list[dict[str, object]]:

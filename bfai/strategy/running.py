@@ -126,13 +126,23 @@ def began(pid: int) -> str | None:
         if stat.parent.parent.is_dir() and Path("/proc/self/stat").exists():
             return None
     if os.name == "nt":
-        command = ["powershell", "-NoProfile", "-Command", f"(Get-Process -Id {pid}).StartTime.Ticks"]
+        command = [
+            _of_windows("WindowsPowerShell", "v1.0", "powershell.exe"),
+            "-NoProfile",
+            "-Command",
+            f"(Get-Process -Id {pid}).StartTime.Ticks",
+        ]
     else:
         command = ["ps", "-o", "lstart=", "-p", str(pid)]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 # nosec B603 # a number of ours
         return told.stdout.strip() or None
     return None
+
+
+def _of_windows(*name: str) -> str:
+    """A program of Windows by its whole path: by name alone it would look in the present folder first."""
+    return str(Path(os.environ.get("SYSTEMROOT", r"C:\Windows")).joinpath("System32", *name))
 
 
 def _wait(pid: int, start: str, seconds: float) -> bool:
@@ -158,7 +168,8 @@ def _signal(pid: int, *, hard: bool) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.name == "nt":
             flags = ["/F"] if hard else []
-            subprocess.run(["taskkill", "/T", *flags, "/PID", str(pid)], capture_output=True, check=False)  # noqa: S603, S607
+            command = [_of_windows("taskkill.exe"), "/T", *flags, "/PID", str(pid)]
+            subprocess.run(command, capture_output=True, check=False)  # noqa: S603 # nosec B603 # a number of ours
         elif hard:
             os.killpg(pid, signal.SIGKILL)
         else:
@@ -320,7 +331,7 @@ class Engines:
     def _do(self, command: Sequence[str], on_progress: Callable[[str], object], stopped: Callable[[], bool]) -> None:
         environment = {name: value for name, value in os.environ.items() if not _ours(name)}
         try:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603 # nosec B603 # no shell
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
