@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 
-.PHONY: run test parity fmt i18n lock sbom audit
+.PHONY: run test parity fmt i18n lock sbom audit fuzz
 
 run:
 	$(PYTHON) run.py
@@ -29,3 +29,7 @@ sbom:
 
 audit:
 	$(VENV) tools/supply.py audit
+
+# Ten minutes for each reader of outside bytes; FUZZ_SECONDS shortens it, READERS="paste explain" chooses.
+fuzz:
+	$(VENV) -m tests.fuzz $(READERS)

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from bfai.diagnosis import KEY_CAUSES, diagnose, may_belong_elsewhere, merge
-from bfai.exchanges.base import Answer, Call, Exchange, Role, merge_reports
+from bfai.exchanges.base import Answer, Call, Exchange, Role, decimal, merge_reports
 from bfai.i18n import N_
 from bfai.model import (
     ADVICE_CHECKS,
@@ -170,6 +170,8 @@ def rejudged(
     contradicts itself, or is no whole test of today's kind.
     """
     if tuple(check.name for check in run.checks) != expected_checks(run.market):
+        return None
+    if any((decimal(amount) or -1) <= 0 for amount in run.balances.values()):
         return None
     now = now or utc_now()
     outcomes = {check.name: check.outcome for check in run.checks}

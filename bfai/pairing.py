@@ -163,6 +163,7 @@ def read_report(given: str | bytes) -> dict[str, Any]:
     try:
         text = given if isinstance(given, str) else _decoded(given)
         parsed: Any = json.loads(text.strip().lstrip("\ufeff"), parse_constant=_refuse)
+        json.dumps(parsed, ensure_ascii=False).encode()  # half a letter, as in "\\ud800", could not be stored
     except (ValueError, RecursionError):
         parsed = None
     report = _object(parsed)
@@ -243,10 +244,14 @@ def take(
     except ValidationError:
         run = None
     judged = rejudged(run, exchange, confirmation, now) if run is not None else None
-    if run is None or judged is None:
+    try:
+        timed = _timed(judged, made_at, now) if judged is not None else None
+    except OverflowError:  # a clock that is off by more than there are years
+        timed = None
+    if judged is None or timed is None:
         text = N_("This report does not hold together. Use the same version of the program on both computers.")
         raise PairingError(text)
-    return _timed(judged, made_at, now).model_copy(
+    return timed.model_copy(
         update={
             "tested_from": _address(judged.tested_from),
             "stranger_assets": (),

@@ -98,7 +98,7 @@ def read_address(text: str) -> Address:
         raise BadAddress(Message(text=N_("An address has no blanks and at most 2000 characters. Put in one address.")))
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
-    if not separator and re.fullmatch(r"[^@/]+@[^@/]+\.[^@/]+", url):
+    if not separator and re.fullmatch(r"[^@/:]{1,64}@[^@/:]+\.[^@/:]+", url):  # with a colon it may hold a password
         text = N_("A mail address needs the login of its mail server: mailtos://user:password@example.com?to={mail}")
         raise BadAddress(Message(text=text, params={"mail": url}))
     if not separator or not rest:
@@ -113,7 +113,7 @@ def read_address(text: str) -> Address:
         url = url if native is not None else f"{scheme}://{rest}"
     if scheme not in SCHEMES:
         text = N_("{scheme}:// is not among the ways to send that are allowed here: {schemes}.")
-        raise BadAddress(Message(text=text, params={"scheme": scheme[:40], "schemes": ", ".join(SCHEMES)}))
+        raise BadAddress(Message(text=text, params={"scheme": scheme[:15], "schemes": ", ".join(SCHEMES)}))
     plugin = _plugin(url)
     if plugin is None:
         text = N_("This is no whole {scheme}:// address: a part is missing or malformed. The examples show the form.")

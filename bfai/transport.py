@@ -81,7 +81,8 @@ _LONG_RUN = re.compile(
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without these secrets, in any encoding they travel in, and without what is named or looks like one."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        forms = {secret, quote(secret, safe=""), quote_plus(secret), secret.replace("\n", "\\n")}
+        raw = secret.encode("utf-8", "surrogatepass")  # a secret that came from a terminal may be no UTF-8
+        forms = {secret, quote(raw, safe=""), quote_plus(raw), secret.replace("\n", "\\n")}
         for form in forms | {form.replace("/", "\\/") for form in forms}:
             if len(form) >= 3:
                 text = text.replace(form, HIDDEN)

@@ -242,9 +242,8 @@ def thief_view(run: TestRun) -> tuple[Message, ...]:
 def _amount(balances: Mapping[str, str]) -> str | None:
     """The first of the kept balances, which stand in the order of what traders count in."""
     for asset, free in balances.items():
-        return (
-            f"{Decimal(free).quantize(Decimal('0.01')) if Decimal(free) >= 1 else Decimal(free).normalize():f} {asset}"
-        )
+        number = Decimal(free)
+        return f"{number:.2f} {asset}" if number >= 1 else f"{number.normalize():f} {asset}"
     return None
 
 

@@ -61,6 +61,8 @@ _ASKED_APART = frozenset({Role.ADDRESS, Role.SECOND_OPINION, Role.FEES, Role.TIE
 
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""Half of a letter, as JSON writes it. Without its other half it can be neither shown nor stored: no text at all."""
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _OWN_VALUES = frozenset({"api_key", "nonce"})
 
@@ -155,7 +157,10 @@ class Answer:
         if not text.startswith(("{", "[")):
             return None
         try:
-            return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_once)
+            found = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_once)
+            if _HALF.search(text):
+                json.dumps(found, ensure_ascii=False, default=str).encode()
+            return found
         except (ValueError, RecursionError):
             return None
 
@@ -924,15 +929,23 @@ def pem_problems(spec: Field, text: str) -> list[Message]:
     return []
 
 
+_MOST_DIGITS = 60
+"""On either side of the point. More have no meaning as money or time, and 1e999999999 written out fills the memory."""
+
+
 def decimal(value: object) -> Decimal | None:
-    """A finite decimal from JSON text or number, or None."""
+    """A finite decimal of at most 60 digits on either side of the point from JSON text or number, or None."""
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        return None
+    if isinstance(value, str) and len(value) > 2 * _MOST_DIGITS + 2:
         return None
     try:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    if not number.is_finite() or number.adjusted() >= _MOST_DIGITS:
+        return None
+    return number if cast("int", number.as_tuple().exponent) >= -_MOST_DIGITS else None
 
 
 def positive_int(value: object) -> int | None:

@@ -33,7 +33,7 @@ from yarl import URL
 
 from bfai.diagnosis import diagnose
 from bfai.exchanges import get_exchange
-from bfai.exchanges.base import Answer, Exchange, MarginUnit, Tier, as_object, objects
+from bfai.exchanges.base import Answer, Exchange, MarginUnit, Tier, as_object, decimal, objects
 from bfai.i18n import N_
 from bfai.model import BfaiError, Cause, Diagnosis, Environment, Market, Message, Sent, Target
 from bfai.strategy.candles import INTERVALS
@@ -396,13 +396,7 @@ class Desk:
 
 def _number(value: object) -> Decimal | None:
     """A finite number from text, an integer or ccxt's own constants, or None."""
-    if value is None or isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
-        return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return decimal(str(value) if isinstance(value, float) else value)
 
 
 def _positive(value: object) -> Decimal | None:

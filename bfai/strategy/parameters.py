@@ -33,6 +33,8 @@ from bfai.model import BfaiError, Market, Message
 
 FORMAT: Final = "bfai.strategy/1"
 MAX_TEXT: Final = 200_000  # characters of an imported file
+MAX_SCALAR: Final = 1000  # characters of one value in it
+MAX_DEPTH: Final = 20
 
 
 class RiskLevel(StrEnum):
@@ -464,17 +466,29 @@ def export_text(name: str, parameters: Parameters, revision: int, *, as_yaml: bo
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
+def _is_modest(text: str) -> bool:
+    """Whether a YAML text holds nothing that costs far more than its length: an alias makes a small text huge, and deep
+    nesting and long numbers take a time that grows with the square of theirs.
+    """
+    depth = 0
+    for event in cast("Any", yaml).parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        long = isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_SCALAR
+        if long or depth > MAX_DEPTH or isinstance(event, yaml.AliasEvent):
+            return False
+    return True
+
+
 def import_text(text: str) -> tuple[str, Parameters]:
     """Name and parameters from an exported file, JSON or YAML, or from bare parameters. Raises StrategyError."""
     broken = StrategyError(Message(text=N_("This is no strategy: it is neither JSON nor YAML that can be read.")))
     if len(text) > MAX_TEXT:
         raise broken
     try:
-        events = cast("Any", yaml).parse(text, Loader=yaml.SafeLoader)
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
-            raise broken  # an alias can make a small text huge
+        if not _is_modest(text):
+            raise broken
         data: Any = yaml.safe_load(text)  # reads JSON too
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
         raise broken from None
     if not isinstance(data, dict):
         raise broken
