@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from time import sleep
 from typing import Any, NoReturn, TextIO, TypeVar, cast
@@ -1417,7 +1417,7 @@ def ladder() -> None:
     """
     try:
         parsed: Any = json.loads(sys.stdin.read(1_000_000), parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidOperation):
         parsed = None
     if not isinstance(parsed, dict):
         raise click.UsageError('stdin: {"market": {…}, "strategy": {…}}')

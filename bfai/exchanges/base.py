@@ -161,7 +161,7 @@ class Answer:
             if _HALF.search(text):
                 json.dumps(found, ensure_ascii=False, default=str).encode()
             return found
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, InvalidOperation):  # the last for an exponent with some twenty digits
             return None
 
     @property

@@ -33,7 +33,7 @@ from bfai.model import BfaiError, Market, Message
 
 FORMAT: Final = "bfai.strategy/1"
 MAX_TEXT: Final = 200_000  # characters of an imported file
-MAX_SCALAR: Final = 1000  # characters of one value in it
+MAX_SCALAR: Final = 1000  # bytes of one value in it
 MAX_DEPTH: Final = 20
 
 
@@ -468,12 +468,12 @@ def export_text(name: str, parameters: Parameters, revision: int, *, as_yaml: bo
 
 def _is_modest(text: str) -> bool:
     """Whether a YAML text holds nothing that costs far more than its length: an alias makes a small text huge, and deep
-    nesting and long numbers take a time that grows with the square of theirs.
+    nesting and long numbers take a time that grows with the square of theirs. ValueError for half a letter ("\\ud800").
     """
     depth = 0
     for event in cast("Any", yaml).parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        long = isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_SCALAR
+        long = isinstance(event, yaml.ScalarEvent) and len(event.value.encode()) > MAX_SCALAR
         if long or depth > MAX_DEPTH or isinstance(event, yaml.AliasEvent):
             return False
     return True

@@ -77,29 +77,32 @@ def _json(dice: random.Random, data: bytes) -> bytes:
 
 
 def _in_tree(dice: random.Random, tree: Any) -> Any:
-    names = list(tree) if isinstance(tree, dict) else list(range(len(tree))) if isinstance(tree, list) else []
-    if isinstance(tree, str) and tree.lstrip().startswith(("{", "[")) and dice.random() < 0.8:
+    names: list[Any] = []
+    if isinstance(tree, (dict, list)):
+        names = list(tree) if isinstance(tree, dict) else list(range(len(tree)))
+    elif isinstance(tree, str) and tree.lstrip().startswith(("{", "[")) and dice.random() < 0.8:
         try:
             return json.dumps(_in_tree(dice, json.loads(tree)))
         except (ValueError, RecursionError):
             return tree
     if not names or dice.random() < 0.1:
         return copy.deepcopy(dice.choice(VALUES))
+    held: Any = tree
     name = dice.choice(names)
     match dice.randint(0, 9):
         case 0:
-            del tree[name]
+            del held[name]
         case 1:
-            tree[name] = copy.deepcopy(dice.choice(VALUES))
+            held[name] = copy.deepcopy(dice.choice(VALUES))
         case 2 if isinstance(tree, dict):
-            tree[dice.choice(("", "data", "code", "x" * 300, "\ud800", str(name).upper()))] = tree[name]
+            held[dice.choice(("", "data", "code", "x" * 300, "\ud800", str(name).upper()))] = held[name]
         case 2 if isinstance(tree, list):
-            tree *= dice.randint(2, 50)
+            held *= dice.randint(2, 50)
         case 3:
-            tree[name] = [tree[name]]
+            held[name] = [held[name]]
         case _:
-            tree[name] = _in_tree(dice, tree[name])
-    return tree
+            held[name] = _in_tree(dice, held[name])
+    return held
 
 
 def smaller(data: bytes, still: Callable[[bytes], bool], seconds: float = 60) -> bytes:

@@ -393,7 +393,9 @@ def answer_seeds() -> Iterator[bytes]:
         for exchange in all_exchanges().values():
             for account in ("good", "withdraw", "ip_blocked", "expired", "unknown_right"):
                 keys = simulator.accounts[exchange.id].get(account)
-                for market in Market if keys and exchange.id != "coinbase" else (Market.SPOT,) if keys else ():
+                for market in Market:
+                    if keys is None or (exchange.id == "coinbase" and market is Market.FUTURES):
+                        continue
                     credentials = Credentials(keys["apiKey"] or "", keys["secret"] or "", keys["password"])
                     target = Target(exchange=exchange.id, market=market, region=exchange.regions[0].id)
 
@@ -414,7 +416,7 @@ HOUR = (1_767_225_600, 1_767_225_600 + 3600)
 
 def read_markets(data: bytes) -> Outcome:
     """The rules of a pair, its price and an hour of its candles, from the answers of a file."""
-    case, exchange, target, answers = _case(data)
+    _, exchange, target, answers = _case(data)
     if not answers or not exchange.serves(target.region, target.market, target.environment):
         return Outcome("no case")
 
@@ -422,7 +424,7 @@ def read_markets(data: bytes) -> Outcome:
         async with Canned(answers) as transport:
             markets = Markets(transport)
             try:
-                rules = await markets.complete(target, str(case.get("pair") or "BTC/USDT"))
+                rules = await markets.complete(target, "BTC/USDT")
                 rules.from_json(json.loads(json.dumps(rules.to_json())))
                 pages = await markets.candles(target, rules, "5m", [HOUR])
             except MarketsError as error:
@@ -450,7 +452,7 @@ def market_seeds() -> Iterator[bytes]:
                             await markets.candles(target, rules, "5m", [HOUR])
                         return transport.answers
 
-                case = {"exchange": exchange.id, "market": market.value, "pair": "BTC/USDT"}
+                case = {"exchange": exchange.id, "market": market.value}
                 yield json.dumps({**case, "answers": asyncio.run(run())}).encode()
 
 
@@ -509,10 +511,8 @@ def read_signal_file(data: bytes) -> Outcome:
 def candle_seeds() -> Iterator[bytes]:
     from tests.strategy.test_candles import UNITED
 
-    for data in UNITED.values():
-        raw = data.encode() if isinstance(data, str) else data
-        yield raw
-    yield gzip.compress(raw)
+    files = [data.encode() if isinstance(data, str) else data for data in UNITED.values()]
+    yield from (*files, gzip.compress(files[0]))
 
 
 def signal_seeds() -> Iterator[bytes]:
