@@ -408,7 +408,7 @@ def test_another_exchanges_or_markets_report(
         ("x" * 300_000, "too long"),
         (b"\x00" * 300_000, "too long"),
         ('{"format":"bfai.report/1","pairing":{"format":"bfai.pairing/1","run":{"exchange":"mexc"}}}', "market"),
-        ('{"format":"bfai.report/1","pairing":{"format":"bfai.pairing/1","run":"\\ud800"}}', "is about ?"),
+        ('{"format":"bfai.report/1","pairing":{"format":"bfai.pairing/1","run":"\\ud800"}}', "This is no report"),
     ],
 )
 def test_junk_is_refused_in_one_sentence(
