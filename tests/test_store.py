@@ -79,6 +79,7 @@ from bfai.store import (
     VaultRow,
     Wrap,
     connection_deleted,
+    migrations,
     open_store,
 )
 
@@ -1281,11 +1282,10 @@ def test_a_statement_without_an_owner_is_not_run(file: Path) -> None:
 
 
 def test_the_number_of_migrations_is_told(file: Path) -> None:
-    from bfai.store.migrations import migrations
-
-    assert len(migrations._migrations) == bfai.store.sqlite.LATEST
     open_store(url_of(file)).close()
-    assert plain(file).execute("PRAGMA user_version").fetchone()[0] == bfai.store.sqlite.LATEST
+    assert plain(file).execute("PRAGMA user_version").fetchone()[0] == len(migrations.MIGRATIONS)
+    names = [row[0] for row in plain(file).execute("SELECT name FROM _sqlite_migrations ORDER BY id")]
+    assert names == [migration.name for migration in migrations.MIGRATIONS]
 
 
 DATA = Path(__file__).parent / "data"
@@ -1339,7 +1339,7 @@ def test_a_database_of_a_version_before_is_brought_up_with_all_it_holds(old_file
     assert again.count_runs() == 2
     again.close()
     with contextlib.closing(plain(old_file)) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == bfai.store.sqlite.LATEST
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(migrations.MIGRATIONS)
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
 
@@ -1355,21 +1355,27 @@ def test_an_old_database_has_the_same_tables_as_a_new_one(old_file: Path) -> Non
     assert schemas[0] == schemas[1]
 
 
-@pytest.mark.parametrize("name", ["_STRATEGIES", "_HISTORY"])
+def cut_short(monkeypatch: pytest.MonkeyPatch, name: str, after: int = -1) -> None:
+    """Let the migration of that name fail after so many statements."""
+    cut = [
+        one._replace(statements=(*one.statements[:after], "CREATE nonsense")) if one.name == name else one
+        for one in migrations.MIGRATIONS
+    ]
+    monkeypatch.setattr(migrations, "MIGRATIONS", tuple(cut))
+
+
+@pytest.mark.parametrize("name", ["0002_strategies", "0003_history"])
 def test_a_later_migration_that_was_cut_short_is_finished(
     old_file: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    import bfai.store.migrations
-
-    statements = getattr(bfai.store.migrations, name)
     with contextlib.closing(plain(old_file)) as db:
         before = db.execute("PRAGMA user_version").fetchone()[0]
-    monkeypatch.setattr(bfai.store.migrations, name, (*statements[:-1], "CREATE nonsense"))
-    if not (name == "_STRATEGIES" and before == 2):
+    cut_short(monkeypatch, name)
+    if not (name == "0002_strategies" and before == 2):
         with pytest.raises(StoreError):
             open_store(url_of(old_file))
     with contextlib.closing(plain(old_file)) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == {"_STRATEGIES": before, "_HISTORY": 2}[name]
+        assert db.execute("PRAGMA user_version").fetchone()[0] == {"0002_strategies": before, "0003_history": 2}[name]
         assert not db.execute("SELECT 1 FROM sqlite_master WHERE name IN ('new_run', 'rollup')").fetchone()
     monkeypatch.undo()
     store = open_store(url_of(old_file))
@@ -1555,10 +1561,7 @@ def test_a_newer_database_is_refused_as_newer(file: Path, newer: str) -> None:
 
 
 def test_a_migration_that_was_cut_short_is_finished(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import bfai.store.migrations
-
-    statements = bfai.store.migrations._FIRST
-    monkeypatch.setattr(bfai.store.migrations, "_FIRST", (*statements[:5], "CREATE nonsense"))
+    cut_short(monkeypatch, "0001_first", 5)
     with pytest.raises(StoreError):
         open_store(url_of(file))
     monkeypatch.undo()
