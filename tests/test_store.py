@@ -1,6 +1,7 @@
 """The store: one contract for every database, then what is SQLite's own.
 
-The contract takes its database from `make_store`. Another database joins by a line in `FACTORIES`.
+The contract takes its database from `store` and `make_store`, which give one of each kind. What is PostgreSQL's own is
+in test_store_postgres.
 """
 
 from __future__ import annotations
@@ -90,12 +91,12 @@ MakeStore = Callable[..., Store]
 
 
 @contextlib.contextmanager
-def sqlite_file(directory: Path) -> Iterator[MakeStore]:
-    """Stores on one and the same file, for any owner."""
+def stores_at(url: str) -> Iterator[MakeStore]:
+    """Stores on one and the same database, for any owner."""
     opened: list[Store] = []
 
     def make(owner: str = "local") -> Store:
-        opened.append(open_store(f"sqlite:///{directory}/bfai.db", owner=owner))
+        opened.append(open_store(url, owner=owner))
         return opened[-1]
 
     yield make
@@ -103,24 +104,23 @@ def sqlite_file(directory: Path) -> Iterator[MakeStore]:
         store.close()
 
 
-FACTORIES = {"sqlite": sqlite_file}
+def url_for(kind: str, request: pytest.FixtureRequest) -> str:
+    """The address of an empty database of this kind."""
+    if kind == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return "sqlite://:memory:" if kind == "memory" else f"sqlite:///{request.getfixturevalue('tmp_path')}/bfai.db"
 
 
-@pytest.fixture(params=FACTORIES)
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStore]:
-    with FACTORIES[request.param](tmp_path) as make:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make_store(request: pytest.FixtureRequest) -> Iterator[MakeStore]:
+    with stores_at(url_for(request.param, request)) as make:
         yield make
 
 
-@pytest.fixture(params=[*FACTORIES, "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "memory":
-        memory = open_store("sqlite://:memory:")
-        yield memory
-        memory.close()
-    else:
-        with FACTORIES[request.param](tmp_path) as make:
-            yield make()
+@pytest.fixture(params=["sqlite", "memory", "postgresql"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    with stores_at(url_for(request.param, request)) as make:
+        yield make()
 
 
 def a_connection(name: str = "Main", **more: Any) -> Connection:
@@ -1188,9 +1188,7 @@ def test_the_last_runs_of_many_connections(store: Store) -> None:
 # Addresses
 
 
-@pytest.mark.parametrize(
-    "url", ["", "bfai.db", "sqlite://", "mysql://x", "postgresql://user:hidden@host/db", "postgres://x"]
-)
+@pytest.mark.parametrize("url", ["", "bfai.db", "sqlite://", "mysql://user:hidden@host/x", "postgresql:user:hidden"])
 def test_an_address_that_means_nothing_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(StoreUnreachable, match="Set BFAI_DATABASE_URL to a file") as refused:
         open_store(url)

@@ -245,7 +245,7 @@ class StoreLocked(StoreError):
 
 
 class StoreUnreachable(StoreError):
-    """The address names no database that can be opened or created."""
+    """The address names no database that can be opened, created or reached."""
 
 
 class StoreClosed(StoreError):
@@ -833,14 +833,19 @@ def open_store(url: str, *, owner: str = "local", clock: Callable[[], datetime] 
     time of audit entries and of changes to strategies.
 
     `sqlite:///data/bfai.db` is a path relative to the working directory, `sqlite:////var/lib/bfai.db` an absolute one,
-    `sqlite://:memory:` a database of its own that is gone when closed. Raises `StoreError`, never with the address in
-    its text where that could hold a password.
+    `sqlite://:memory:` a database of its own that is gone when closed, `postgresql://user:password@host/database` a
+    database of PostgreSQL, with what libpq understands behind a `?`. Raises `StoreError`, never with a password, or an
+    address that could hold one, in its text.
     """
-    if url.startswith(("postgresql:", "postgres:")):
-        text = N_("PostgreSQL is not available yet. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db.")
-        raise StoreUnreachable(Message(text=text))
+    if url.startswith(("postgresql://", "postgres://")):
+        from bfai.store.postgres import open_postgres
+
+        return open_postgres(url, owner=owner, clock=clock)
     if not url.startswith("sqlite://") or len(url) == len("sqlite://"):
-        text = N_("This is no address of a database. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db.")
+        text = N_(
+            "This is no address of a database. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db, or to"
+            " a PostgreSQL database, such as postgresql://user:password@host/database."
+        )
         raise StoreUnreachable(Message(text=text))
     from bfai.store.sqlite import open_sqlite
 

@@ -231,7 +231,7 @@ _MONITOR = (
     # A new key has just been tested.
     Each(
         postgresql="""CREATE FUNCTION give_a_schedule() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO schedule (connection, owner, every_s, set_at, next_at)
+        INSERT INTO bfai.schedule (connection, owner, every_s, set_at, next_at)
         VALUES (NEW.pk, NEW.owner, 3600, NEW.key_since, NEW.key_since + 3600000000); RETURN NULL; END $$"""
     ),
     Each(
