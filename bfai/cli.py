@@ -28,7 +28,7 @@ from bfai.bots import exchange_of
 from bfai.engine import TestJob
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Exchange
-from bfai.i18n import N_, Translator, best_language, translator
+from bfai.i18n import N_, NN_, Translator, best_language, translator
 from bfai.model import (
     BfaiError,
     Channel,
@@ -533,7 +533,7 @@ def _unlocked(ask: Callable[[Workbench], str] | None = None, *, patient: bool = 
 
 @main.group()
 def vault() -> None:
-    """Make the vault, or change its password."""
+    """Make the vault, change its password, or move it to another database."""
 
 
 @vault.command("init")
@@ -558,6 +558,23 @@ def vault_change_password() -> None:
     new = new or str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
     workbench.change_password(old, new)
     click.echo(words.t(N_("The password is changed.")), err=True)
+
+
+@vault.command("move")
+@click.option("--to", "url", required=True, metavar="URL", help="The other database, as in BFAI_DATABASE_URL.")
+def vault_move(url: str) -> None:
+    """Carry everything over to another, empty database, without unsealing it. Stop the app and the monitor first."""
+    words, workbench = _words(), Workbench.local()
+    if workbench.vault_state is VaultState.NONE:
+        _stop(words.t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
+    count = workbench.move_to(url)
+    moved = NN_("{count} row is moved and compared.", "{count} rows are moved and compared.")
+    click.echo(_say(Message(text=moved, params={"count": count})), err=True)
+    text = N_(
+        "Now set BFAI_DATABASE_URL to the new address, for the app and for the monitor. The old database is as it was:"
+        " look whether all is there, then delete it, because it holds your sealed keys, too."
+    )
+    click.echo(words.t(text), err=True)
 
 
 # -- connections -------------------------------------------------------------------------------------------------------

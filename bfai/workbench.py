@@ -79,6 +79,7 @@ from bfai.store import (
     connection_deleted,
     open_store,
 )
+from bfai.store.move import move
 from bfai.strategy.candles import SAMPLES, Candles, SignalRow, interval_name, read_candles, read_signals, sample
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.feed import CandlesStopped
@@ -516,6 +517,16 @@ class Workbench:
         vault, self._vault = self._vault, None
         if vault is not None:
             vault.lock()
+
+    def move_to(self, database_url: str) -> int:
+        """Carry everything over to another database, which must hold nothing of this owner; sealed as it is. How many
+        rows. This one stays as it was. Raises `StoreError`.
+        """
+        target = open_store(database_url, owner=self._store.owner)
+        try:
+            return move(self._store, target)
+        finally:
+            target.close()
 
     def change_password(self, old: str, new: str) -> None:
         self._open_vault().change_password(self._store, old, new)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -47,6 +46,8 @@ class Server:
         # PostgreSQL does not run as root.
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
+            import pwd
+
             names = {user.pw_name for user in pwd.getpwall()}
             user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
             os.chown(self._home, user.pw_uid, user.pw_gid)

@@ -41,7 +41,7 @@ from bfai.store import (
     StoreUnreachable,
     migrations,
 )
-from bfai.store.sql import Found, SqlStore
+from bfai.store.sql import Found, SqlStore, insertion
 
 SCHEMA: Final = "bfai"
 LOWEST: Final = 13  # the oldest PostgreSQL that its makers still mend
@@ -531,6 +531,19 @@ class PostgresStore(SqlStore):
         if here.writing and cursor.rowcount > 0 and not (cursor.statusmessage or "").startswith("SELECT"):
             here.changed = True
         return cursor
+
+    def all_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[tuple[Any, ...]]:
+        query = f"SELECT {', '.join(columns)} FROM {table} WHERE owner = %s ORDER BY {order}"
+        assert self._here.db is not None, "a statement outside of a transaction"
+        with self._here.db.cursor(f"rows_of_{table}", row_factory=tuple_row) as cursor:
+            cursor.itersize = 2000
+            yield from cursor.execute(cast("LiteralString", query), (self._owner,), binary=True)
+
+    def put_rows(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        assert self._here.db is not None, "a statement outside of a transaction"
+        query = cast("LiteralString", _sent(insertion(table, rows[0])))
+        self._here.db.cursor().executemany(query, [{**row, "owner": self._owner} for row in rows])
+        self._here.changed = True
 
     def _list(self, values: Collection[Any]) -> list[Any]:
         return list(values)

@@ -117,6 +117,9 @@ class Found(Protocol):
     @property
     def rowcount(self) -> int: ...
 
+    @property
+    def description(self) -> Sequence[Any] | None: ...
+
     def fetchone(self) -> Any: ...
 
     def fetchall(self) -> list[Any]: ...
@@ -423,11 +426,11 @@ class SqlStore(ABC):
         return self._execute(query, values, plain=True).fetchall()
 
     def _insert(self, table: str, **values: Any) -> None:
-        self._do(_insertion(table, values), **values)
+        self._do(insertion(table, values), **values)
 
     def _insert_numbered(self, table: str, **values: Any) -> int:
         """The number of the new row."""
-        return self._do(f"{_insertion(table, values)} RETURNING pk", **values).fetchone()[0]
+        return self._do(f"{insertion(table, values)} RETURNING pk", **values).fetchone()[0]
 
     def _forget(self) -> None:
         """After what was taken back: some patterns may be gone now, and their numbers are given again."""
@@ -439,6 +442,30 @@ class SqlStore(ABC):
     def _put_audit(self, entry: AuditEntry) -> None:
         detail = _json(entry.detail)
         self._insert("audit", at=_micros(entry.at), action=entry.action, subject=entry.subject, detail=detail)
+
+    # Whole tables, for `bfai.store.move`. Within `together()`.
+
+    @abstractmethod
+    def all_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[tuple[Any, ...]]:
+        """The owner's rows, few at a time."""
+
+    @abstractmethod
+    def put_rows(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Add rows that all have the same columns."""
+
+    def columns(self, table: str) -> list[str]:
+        found = self._do(f"SELECT * FROM {table} WHERE owner = :owner LIMIT 0")
+        return [column[0] for column in found.description or ()]
+
+    def put_row(self, table: str, row: dict[str, Any]) -> int:
+        """Add one, and give its number."""
+        return self._insert_numbered(table, **row)
+
+    def remove_rows(self, table: str) -> None:
+        self._do(f"DELETE FROM {table} WHERE owner = :owner")
+
+    def point_at_report(self, connection: int, report: int | None) -> None:
+        self._set(connection, report=report)
 
     # The vault
 
@@ -1864,7 +1891,8 @@ class SqlStore(ABC):
             )
 
 
-def _insertion(table: str, values: Collection[str]) -> str:
+def insertion(table: str, values: Collection[str]) -> str:
+    """A statement that adds a row with these columns and its owner."""
     names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
     return f"INSERT INTO {table} (owner, {names}) VALUES (:owner, {marks})"
 

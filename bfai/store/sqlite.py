@@ -12,7 +12,7 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Generator, Hashable, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -32,7 +32,7 @@ from bfai.store import (
     migrations,
 )
 from bfai.store.packing import repacked
-from bfai.store.sql import Found, SqlStore
+from bfai.store.sql import Found, SqlStore, insertion
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
 BUSY_SECONDS: Final = 5.0
@@ -330,6 +330,13 @@ class SqliteStore(SqlStore):
         if plain:
             cursor.row_factory = None
         return cursor
+
+    def all_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[tuple[Any, ...]]:
+        query = f"SELECT {', '.join(columns)} FROM {table} WHERE owner = :owner ORDER BY {order}"
+        yield from self._execute(query, {"owner": self._owner}, plain=True)
+
+    def put_rows(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        self._db.executemany(insertion(table, rows[0]), ({**row, "owner": self._owner} for row in rows))
 
     def _list(self, values: Collection[Any]) -> str:
         return json.dumps(list(values))
