@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 import threading
@@ -270,26 +271,41 @@ def test_a_schema_of_another_program_is_left_alone(fresh: str) -> None:
         assert db.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'bfai'::regnamespace").fetchone() == (1,)
 
 
-def test_the_tables_may_belong_to_another_user_than_the_apps(fresh: str, postgres: Server) -> None:
+def statements_of_the_docs() -> list[list[str]]:
+    """The blocks of SQL in docs/postgresql.md."""
+    text = (Path(__file__).parent.parent / "docs" / "postgresql.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    return [[one.strip() for one in block.split(";") if one.strip()] for block in blocks]
+
+
+def test_the_tables_may_belong_to_another_user_than_the_apps(
+    fresh: str, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As docs/postgresql.md says: the app's user cannot even change a table then."""
     open_store(fresh, owner="ann").close()
+    url = postgres.url(name_of(fresh), "bfai_app", "another-password")
     with postgres.admin(name_of(fresh)) as god:
-        god.execute(f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")
-        god.execute("GRANT USAGE ON SCHEMA bfai TO app")
-        god.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA bfai TO app")
         try:
-            url = postgres.url(name_of(fresh), "app")
+            for statement in statements_of_the_docs()[1]:
+                god.execute(statement)
             with contextlib.closing(open_store(url, owner="ann")) as store:
                 fill(store)
                 assert len(store.connections()) == 1
             with contextlib.closing(open_store(url, owner="bob")) as store:
                 assert store.connections() == []
-            god.execute("DELETE FROM bfai.migration WHERE number > 5")
+            for forbidden in ("DELETE FROM bfai.migration", "ALTER TABLE bfai.secret DISABLE ROW LEVEL SECURITY"):
+                with psycopg.connect(url) as app, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    app.execute(forbidden)
+            later = migrations.Migration("0099_later", ("CREATE TABLE later (owner INTEGER NOT NULL) STRICT",))
+            monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, later))
             with pytest.raises(StoreReadOnly, match=r"permission denied|must be owner"):
                 open_store(url)
+            open_store(fresh).close()
+            with contextlib.closing(open_store(url, owner="ann")), psycopg.connect(url) as app:
+                assert app.execute("SELECT count(*) FROM bfai.later").fetchone() == (0,)
         finally:
-            god.execute("DROP OWNED BY app")
-            god.execute("DROP ROLE app")
+            god.execute("DROP OWNED BY bfai_app")
+            god.execute("DROP ROLE bfai_app")
 
 
 @pytest.mark.parametrize(

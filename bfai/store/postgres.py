@@ -251,7 +251,7 @@ def _make_ready(pool: _Pool) -> None:
         found = _judged(_look(db), pool.address)
     while not found.ready:
         # Each migration by itself. Where PostgreSQL ends it because it met one that reads, it comes again.
-        with contextlib.suppress(errors.DeadlockDetected), pool.begun("BEGIN") as db:
+        with contextlib.suppress(errors.DeadlockDetected), pool.begun("BEGIN ISOLATION LEVEL READ COMMITTED") as db:
             found = _migrate(db, pool.address)
 
 
@@ -429,7 +429,7 @@ class PostgresStore(SqlStore):
         self._to_read = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {own}"
         # Who vanishes without a word must not hold the owner's row for ever.
         self._to_write = (
-            f"BEGIN; {own}; SET LOCAL lock_timeout = '{BUSY_SECONDS}s';"
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; {own}; SET LOCAL lock_timeout = '{BUSY_SECONDS}s';"
             " SET LOCAL idle_in_transaction_session_timeout = '60s';"
             f" SELECT 1 FROM owner WHERE pk = {self._owner} FOR NO KEY UPDATE"
         )
@@ -455,7 +455,7 @@ class PostgresStore(SqlStore):
     def _owner_row(self, name: str) -> int:
         """The owner's number. Taking the lock here finds a database that may not be written at once."""
         find = "SELECT pk FROM owner WHERE name = %s FOR NO KEY UPDATE"
-        with self._pool.begun(f"BEGIN; {_PATH}") as db:
+        with self._pool.begun(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATH}") as db:
             _say(db, "SELECT set_config('bfai.owner_name', %s, true)", (name,))
             if _say(db, find, (name,)).fetchone() is None:
                 _say(db, "INSERT INTO owner (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
