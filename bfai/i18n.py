@@ -22,12 +22,12 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from bfai.model import Message
 
-LANGUAGES: Mapping[str, str] = {"en": "English", "nl": "Nederlands", "hr": "Hrvatski"}
+LANGUAGES: Mapping[str, str] = {"en": "English", "nl": "Nederlands", "hr": "Hrvatski", "de": "Deutsch"}
 DEFAULT_LANGUAGE = "en"
 LOCALES = Path(__file__).parent / "locales"
 
 # English as Europe writes it: day before month, 24 hours.
-_CLDR = {"en": "en_GB", "nl": "nl_NL", "hr": "hr_HR"}
+_CLDR = {"en": "en_GB", "nl": "nl_NL", "hr": "hr_HR", "de": "de_DE"}
 _PLURAL = "\x1f"
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _NBSP = "\u00a0"
@@ -163,7 +163,7 @@ class Translator:
         if not exact.is_finite() or abs(exact) > 10**9:
             return str(share)
         floored = exact.quantize(Decimal(1).scaleb(-digits - 2), rounding=ROUND_DOWN)
-        blank = _NBSP if self.language == "hr" else ""
+        blank = _NBSP if self.language in ("hr", "de") else ""
         pattern = f"#,##0{'.' + '0' * digits if digits and floored not in (0, 1) else ''}{blank}%"
         return format_percent(floored if floored else abs(floored), format=pattern, locale=self._locale)
 

@@ -6,7 +6,6 @@ import datetime as dt
 import importlib.util
 import subprocess
 import sys
-import time
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -126,14 +125,6 @@ def test_a_translator_is_made_once_and_unknown_languages_are_english() -> None:
     assert translator("en").n("{count} day", "{count} days", 1) == "1 day"
 
 
-@pytest.mark.parametrize("language", ["nl", "hr"])
-def test_reading_a_catalogue_takes_no_time_that_a_person_notices(language: str) -> None:
-    translator(language).number(1)  # imports babel
-    started = time.perf_counter()
-    i18n._catalogue.__wrapped__(language)
-    assert time.perf_counter() - started < 0.5  # some 20 ms on a quiet machine
-
-
 # --- numbers and times -------------------------------------------------------------------------------------------
 
 
@@ -146,6 +137,8 @@ def test_reading_a_catalogue_takes_no_time_that_a_person_notices(language: str) 
          "over 5 dgn", "1 dag"),
         ("hr", "2.178,13 USDT", "1.234,5", "99,5 %", "21. stu 2026.", "21. stu 2026. 10:05", "prije 2 min",
          "za 5 dana", "1 dan"),
+        ("de", "2.178,13 USDT", "1.234,5", "99,5 %", "21.11.2026", "21.11.2026, 10:05", "vor 2 Min.",
+         "in 5 Tagen", "1 Tag"),
     ],
 )  # fmt: skip
 def test_each_language_writes_its_own_way(
@@ -224,10 +217,11 @@ def test_a_time_without_a_usable_zone_is_utc_and_says_so() -> None:
     [
         ((None, "hr-HR"), "hr"),
         (("nl_NL.UTF-8",), "nl"),
-        (("de-DE,nl;q=0.7,en;q=0.8",), "en"),
-        (("de-DE, nl;q=0.9, en;q=0.8",), "nl"),
+        (("fr-FR,nl;q=0.7,en;q=0.8",), "en"),
+        (("fr-FR, nl;q=0.9, en;q=0.8",), "nl"),
+        (("de-AT, nl;q=0.9",), "de"),
         (("hr;q=0, nl;q=0.1",), "nl"),
-        (("de", "hr"), "hr"),
+        (("fr", "hr"), "hr"),
         (("", None), "en"),
         ((";;q=,,=", "\0", "hr;q=high"), "en"),
         ((), "en"),

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bfai.i18n import LANGUAGES
 from bfai.model import (
     CheckName,
     Connection,
@@ -323,7 +324,7 @@ def test_three_exports_are_offered(past: Past) -> None:
     assert [item.proto.label for item in at.get("download_button")] == ["CSV", "JSON", "Parquet"]
 
 
-@pytest.mark.parametrize("language", ["nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES)[1:])
 def test_it_speaks_the_readers_language(past: Past, language: str) -> None:
     one = past.connection("Main")
     past.tests(one, "online", "failed", "online", report=SAFE)

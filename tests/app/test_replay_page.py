@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bfai.i18n import LANGUAGES
 from bfai.model import Connection, Market
 from bfai.simulator import Simulator
 from bfai.strategy.candles import sample
@@ -202,7 +203,7 @@ def test_several_pairs_and_directions_have_pictures_of_their_own(home: Home) -> 
     assert "Candles of ETH/USDT" in drawn(at)[0]
 
 
-@pytest.mark.parametrize("language", ["nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES)[1:])
 @pytest.mark.parametrize("part", ["log", "deals", "grid"])
 def test_every_part_is_there_in_every_language(home: Home, language: str, part: str) -> None:
     at, workbench, connection = home(language=language)
