@@ -96,8 +96,30 @@ def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
+_english: dict[click.Command | click.Option, str] = {}
+
+
+def _speak(command: click.Command) -> None:
+    """Puts the help of a command, of its options and of the commands below it into the reader's language.
+
+    The texts are the docstrings and the `help` of options; `tools/i18n.py` collects both.
+    """
+    words = _words()
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    for one in (command, *options):
+        if one.help:
+            one.help = words.t(_english.setdefault(one, one.help))
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _speak(below)
+
+
 class _Group(click.Group):
     """Turns every refusal of the workbench into its sentence and an exit code; nobody sees a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _speak(self)
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

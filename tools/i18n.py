@@ -28,6 +28,7 @@ from bfai.i18n import LANGUAGES as SPOKEN  # noqa: E402
 LANGUAGES = tuple(language for language in SPOKEN if language != DEFAULT_LANGUAGE)
 KEYWORDS = {"_": None, "N_": None, "t": None, "n_": (1, 2), "n": (1, 2), "NN_": (1, 2), "ngettext": (1, 2)}
 WIDTH = 110
+COMMAND_LINE = "bfai/cli.py"
 SHOWN_PROBLEMS = 60
 
 FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -80,7 +81,23 @@ def extract(root: Path = ROOT) -> Catalog:
         ):
             if message:
                 catalogue.add(message, None, [(name, 0)], auto_comments=comments)
+        if name == COMMAND_LINE:
+            for message in command_help(ast.parse(path.read_text(encoding="utf-8"))):
+                catalogue.add(message, None, [(name, 0)])
     return catalogue
+
+
+def command_help(tree: ast.AST) -> Iterator[str]:
+    """What click prints as help: the docstrings of commands, and the `help` of options."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and any(
+            isinstance(one, ast.Call) and _called(one) in ("command", "group") for one in node.decorator_list
+        ):
+            yield ast.get_docstring(node) or ""
+        elif isinstance(node, ast.Call) and _called(node) == "option":
+            given = {keyword.arg: keyword.value for keyword in node.keywords}.get("help")
+            if isinstance(given, ast.Constant):
+                yield str(given.value)
 
 
 def written(catalogue: Catalog) -> bytes:
