@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ def every(command: click.Command) -> list[click.Command]:
 def test_help_is_translated(language: str) -> None:
     """In one process, one language after the other: nothing stays of the one before."""
     english = {
-        id(one): one.help
+        id(one): inspect.cleandoc(one.help)
         for command in every(main)
         for one in (command, *command.params)
         if isinstance(one, click.Command | click.Option) and one.help
@@ -38,6 +39,13 @@ def test_help_is_translated(language: str) -> None:
     finally:
         CliRunner().invoke(main, ["--help"], env={"BFAI_LANGUAGE": "en"})
     assert main.help == english[id(main)]
+
+
+def test_every_language_can_be_chosen_for_alerts() -> None:
+    chosen = next(option for option in every(main) if option.name == "add" and "channel" in (option.help or ""))
+    (language,) = [option for option in chosen.params if option.name == "language"]
+    assert isinstance(language, click.Option) and language.help
+    assert all(code in language.help.replace(",", "").rstrip(".").split() for code in LANGUAGES)
 
 
 def test_a_terminal_speaks_the_language_that_was_set() -> None:

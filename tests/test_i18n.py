@@ -80,6 +80,20 @@ def test_money_in_a_stored_sentence_is_written_as_the_language_does(croatian: Tr
 
 
 @pytest.mark.parametrize(
+    ("language", "shown"),
+    [
+        ("en", "Tick “Spot: Trade”, “Read”."),
+        ("nl", "Tick “Spot: Trade”, “Read”."),
+        ("hr", "Tick „Spot: Trade”, „Read”."),
+        ("de", "Tick „Spot: Trade“, „Read“."),
+    ],
+)
+def test_names_stand_in_the_quotation_marks_of_the_language(language: str, shown: str) -> None:
+    message = Message(text="Tick {q_boxes}.", params={"q_boxes": "Spot: Trade\nRead"})
+    assert translator(language).render(message) == shown
+
+
+@pytest.mark.parametrize(
     ("count", "text"),
     [(1, "1 veza"), (2, "2 veze"), (5, "5 veza (mn.)"), (11, "11 veza (mn.)"), (21, "21 veza"), (1002, "1.002 veze")],
 )
@@ -329,12 +343,15 @@ def test_update_and_check_from_empty_to_complete(tmp_path: Path) -> None:
     root = _project(tmp_path, 'st.write(_("Hello {name}", name=1))\n', 'X = NN_("{count} day", "{count} days")\n')
     assert any("bfai.pot is missing" in problem for problem in tool.check(root))
 
-    assert tool.update(root) == ["nl: 0 of 2 translated", "hr: 0 of 2 translated"]
-    assert len(tool.check(root)) == 4 and all("not translated" in problem for problem in tool.check(root))
+    assert tool.update(root) == [f"{language}: 0 of 2 translated" for language in tool.LANGUAGES]
+    assert len(tool.check(root)) == 2 * len(tool.LANGUAGES) and all(
+        "not translated" in problem for problem in tool.check(root)
+    )
 
     for language, hello, days in (
         ("nl", "Hallo {name}", ["{count} dag", "{count} dagen"]),
         ("hr", "Bok {name}", ["{count} dan"] * 3),
+        ("de", "Hallo, {name}", ["{count} Tag", "{count} Tage"]),
     ):
         catalogue = tool.read(tool.po_path(language, root), language)
         catalogue.get("Hello {name}").string = hello
@@ -342,13 +359,14 @@ def test_update_and_check_from_empty_to_complete(tmp_path: Path) -> None:
         tool.save(tool.po_path(language, root), catalogue)
     assert tool.check(root) == []
     before = tool.po_path("hr", root).read_bytes()
-    assert tool.update(root) == ["nl: 2 of 2 translated", "hr: 2 of 2 translated"]
+    assert tool.update(root) == [f"{language}: 2 of 2 translated" for language in tool.LANGUAGES]
     assert tool.po_path("hr", root).read_bytes() == before
 
     (root / "pages" / "page.py").write_text('st.write(_("Hello, {name}", name=1))\n', encoding="utf-8")
     assert any("not current: 1 new texts, 1 gone" in problem for problem in tool.check(root))
     tool.update(root)
-    assert [problem.split(": ")[-1] for problem in tool.check(root)] == ["fuzzy, look at it and remove the mark"] * 2
+    fuzzy = ["fuzzy, look at it and remove the mark"] * len(tool.LANGUAGES)
+    assert [problem.split(": ")[-1] for problem in tool.check(root)] == fuzzy
 
     catalogue = tool.read(tool.po_path("hr", root), "hr")
     catalogue.get(("{count} day", "{count} days")).string = ["{count} dan", "{count} dana", ""]
