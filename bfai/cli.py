@@ -6,6 +6,7 @@ With `--json` exactly one JSON object goes to stdout; everything else goes to st
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -96,8 +97,30 @@ def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
+_english: dict[click.Command | click.Option, str] = {}
+
+
+def _speak(command: click.Command) -> None:
+    """Puts the help of a command, of its options and of the commands below it into the reader's language.
+
+    The texts are the docstrings and the `help` of options; `tools/i18n.py` collects both.
+    """
+    words = _words()
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    for one in (command, *options):
+        if one.help:
+            one.help = words.t(_english.setdefault(one, inspect.cleandoc(one.help)))
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _speak(below)
+
+
 class _Group(click.Group):
     """Turns every refusal of the workbench into its sentence and an exit code; nobody sees a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _speak(self)
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -692,7 +715,15 @@ def connections_confirm(name: str) -> None:
     workbench = Workbench.local()
     run = workbench.confirm_withdraw_off(_named(workbench, name).id)
     if run is None:
-        _stop(_words().t(N_("There is nothing to confirm: the last test was not blocked for an untold right.")), NOT_OK)
+        _stop(
+            _words().t(
+                N_(
+                    "There is nothing to confirm: the last test was not blocked for a right that the exchange does not"
+                    " tell."
+                )
+            ),
+            NOT_OK,
+        )
 
 
 @connections.command("pair")
@@ -968,7 +999,7 @@ _kind = click.Choice([kind.value for kind in EVENT_NAMES])
 @click.option("--quiet", default=None, metavar="23:00-07:00", help="When all but security alarms wait.")
 @click.option("--grace", default=10, show_default=True, help="Minutes that a failure may last before it is told.")
 @click.option("--repeat", default=None, type=int, help="Hours after which it is told again while it lasts.")
-@click.option("--language", default=None, help="Of all messages: en, nl or hr.")
+@click.option("--language", default=None, help="The language of all messages: en, nl, hr or de.")
 @click.option("--zone", default=None, help="Your time zone, such as Europe/Zagreb: of times and quiet hours.")
 def alerts_add(
     name: str,
@@ -1066,7 +1097,10 @@ def alerts_log(limit: int, as_json: bool) -> None:
             f"{reporting.iso(delivery.event.at)}  {state:<12} {delivery.channel_name:<20} {about}  {why}".rstrip()
         )
     if any(line.delivery.state is DeliveryState.GIVEN_UP for line in lines):
-        click.echo(words.t(N_("What was given up is not tried again. Test the channel: alerts test NAME")), err=True)
+        click.echo(
+            words.t(N_("What was given up is not tried again. Test the channel: python -m bfai alerts test NAME")),
+            err=True,
+        )
 
 
 # -- strategies --------------------------------------------------------------------------------------------------------

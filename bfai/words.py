@@ -160,7 +160,7 @@ def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
                 label,
                 GrantState.GRANTED,
                 state,
-                Message(text=N_("{exchange}'s rule, counted"), params={"exchange": name}),
+                Message(text=N_("worked out from {exchange}'s rule"), params={"exchange": name}),
             )
         date = f"{report.expires_at:%Y-%m-%d}"
         evidence = Message(text=N_("{exchange} says {date}"), params={"exchange": name, "date": date})
@@ -170,11 +170,11 @@ def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
         state = Message(text=N_("{date}, if unused"), params={"date": f"{unused_until:%Y-%m-%d}"})
         return RightRow(None, label, GrantState.UNKNOWN, state, Message(text=exchange.expiry_rule or ""))
     if report.expiry_evidence is ExpiryEvidence.FIELD:
-        evidence = Message(text=N_("{exchange} says that the key does not end"), params={"exchange": name})
-        return RightRow(None, label, GrantState.DENIED, Message(text=N_("none")), evidence)
+        evidence = Message(text=N_("{exchange} says that the key does not expire"), params={"exchange": name})
+        return RightRow(None, label, GrantState.DENIED, Message(text=N_("never")), evidence)
     rule = exchange.expiry_rule
     open_to_any = report.ip_restriction.state is not GrantState.GRANTED
-    evidence = Message(text=rule) if rule and open_to_any else Message(text=N_("no end date told"))
+    evidence = Message(text=rule) if rule and open_to_any else Message(text=N_("no expiry date told"))
     return RightRow(None, label, GrantState.UNKNOWN, Message(text=N_("not told")), evidence)
 
 
@@ -195,15 +195,15 @@ _FROM_UNKNOWN = "unknown"
 
 _TRADE: Mapping[str, tuple[str, str]] = {
     _FROM_ANYWHERE: (
-        N_("From any address someone with this key could trade your {amount}."),
+        N_("From any address someone with this key could trade your {m_amount}."),
         N_("From any address someone with this key could trade what is on the account."),
     ),
     _FROM_LIST: (
-        N_("Only from the addresses on its list could someone with this key trade your {amount}."),
+        N_("Only from the addresses on its list could someone with this key trade your {m_amount}."),
         N_("Only from the addresses on its list could someone with this key trade what is on the account."),
     ),
     _FROM_UNKNOWN: (
-        N_("Someone with this key could trade your {amount}, perhaps from any address."),
+        N_("Someone with this key could trade your {m_amount}, perhaps from any address."),
         N_("Someone with this key could trade what is on the account, perhaps from any address."),
     ),
 }
@@ -233,7 +233,7 @@ def thief_view(run: TestRun) -> tuple[Message, ...]:
     amount = _amount(run.balances)
     if any(report.state(right) is not GrantState.DENIED for right in trading):
         with_amount, without = _TRADE[place]
-        first = Message(text=with_amount, params={"amount": amount}) if amount else Message(text=without)
+        first = Message(text=with_amount, params={"m_amount": amount}) if amount else Message(text=without)
     else:
         first = Message(text=_READ[place])
     return first, Message(text=_WITHDRAW[report.state(Permission.WITHDRAW)])
@@ -266,14 +266,14 @@ _ADVICE: Mapping[Advice, str] = {
         "{exchange} does not tell whether the key is bound to addresses. Look there, and bind it."
     ),
     Advice.EXPIRES_SOON: NN_(
-        "The key ends in {count} day. Make the next one, then rotate.",
-        "The key ends in {count} days. Make the next one, then rotate.",
+        "The key expires in {count} day. Make the next one, then rotate to it.",
+        "The key expires in {count} days. Make the next one, then rotate to it.",
     ),
     Advice.TRANSFER_ALLOWED: N_(
-        "The key may transfer between your accounts. A bot does not need that: untick {boxes}."
+        "The key may transfer between your accounts. A bot does not need that: untick {q_boxes}."
     ),
-    Advice.FUTURES_NOT_NEEDED: N_("The key may trade futures, and this connection is for spot. Untick {boxes}."),
-    Advice.MARGIN_NOT_NEEDED: N_("The key may trade on margin. Untick {boxes} unless you use it."),
+    Advice.FUTURES_NOT_NEEDED: N_("The key may trade futures, and this connection is for spot. Untick {q_boxes}."),
+    Advice.MARGIN_NOT_NEEDED: N_("The key may trade on margin. Untick {q_boxes} unless you use it."),
     Advice.CLOCK_CORRECTED: N_("This computer's clock is off by {seconds} s. Set it by the internet."),
     Advice.WITHDRAW_CONFIRMED: N_(
         "You confirmed that the key cannot withdraw. We ask again in 30 days, or when the key changes."
@@ -309,7 +309,7 @@ def advice(run: TestRun, exchange: Exchange) -> list[Message]:
                     messages.append(Message(text=text, params=params))
                     continue
             case _ if item in _SURPLUS:
-                params["boxes"] = ", ".join(f"“{box}”" for box in _ticked(_SURPLUS[item], report, exchange))
+                params["q_boxes"] = "\n".join(_ticked(_SURPLUS[item], report, exchange))
             case _:
                 pass
         messages.append(Message(text=_ADVICE[item], params=params))

@@ -106,7 +106,7 @@ def draw(workbench: Workbench) -> None:
             st.write(
                 _(
                     "Nothing here yet. A channel tells your telephone or your mailbox when a key can suddenly withdraw,"
-                    " when a connection fails, and when a key is about to end."
+                    " when a connection fails, and when a key is about to expire."
                 )
             )
         warn_of_unheard(alerts, channels)

@@ -47,7 +47,7 @@ def nine_steps() -> None:
     steps = (
         _("Log in at your exchange and open its page for API keys."),
         _("Make a new key. The exchange asks for a name, and confirms by mail, phone or 2FA code."),
-        _("Leave withdrawals off. This is the one rule without an exception."),
+        _("Leave the right to withdraw off. This is the one rule without an exception."),
         _("Allow reading of balance and orders, and trading in the one market that the bot uses."),
         _("Bind the key to your address where the exchange offers it."),
         _("Copy the key and the secret. The exchange shows the secret once."),
@@ -106,7 +106,7 @@ def errors() -> None:
         (
             _("No trading permission"),
             _("The right to trade is off."),
-            _("Turn trading on at the exchange. Leave withdrawals off."),
+            _("Turn trading on at the exchange. Leave the right to withdraw off."),
         ),
         (
             _("IP not allowed"),
@@ -231,7 +231,7 @@ def names() -> None:
                 "Recovery PRO Connection",
                 "BTC ETH New Groups",
             ],
-            _("Says"): [
+            _("Meaning"): [
                 _("the main spot account at MEXC"),
                 _("a futures account with a careful strategy"),
                 _("a connection of its own for recovery"),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bfai.i18n import translator
+from bfai.i18n import LANGUAGES, translator
 from bfai.model import Market
 from bfai.strategy.candles import Candles, sample
 from bfai.strategy.ladder import LadderMarket
@@ -143,7 +143,7 @@ def test_average_and_target_break_where_no_group_is_open() -> None:
 # -- the picture -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language", ["en", "nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES))
 def test_it_is_small_and_written_in_the_readers_language(language: str) -> None:
     spec = charts.picture_spec(picture(sample(BTC), limit=500.0), pen(language), "zoom")
     text = json.dumps(spec, allow_nan=False)

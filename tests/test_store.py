@@ -1593,7 +1593,7 @@ def test_a_read_only_file_is_named(nobody: Path) -> None:
     file = nobody / "bfai.db"
     open_store(url_of(file)).close()
     file.chmod(0o400)
-    with pytest.raises(StoreReadOnly, match="may not be written"):
+    with pytest.raises(StoreReadOnly, match="may not write to"):
         open_store(url_of(file))
     file.chmod(0o600)
     open_store(url_of(file))

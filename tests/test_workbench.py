@@ -264,7 +264,7 @@ def test_the_thief_is_told_in_one_breath(workbench: Workbench, simulator: Simula
     run = workbench.check(Target(exchange="mexc"), sample(simulator, "mexc", "ip_open"))
     first, second = workbench.thief_view(run)
     assert first.text.startswith("From any address")
-    assert str(first.params["amount"]).endswith("USDT")
+    assert str(first.params["m_amount"]).endswith("USDT")
     assert second.text == "They could not withdraw it."
 
 
@@ -297,7 +297,7 @@ def test_the_remedy_names_exactly_the_missing_boxes(workbench: Workbench, simula
     run = workbench.check(Target(exchange="mexc"), sample(simulator, "mexc", "read_only"))
     remedy = workbench.remedy(run)
     assert remedy is not None
-    assert remedy.steps[1].params["boxes"] == "“Spot: Trade”"
+    assert remedy.steps[1].params["q_boxes"] == "Spot: Trade"
 
 
 def test_names(workbench: Workbench, simulator: Simulator) -> None:

@@ -670,7 +670,7 @@ class Exchange(ABC):
         values = credentials.fields()
         return tuple(
             Message(
-                text=N_("{field} looks unusual: {exchange} shows {shape}. Is it complete?"),
+                text=N_("{field} looks unusual. {exchange} shows: {shape}. Is it complete?"),
                 params={"field": spec.label, "exchange": self.name, "shape": spec.shape},
             )
             for spec in self.fields

@@ -59,7 +59,7 @@ TRADING_SERVICES = frozenset({1, 2})  # of its `serviceTypes`: all of trading, t
 FUTURES_PRODUCT, SPOT_PRODUCT = 1, 2  # of its `product`
 SELF_EDITING = N_("With a right to transfer the key may change its own rights, and those of sub-account keys.")
 SELF_UNBINDING = N_("With a right to transfer a sub-account key may change its own rights and its list of addresses.")
-LEAVING = N_("By peer-to-peer trade, card or payment value can leave the account without a withdrawal.")
+LEAVING = N_("Through peer-to-peer trades, cards or payments, value can leave the account without a withdrawal.")
 
 
 def _site(id_: str, name: str, host: str, markets: tuple[Market, ...] = BOTH) -> Region:
@@ -347,13 +347,13 @@ class Bybit(Exchange):
         ExpiryRule(
             90,
             CountedFrom.CREATION,
-            N_("Without an IP list a Bybit key ends after 90 days. With one it does not end."),
+            N_("Without an IP list a Bybit key expires after 90 days. With one it does not expire."),
             "Bybit documents, FAQ",
         ),
         ExpiryRule(
             7,
             CountedFrom.PASSWORD_CHANGE,
-            N_("Without an IP list a Bybit key also ends 7 days after you change your password."),
+            N_("Without an IP list a Bybit key also expires 7 days after you change your password."),
             "Bybit documents, create sub-account API key",
         ),
     )

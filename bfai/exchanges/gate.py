@@ -314,7 +314,7 @@ class Gate(Exchange):
                 "Set the boxes shown here and no others. Leave Withdraw empty: Gate.io does not tell us later whether "
                 "it is."
             ),
-            N_("Enter your IP address, and confirm with your 2FA code."),
+            N_("Enter your IP address and confirm with your 2FA code."),
             N_("Copy the API Key and the API Secret."),
         ),
         ip_step=N_("Paste this address into the IP whitelist. Gate.io takes up to 20 single addresses."),
@@ -326,7 +326,7 @@ class Gate(Exchange):
         ExpiryRule(
             90,
             CountedFrom.CREATION,
-            N_("Without an IP address a Gate.io key ends 90 days after it was made. With one it does not end."),
+            N_("Without an IP address a Gate.io key expires 90 days after it was made. With one it does not expire."),
             "Gate help centre, article 17521; the API documents name no end",
         ),
     )

@@ -303,7 +303,9 @@ class Mexc(Exchange):
         ExpiryRule(
             90,
             CountedFrom.CREATION,
-            N_("Without a linked IP address a MEXC key ends 90 days after it was made. With one it does not end."),
+            N_(
+                "Without a linked IP address a MEXC key expires 90 days after it was made. With one it does not expire."
+            ),
             "MEXC documents, API key creation",
         ),
     )

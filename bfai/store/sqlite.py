@@ -298,7 +298,9 @@ def _too_new(file: Path | None) -> StoreError:
 
 
 def _read_only(file: Path | None) -> StoreError:
-    text = N_("{file} may not be written. Give yourself the right to write to the file and to its directory.")
+    text = N_(
+        "This program may not write to {file}. Give yourself the right to write to the file and to its directory."
+    )
     return StoreReadOnly(Message(text=text, params={"file": _shown(file)}))
 
 

@@ -60,8 +60,8 @@ def _where_the_bot_runs(workbench: Workbench, connection: Connection) -> None:
             st.caption(f"{say(where)} · {ago(away.asked_at)}")
             st.caption(
                 _(
-                    "For a day, tests from here that fail because of the address, the country or our network do not"
-                    " change the status. After that, bring a new report."
+                    "For a day, tests from here that fail because of the address, the country or your own network do"
+                    " not change the status. After that, bring a new report."
                 )
             )
         pairing = workbench.pairing(connection.id)
@@ -99,7 +99,7 @@ def _command(workbench: Workbench, connection: Connection, pairing: Pairing) -> 
         return (pairing.ends_at - utc_now()).total_seconds()
 
     with st.container(horizontal=True, vertical_alignment="center"):
-        countdown(N_("The code in it is good for one report, and {left} more."), seconds_left)
+        countdown(N_("The code in it is good for one report, for another {left}."), seconds_left)
         st.button(
             _("Make a new code"), type="tertiary", key="pair_again", on_click=_pair, args=(workbench, connection.id)
         )

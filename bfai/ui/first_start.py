@@ -24,7 +24,7 @@ _HARD = 3  # from here on there is nothing to better
 _STRENGTH_WORDS = (
     N_("Guessed at once"),
     N_("Guessed quickly"),
-    N_("Guessed in time"),
+    N_("Guessed sooner or later"),
     N_("Hard to guess"),
     N_("Very hard to guess"),
 )

@@ -262,8 +262,8 @@ def go(shown: TimeRange, move: Callable[[TimeRange, datetime], TimeRange]) -> No
 def zoom_bar(view: View) -> None:
     moves: tuple[tuple[str, str, Callable[[TimeRange, datetime], TimeRange]], ...] = (
         ("earlier", "‹ " + _("Earlier"), time_range.earlier),
-        ("wider", "− " + _("Wider"), time_range.wider),
-        ("closer", "+ " + _("Closer"), time_range.closer),
+        ("wider", "− " + _("Zoom out"), time_range.wider),
+        ("closer", "+ " + _("Zoom in"), time_range.closer),
         ("later", _("Later") + " ›", time_range.later),
     )
     with st.container(horizontal=True, width="content", gap="small", key="zoom_bar"):
@@ -331,7 +331,7 @@ def unknown_note(view: View, summary: Summary) -> str:
     text = _("nothing unknown") if share < SMALLEST_SHARE else _("unknown {share} of the time", share=percent(share))
     if summary.own_network:
         lost = duration(summary.own_network.total_seconds())
-        text = _("{unknown}, {time} of it by our own network", unknown=text, time=lost)
+        text = _("{unknown}, {time} of it by your own network", unknown=text, time=lost)
     if view.first is not None and view.first - view.shown.since > view.shown.span * WORTH_SAYING:
         text = _("{unknown}; first test {when}", unknown=text, when=moment(view.first))
     return text
@@ -342,14 +342,14 @@ def key_end(view: View) -> str:
     last = view.workbench.latest_run(view.connection.id) if view.connection else None
     report = last.key_report if last else None
     if report is None:
-        return _("its end is not told")
+        return _("expiry not told")
     if report.expires_at is None:
-        return _("never ends") if report.expiry_evidence is ExpiryEvidence.FIELD else _("its end is not told")
+        return _("never expires") if report.expiry_evidence is ExpiryEvidence.FIELD else _("expiry not told")
     left = (report.expires_at - utc_now()).total_seconds() / 86400
     if left <= 0:
-        return _("ended on {date}", date=words().date(report.expires_at, st.context.timezone))
+        return _("expired on {date}", date=words().date(report.expires_at, st.context.timezone))
     return _(
-        "ends in {days} ({date})", days=words().days(left), date=words().date(report.expires_at, st.context.timezone)
+        "expires in {days} ({date})", days=words().days(left), date=words().date(report.expires_at, st.context.timezone)
     )
 
 
@@ -411,7 +411,7 @@ def key_changes(view: View) -> None:
             else "**" + _("What changed on the keys") + "**"
         )
         if not rows:
-            st.caption(_("Nothing in this time: rights, addresses and end are as they were."))
+            st.caption(_("Nothing in this time: rights, addresses and expiry are as they were."))
             return
         grave = [row for row in rows if row.worse]
         if grave:
@@ -706,8 +706,8 @@ def checks(view: View) -> None:
             _("Check"): [_(CHECK_NAMES[name]) for name in measured],
             _("Tests"): [words().number(int(found[name].n)) for name in measured],
             _("Median, ms"): [milliseconds(found[name].p50) for name in measured],
-            _("95th, ms"): [milliseconds(found[name].p95) for name in measured],
-            _("99th, ms"): [milliseconds(found[name].p99) for name in measured],
+            _("P95, ms"): [milliseconds(found[name].p95) for name in measured],
+            _("P99, ms"): [milliseconds(found[name].p99) for name in measured],
         }
         table(columns, alt=_("Response times of every check"))
         return
@@ -772,16 +772,16 @@ def more(view: View) -> None:
         st.caption(_("No clock was compared in this time."))
     ends = list(view.history.expiry(*view.asked).itertuples())
     told = [row for row in ends if row.days_left == row.days_left]
-    st.markdown("**" + _("Days until the key ends") + "**")
+    st.markdown("**" + _("Days until the key expires") + "**")
     if not told:
-        st.caption(_("No end was told in this time."))
+        st.caption(_("No expiry date was told in this time."))
     elif view.connection is not None:
         st.echarts_chart(
             days_left_spec(ends, _("days left"), view.shown.since, view.shown.until),
             height=220,
             key=f"expiry_{view.key}",
             alt=_(
-                "Days until the key ends: from {first} to {last}",
+                "Days until the key expires: from {first} to {last}",
                 first=round(told[0].days_left),
                 last=round(told[-1].days_left),
             ),
@@ -794,7 +794,7 @@ def more(view: View) -> None:
                 _("Connection"): [name_of(view, id_) for _left, id_ in order],
                 _("Days left"): [words().number(round(left)) for left, _id in order],
             },
-            alt=_("Days until the keys end, the nearest first"),
+            alt=_("Days until the keys expire, the nearest first"),
         )
 
 
@@ -812,7 +812,7 @@ def comparison(view: View) -> None:
         strips, recent = _("Last tests"), view.workbench.recent_runs(TABLE_PLACES)
         beats = [last_beats(recent.get(row.connection_id, []), TABLE_PLACES) for row in rows]
     else:
-        strips = _("Strip")
+        strips = _("Timeline")
         beats = [beats_of(timeline_of(view, row.connection_id).itertuples()) for row in rows]
     columns: dict[str, list[Any]] = {
         _("Name"): [members[row.connection_id].name for row in rows],
@@ -822,7 +822,7 @@ def comparison(view: View) -> None:
         _("Outages"): [int(row.outages) for row in rows],
         _("Failed"): [int(row.failures) for row in rows],
         _("Median, ms"): [_number(row.p50) for row in rows],
-        _("95th, ms"): [_number(row.p95) for row in rows],
+        _("P95, ms"): [_number(row.p95) for row in rows],
     }
     share = st.column_config.NumberColumn(format="percent", width=80)
     whole = st.column_config.NumberColumn(format="%.0f", width=72)
@@ -837,7 +837,7 @@ def comparison(view: View) -> None:
             strips: st.column_config.ImageColumn(width=170),
             _("Online"): share,
             _("Unknown"): share,
-            **dict.fromkeys((_("Outages"), _("Failed"), _("Median, ms"), _("95th, ms")), whole),
+            **dict.fromkeys((_("Outages"), _("Failed"), _("Median, ms"), _("P95, ms")), whole),
         },
     )
     st.caption(_("Click a head to sort. Tick a line to open the connection."))

@@ -1148,7 +1148,11 @@ def _recovery_sentence(ladder: Ladder, recovery: Ladder, pen: Pen) -> None:
         )
     if not summary.valid:
         texts.append(
-            n_("It has {count} error of its own.", "It has {count} errors of its own.", len(recovery.violations))
+            n_(
+                "With Recovery Mode the ladder has {count} error.",
+                "With Recovery Mode the ladder has {count} errors.",
+                len(recovery.violations),
+            )
         )
     st.markdown(":material/healing: " + " ".join(texts))
 
@@ -1359,7 +1363,7 @@ def capital_alt(
     if limit is not None:
         texts.append(t(N_("The limit is {limit}."), limit=pen.sum(limit)))
     if free is not None:
-        texts.append(t(N_("On the account {amount} are free."), amount=pen.sum(free)))
+        texts.append(t(N_("{amount} is free on the account."), amount=pen.sum(free)))
     if recovery is not None:
         final = capital_points(recovery)[-1]
         texts.append(

@@ -58,8 +58,8 @@ def language_switch(place: str) -> None:
 
 
 def words() -> Translator:
-    """The translator of the language of this visit."""
-    return translator(st.session_state.get(_STATE) or "en")
+    """The translator of the language of this visit; before there is one, of the setting."""
+    return translator(st.session_state.get(_STATE) or best_language(os.environ.get("BFAI_LANGUAGE")))
 
 
 def _(text: str, **params: object) -> str:

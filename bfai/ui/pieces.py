@@ -58,7 +58,7 @@ STATUS_LOOKS: dict[Status, Look] = {
     Status.ONLINE: Look(STATUS_NAMES[Status.ONLINE], "green", "check_circle"),
 }
 TESTING = Look(N_("Testing"), "gray", "sync")
-OWN_NETWORK = Look(N_("Our network"), "gray", "wifi_off")
+OWN_NETWORK = Look(N_("Own network"), "gray", "wifi_off")
 _OUTCOMES: dict[Outcome, str] = {
     Outcome.PASS: ":green[:material/check_circle:]",
     Outcome.WARN: ":orange[:material/warning:]",
@@ -77,7 +77,7 @@ BEAT_NAMES = {
     Beat.CONNECTED: N_("connected"),
     Beat.FAILED: N_("failed"),
     Beat.BLOCKED: N_("blocked"),
-    Beat.OWN_NETWORK: N_("our network, not counted"),
+    Beat.OWN_NETWORK: N_("own network, not counted"),
     Beat.HELD: N_("no test, the last result holds"),
     Beat.NO_TEST: N_("no test"),
 }
@@ -386,7 +386,7 @@ def rights_table(rows: Sequence[RightRow], market: Market) -> None:
         states.append(f"{strong}{say(row.shown_state)}{strong}")
         text = say(row.evidence)
         if row.state is GrantState.GRANTED and row.boxes and _surplus(row, market):
-            text = _("{evidence}; its box: {boxes}", evidence=text, boxes=", ".join(f"“{box}”" for box in row.boxes))
+            text = _("{evidence}; its box: {boxes}", evidence=text, boxes=words().quoted(*row.boxes))
         evidence.append(text)
     table(columns, alt=_("What this key may do"))
 

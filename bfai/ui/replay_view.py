@@ -491,7 +491,7 @@ def _choose_signals(place: Place, parameters: Parameters) -> tuple[Signals | Non
             return None, False
         return None, True
     if kept.asks == "cross" and kept.fast >= kept.slow:
-        st.warning(_("The fast average needs fewer candles than the slow one."))
+        st.warning(_("The fast average must have fewer candles than the slow one."))
         return None, False
     made: Mapping[str, Signals] = {
         "always": Always(),
@@ -899,8 +899,8 @@ class Shown:
 
         moves: tuple[tuple[str, str, Callable[[TimeRange, datetime], TimeRange], bool], ...] = (
             ("earlier", "‹ " + _("Earlier"), time_range.earlier, view.begin <= self.candles.begins.timestamp()),
-            ("wider", "− " + _("Wider"), time_range.wider, whole),
-            ("closer", "+ " + _("Closer"), time_range.closer, shown.span <= least),
+            ("wider", "− " + _("Zoom out"), time_range.wider, whole),
+            ("closer", "+ " + _("Zoom in"), time_range.closer, shown.span <= least),
             ("later", _("Later") + " ›", time_range.later, shown.open),
         )
         with st.container(horizontal=True, width="content", gap="small", key="replay_zoom"):
@@ -965,7 +965,7 @@ class Shown:
             entries.append((sample_svg(charts.RECOVERY), 32, _("Recovery Mode")))
         entries.append((sample_svg(charts.EQUITY), 32, _("equity")))
         if self.other is not None:
-            entries.append((sample_svg(charts.OTHER), 32, _("equity of {other}", other=self.other.name)))
+            entries.append((sample_svg(charts.OTHER), 32, _("equity: {other}", other=self.other.name)))
         entries.append((sample_svg(charts.CAPITAL), 32, _("capital in use")))
         if picture.limit_fits:
             entries.append((sample_svg(LIMIT), 32, _("limit")))
@@ -1090,7 +1090,7 @@ def figures(found: Replay, question: Question, pen: Pen) -> list[Figure]:
             told.worst_dip,
             pen.money,
             _("The deepest fall of the equity from its highest value before, looked at when each candle closes."),
-            _("{share} of the highest", share=pen.percent(told.worst_dip_pct)),
+            _("{share} of the peak", share=pen.percent(told.worst_dip_pct)),
         ),
         Figure(
             _("Peak capital, {quote}", quote=quote),
@@ -1475,7 +1475,7 @@ def _grid_result(shown: Shown, grid: Grid) -> None:
     worth = result_of if figure == "result" else _less_dip
     ranked = grid.ranked(worth)
     if not ranked:
-        st.warning(_("None of these values can stand together. Choose other parameters."))
+        st.warning(_("No combination of these values is valid. Choose other parameters."))
         return
     best = ranked[0]
     names = (field_label(grid.across.name, quote), field_label(grid.down.name, quote))

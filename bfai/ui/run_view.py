@@ -410,7 +410,7 @@ def _go_live(place: Place, interval: timedelta) -> None:
     def begin() -> None:
         typed = str(st.session_state.get(key) or "").strip()
         if typed != strategy.name:
-            text = N_("That is not the name, {name}. Nothing was started.")
+            text = N_("The name is {name}; that is not it. Nothing was started.")
             st.session_state["run_live_problem"] = Message(text=text, params={"name": strategy.name})
             return
         _started(place, interval, live=True, typed=typed)

@@ -326,7 +326,10 @@ def bind_address(workbench: Workbench, exchange: Exchange) -> None:
     if address:
         st.code(address, language=None)
         st.caption(
-            _("Your address as exchanges see it now. On a home line it can change; a test tells you when it did.")
+            _(
+                "Your address as exchanges see it now. On a home internet connection it can change; a test tells you"
+                " when it did."
+            )
         )
     else:
         st.caption(

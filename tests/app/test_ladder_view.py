@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bfai.i18n import LANGUAGES
 from tests.app.conftest import captions, choose, problems, texts
 
 
@@ -138,7 +139,7 @@ def test_what_is_not_known_is_said() -> None:
     assert figures(at)["Margin ratio"] == "not told here"
 
 
-@pytest.mark.parametrize("language", ["en", "nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES))
 @pytest.mark.parametrize("kind", ["spot", "swap"])
 def test_every_chart_is_described(kind: str, language: str) -> None:
     at = open_preview(kind, language)

@@ -248,7 +248,7 @@ def test_real_money_needs_the_name_and_a_real_account(home: Home) -> None:
     assert "stands in no file and no log" in shown
     typed(at).set_value("dips")
     press(at, "run_live_yes")
-    assert at.session_state["run_live_problem"].text.startswith("That is not the name")  # the dialog says it
+    assert at.session_state["run_live_problem"].text.startswith("The name is")  # the dialog says it
     assert not workbench.engines.runs(strategy_id)
     press(at, "run_live")
     typed(at).set_value("Dips")

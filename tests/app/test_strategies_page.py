@@ -352,11 +352,11 @@ def test_enabling_is_refused_with_all_reasons(home: Home, at_home: Simulator) ->
     press(go(at, PAGE), f"enable_{strategy_id}")
     shown = said(at)
     assert "cannot be enabled yet." in shown
-    assert "can withdraw" in shown and "may not trade here" in shown and "costs less than MEXC takes" in shown
+    assert "can withdraw" in shown and "may not trade here" in shown and "the least that MEXC takes" in shown
     assert workbench.strategies.get(strategy_id).state is StrategyState.DRAFT
     assert "strategy_test" in [item.key for item in at.button]
     press(at, next(str(item.key) for item in at.button if item.label.startswith("Raise the first order")))
-    assert "costs less than MEXC takes" not in said(at)
+    assert "the least that MEXC takes" not in said(at)
     assert float(parameters_shown(at)["first_entry_size"]) > 1
     at_home.change_account("mexc", "no_futures", permissions="SPOT_ACCOUNT_READ,SPOT_DEAL_READ,SPOT_DEAL_WRITE")
     settle(press(at, "strategy_test"))

@@ -124,7 +124,7 @@ def test_choosing_looking_closer_exporting_and_opening_a_test(
     assert asked(page) == closer
 
     # So do the buttons, and the way back.
-    page.get_by_role("button", name="Wider").click()
+    page.get_by_role("button", name="Zoom out").click()
     page.wait_for_function("before => location.search !== before", arg=urlparse(page.url).query)
     settled(page)
     page.get_by_role("radio", name="7 d", exact=True).click()

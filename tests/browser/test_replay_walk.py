@@ -93,7 +93,7 @@ def test_a_replay_from_sample_data_to_a_better_revision(
     choose(page, "Compare with", "Revision 1")
     figures = page.get_by_test_id("stTable").filter(has_text="Difference")
     expect(figures.get_by_role("row").filter(has_text="Result, USDT")).to_be_visible()
-    expect(page.get_by_text("equity of Revision 1")).to_be_visible()
+    expect(page.get_by_text("equity: Revision 1")).to_be_visible()
 
     # Nothing is wider than the screen, and no picture was large.
     assert page.evaluate("document.documentElement.scrollWidth") <= width
