@@ -49,6 +49,8 @@ from bfai.model import (
 from bfai.monitor import Monitor, check_interval
 from bfai.pairing import Code, with_pairing
 from bfai.paste import judge_fields
+from bfai.settings import WORDS as SETTING_WORDS
+from bfai.settings import Settings, from_text
 from bfai.strategy import ladder as laddering
 from bfai.strategy.desk import STATE_WORDS
 from bfai.strategy.parameters import Problem, RiskLevel, Severity, StrategyError, import_text, json_schema
@@ -558,6 +560,41 @@ def vault_change_password() -> None:
     new = new or str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
     workbench.change_password(old, new)
     click.echo(words.t(N_("The password is changed.")), err=True)
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+@main.group("settings", invoke_without_command=True)
+@_as_json
+@click.pass_context
+def settings_command(ctx: click.Context, as_json: bool) -> None:
+    """Show what is set and where each value comes from. Needs no password."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with Workbench.local() as workbench:
+        now, fixed = workbench.settings.model_dump(), workbench.fixed_settings()
+    usual = Settings().model_dump()
+    rows = {
+        name: {"value": value, "from": fixed.get(name) or ("default" if value == usual[name] else "store")}
+        for name, value in now.items()
+    }
+    if as_json:
+        _print_json({"format": "bfai.settings/1", "settings": rows})
+        return
+    words = _words()
+    for name, row in rows.items():
+        value = "–" if row["value"] is None else row["value"]
+        click.echo(f"{name:<18} {value!s:<16} {words.t(SETTING_WORDS[name])} ({row['from']})")
+
+
+@settings_command.command("set")
+@click.argument("name", type=click.Choice(list(SETTING_WORDS)))
+@click.argument("value")
+def settings_set(name: str, value: str) -> None:
+    """Change a setting: a whole number, a name, `off`, `never`, or `default` for the usual value."""
+    with Workbench.local() as workbench:
+        workbench.change_settings(**{name: from_text(value)})
 
 
 # -- connections -------------------------------------------------------------------------------------------------------

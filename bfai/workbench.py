@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bfai import bots, monitor, pairing, paste, tripwire, words
+from bfai import settings as setting_up
+from bfai.about import LICENCE, VERSION, Package, packages
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
@@ -67,8 +69,10 @@ from bfai.monitor import TestLease
 from bfai.pairing import CODE_LIFE, LONGEST_REPORT, Code, Pairing, PairingError
 from bfai.paste import Pasted
 from bfai.sending import BadAddress
+from bfai.settings import Settings, Variable
 from bfai.store import (
     Pause,
+    Place,
     RunEnd,
     RunRow,
     Schedule,
@@ -103,11 +107,13 @@ __all__ = [
     "ENGINE_STATES",
     "EVENT_NAMES",
     "KEPT_NAMES",
+    "LICENCE",
     "LONGEST_REPORT",
     "PERMISSION_NAMES",
     "SAMPLES",
     "STATE_NAMES",
     "STATUS_NAMES",
+    "VERSION",
     "Alerts",
     "AlreadyConnected",
     "BadAddress",
@@ -129,20 +135,25 @@ __all__ = [
     "Mode",
     "NotSavable",
     "OpenGroup",
+    "Package",
     "Pairing",
     "PairingError",
     "Pasted",
+    "Place",
+    "Reached",
     "Remedy",
     "Right",
     "RightRow",
     "RunRow",
     "Schedule",
     "Scope",
+    "Settings",
     "SignalRow",
     "Summary",
     "TestJob",
     "Tick",
     "Tripwire",
+    "Variable",
     "VaultState",
     "Workbench",
     "interval_name",
@@ -267,6 +278,19 @@ class RequestMade(NamedTuple):
     path: str
     purpose: str
     signed: bool
+
+
+class Reached(NamedTuple):
+    """What the program may ask an exchange: at which hosts, how many requests, how many of these with a key.
+
+    `used`: a connection of this workbench is there.
+    """
+
+    exchange: str
+    hosts: tuple[str, ...]
+    requests: int
+    signed: int
+    used: bool
 
 
 class Workbench:
@@ -530,6 +554,45 @@ class Workbench:
             raise VaultIsLocked
         return self._vault
 
+    # -- settings ------------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """What the owner set, or the environment says."""
+        return setting_up.read(self._store)
+
+    def change_settings(self, **values: int | str | None) -> Settings:
+        """Keeps these, by the names in `Settings`; None is the usual value. Raises SettingRefused."""
+        return setting_up.change(self._store, self._now(), values)
+
+    def fixed_settings(self) -> dict[str, str]:
+        """The settings that cannot be changed here: the environment variable that says each."""
+        return setting_up.in_force()
+
+    def environment(self) -> list[Variable]:
+        """The environment variables that the program reads, without any secret."""
+        return setting_up.variables()
+
+    def place(self) -> Place | None:
+        """The file that holds everything, and its size in bytes; None where nothing is kept."""
+        return self._store.place()
+
+    def packages(self) -> tuple[Package, ...]:
+        """The packages that run with this program, with their licences."""
+        return packages()
+
+    def reached(self) -> list[Reached]:
+        """Every exchange that the program may ask, from its own declarations; nothing else is let out for a test."""
+        made, used = self.requests_made(), {connection.target.exchange for connection in self.connections()}
+        found: list[Reached] = []
+        for exchange in all_exchanges().values():
+            sites = (*exchange.regions, *exchange.tests.values())
+            asked = [request for request in made if request.exchange == exchange.name]
+            hosts = tuple(dict.fromkeys(host for site in sites for host in site.hosts.values()))
+            signed = sum(request.signed for request in asked)
+            found.append(Reached(exchange.name, hosts, len(asked), signed, exchange.id in used))
+        return sorted(found, key=lambda one: (not one.used, one.exchange.lower()))
+
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def exchanges(self) -> Mapping[str, Exchange]:
@@ -773,12 +836,17 @@ class Workbench:
             confirmed_at=run.confirmed_at if draft.confirmed else None,
             confirmed_hash=run.key_report.rights_hash() if draft.confirmed and run.key_report else None,
         )
-        return self._store.add_connection(
-            connection,
-            vault.seal(connection_id, credentials),
-            fingerprint,
-            run.model_copy(update={"connection_id": connection_id}),
-        )
+        minutes = self.settings.schedule_minutes
+        with self._store.together():
+            added = self._store.add_connection(
+                connection,
+                vault.seal(connection_id, credentials),
+                fingerprint,
+                run.model_copy(update={"connection_id": connection_id}),
+            )
+            if minutes != Settings().schedule_minutes:
+                self.set_schedule(connection_id, timedelta(minutes=minutes) if minutes else None)
+        return added
 
     def _held(self, draft_id: str) -> _HeldKey:
         with self._lock:

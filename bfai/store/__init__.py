@@ -180,6 +180,13 @@ class RunEnd(NamedTuple):
     pause: Pause | Literal[Keep.KEEP] | None
 
 
+class Place(NamedTuple):
+    """Where a database lies, and how many bytes it takes there."""
+
+    name: str
+    size: int
+
+
 class MarketData(NamedTuple):
     """What an exchange published, as JSON, and when it was asked."""
 
@@ -349,6 +356,10 @@ class Store(Protocol):
     @property
     def ephemeral(self) -> bool:
         """Whether everything is gone when the store is closed."""
+        ...
+
+    def place(self) -> Place | None:
+        """Where the rows of all owners lie; None where they are gone when the store is closed."""
         ...
 
     def close(self) -> None: ...

@@ -60,6 +60,7 @@ from bfai.store import (
     NameTaken,
     PatternFacts,
     Pause,
+    Place,
     RunEnd,
     RunExists,
     RunRow,
@@ -578,6 +579,15 @@ class SqliteStore:
     @property
     def ephemeral(self) -> bool:
         return self._file is None
+
+    def place(self) -> Place | None:
+        if self._file is None:
+            return None
+        size = 0
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(OSError):  # a log that was just taken up into the file
+                size += os.stat(f"{self._file}{suffix}").st_size
+        return Place(str(self._file.absolute()), size)
 
     def close(self) -> None:
         with self._lock:
