@@ -661,6 +661,7 @@ def connections_add(
         problem = workbench.name_problem(name)
         if problem is not None:
             _stop(_say(problem), USAGE)
+        _hint_at(workbench, name, target)
         _test_and_save(workbench, target, credentials, name, used_by, confirm_withdraw_off, None)
 
 
@@ -691,6 +692,8 @@ def _test_and_save(
     if confirmed:
         run = workbench.confirm_draft(draft.id)
     _print_run(run, workbench, name)
+    for note in workbench.account_notes(target, run.key_report, except_id=replaces):
+        click.echo(_say(note))
     connection = workbench.save_draft(draft.id, name=name, used_by=used_by)
     click.echo(
         _words().t(N_("Saved as {name}, key …{hint}."), name=connection.name, hint=connection.key_hint), err=True
@@ -704,7 +707,15 @@ def _test_and_save(
 def connections_rename(name: str, new_name: str) -> None:
     """Give a connection another name."""
     workbench = Workbench.local()
-    workbench.rename(_named(workbench, name).id, new_name)
+    connection = _named(workbench, name)
+    workbench.rename(connection.id, new_name)
+    _hint_at(workbench, new_name, connection.target, connection.id)
+
+
+def _hint_at(workbench: Workbench, name: str, target: Target, except_id: str | None = None) -> None:
+    hint = workbench.name_hint(name, target, except_id=except_id)
+    if hint is not None:
+        click.echo(_say(hint), err=True)
 
 
 @connections.command("remove")

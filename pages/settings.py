@@ -265,11 +265,12 @@ def password(workbench: Workbench) -> None:
     old, new, again = BOXES
     with st.container(border=True):
         st.subheader(_("Master password"), anchor=False)
-        st.text_input(_("The present one"), type="password", key=old, autocomplete="current-password", width=420)
-        typed = st.text_input(_("The new one"), type="password", key=new, live="300ms", width=420)
         with st.container(width=420):
+            label = _("Present master password")
+            st.text_input(label, type="password", key=old, autocomplete="current-password")
+            typed = st.text_input(_("New master password"), type="password", key=new, live="300ms")
             password_strength(workbench, typed)
-        st.text_input(_("The new one, again"), type="password", key=again, width=420)
+            st.text_input(_("New master password, again"), type="password", key=again)
         st.button(
             _("Change the password"), icon=":material/key:", key="change_password", on_click=change, args=(workbench,)
         )
@@ -278,8 +279,9 @@ def password(workbench: Workbench) -> None:
             st.warning(say(problem))
         st.caption(
             _(
-                "Every connection opens with the new one, and none with the old. Nobody can bring it back: write it on"
-                " paper. A monitor on a server, and a copy of the data from before, have a password of their own."
+                "Every connection opens with the new one then. Nobody can bring it back: write it on paper. A monitor"
+                " that reads it from a file or a keyring needs it there as well; older copies of your data keep the old"
+                " one."
             )
         )
 

@@ -180,6 +180,13 @@ class RunEnd(NamedTuple):
     pause: Pause | Literal[Keep.KEEP] | None
 
 
+class AccountFacts(NamedTuple):
+    """Whose account a key belongs to, as its last report tells: its number there, and whether it is a sub-account."""
+
+    account_id: str | None
+    is_sub: bool | None
+
+
 class Place(NamedTuple):
     """Where a database lies, and how many bytes it takes there."""
 
@@ -473,6 +480,10 @@ class Store(Protocol):
 
     def key_report(self, connection_id: str) -> KeyReport | None:
         """The last key report that a run of the connection's present key brought."""
+        ...
+
+    def account_facts(self) -> dict[str, AccountFacts]:
+        """Of every connection whose present key brought a report."""
         ...
 
     # Runs

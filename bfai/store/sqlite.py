@@ -52,6 +52,7 @@ from bfai.store import (
     KEEP,
     MARKET_DATA_KEPT,
     SET_BACK,
+    AccountFacts,
     BadName,
     ChannelNameTaken,
     Judge,
@@ -908,6 +909,15 @@ class SqliteStore:
                 id=connection_id,
             ).fetchone()
         return None if row is None else KeyReport.model_validate_json(row["body"])
+
+    def account_facts(self) -> dict[str, AccountFacts]:
+        with self._reading():
+            rows = self._do(
+                "SELECT c.id, json_extract(k.body, '$.account_id') AS account, json_extract(k.body, '$.is_sub') AS sub"
+                " FROM connection c JOIN key_report k ON k.pk = c.report WHERE c.owner = :owner"
+            ).fetchall()
+        known = {None: None, 0: False, 1: True}
+        return {row["id"]: AccountFacts(row["account"], known[row["sub"]]) for row in rows}
 
     # Runs
 

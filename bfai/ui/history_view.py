@@ -993,8 +993,7 @@ def export(view: View) -> None:
     with st.popover(_("Export"), icon=":material/download:", key="export"):
         st.caption(
             _(
-                "Every test of this time, a line each, in UTC and, but for Parquet, in {zone}. Nothing of a key is in"
-                " it.",
+                "Every test of this time, a line each, in UTC and in {zone} (Parquet: UTC). Nothing of a key is in it.",
                 zone=zone_text(),
             )
         )
