@@ -352,8 +352,11 @@ def account_notes(
     """Whose account a key belongs to: the connections that share it (`same`), and whether it is a sub-account."""
     notes: list[Message] = []
     if same:
-        names = ", ".join(f"“{one.name}”" for one in same)
-        text = N_("This key belongs to the same {exchange} account as {names}.")
+        if len(same) == 1:
+            text = N_("This key belongs to the same {exchange} account as “{names}”.")
+        else:
+            text = N_("This key belongs to the same {exchange} account as these: {names}.")
+        names = ", ".join(one.name for one in same)
         notes.append(Message(text=text, params={"exchange": exchange.name, "names": names}))
         if any(one.target.market is market for one in same):
             text = N_("Bots there share one balance and see each other's orders.")
@@ -376,9 +379,9 @@ def account_marks(account_id: str | None, is_sub: bool | None, same: Sequence[Co
         text = N_("sub-account {id}") if account_id is not None else N_("sub-account")
         marks.append(Message(text=text, params={"id": account_mark(account_id)} if account_id is not None else {}))
     if same:
-        names = ", ".join(f"“{one.name}”" for one in same[:2])
-        text = N_("same account as {names}") if len(same) <= 2 else N_("same account as {names} and others")
-        marks.append(Message(text=text, params={"names": names}))
+        more = NN_("same account as “{name}” and {count} other", "same account as “{name}” and {count} others")
+        text = N_("same account as “{name}”") if len(same) == 1 else more
+        marks.append(Message(text=text, params={"name": same[0].name, "count": len(same) - 1}))
     return tuple(marks)
 
 
