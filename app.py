@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bfai.model import Advice, Connection, Status, TestRun, utc_now, worst_first
+from bfai.model import Advice, Connection, Message, Status, TestRun, utc_now, worst_first
 from bfai.ui import _, calm, n_, open_page, percent, plain, say
 from bfai.ui.charts import last_beats, strip_svg
 from bfai.ui.pieces import (
@@ -69,11 +69,13 @@ def draw(workbench: Workbench) -> None:
         table(workbench, shown, recent, running)
     else:
         shares = online_shares(tuple((one.id, one.last_run_id) for one in shown), workbench)
+        accounts = workbench.accounts()
         with st.grid(min_column_width=300):
             for connection in shown:
                 job = running.get(connection.id)
                 runs, share = recent.get(connection.id, []), shares.get(connection.id)
-                card(workbench, connection, runs, share, job, follow=len(running) <= FEW_TESTS)
+                marks, follow = accounts.get(connection.id, ()), len(running) <= FEW_TESTS
+                card(workbench, connection, runs, share, job, marks, follow=follow)
     rerun_when_done(running.values())
 
 
@@ -112,6 +114,7 @@ def card(
     runs: Sequence[RunRow],
     share: float | None,
     job: TestJob | None,
+    marks: Sequence[Message],
     *,
     follow: bool,
 ) -> None:
@@ -129,7 +132,7 @@ def card(
                             exposed_badge()
                     st.caption(age(connection), width="content")
             st.markdown(f"**{plain(connection.name)}**")
-            st.caption(facts(workbench, connection))
+            st.caption(facts(workbench, connection, marks))
             strip(last_beats(runs))
             st.caption(figure(runs, share))
             if job is not None:

@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from bfai import settings
 from bfai.events import EVENT_NAMES
 from bfai.i18n import LANGUAGES, N_, Translator, best_language, translator
 from bfai.model import (
@@ -208,12 +209,14 @@ class Alerts:
     @property
     def language(self) -> str:
         """In which messages are written."""
-        return best_language(self._spoken().get("language"), os.environ.get("BFAI_LANGUAGE"))
+        return best_language(
+            self._spoken().get("language"), settings.read(self._store).language, os.environ.get("BFAI_LANGUAGE")
+        )
 
     @property
     def zone(self) -> str | None:
         """The owner's time zone, such as Europe/Zagreb. None until somebody said it: then it is UTC."""
-        return self._spoken().get("zone")
+        return self._spoken().get("zone") or settings.read(self._store).time_zone
 
     @property
     def words(self) -> Translator:

@@ -50,6 +50,8 @@ from bfai.model import (
 from bfai.monitor import Monitor, check_interval
 from bfai.pairing import Code, with_pairing
 from bfai.paste import judge_fields
+from bfai.settings import WORDS as SETTING_WORDS
+from bfai.settings import Settings, from_text
 from bfai.strategy import ladder as laddering
 from bfai.strategy.desk import STATE_WORDS
 from bfai.strategy.parameters import Problem, RiskLevel, Severity, StrategyError, import_text, json_schema
@@ -583,6 +585,41 @@ def vault_change_password() -> None:
     click.echo(words.t(N_("The password is changed.")), err=True)
 
 
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+@main.group("settings", invoke_without_command=True)
+@_as_json
+@click.pass_context
+def settings_command(ctx: click.Context, as_json: bool) -> None:
+    """Show what is set and where each value comes from. Needs no password."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with Workbench.local() as workbench:
+        now, fixed = workbench.settings.model_dump(), workbench.fixed_settings()
+    usual = Settings().model_dump()
+    rows = {
+        name: {"value": value, "from": fixed.get(name) or ("default" if value == usual[name] else "store")}
+        for name, value in now.items()
+    }
+    if as_json:
+        _print_json({"format": "bfai.settings/1", "settings": rows})
+        return
+    words = _words()
+    for name, row in rows.items():
+        value = "–" if row["value"] is None else row["value"]
+        click.echo(f"{name:<18} {value!s:<16} {words.t(SETTING_WORDS[name])} ({row['from']})")
+
+
+@settings_command.command("set")
+@click.argument("name", type=click.Choice(list(SETTING_WORDS)))
+@click.argument("value")
+def settings_set(name: str, value: str) -> None:
+    """Change a setting: a whole number, a name, `off`, `never`, or `default` for the usual value."""
+    with Workbench.local() as workbench:
+        workbench.change_settings(**{name: from_text(value)})
+
+
 # -- connections -------------------------------------------------------------------------------------------------------
 
 
@@ -647,6 +684,7 @@ def connections_add(
         problem = workbench.name_problem(name)
         if problem is not None:
             _stop(_say(problem), USAGE)
+        _hint_at(workbench, name, target)
         _test_and_save(workbench, target, credentials, name, used_by, confirm_withdraw_off, None)
 
 
@@ -677,6 +715,8 @@ def _test_and_save(
     if confirmed:
         run = workbench.confirm_draft(draft.id)
     _print_run(run, workbench, name)
+    for note in workbench.account_notes(target, run.key_report, except_id=replaces):
+        click.echo(_say(note))
     connection = workbench.save_draft(draft.id, name=name, used_by=used_by)
     click.echo(
         _words().t(N_("Saved as {name}, key …{hint}."), name=connection.name, hint=connection.key_hint), err=True
@@ -690,7 +730,15 @@ def _test_and_save(
 def connections_rename(name: str, new_name: str) -> None:
     """Give a connection another name."""
     workbench = Workbench.local()
-    workbench.rename(_named(workbench, name).id, new_name)
+    connection = _named(workbench, name)
+    workbench.rename(connection.id, new_name)
+    _hint_at(workbench, new_name, connection.target, connection.id)
+
+
+def _hint_at(workbench: Workbench, name: str, target: Target, except_id: str | None = None) -> None:
+    hint = workbench.name_hint(name, target, except_id=except_id)
+    if hint is not None:
+        click.echo(_say(hint), err=True)
 
 
 @connections.command("remove")

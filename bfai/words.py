@@ -5,7 +5,7 @@ Everything here is derived from a stored run, so it always speaks the reader's l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -344,6 +344,50 @@ def alarms(run: TestRun) -> tuple[Message, ...]:
             shown = ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")
             found.append(Message(text=text, params={"names": shown}))
     return tuple(found)
+
+
+def account_notes(
+    exchange: Exchange, market: Market, account_id: str | None, is_sub: bool | None, same: Sequence[Connection]
+) -> tuple[Message, ...]:
+    """Whose account a key belongs to: the connections that share it (`same`), and whether it is a sub-account."""
+    notes: list[Message] = []
+    if same:
+        if len(same) == 1:
+            text = N_("This key belongs to the same {exchange} account as “{names}”.")
+        else:
+            text = N_("This key belongs to the same {exchange} account as these: {names}.")
+        names = ", ".join(one.name for one in same)
+        notes.append(Message(text=text, params={"exchange": exchange.name, "names": names}))
+        if any(one.target.market is market for one in same):
+            text = N_("Bots there share one balance and see each other's orders.")
+            notes.append(Message(text=text))
+    if is_sub:
+        notes.append(_sub_account(account_id))
+    return tuple(notes)
+
+
+def _sub_account(account_id: str | None) -> Message:
+    if account_id is None:
+        return Message(text=N_("It is a key of a sub-account."))
+    return Message(text=N_("It is a key of sub-account {id}."), params={"id": account_mark(account_id)})
+
+
+def account_marks(account_id: str | None, is_sub: bool | None, same: Sequence[Connection]) -> tuple[Message, ...]:
+    """The same in as few words as a card has room for."""
+    marks: list[Message] = []
+    if is_sub:
+        text = N_("sub-account {id}") if account_id is not None else N_("sub-account")
+        marks.append(Message(text=text, params={"id": account_mark(account_id)} if account_id is not None else {}))
+    if same:
+        more = NN_("same account as “{name}” and {count} other", "same account as “{name}” and {count} others")
+        text = N_("same account as “{name}”") if len(same) == 1 else more
+        marks.append(Message(text=text, params={"name": same[0].name, "count": len(same) - 1}))
+    return tuple(marks)
+
+
+def account_mark(account_id: str) -> str:
+    """Enough of an account's number to tell it from others."""
+    return account_id if len(account_id) <= 5 else f"{account_id[:4]}…"
 
 
 def set_aside(run: TestRun) -> Message | None:

@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bfai import bots, monitor, pairing, paste, tripwire, words
+from bfai import names as naming
+from bfai import settings as setting_up
+from bfai.about import LICENCE, VERSION, Package, packages
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
@@ -52,6 +55,7 @@ from bfai.model import (
     Event,
     EventKind,
     GrantState,
+    KeyReport,
     Market,
     Message,
     Permission,
@@ -67,8 +71,11 @@ from bfai.monitor import TestLease
 from bfai.pairing import CODE_LIFE, LONGEST_REPORT, Code, Pairing, PairingError
 from bfai.paste import Pasted
 from bfai.sending import BadAddress
+from bfai.settings import Settings, Variable
 from bfai.store import (
+    AccountFacts,
     Pause,
+    Place,
     RunEnd,
     RunRow,
     Schedule,
@@ -103,11 +110,13 @@ __all__ = [
     "ENGINE_STATES",
     "EVENT_NAMES",
     "KEPT_NAMES",
+    "LICENCE",
     "LONGEST_REPORT",
     "PERMISSION_NAMES",
     "SAMPLES",
     "STATE_NAMES",
     "STATUS_NAMES",
+    "VERSION",
     "Alerts",
     "AlreadyConnected",
     "BadAddress",
@@ -129,20 +138,25 @@ __all__ = [
     "Mode",
     "NotSavable",
     "OpenGroup",
+    "Package",
     "Pairing",
     "PairingError",
     "Pasted",
+    "Place",
+    "Reached",
     "Remedy",
     "Right",
     "RightRow",
     "RunRow",
     "Schedule",
     "Scope",
+    "Settings",
     "SignalRow",
     "Summary",
     "TestJob",
     "Tick",
     "Tripwire",
+    "Variable",
     "VaultState",
     "Workbench",
     "interval_name",
@@ -267,6 +281,19 @@ class RequestMade(NamedTuple):
     path: str
     purpose: str
     signed: bool
+
+
+class Reached(NamedTuple):
+    """What the program may ask an exchange: at which hosts, how many requests, how many of these with a key.
+
+    `used`: a connection of this workbench is there.
+    """
+
+    exchange: str
+    hosts: tuple[str, ...]
+    requests: int
+    signed: int
+    used: bool
 
 
 class Workbench:
@@ -530,6 +557,45 @@ class Workbench:
             raise VaultIsLocked
         return self._vault
 
+    # -- settings ------------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """What the owner set, or the environment says."""
+        return setting_up.read(self._store)
+
+    def change_settings(self, **values: int | str | None) -> Settings:
+        """Keeps these, by the names in `Settings`; None is the usual value. Raises SettingRefused."""
+        return setting_up.change(self._store, self._now(), values)
+
+    def fixed_settings(self) -> dict[str, str]:
+        """The settings that cannot be changed here: the environment variable that says each."""
+        return setting_up.in_force()
+
+    def environment(self) -> list[Variable]:
+        """The environment variables that the program reads, without any secret."""
+        return setting_up.variables()
+
+    def place(self) -> Place | None:
+        """The file that holds everything, and its size in bytes; None where nothing is kept."""
+        return self._store.place()
+
+    def packages(self) -> tuple[Package, ...]:
+        """The packages that run with this program, with their licences."""
+        return packages()
+
+    def reached(self) -> list[Reached]:
+        """Every exchange that the program may ask, from its own declarations; nothing else is let out for a test."""
+        made, used = self.requests_made(), {connection.target.exchange for connection in self.connections()}
+        found: list[Reached] = []
+        for exchange in all_exchanges().values():
+            sites = (*exchange.regions, *exchange.tests.values())
+            asked = [request for request in made if request.exchange == exchange.name]
+            hosts = tuple(dict.fromkeys(host for site in sites for host in site.hosts.values()))
+            signed = sum(request.signed for request in asked)
+            found.append(Reached(exchange.name, hosts, len(asked), signed, exchange.id in used))
+        return sorted(found, key=lambda one: (not one.used, one.exchange.lower()))
+
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def exchanges(self) -> Mapping[str, Exchange]:
@@ -564,13 +630,15 @@ class Workbench:
 
     def suggest_name(self, target: Target, purpose: str = "") -> str:
         """Exchange, market and purpose, such as "MEXC Spot Main", with a number where that name is taken."""
-        market = "Spot" if target.market is Market.SPOT else "Futures"
-        base = f"{get_exchange(target.exchange).name} {market} {purpose.strip() or 'Main'}"
-        taken = {connection.name.casefold() for connection in self.connections()}
-        name, number = base, 2
-        while name.casefold() in taken:
-            name, number = f"{base} {number}", number + 1
-        return name
+        base = f"{get_exchange(target.exchange).name} {naming.MARKETS[target.market]} {purpose.strip() or 'Main'}"
+        return naming.free(base, self._names_taken())
+
+    def suggest_names(self, target: Target, report: KeyReport | None = None) -> list[str]:
+        """Some free names for a key with this report, the likeliest first."""
+        return naming.suggestions(get_exchange(target.exchange).name, target, report, self._names_taken())
+
+    def _names_taken(self) -> set[str]:
+        return {connection.name.casefold() for connection in self.connections()}
 
     def name_problem(self, name: str, *, except_id: str | None = None) -> Message | None:
         clean = unicodedata.normalize("NFKC", name).strip()
@@ -585,11 +653,61 @@ class Workbench:
             )
         return None
 
-    def name_hint(self, name: str) -> Message | None:
-        """A gentle word on a name that will say little in half a year."""
-        if len(name.split()) >= 2 and not name.strip().isdigit():
-            return None
-        return Message(text=N_("A clear name says exchange, market and purpose, such as “MEXC Spot Main”."))
+    def name_hint(self, name: str, target: Target, *, except_id: str | None = None) -> Message | None:
+        """A gentle word on a name that says little, or something else than the key is."""
+        exchange = get_exchange(target.exchange).name
+        everywhere = [one.name for one in all_exchanges().values()]
+        others = [connection.name for connection in self.connections() if connection.id != except_id]
+        example = f"{exchange} {naming.MARKETS[target.market]} Main"
+        return naming.hint(name, exchange, target, everywhere, others, example)
+
+    # -- whose account it is -------------------------------------------------------------------------------------------
+
+    def account_notes(
+        self, target: Target, report: KeyReport | None, *, except_id: str | None = None
+    ) -> tuple[Message, ...]:
+        """Which other connections are keys of the same account, and that it is a sub-account, as the report tells."""
+        if report is None:
+            return ()
+        facts = AccountFacts(report.account_id, report.is_sub)
+        connections = [connection for connection in self.connections() if connection.id != except_id]
+        same = self._same_account(target, facts, connections)
+        return words.account_notes(get_exchange(target.exchange), target.market, *facts, same)
+
+    def accounts(self) -> dict[str, tuple[Message, ...]]:
+        """The same of each connection in as few words as a card has room for; nothing where nothing is to say."""
+        known, connections = self._store.account_facts(), self.connections()
+        found: dict[str, tuple[Message, ...]] = {}
+        for connection in connections:
+            facts = known.get(connection.id)
+            if facts is None:
+                continue
+            rest = [other for other in connections if other.id != connection.id]
+            same = self._same_account(connection.target, facts, rest, known)
+            notes = words.account_marks(*facts, same)
+            if notes:
+                found[connection.id] = notes
+        return found
+
+    def _same_account(
+        self,
+        target: Target,
+        facts: AccountFacts,
+        connections: Sequence[Connection],
+        known: Mapping[str, AccountFacts] | None = None,
+    ) -> list[Connection]:
+        """Those whose keys belong to this account. A number counts within one region and environment of an exchange."""
+        if facts.account_id is None:
+            return []
+        known = self._store.account_facts() if known is None else known
+        place = (target.exchange, target.region, target.environment)
+        return [
+            one
+            for one in connections
+            if (one.target.exchange, one.target.region, one.target.environment) == place
+            and (there := known.get(one.id)) is not None
+            and there.account_id == facts.account_id
+        ]
 
     # -- pasted keys ---------------------------------------------------------------------------------------------------
 
@@ -773,12 +891,17 @@ class Workbench:
             confirmed_at=run.confirmed_at if draft.confirmed else None,
             confirmed_hash=run.key_report.rights_hash() if draft.confirmed and run.key_report else None,
         )
-        return self._store.add_connection(
-            connection,
-            vault.seal(connection_id, credentials),
-            fingerprint,
-            run.model_copy(update={"connection_id": connection_id}),
-        )
+        minutes = self.settings.schedule_minutes
+        with self._store.together():
+            added = self._store.add_connection(
+                connection,
+                vault.seal(connection_id, credentials),
+                fingerprint,
+                run.model_copy(update={"connection_id": connection_id}),
+            )
+            if minutes != Settings().schedule_minutes:
+                self.set_schedule(connection_id, timedelta(minutes=minutes) if minutes else None)
+        return added
 
     def _held(self, draft_id: str) -> _HeldKey:
         with self._lock:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from bfai.i18n import LANGUAGES, N_
 from bfai.model import BfaiError, Channel, Delivery, DeliveryState, Event, EventKind, Message
-from bfai.ui import _, calm, moment, n_, open_page, plain, say
+from bfai.ui import _, calm, moment, n_, open_page, plain, say, zone_name
 from bfai.ui.pieces import Look, attempt, badge, head, table, tell, zone_note
 from bfai.workbench import DELIVERY_NAMES, EVENT_NAMES, Alerts, Workbench
 
@@ -337,8 +337,8 @@ def saving(alerts: Alerts, channel: Channel | None, keys: dict[str, str]) -> Cal
         try:
             if channel is None:
                 saved = alerts.add(**values)
-                if alerts.zone is None and st.context.timezone:
-                    alerts.speak(st.session_state.get("language") or alerts.language, st.context.timezone)
+                if alerts.zone is None and zone_name():
+                    alerts.speak(st.session_state.get("language") or alerts.language, zone_name())
             else:
                 saved = alerts.change(channel.id, **values)
         except BfaiError as error:

@@ -12,6 +12,7 @@ from bfai.ui.history_view import View, choose_time, draw_history
 from bfai.ui.pieces import (
     CONNECTIONS,
     Action,
+    account_lines,
     advice_list,
     attempting,
     choose_view,
@@ -215,6 +216,7 @@ def result(workbench: Workbench, connection: Connection) -> None:
     if run.diagnosis is not None and run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN:
         confirm(workbench, connection, run)
     thief_sentence(workbench, run)
+    account_lines(workbench, connection.target, run, except_id=connection.id)
     advice_list(workbench, run)
     result_tables(workbench, run)
     receipt(run)

@@ -310,8 +310,8 @@ def test_names(workbench: Workbench, simulator: Simulator) -> None:
     assert workbench.name_problem("  ") is not None
     assert workbench.name_problem("x" * 61) is not None
     assert workbench.name_problem("KuCoin Futures MAIN") is not None
-    assert workbench.name_hint("a") is not None
-    assert workbench.name_hint("MEXC Spot Main") is None
+    assert workbench.name_hint("a", target) is not None
+    assert workbench.name_hint("KuCoin Grid", target) is None
 
 
 def test_our_address_is_asked_of_an_exchange(workbench: Workbench, simulator: Simulator) -> None:

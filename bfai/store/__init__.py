@@ -180,6 +180,20 @@ class RunEnd(NamedTuple):
     pause: Pause | Literal[Keep.KEEP] | None
 
 
+class AccountFacts(NamedTuple):
+    """Whose account a key belongs to, as its last report tells: its number there, and whether it is a sub-account."""
+
+    account_id: str | None
+    is_sub: bool | None
+
+
+class Place(NamedTuple):
+    """Where a database lies, and how many bytes it takes there."""
+
+    name: str
+    size: int
+
+
 class MarketData(NamedTuple):
     """What an exchange published, as JSON, and when it was asked."""
 
@@ -351,6 +365,10 @@ class Store(Protocol):
         """Whether everything is gone when the store is closed."""
         ...
 
+    def place(self) -> Place | None:
+        """Where the rows of all owners lie; None where they are gone when the store is closed."""
+        ...
+
     def close(self) -> None: ...
 
     def together(self) -> AbstractContextManager[None]:
@@ -462,6 +480,10 @@ class Store(Protocol):
 
     def key_report(self, connection_id: str) -> KeyReport | None:
         """The last key report that a run of the connection's present key brought."""
+        ...
+
+    def account_facts(self) -> dict[str, AccountFacts]:
+        """Of every connection whose present key brought a report."""
         ...
 
     # Runs

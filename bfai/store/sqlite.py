@@ -52,6 +52,7 @@ from bfai.store import (
     KEEP,
     MARKET_DATA_KEPT,
     SET_BACK,
+    AccountFacts,
     BadName,
     ChannelNameTaken,
     Judge,
@@ -60,6 +61,7 @@ from bfai.store import (
     NameTaken,
     PatternFacts,
     Pause,
+    Place,
     RunEnd,
     RunExists,
     RunRow,
@@ -581,6 +583,15 @@ class SqliteStore:
     def ephemeral(self) -> bool:
         return self._file is None
 
+    def place(self) -> Place | None:
+        if self._file is None:
+            return None
+        size = 0
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(OSError):  # a log that was just taken up into the file
+                size += os.stat(f"{self._file}{suffix}").st_size
+        return Place(str(self._file.absolute()), size)
+
     def close(self) -> None:
         with self._lock:
             self._db.close()
@@ -900,6 +911,15 @@ class SqliteStore:
                 id=connection_id,
             ).fetchone()
         return None if row is None else KeyReport.model_validate_json(row["body"])
+
+    def account_facts(self) -> dict[str, AccountFacts]:
+        with self._reading():
+            rows = self._do(
+                "SELECT c.id, json_extract(k.body, '$.account_id') AS account, json_extract(k.body, '$.is_sub') AS sub"
+                " FROM connection c JOIN key_report k ON k.pk = c.report WHERE c.owner = :owner"
+            ).fetchall()
+        known = {None: None, 0: False, 1: True}
+        return {row["id"]: AccountFacts(row["account"], known[row["sub"]]) for row in rows}
 
     # Runs
 

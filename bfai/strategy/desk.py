@@ -8,8 +8,6 @@ one step with the row that says why.
 from __future__ import annotations
 
 import json
-import os
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from bfai import settings
 from bfai.events import strategy_event
 from bfai.exchanges import get_exchange
 from bfai.i18n import N_
@@ -71,9 +70,6 @@ from bfai.strategy.running import EngineError, Engines
 from bfai.strategy.terms import Terms
 
 _DRAFT = StrategyState.DRAFT
-FRESHNESS = timedelta(hours=24)
-"""How old the connection's last test may be when a strategy is enabled, unless `BFAI_TEST_HOLDS_HOURS` says it."""
-LONGEST_FRESHNESS = timedelta(hours=720)
 STATE_WORDS: Mapping[StrategyState, str] = {
     StrategyState.DRAFT: N_("Draft"),
     StrategyState.ENABLED: N_("Enabled"),
@@ -119,14 +115,13 @@ class Strategies:
         self._here = here
         self._ask_terms = terms
         self._feed = Feed(store, self._ask_candles, self._rules_of_any_age)
-        self._freshness = _freshness()
         self._clock = clock
         self.replays = Replays()
 
     @property
     def freshness(self) -> timedelta:
         """How old a connection's last test may be: for enabling, and for an engine to open new groups."""
-        return self._freshness
+        return timedelta(hours=settings.read(self._store).freshness_hours)
 
     def _now(self) -> datetime:
         return utc_now() if self._clock is None else self._clock()
@@ -319,7 +314,7 @@ class Strategies:
             name=strategy.name,
             revision=number or strategy.revision,
             committed=facts.committed,
-            state_max_age=self._freshness if watched else None,
+            state_max_age=self.freshness if watched else None,
         )
 
     def hosted_unsupported(self, strategy_id: str) -> tuple[Problem, ...]:
@@ -470,7 +465,7 @@ class Strategies:
             committed=committed,
             now=now or self._now(),
             connections=frozenset(other.id for other in self._store.connections()),
-            freshness=self._freshness,
+            freshness=self.freshness,
             market_max_age=RULES_HOLD,
         )
 
@@ -650,12 +645,6 @@ class Strategies:
                 events=[event],
             )
         self.tell_engine(strategy.id)
-
-
-def _freshness() -> timedelta:
-    hours = os.environ.get("BFAI_TEST_HOLDS_HOURS", "")
-    told = timedelta(hours=int(hours)) if re.fullmatch(r"[0-9]{1,3}", hours) else FRESHNESS
-    return told if timedelta(0) < told <= LONGEST_FRESHNESS else FRESHNESS
 
 
 def _until_it_stands(act: Callable[[], T]) -> T:

@@ -117,7 +117,7 @@ def _make_vault(workbench: Workbench) -> None:
     st.title(_("Open a vault"), anchor=False)
     st.write(_("Your keys are sealed on this computer with one master password."))
     password = st.text_input(_("Master password"), type="password", key="new_password", live="300ms")
-    _strength(workbench, password)
+    password_strength(workbench, password)
     st.text_input(_("Master password, again"), type="password", key="new_password_again")
     st.caption(
         _(
@@ -125,8 +125,17 @@ def _make_vault(workbench: Workbench) -> None:
             " that away from this computer."
         )
     )
+    minutes = workbench.settings.lock_minutes
     st.caption(
-        _("On this computer the opened vault stays open across reloads and locks after 15 minutes without a click.")
+        n_(
+            "On this computer the opened vault stays open across reloads and locks after {count} minute without a"
+            " click.",
+            "On this computer the opened vault stays open across reloads and locks after {count} minutes without a"
+            " click.",
+            minutes,
+        )
+        if minutes
+        else _("On this computer the opened vault stays open until you lock it or end the program.")
     )
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_back_to_doors, key="vault_back")
@@ -136,7 +145,7 @@ def _make_vault(workbench: Workbench) -> None:
         st.warning(problem)
 
 
-def _strength(workbench: Workbench, password: str) -> None:
+def password_strength(workbench: Workbench, password: str) -> None:
     """Its place is always taken: what appeared while typing would push the button from under the pointer."""
     if not password:
         st.progress(0.0, text=_("At least 10 characters."))
@@ -169,7 +178,13 @@ def lock_screen(keeper: Keeper) -> None:
     with column():
         st.title(_("The vault is locked"), anchor=False)
         if keeper.locked_by_itself:
-            st.caption(_("Locked because nobody clicked for 15 minutes. Nothing is lost."))
+            st.caption(
+                n_(
+                    "Locked because nobody clicked for {count} minute. Nothing is lost.",
+                    "Locked because nobody clicked for {count} minutes. Nothing is lost.",
+                    keeper.locked_after,
+                )
+            )
         waits = _seconds_to_wait() > 0
         with st.form("unlock", border=False):
             st.text_input(_("Master password"), type="password", key="master_password", autocomplete="current-password")

@@ -14,7 +14,7 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError
 from bfai.ui.first_start import cannot_open, end_tour, first_start, lock_now, lock_screen
-from bfai.ui.language import _, choose_language, language_switch, n_
+from bfai.ui.language import _, choose_language, choose_zone, language_switch, n_
 from bfai.ui.pieces import REDRAWN, told
 from bfai.ui.session import Keeper, in_tour, keeper, on_own_computer, tour, warm_up
 from bfai.workbench import Mode, VaultState, Workbench
@@ -37,6 +37,7 @@ PLACES = (
     Place("strategies", "pages/strategies.py", N_("Strategies"), ":material/show_chart:"),
     Place("alerts", "pages/alerts.py", N_("Alerts"), ":material/notifications:"),
     Place("guide", "pages/guide.py", N_("Guide"), ":material/menu_book:"),
+    Place("settings", "pages/settings.py", N_("Settings"), ":material/settings:"),
 )
 
 
@@ -61,6 +62,7 @@ def open_page(name: str) -> Workbench:
         workbench = kept.workbench
         _sidebar(kept)
         _notice_lock(kept)
+    choose_zone(workbench.settings.time_zone)
     told()
     return workbench
 

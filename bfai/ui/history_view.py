@@ -45,7 +45,8 @@ from bfai.ui.charts import (
     strip_svg,
 )
 from bfai.ui.frame import is_simulated
-from bfai.ui.language import _, duration, moment, n_, percent, plain, say, words
+from bfai.ui.language import _, day, duration, moment, n_, percent, plain, say, words, zone_name
+from bfai.ui.language import zone as zone_text
 from bfai.ui.pieces import (
     BEAT_NAMES,
     CHECK_NAMES,
@@ -236,9 +237,9 @@ def own_range(shown: TimeRange) -> None:
 
 
 def zone_of() -> Any:
-    """The reader's zone; UTC where the browser names none that we know."""
+    """The reader's zone; UTC where it is none that we know."""
     try:
-        return ZoneInfo(st.context.timezone or "UTC")
+        return ZoneInfo(zone_name() or "UTC")
     except (ValueError, OSError, KeyError):
         return ZoneInfo("UTC")
 
@@ -347,10 +348,8 @@ def key_end(view: View) -> str:
         return _("never expires") if report.expiry_evidence is ExpiryEvidence.FIELD else _("expiry not told")
     left = (report.expires_at - utc_now()).total_seconds() / 86400
     if left <= 0:
-        return _("expired on {date}", date=words().date(report.expires_at, st.context.timezone))
-    return _(
-        "expires in {days} ({date})", days=words().days(left), date=words().date(report.expires_at, st.context.timezone)
-    )
+        return _("expired on {date}", date=day(report.expires_at))
+    return _("expires in {days} ({date})", days=words().days(left), date=day(report.expires_at))
 
 
 # -- the strip ---------------------------------------------------------------------------------------------------------
@@ -992,10 +991,15 @@ def export(view: View) -> None:
     slug = "-".join("".join(char if char.isalnum() else " " for char in view.title.lower()).split()) or "connection"
     kind = "simulator-" if is_simulated(view.workbench) else ""
     with st.popover(_("Export"), icon=":material/download:", key="export"):
-        st.caption(_("Every test of this time, a line each, times in UTC. Nothing of a key is in it."))
+        st.caption(
+            _(
+                "Every test of this time, a line each, in UTC and in {zone} (Parquet: UTC). Nothing of a key is in it.",
+                zone=zone_text(),
+            )
+        )
         for label, ending, mime, make in (
-            ("CSV", "csv", "text/csv", view.history.to_csv),
-            ("JSON", "json", "application/json", view.history.to_json),
+            ("CSV", "csv", "text/csv", partial(view.history.to_csv, zone=zone_of())),
+            ("JSON", "json", "application/json", partial(view.history.to_json, zone=zone_of())),
             ("Parquet", "parquet", "application/vnd.apache.parquet", view.history.to_parquet),
         ):
             st.download_button(

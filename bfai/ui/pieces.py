@@ -259,8 +259,9 @@ def target_facts(workbench: Workbench, target: Target, key_hint: str) -> str:
     return " · ".join(facts)
 
 
-def facts(workbench: Workbench, connection: Connection) -> str:
-    return target_facts(workbench, connection.target, connection.key_hint)
+def facts(workbench: Workbench, connection: Connection, marks: Sequence[Message] = ()) -> str:
+    """The same of a connection, with what there is to say of its account."""
+    return " · ".join((target_facts(workbench, connection.target, connection.key_hint), *map(say, marks)))
 
 
 def age(connection: Connection) -> str:
@@ -504,6 +505,13 @@ def thief_sentence(workbench: Workbench, run: TestRun) -> None:
     sentences = " ".join(say(message) for message in workbench.thief_view(run))
     if sentences:
         st.markdown(":material/visibility: **" + _("If this key were stolen") + f"** · {sentences}")
+
+
+def account_lines(workbench: Workbench, target: Target, run: TestRun, *, except_id: str | None = None) -> None:
+    """Which other connections are of the same account, and that it is a sub-account."""
+    said = " ".join(say(note) for note in workbench.account_notes(target, run.key_report, except_id=except_id))
+    if said:
+        st.markdown(f":material/account_tree: {said}")
 
 
 def result_tables(workbench: Workbench, run: TestRun) -> None:

@@ -18,6 +18,7 @@ from bfai.ui.language import _, say
 from bfai.ui.pieces import (
     ENVIRONMENT_NAMES,
     Action,
+    account_lines,
     action_button,
     advice_list,
     attempting,
@@ -37,6 +38,7 @@ from bfai.ui.pieces import (
 from bfai.workbench import Draft, Exchange, Mode, Pasted, Tick, Workbench
 
 _STATE = "wizard"
+_NAME = "name_chosen"
 _PASTE = "secret_paste"
 _BOXES = {"api_key": "secret_api_key", "secret": "secret_secret", "passphrase": "secret_passphrase"}
 SECRET_KEYS = (_PASTE, *_BOXES.values())
@@ -459,6 +461,7 @@ def _result(workbench: Workbench, wizard: Wizard, run: TestRun, on_leave: Callab
         else:
             result_head(workbench, run, target_facts(workbench, draft.target, ""), draft.key_hint)
             thief_sentence(workbench, run)
+            account_lines(workbench, draft.target, run)
             advice_list(workbench, run)
             with st.container(horizontal=True):
                 action_button(Action(_("Forget the key and end"), forget, "forget_end", primary=True))
@@ -550,6 +553,7 @@ def _name_form(workbench: Workbench, wizard: Wizard, draft_id: str, run: TestRun
             else:
                 st.markdown(_("**The key does not work yet. It is kept, to be mended later.**"), width="stretch")
         thief_sentence(workbench, run)
+        account_lines(workbench, wizard.target, run, except_id=wizard.replaces)
         advice_list(workbench, run)
         if old is not None:
             st.write(_("The new key takes the place of the old one. Name and history stay."))
@@ -560,15 +564,7 @@ def _name_form(workbench: Workbench, wizard: Wizard, draft_id: str, run: TestRun
                 Action(_("Replace the key"), lambda: _save(workbench, draft_id, old.name), "replace", primary=True)
             )
             return
-        name = st.text_input(
-            _("Name"), value=workbench.suggest_name(wizard.target), max_chars=60, key="connection_name", live="500ms"
-        )
-        problem = workbench.name_problem(name or "")
-        hint = workbench.name_hint(name or "")
-        if problem is not None:
-            st.markdown(f":orange[:material/warning:] {say(problem)}")
-        elif hint is not None:
-            st.caption(say(hint))
+        problem = _name_box(workbench, wizard.target, draft_id, run)
         st.text_input(
             _("What uses it (you may leave this empty)"),
             max_chars=120,
@@ -579,12 +575,61 @@ def _name_form(workbench: Workbench, wizard: Wizard, draft_id: str, run: TestRun
         action_button(
             Action(
                 _("Save the connection"),
-                lambda: _save(workbench, draft_id, str(st.session_state.get("connection_name") or "")),
+                lambda: _save(workbench, draft_id, str(st.session_state.get(_name_key(draft_id)) or "")),
                 "save_connection",
                 primary=True,
             ),
             disabled=problem is not None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The suggestion that the name box begins with. `times`: how often one was chosen; each makes the box anew."""
+
+    draft_id: str
+    name: str = ""
+    times: int = 0
+
+
+def _chosen(draft_id: str) -> _Chosen:
+    kept: _Chosen | None = st.session_state.get(_NAME)
+    return kept if kept is not None and kept.draft_id == draft_id else _Chosen(draft_id)
+
+
+def _name_key(draft_id: str) -> str:
+    times = _chosen(draft_id).times
+    return f"connection_name~{times}" if times else "connection_name"
+
+
+def _name_box(workbench: Workbench, target: Target, draft_id: str, run: TestRun) -> Message | None:
+    """The name, what is to be said about it, and some to choose from. Gives what stands against it."""
+    chosen, suggested = _chosen(draft_id), workbench.suggest_names(target, run.key_report)
+    picks = f"name_picks_{chosen.times}"
+
+    def pick() -> None:
+        picked = st.session_state.get(picks)
+        if picked:
+            st.session_state[_NAME] = replace(chosen, name=str(picked), times=chosen.times + 1)
+
+    name = st.text_input(
+        _("Name"), value=chosen.name or suggested[0], max_chars=60, key=_name_key(draft_id), live="500ms"
+    )
+    problem = name_line(workbench, target, name or "")
+    st.pills(_("Suggestions"), suggested, key=picks, on_change=pick)
+    return problem
+
+
+def name_line(workbench: Workbench, target: Target, name: str, *, except_id: str | None = None) -> Message | None:
+    """A line below a box with a name, whatever there is to say, so that nothing moves. Gives what stands against it."""
+    problem = workbench.name_problem(name, except_id=except_id)
+    hint = problem or workbench.name_hint(name, target, except_id=except_id)
+    if hint is None:
+        st.caption(_("Other pages, alerts and exports use this name."))
+    else:
+        icon = ":orange[:material/warning:]" if problem is not None else ":material/lightbulb:"
+        st.caption(f"{icon} {say(hint)}")
+    return problem
 
 
 def _save(workbench: Workbench, draft_id: str, name: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bfai.simulator import Simulator
+from bfai.ui.session import keeper
 from tests.app.conftest import (
     captions,
     choose,
@@ -127,6 +128,37 @@ def test_a_name_in_use_is_said_before_saving(at_home: Simulator) -> None:
     at.text_input(key="connection_name").set_value("mexc spot main").run()
     assert "exists already" in texts(at)
     assert at.button(key="save_connection").disabled
+
+
+def test_names_are_suggested_and_a_name_that_says_little_gets_a_gentle_word(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
+    at.text_input(key="connection_name").set_value("key1").run()
+    assert any("A clear name says" in text and "MEXC Spot Main" in text for text in captions(at))
+    assert not at.button(key="save_connection").disabled
+    at.get("pills")[0].set_value("MEXC Spot Grid").run()
+    assert at.text_input(key="connection_name~1").value == "MEXC Spot Grid"
+    at.text_input(key="connection_name~1").set_value("KuCoin Grid").run()
+    assert any("The name says KuCoin, but this key is for MEXC." in text for text in captions(at))
+    at.get("pills")[0].set_value("MEXC Spot Grid").run()
+    press(at, "save_connection")
+    assert not problems(at)
+    assert "**MEXC Spot Grid**" in texts(at)
+
+
+def test_a_second_key_of_one_account_is_said_on_result_list_and_overview(at_home: Simulator) -> None:
+    for account in ("good", "no_futures"):
+        at_home.change_account("bybit", account, uid=1448001)
+    at = add(at_paste_step(press(opened_vault(), "add_first"), "bybit"), at_home.accounts["bybit"]["good"])
+    press(at, "save_connection")
+    at = add(at_paste_step(press(at, "add"), "bybit"), at_home.accounts["bybit"]["no_futures"])
+    assert "the same Bybit account as “Bybit Spot Main”" in texts(at)
+    press(at, "save_connection")
+    for page in ("pages/connections.py", "app.py"):
+        said = " ".join(captions(settle(go(at, page))))
+        assert "same account as “Bybit Spot Main”" in said
+        assert "same account as “Bybit Spot Main 2”" in said
+    at.query_params["connection"] = keeper().workbench.connections()[0].id
+    assert "the same Bybit account as" in texts(go(at, "pages/history.py"))
 
 
 def test_rotation_replaces_the_key_and_keeps_the_name(at_home: Simulator) -> None:
