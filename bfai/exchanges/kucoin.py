@@ -6,6 +6,7 @@ The trap of this exchange: the word `Transfer` (newer: `Withdrawal`) is the righ
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -37,6 +38,7 @@ from bfai.i18n import N_
 from bfai.model import Cause, ExpiryEvidence, KeyReport, Market, Permission
 
 SUCCESS = "200000"
+NOT_SERVED = "400302"
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
 
@@ -371,8 +373,14 @@ class Kucoin(Exchange):
 
     def seen_address(self, answer: Answer) -> str | None:
         body = answer.object
-        seen = addresses(body.get("data")).addresses if body.get("code") == SUCCESS else ()
-        return seen[0] if len(seen) == 1 else None
+        told = body.get("data")
+        if body.get("code") == NOT_SERVED:  # it names the address that it does not serve
+            words = re.search(r"\bIP:\s*([0-9A-Fa-f.:]+)", self.error_words(body))
+            told = words[1] if words else None
+        elif body.get("code") != SUCCESS:
+            return None
+        seen = addresses(told).addresses
+        return seen[0] if len(seen) == 1 and "/" not in seen[0] else None
 
     def service_open(self, answer: Answer) -> bool | None:
         data = answer.object.get("data")
