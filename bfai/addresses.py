@@ -196,8 +196,6 @@ def notes(
         text = NN_("It changed {count} time in the last 30 days.", "It changed {count} times in the last 30 days.")
         found.append(Message(text=text, params={"count": changes}))
     if of is Kind.LINE:
-        if any(one.version == 6 for one in now) and len(now) > 1:
-            found.append(Message(text=N_("Of the two, the IPv6 address is the one that changes more often.")))
         text = N_(
             "For an address that stays, send the connection through a server of yours: “Way out” in its settings."
         )

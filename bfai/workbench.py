@@ -31,7 +31,10 @@ from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
     CAUSE_NAMES,
     PERMISSION_NAMES,
+    KnownRefusal,
     Remedy,
+    Section,
+    known_refusals,
     other_regions,
     remedy,
     sentence,
@@ -129,6 +132,7 @@ __all__ = [
     "FoundKey",
     "History",
     "Kept",
+    "KnownRefusal",
     "LogLine",
     "Mode",
     "NotSavable",
@@ -142,6 +146,7 @@ __all__ = [
     "RunRow",
     "Schedule",
     "Scope",
+    "Section",
     "SignalRow",
     "Summary",
     "TestJob",
@@ -554,10 +559,12 @@ class Workbench:
         return sorted({*about_keys, *about_markets}, key=lambda request: (request.exchange.lower(), not request.signed))
 
     def boxes(self, exchange_id: str, market: Market) -> list[tuple[Right, Tick]]:
-        """The boxes of the exchange's key page, each with what to do with it. What must never be ticked comes last."""
-        order = (Tick.NEEDED, Tick.EMPTY, Tick.NEVER)
-        rights = [(right, right.tick(market)) for right in get_exchange(exchange_id).rights if right.shown]
-        return sorted(rights, key=lambda pair: order.index(pair[1]))
+        """The boxes of the exchange's key page in its own order, each with what to do with it."""
+        return [(right, right.tick(market)) for right in get_exchange(exchange_id).rights if right.shown]
+
+    def known_refusals(self, exchange_id: str, market: Market) -> tuple[KnownRefusal, ...]:
+        """What the exchange often says to a key, what that is called here, and the way out of it."""
+        return known_refusals(get_exchange(exchange_id), market)
 
     def suggest_name(self, target: Target, purpose: str = "") -> str:
         """Exchange, market and purpose, such as "MEXC Spot Main", with a number where that name is taken."""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from bfai.exchanges.base import (
+    OTHER_SITE,
     Answer,
     Call,
     CountedFrom,
@@ -22,6 +23,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -291,8 +293,8 @@ class Kucoin(Exchange):
             SPOT,
             escalation=N_("Older transfer calls let a key with Spot move money between your own accounts."),
         ),
-        Right("Futures", "Futures Trading", (Permission.FUTURES_TRADE,), FUTURES),
         Right("Margin", "Margin Trading", (Permission.MARGIN,)),
+        Right("Futures", "Futures Trading", (Permission.FUTURES_TRADE,), FUTURES),
         Right("Earn", "Earn"),
         Right("InnerTransfer", "Flex Transfers", (Permission.TRANSFER,), aliases=("FlexTransfers",)),
         Right("Transfer", "Withdrawal", (Permission.WITHDRAW,), aliases=("Withdrawal",)),
@@ -341,6 +343,17 @@ class Kucoin(Exchange):
         shown_once=N_("KuCoin shows the API Secret once. Copy it before you close the window."),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot."),
+        refusals=(
+            Refusal(403, '{"code":"400006","msg":"Invalid request ip, the current clientIp is:203.0.113.9"}'),
+            Refusal(403, '{"code":"400007","msg":"Access denied, require more permission."}'),
+            Refusal(401, '{"code":"400004","msg":"Invalid KC-API-PASSPHRASE"}'),
+            Refusal(401, '{"code":"400003","msg":"The API key does not exist or site mismatch."}', OTHER_SITE),
+            Refusal(400, '{"code":"400002","msg":"Invalid KC-API-TIMESTAMP."}'),
+            Refusal(
+                403,
+                '{"code":"400302","msg":"Sorry, the service is unavailable in your current area. IP: 203.0.113.9"}',
+            ),
+        ),
     )
     expiry_rules = (
         ExpiryRule(
