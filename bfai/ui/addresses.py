@@ -22,15 +22,13 @@ def bind_address(exchange: Exchange, view: AddressView) -> None:
     _last_known(view)
     lines = [say(note) for note in view.notes]
     if guide.takes_ipv6 is False:
-        lines.insert(0, _("{exchange} takes IPv4 addresses only.", exchange=exchange.name))
+        lines.append(_("{exchange} takes IPv4 addresses only.", exchange=exchange.name))
     elif len(view.now) > 1:
-        lines.insert(
-            0,
-            _(
-                "A program may leave by either. Does {exchange} refuse the IPv6 one? Then leave it out.",
-                exchange=exchange.name,
-            ),
+        text = _(
+            "A program may leave by either. Does {exchange} refuse the IPv6 one? Then leave it out.",
+            exchange=exchange.name,
         )
+        lines.append(text)
     if lines:
         st.caption(" ".join(lines))
 

@@ -277,7 +277,8 @@ def code_of(view: AddressView) -> None:
     with st.container(gap="xsmall"):
         for one in view.now:
             if len(view.now) > 1:
-                st.caption("IPv6" if one.version == 6 else "IPv4")
+                family = f"IPv{one.version}"
+                st.caption(family)
             st.code(one.address, language=None)
 
 
@@ -530,7 +531,7 @@ def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) ->
             if blocked:
                 st.markdown("**" + _("What to do now") + "**")
             st.markdown("\n".join(f"{number}. {say(step)}" for number, step in enumerate(remedy.steps, start=1)))
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             if remedy.link:
                 st.link_button(
                     _("Open key list at {exchange}", exchange=name),
