@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import TypeVar
 
 import streamlit as st
 
@@ -12,10 +10,9 @@ from bfai.model import Cause, Market, Target
 from bfai.ui import _, calm, open_page, plain, say
 from bfai.ui.addresses import bind_address
 from bfai.ui.guide_parts import asked, guide_steps, key_form, life, refusals, shown_once
-from bfai.ui.pieces import CONNECTIONS, guide_link, head, is_shared, market_name, table
+from bfai.ui.pieces import CONNECTIONS, guide_link, head, is_shared, market_name, named, table
 from bfai.workbench import CAUSE_NAMES, PERMISSION_NAMES, STATE_NAMES, Exchange, Explanation, Section, Workbench
 
-_Named = TypeVar("_Named", bound=StrEnum)
 READING_WIDTH = 760
 ON_PAPER = """<style>
 @media print {
@@ -25,6 +22,7 @@ ON_PAPER = """<style>
 }
 </style>"""
 """Streamlit prints its sidebar and its buttons as well, and there is no option against it."""
+_CHOSEN = "guide_exchange"
 _PASTED = "explain_text"
 _WHERE = "explain_exchange"
 _EXPLAINED = "explained"
@@ -270,17 +268,22 @@ def choose_exchange(exchanges: Mapping[str, Exchange]) -> None:
     """The way from the general guide to the page of each exchange."""
     st.subheader(_("The key, exchange by exchange"), anchor=False)
     st.write(_("A page for each: its boxes, the address, what it asks, what can go wrong. Made to be printed."))
-    picked = st.pills(
+    st.pills(
         _("Exchange"),
         list(exchanges),
         format_func=lambda id_: exchanges[id_].name,
-        key="guide_exchange",
+        key=_CHOSEN,
         label_visibility="collapsed",
+        on_change=_open_guide,
     )
-    if picked:
-        st.session_state["guide_exchange"] = None
-        st.query_params["exchange"] = picked
-        st.rerun()
+
+
+def _open_guide() -> None:
+    """Into the address, so that a reload shows the same; and nothing is chosen when the trader comes back."""
+    chosen = st.session_state.get(_CHOSEN)
+    if chosen:
+        st.session_state[_CHOSEN] = None
+        st.query_params["exchange"] = chosen
 
 
 def exchange_guide(workbench: Workbench, exchange: Exchange) -> None:
@@ -318,10 +321,6 @@ def exchange_guide(workbench: Workbench, exchange: Exchange) -> None:
 def leave() -> None:
     for name in ("exchange", "market", "section", "cause"):
         st.query_params.pop(name, None)
-
-
-def named(kind: type[_Named], value: str | None) -> _Named | None:
-    return next((one for one in kind if one.value == value), None)
 
 
 def choose_market(exchange: Exchange) -> Market:

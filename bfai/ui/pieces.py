@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -41,6 +42,7 @@ from bfai.workbench import CHECK_NAMES, STATUS_NAMES, AddressView, Remedy, Right
 HISTORY = "pages/history.py"
 CONNECTIONS = "pages/connections.py"
 GUIDE = "pages/guide.py"
+_Named = TypeVar("_Named", bound=StrEnum)
 _LIST_NUMBER = re.compile(r"^(\d+)\.")
 _log = logging.getLogger("bfai.ui")
 
@@ -265,6 +267,11 @@ def guide_link(
         asked["cause"] = cause.value
     label = _("Guide for {exchange}", exchange=exchange_name(workbench, exchange_id))
     st.page_link(GUIDE, label=label, icon=":material/menu_book:", query_params=asked)
+
+
+def named(kind: type[_Named], value: str | None) -> _Named | None:
+    """What the address of the page names, or None for what it does not know."""
+    return next((one for one in kind if one.value == value), None)
 
 
 def is_shared() -> bool:
