@@ -18,7 +18,7 @@ ON_PAPER = """<style>
 @media print {
   @page { margin: 10mm; }
   [data-testid="stSidebar"], [data-testid="stHeader"], .st-key-screen_only { display: none !important; }
-  [data-testid="stMainBlockContainer"] { zoom: 0.7; padding: 0 !important; }
+  [data-testid="stMainBlockContainer"] { zoom: 0.62; padding: 0 !important; }
 }
 </style>"""
 """Streamlit prints its sidebar and its buttons as well, and there is no option against it."""

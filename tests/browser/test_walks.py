@@ -160,7 +160,9 @@ def test_the_guide_of_an_exchange_is_one_page_on_paper(
     serve: Callable[..., object], open_app: Callable[..., Page]
 ) -> None:
     page = open_app(serve(local=False), "/guide")
-    page.get_by_role("button", name="Gate.io").click()  # the exchange with the most boxes
+    expect(page.get_by_role("radio", name="Gate.io")).to_be_visible(timeout=60_000)  # the demo tests its keys first
+    settled(page)
+    page.get_by_role("radio", name="Gate.io").click()  # the exchange with the most boxes
     expect(page.get_by_role("heading", name="The key at Gate.io")).to_be_visible()
     expect(page.get_by_role("heading", name="What can go wrong")).to_be_visible()
     expect(page.get_by_text("Request IP not in whitelist", exact=False)).to_be_visible()
