@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from bfai.exchanges.base import Answer, ErrorRule, Exchange, Role
 from bfai.i18n import N_
@@ -277,10 +277,20 @@ def _with_address(chosen: Diagnosis, all_of_them: Sequence[Diagnosis]) -> Diagno
 # -- the remedy --------------------------------------------------------------------------------------------------------
 
 
+class Section(StrEnum):
+    """The parts of the guide to an exchange's keys."""
+
+    BOXES = "boxes"
+    STEPS = "steps"
+    ADDRESS = "address"
+    LIFE = "life"
+    REFUSALS = "refusals"
+
+
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What is wrong and what to do. `value` is something to copy, `wait_s` how long waiting helps, `link` where to
-    go.
+    """What is wrong and what to do. `value` is something to copy, `wait_s` how long waiting helps, `link` where to go,
+    `section` the part of the exchange's guide that tells more.
     """
 
     title: Message
@@ -291,7 +301,41 @@ class Remedy:
     wait_s: float | None = None
     severity: Status = Status.FAILED
     said: str | None = None
+    section: Section = Section.REFUSALS
 
+
+@dataclass(frozen=True, slots=True)
+class KnownRefusal:
+    """What an exchange often says, what it is called here, and the way out of it."""
+
+    said: str
+    cause: Cause
+    text: Message
+
+
+def known_refusals(exchange: Exchange, market: Market) -> tuple[KnownRefusal, ...]:
+    """The common refusals of the exchange's guide, judged as those of a test are. The commonest first."""
+    found: list[KnownRefusal] = []
+    for refusal in exchange.guide.refusals:
+        diagnosis = diagnose(Answer(status=refusal.status, body=refusal.body), exchange)
+        if diagnosis is None:
+            continue
+        text = sentence(diagnosis.model_copy(update={"seen_ip": None}), exchange, market)
+        if refusal.hint:
+            text = Message(text=refusal.hint, params={"exchange": exchange.name})
+        found.append(KnownRefusal(diagnosis.exchange_said or "", diagnosis.cause, text))
+    return tuple(found)
+
+
+_SECTIONS: Mapping[Cause, Section] = {
+    Cause.IP_NOT_ALLOWED: Section.ADDRESS,
+    Cause.PERMISSION_MISSING: Section.BOXES,
+    Cause.WITHDRAW_ENABLED: Section.BOXES,
+    Cause.WITHDRAW_UNKNOWN: Section.BOXES,
+    Cause.EXPIRED_KEY: Section.LIFE,
+    Cause.INVALID_PASSPHRASE: Section.STEPS,
+    Cause.MALFORMED_CREDENTIALS: Section.STEPS,
+}
 
 _SENTENCES: Mapping[Cause, str] = {
     Cause.INVALID_KEY: N_("Copy the key again from {exchange}, whole and without blanks, or make a new one."),
@@ -583,6 +627,7 @@ def remedy(
         wait_s=_wait(diagnosis),
         severity=severity,
         said=diagnosis.exchange_said,
+        section=_SECTIONS.get(diagnosis.cause, Section.REFUSALS),
     )
 
 

@@ -7,6 +7,7 @@ passed, and what a page shows of a secret is at most the last four characters of
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -22,22 +23,26 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bfai import bots, monitor, pairing, paste, tripwire, words
+from bfai import addresses, bots, monitor, pairing, paste, tripwire, words
 from bfai import names as naming
 from bfai import settings as setting_up
 from bfai.about import LICENCE, VERSION, Package, packages
+from bfai.addresses import AddressView
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
     CAUSE_NAMES,
     PERMISSION_NAMES,
+    KnownRefusal,
     Remedy,
+    Section,
+    known_refusals,
     other_regions,
     remedy,
     sentence,
 )
-from bfai.engine import Engine, TestJob
+from bfai.engine import Beside, Engine, TestJob
 from bfai.events import EVENT_NAMES, events_of, last_known, stranger_events, strategy_event
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
@@ -59,6 +64,7 @@ from bfai.model import (
     Market,
     Message,
     Permission,
+    Sent,
     Status,
     StrategyState,
     Target,
@@ -93,7 +99,7 @@ from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.running import ENGINE_STATES, EngineError, Engines, EngineState, EngineStatus, OpenGroup
 from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
-from bfai.transport import Gateway
+from bfai.transport import Gateway, Transport
 from bfai.tripwire import Tripwire
 from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
@@ -117,6 +123,7 @@ __all__ = [
     "STATE_NAMES",
     "STATUS_NAMES",
     "VERSION",
+    "AddressView",
     "Alerts",
     "AlreadyConnected",
     "BadAddress",
@@ -134,6 +141,7 @@ __all__ = [
     "FoundKey",
     "History",
     "Kept",
+    "KnownRefusal",
     "LogLine",
     "Mode",
     "NotSavable",
@@ -150,6 +158,7 @@ __all__ = [
     "RunRow",
     "Schedule",
     "Scope",
+    "Section",
     "Settings",
     "SignalRow",
     "Summary",
@@ -167,7 +176,6 @@ __all__ = [
 
 DEFAULT_DATABASE = "sqlite:///data/bfai.db"
 DRAFT_LIFE = timedelta(minutes=10)
-ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
 SIMULATOR_SECONDS = 30.0
 FOLLOW_SECONDS = 0.25
@@ -325,7 +333,8 @@ class Workbench:
         self._jobs: dict[str, TestJob] = {}
         self._holder = uuid.uuid4().hex
         self._closed = threading.Event()
-        self._address: tuple[datetime, str | None] | None = None
+        self._asked: dict[str, datetime] = {}
+        self._asking: set[str] = set()
         self._clock = clock
         self._chance = chance
         self._own_engine = Engine(gateway, clock=clock) if clock is not None else None
@@ -616,17 +625,12 @@ class Workbench:
         return sorted({*about_keys, *about_markets}, key=lambda request: (request.exchange.lower(), not request.signed))
 
     def boxes(self, exchange_id: str, market: Market) -> list[tuple[Right, Tick]]:
-        """The boxes of the exchange's key page, each with what to do with it. What must never be ticked comes last."""
-        order = (Tick.NEEDED, Tick.EMPTY, Tick.NEVER)
-        rights = [(right, right.tick(market)) for right in get_exchange(exchange_id).rights if right.shown]
-        return sorted(rights, key=lambda pair: order.index(pair[1]))
+        """The boxes of the exchange's key page in its own order, each with what to do with it."""
+        return [(right, right.tick(market)) for right in get_exchange(exchange_id).rights if right.shown]
 
-    def own_address(self) -> str | None:
-        """This computer's address as an exchange sees it. Asks at most every five minutes; takes up to 3 s."""
-        now = self._now()
-        if self._address is None or now - self._address[0] > ADDRESS_HOLDS:
-            self._address = (now, self._engine().own_address())
-        return self._address[1]
+    def known_refusals(self, exchange_id: str, market: Market) -> tuple[KnownRefusal, ...]:
+        """What the exchange often says to a key, what that is called here, and the way out of it."""
+        return known_refusals(get_exchange(exchange_id), market)
 
     def suggest_name(self, target: Target, purpose: str = "") -> str:
         """Exchange, market and purpose, such as "MEXC Spot Main", with a number where that name is taken."""
@@ -1094,7 +1098,8 @@ class Workbench:
                 lease.free()
             job.finish(None, error.message)
             raise
-        engine.start(job, credentials, confirmation=confirmation, keep=keep, held=lease)
+        beside = self._beside(job.target)
+        engine.start(job, credentials, confirmation=confirmation, keep=keep, held=lease, beside=beside)
 
     def _follow(self, connection: Connection, job: TestJob, lease: TestLease) -> None:
         """Waits for the result of another program's test; where that was killed, tests after its lease."""
@@ -1216,9 +1221,13 @@ class Workbench:
         self._engine(job.target).start(job, credentials, confirmation=confirmation, try_regions=try_regions, keep=keep)
         return job
 
-    def _engine(self, target: Target | None = None) -> Engine:
+    def _is_simulated(self, target: Target | None) -> bool:
+        """Whether its requests stay in this process."""
         simulated = target is not None and target.environment is Environment.SIMULATOR and self._gateway is None
-        if simulated or self.mode is Mode.DEMO:
+        return simulated or self.mode is Mode.DEMO
+
+    def _engine(self, target: Target | None = None) -> Engine:
+        if self._is_simulated(target):
             return _simulator_engine()
         return self._own_engine or _engine(self._gateway)
 
@@ -1318,6 +1327,100 @@ class Workbench:
     def _pairing_of(self, connection: Connection, code: Code, made_at: datetime) -> Pairing:
         command = pairing.command(code, connection.target, get_exchange(connection.target.exchange))
         return Pairing(code.text, command, made_at)
+
+    # -- by which address exchanges see it -----------------------------------------------------------------------------
+
+    def address(
+        self, about: Connection | Target | None = None, *, since: datetime | None = None, shared: bool = False
+    ) -> AddressView:
+        """By which address exchanges see this computer, or a connection's way out, and what is to be said of it.
+
+        Asks at most every five minutes, or where it was not asked since `since`; takes up to 2 s. `shared`: the
+        program runs on a host that is everybody's.
+        """
+        connection = about if isinstance(about, Connection) else None
+        target = about.target if isinstance(about, Connection) else about or Target(exchange="")
+        way = addresses.way(target, simulated=self._is_simulated(target))
+        asked = self._asked.get(way)
+        if asked is None or self._now() - asked > addresses.HOLDS or (since is not None and asked < since):
+            with contextlib.suppress(BfaiError):
+                self._engine(target).ask(lambda transport: self._ask_address(transport, target, way))
+        return self._address_view(target, way, connection, shared=shared)
+
+    def own_address(self) -> str | None:
+        """This computer's address as an exchange sees it, IPv4 where it has both."""
+        return next(iter(self.address().addresses), None)
+
+    def _address_view(self, target: Target, way: str, connection: Connection | None, *, shared: bool) -> AddressView:
+        log, asked = self._store.sightings(way), self._asked.get(way)
+        newest = {one.version: one for one in reversed(log)}
+        known = [newest[version] for version in sorted(newest)]
+        now = [one for one in known if asked is not None and one.last_at >= asked]
+        kind = addresses.kind(now, target, simulated=self._is_simulated(target), shared=shared)
+        exchanges = all_exchanges()
+        restriction, warnings = None, ()
+        away = self.tested_away(connection.id) if connection is not None else None
+        if connection is not None and away is None:
+            good = self._last_good(connection)
+            reports = [run.key_report for run in (self.latest_run(connection.id), good) if run and run.key_report]
+            lists = (report.ip_restriction for report in reports)
+            restriction = next((one for one in lists if one.state is not GrantState.UNKNOWN), None)
+            until = good.started_at + timedelta(milliseconds=good.duration_ms) if good is not None else None
+            exchange = exchanges[target.exchange]
+            warnings = addresses.warnings(now, log, exchange, good_until=until, restriction=restriction)
+        return AddressView(
+            now=tuple(now),
+            before=() if now else tuple(known),
+            told_by=tuple(dict.fromkeys(exchanges[one.source].name for one in now))
+            or tuple(one.name for one in addresses.tellers()),
+            kind=kind,
+            warnings=warnings,
+            notes=addresses.notes(now, log, kind, restriction=restriction, at=self._now()),
+        )
+
+    def _last_good(self, connection: Connection) -> TestRun | None:
+        """The last test from here that the present key passed."""
+        rows = self._store.runs(
+            connection.id, since=connection.key_since, statuses=(Status.ONLINE, Status.CONNECTED), limit=20
+        )
+        found = (self._store.run(row.id) for row in rows)
+        return next((run for run in found if run is not None and run.tested_from is None), None)
+
+    def _beside(self, target: Target) -> Beside | None:
+        """Asks for the address while a test runs, where nobody did in the last minutes."""
+        way = addresses.way(target, simulated=self._is_simulated(target))
+        with self._lock:
+            asked = self._asked.get(way)
+            if way in self._asking or (asked is not None and self._now() - asked <= addresses.HOLDS):
+                return None
+            self._asking.add(way)
+
+        async def ask(transport: Transport) -> tuple[Sent, ...]:
+            try:
+                return await self._ask_address(transport, target, way)
+            finally:
+                self._asking.discard(way)
+
+        return ask
+
+    async def _ask_address(self, transport: Transport, target: Target, way: str) -> tuple[Sent, ...]:
+        """Asks, and remembers the answer."""
+        heard, at = await addresses.ask(transport, target), self._now()
+
+        def remember() -> None:
+            for address, source in heard.told:
+                self._store.see_address(way, address, source, at)
+            self._asked[way] = at
+
+        await asyncio.to_thread(remember)
+        return heard.receipt
+
+    def set_way_out(self, connection_id: str, proxy: str) -> Connection:
+        """Sends the connection's requests through this proxy, or straight where it is empty. Raises BfaiError."""
+        found = addresses.read_proxy(proxy)
+        if found is not None and self.mode is Mode.DEMO:
+            raise BfaiError(Message(text=N_("Simulated exchanges are on this computer: no way out is needed here.")))
+        return self._store.update_connection(connection_id, egress_proxy=found)
 
     # -- the tripwire --------------------------------------------------------------------------------------------------
 

@@ -104,6 +104,15 @@ def matrix(runs: Runs) -> str:
             ([e.name, *rule] for e in exchanges for rule in _rules(e) or [["", "", "", "no rule documented"]]),
         ),
         "",
+        "## Keys and addresses",
+        "",
+        *_table(
+            ["", "keys of an account", "addresses of a key", "IPv6 on the list", "tells anybody the own address"],
+            ([e.name, *_numbers(e)] for e in exchanges),
+        ),
+        "",
+        "What the last column is for: [where the bot runs](where-the-bot-runs.md#by-which-address-exchanges-see-you).",
+        "",
         "## Regions and test environments",
         "",
         *_table(["", "region", "markets", "hosts"], (row for e in exchanges for row in _regions(e))),
@@ -198,6 +207,13 @@ _SINCE = {
     CountedFrom.LAST_USE: "its last use",
     CountedFrom.PASSWORD_CHANGE: "a change of password",
 }
+
+
+def _numbers(exchange: Exchange) -> list[str]:
+    guide = exchange.guide
+    ipv6 = {True: "yes", False: "no", None: "not told"}[guide.takes_ipv6]
+    asked = next((f"`{call.path}`" for call in exchange.calls if call.role is Role.ADDRESS), "no")
+    return [*(str(most) if most is not None else "not told" for most in (guide.max_keys, guide.max_ips)), ipv6, asked]
 
 
 def _rules(exchange: Exchange) -> list[list[str]]:

@@ -32,6 +32,7 @@ from bfai.model import (
     KeyReport,
     Message,
     Revision,
+    Sighting,
     Status,
     Strategy,
     StrategyState,
@@ -833,6 +834,19 @@ class Store(Protocol):
         Where all series together take more than `most` bytes afterwards, those that were used longest ago go, but never
         this one.
         """
+        ...
+
+    # By which addresses exchanges see this computer
+
+    def see_address(self, way: str, address: str, source: str, at: datetime) -> None:
+        """An exchange told this address, IPv4 or IPv6, of a request that went this way. Not audited.
+
+        One row for as long as it stays the same; of each kind the newest 100 are kept.
+        """
+        ...
+
+    def sightings(self, way: str) -> list[Sighting]:
+        """What exchanges saw of this way, the newest first."""
         ...
 
     # The audit trail and settings

@@ -67,6 +67,14 @@ def candles(db: Database) -> None:
     db.conn.execute("PRAGMA user_version = 6")
 
 
+@migrations(name="0007_addresses")
+def seen_addresses(db: Database) -> None:
+    """By which addresses exchanges saw this computer, and when."""
+    for statement in _ADDRESSES:
+        db.conn.execute(statement)
+    db.conn.execute("PRAGMA user_version = 7")
+
+
 _FIRST = (
     "CREATE TABLE owner (pk INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT",
     """CREATE TABLE vault (
@@ -399,4 +407,19 @@ _CANDLES = (
         body BLOB NOT NULL,
         UNIQUE (series, number)
     ) STRICT""",
+)
+
+_ADDRESSES = (
+    # `way` tells how requests leave, `version` is 4 or 6, `source` the exchange that told it.
+    """CREATE TABLE address (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        way TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        address TEXT NOT NULL,
+        source TEXT NOT NULL,
+        first_at INTEGER NOT NULL,
+        last_at INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX address_by_way ON address (owner, way, version)",
 )

@@ -40,6 +40,7 @@ from bfai.model import (
     Message,
     Name,
     Revision,
+    Sighting,
     Status,
     Strategy,
     StrategyState,
@@ -109,8 +110,9 @@ from bfai.store.packing import (
 )
 
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
-LATEST: Final = 6  # how many migrations there are
+LATEST: Final = 7  # how many migrations there are
 BUSY_SECONDS: Final = 5.0
+ADDRESSES_KEPT: Final = 100
 MIGRATION_SECONDS: Final = 60.0
 
 _HEADER = b"SQLite format 3\x00"
@@ -2069,6 +2071,48 @@ class SqliteStore:
                 total -= size
                 if total <= most:
                     break
+
+    # By which addresses exchanges see this computer
+
+    def see_address(self, way: str, address: str, source: str, at: datetime) -> None:
+        seen = {"way": way, "version": 6 if ":" in address else 4}
+        of_kind = "owner = :owner AND way = :way AND version = :version"
+        with self._writing():
+            newest = self._do(
+                f"SELECT pk, address FROM address WHERE {of_kind} ORDER BY pk DESC LIMIT 1", **seen
+            ).fetchone()
+            if newest is not None and newest["address"] == address:
+                self._do(
+                    "UPDATE address SET source = :source, last_at = max(last_at, :at)"
+                    " WHERE owner = :owner AND pk = :pk",
+                    pk=newest["pk"],
+                    source=source,
+                    at=_micros(at),
+                )
+                return
+            self._insert("address", **seen, address=address, source=source, first_at=_micros(at), last_at=_micros(at))
+            self._do(
+                f"DELETE FROM address WHERE {of_kind} AND pk NOT IN"
+                f" (SELECT pk FROM address WHERE {of_kind} ORDER BY pk DESC LIMIT :most)",
+                **seen,
+                most=ADDRESSES_KEPT,
+            )
+
+    def sightings(self, way: str) -> list[Sighting]:
+        with self._reading():
+            rows = self._do(
+                "SELECT * FROM address WHERE owner = :owner AND way = :way ORDER BY pk DESC", way=way
+            ).fetchall()
+        return [
+            Sighting(
+                way=way,
+                address=row["address"],
+                source=row["source"],
+                first_at=_time(row["first_at"]),
+                last_at=_time(row["last_at"]),
+            )
+            for row in rows
+        ]
 
     # The audit trail and settings
 

@@ -1,4 +1,4 @@
-"""One connection's settings: a test from where its bot runs, and the tripwire."""
+"""One connection's settings: a test from where its bot runs, its way out, and the tripwire."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import streamlit as st
 
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, utc_now
+from bfai.ui.addresses import way_out
 from bfai.ui.language import _, ago, plain, say
 from bfai.ui.pieces import HISTORY, attempt, countdown, exchange_name, facts, head, tell
 from bfai.workbench import LONGEST_REPORT, Pairing, PairingError, Workbench
@@ -39,6 +40,7 @@ def draw_settings(workbench: Workbench, connection: Connection) -> None:
     with head(plain(connection.name), facts(workbench, connection)):
         st.button(_("All connections"), icon=":material/arrow_back:", key="leave_settings", on_click=leave_settings)
     _where_the_bot_runs(workbench, connection)
+    way_out(workbench, connection)
     _tripwire(workbench, connection)
 
 

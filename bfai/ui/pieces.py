@@ -10,8 +10,9 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -35,10 +36,13 @@ from bfai.model import (
 )
 from bfai.ui.charts import Beat, strip_svg
 from bfai.ui.language import _, ago, duration, moment, moment_with_zone, n_, plain, say, words, zone
-from bfai.workbench import CHECK_NAMES, STATUS_NAMES, Remedy, RightRow, TestJob, Workbench
+from bfai.ui.session import on_own_computer
+from bfai.workbench import CHECK_NAMES, STATUS_NAMES, AddressView, Remedy, RightRow, Section, TestJob, Workbench
 
 HISTORY = "pages/history.py"
 CONNECTIONS = "pages/connections.py"
+GUIDE = "pages/guide.py"
+_Named = TypeVar("_Named", bound=StrEnum)
 _LIST_NUMBER = re.compile(r"^(\d+)\.")
 _log = logging.getLogger("bfai.ui")
 
@@ -247,6 +251,60 @@ def exchange_name(workbench: Workbench, exchange_id: str) -> str:
     return exchange.name if exchange else exchange_id
 
 
+def guide_link(
+    workbench: Workbench,
+    exchange_id: str,
+    market: Market,
+    section: Section | None = None,
+    *,
+    cause: Cause | None = None,
+) -> None:
+    """The way to the guide of an exchange, to the section that fits."""
+    asked = {"exchange": exchange_id, "market": market.value}
+    if section is not None:
+        asked["section"] = section.value
+    if cause is not None:
+        asked["cause"] = cause.value
+    label = _("Guide for {exchange}", exchange=exchange_name(workbench, exchange_id))
+    st.page_link(GUIDE, label=label, icon=":material/menu_book:", query_params=asked)
+
+
+def named(kind: type[_Named], value: str | None) -> _Named | None:
+    """What the address of the page names, or None for what it does not know."""
+    return next((one for one in kind if one.value == value), None)
+
+
+def is_shared() -> bool:
+    """Whether the program runs on a host that is everybody's."""
+    return not on_own_computer()
+
+
+def code_of(view: AddressView) -> None:
+    """Each address with its copy icon; both kinds are named where there are both."""
+    with st.container(gap="xsmall"):
+        for one in view.now:
+            if len(view.now) > 1:
+                family = f"IPv{one.version}"
+                st.caption(family)
+            st.code(one.address, language=None)
+
+
+def told_by(view: AddressView, exchange_name: str) -> str:
+    """Who told the address, as a sentence."""
+    teller = ", ".join(view.told_by)
+    if not view.now:
+        return _(
+            "Your address is not known right now: {teller} did not tell it, and nobody else is asked.", teller=teller
+        )
+    if exchange_name in ("", teller):
+        return _("This is how {teller} sees you now.", teller=teller)
+    return _(
+        "This is how {teller} sees you now. {exchange} has no call that tells it, and should see the same.",
+        teller=teller,
+        exchange=exchange_name,
+    )
+
+
 def target_facts(workbench: Workbench, target: Target, key_hint: str) -> str:
     """Such as "MEXC · Spot · Live · …B4F2"."""
     exchange = workbench.exchanges().get(target.exchange)
@@ -422,8 +480,7 @@ def seconds_left(run: TestRun, remedy: Remedy) -> float:
     """How long it is still wise to wait before the next test."""
     if remedy.wait_s is None:
         return 0.0
-    ended = run.started_at + timedelta(milliseconds=run.duration_ms)
-    return max(0.0, remedy.wait_s - (utc_now() - ended).total_seconds())
+    return max(0.0, remedy.wait_s - (utc_now() - ended(run)).total_seconds())
 
 
 def countdown(sentence: str, seconds: Callable[[], float]) -> None:
@@ -474,11 +531,15 @@ def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) ->
         box(say(remedy.text), title=say(remedy.title), icon=f":material/{look.icon}:")
         if remedy.value:
             st.code(remedy.value, language=None)
+        elif _is_about_address(run):
+            view = workbench.address(_leaving(workbench, run), since=ended(run), shared=is_shared())
+            code_of(view)
+            st.caption(told_by(view, name))
         if remedy.steps:
             if blocked:
                 st.markdown("**" + _("What to do now") + "**")
             st.markdown("\n".join(f"{number}. {say(step)}" for number, step in enumerate(remedy.steps, start=1)))
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             if remedy.link:
                 st.link_button(
                     _("Open key list at {exchange}", exchange=name),
@@ -488,10 +549,32 @@ def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) ->
                 )
             for action in actions:
                 action_button(action, disabled=action.waits and left > 0)
+            guide_link(workbench, run.exchange, run.market, remedy.section, cause=run.diagnosis and run.diagnosis.cause)
         if left > 0:
             countdown(N_("Waiting helps here. Test again in {left}."), lambda: seconds_left(run, remedy))
         if remedy.said:
             st.caption(_("{exchange} said: {words}", exchange=name, words=f"“{plain(remedy.said)}”"))
+
+
+def _is_about_address(run: TestRun) -> bool:
+    """Whether the address of this computer may be what was refused."""
+    found = run.diagnosis
+    if found is None or run.tested_from is not None:
+        return False
+    return found.cause is Cause.IP_NOT_ALLOWED or (
+        found.cause is Cause.AMBIGUOUS and Cause.IP_NOT_ALLOWED in found.candidates
+    )
+
+
+def _leaving(workbench: Workbench, run: TestRun) -> Connection | Target:
+    connection = workbench.connection(run.connection_id) if run.connection_id else None
+    return connection or Target(
+        exchange=run.exchange, market=run.market, region=run.region, environment=run.environment
+    )
+
+
+def ended(run: TestRun) -> datetime:
+    return run.started_at + timedelta(milliseconds=run.duration_ms)
 
 
 def advice_list(workbench: Workbench, run: TestRun) -> None:
@@ -563,7 +646,7 @@ def receipt(run: TestRun) -> None:
         )
         if dry:
             st.caption(_("A dry-run order asks whether an order would be allowed. The exchange places none."))
-        st.page_link("pages/guide.py", label=_("Every request that this program can make"), icon=":material/list:")
+        st.page_link(GUIDE, label=_("Every request that this program can make"), icon=":material/list:")
 
 
 def result_head(workbench: Workbench, run: TestRun, title: str, key_hint: str) -> None:

@@ -13,7 +13,9 @@ from functools import partial
 import streamlit as st
 
 from bfai.i18n import N_
-from bfai.model import BfaiError, Cause, Market, Message, Status, Target, TestRun, utc_now
+from bfai.model import BfaiError, Cause, Connection, Message, Status, Target, TestRun, utc_now
+from bfai.ui.addresses import bind_address
+from bfai.ui.guide_parts import guide_steps, key_form, life, shown_once
 from bfai.ui.language import _, say
 from bfai.ui.pieces import (
     ENVIRONMENT_NAMES,
@@ -25,6 +27,8 @@ from bfai.ui.pieces import (
     chip,
     countdown,
     exchange_name,
+    guide_link,
+    is_shared,
     market_name,
     receipt,
     remedy_box,
@@ -35,7 +39,7 @@ from bfai.ui.pieces import (
     thief_sentence,
     watch,
 )
-from bfai.workbench import Draft, Exchange, Mode, Pasted, Tick, Workbench
+from bfai.workbench import Draft, Exchange, Mode, Pasted, Workbench
 
 _STATE = "wizard"
 _NAME = "name_chosen"
@@ -253,9 +257,12 @@ def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on
         )
         with st.expander(_("Step by step at {exchange}", exchange=exchange.name)):
             guide_steps(exchange)
+            shown_once(exchange)
+            life(exchange)
+        guide_link(workbench, exchange.id, wizard.target.market)
     with right:
         st.subheader(_("2 · Bind the key to your address"), anchor=False)
-        bind_address(workbench, exchange)
+        bind_address(exchange, workbench.address(_where_it_leaves(workbench, wizard), shared=is_shared()))
         if exchange.expiry_rule:
             st.caption(_(exchange.expiry_rule))
         st.subheader(_("3 · Paste what {exchange} shows", exchange=exchange.name), anchor=False)
@@ -285,58 +292,18 @@ def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on
     )
 
 
+def _where_it_leaves(workbench: Workbench, wizard: Wizard) -> Connection | Target:
+    """A new key has the way out of the connection whose key it replaces."""
+    replaced = workbench.connection(wizard.replaces) if wizard.replaces else None
+    return replaced or wizard.target
+
+
 def _to_first_step() -> None:
     _empty_boxes()
     _change(step=1, echo=None)
 
 
 MANY_REGIONS = 4  # more than these stand in a list, not side by side
-_TICKS = {
-    Tick.NEEDED: (":green[:material/check_box:]", N_("tick"), "green"),
-    Tick.EMPTY: (":material/check_box_outline_blank:", N_("leave empty"), "gray"),
-    Tick.NEVER: (":red[:material/disabled_by_default:]", N_("never"), "red"),
-}
-
-
-def key_form(workbench: Workbench, exchange: Exchange, market: Market) -> None:
-    """The boxes of the exchange's key page, as they must be."""
-    with st.container(border=True, gap="xsmall"):
-        for right, tick in workbench.boxes(exchange.id, market):
-            icon, word, colour = _TICKS[tick]
-            strong = "**" if tick is Tick.NEVER else ""
-            with st.container(horizontal=True, wrap=False, vertical_alignment="top"):
-                st.markdown(f"{icon} {strong}{right.box}{strong}", width="stretch")
-                st.markdown(f":{colour}[**{_(word)}**]" if tick is not Tick.EMPTY else _(word), width="content")
-        st.caption(_("A key with the right to withdraw is refused here."))
-
-
-def guide_steps(exchange: Exchange) -> None:
-    """How to make the key there, and what to know about its life."""
-    guide = exchange.guide
-    st.markdown("\n".join(f"{number}. {_(step)}" for number, step in enumerate(guide.steps, start=1)))
-    st.markdown(f":material/visibility_off: {_(guide.shown_once)}")
-    for rule in exchange.expiry_rules:
-        st.markdown(f":material/schedule: {_(rule.text)}")
-    if guide.sub_accounts:
-        st.markdown(f":material/account_tree: {_(guide.sub_accounts)}")
-
-
-def bind_address(workbench: Workbench, exchange: Exchange) -> None:
-    """This computer's address to copy, and where it goes."""
-    st.write(_(exchange.guide.ip_step))
-    address = workbench.own_address()
-    if address:
-        st.code(address, language=None)
-        st.caption(
-            _(
-                "Your address as exchanges see it now. On a home internet connection it can change; a test tells you"
-                " when it did."
-            )
-        )
-    else:
-        st.caption(
-            _("Your address is not known right now. {exchange} shows it when you make the key.", exchange=exchange.name)
-        )
 
 
 def _paste_form(workbench: Workbench, exchange: Exchange) -> None:

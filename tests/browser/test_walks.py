@@ -125,7 +125,12 @@ def test_from_first_start_to_online_refusal_and_every_failure(
     add(page, simulator, "kucoin", "good")
     expect(page.get_by_text("KuCoin does not accept your address")).to_be_visible()
     expect(page.get_by_text("203.0.113.77").first).to_be_visible()
-    expect(page.get_by_role("link", name=re.compile("KuCoin"))).to_be_visible()
+    expect(page.get_by_role("link", name="Open key list at KuCoin")).to_be_visible()
+    page.get_by_role("link", name="Guide for KuCoin").click()
+    expect(page.get_by_role("heading", name="The key at KuCoin")).to_be_visible()
+    expect(page.get_by_text("203.0.113.77").first).to_be_visible()
+    page.get_by_role("link", name="Connections").first.click()
+    expect(page.get_by_text("KuCoin does not accept your address")).to_be_visible()
     simulator.set_address(None)
     click(page, "I changed it, test again")
     expect(page.get_by_text("The key works.", exact=False).first).to_be_visible()
@@ -149,6 +154,28 @@ def test_from_first_start_to_online_refusal_and_every_failure(
 
     for file in tmp_path.glob("*"):
         assert secrets[1].encode() not in file.read_bytes(), file
+
+
+def test_the_guide_of_an_exchange_is_one_page_on_paper(
+    serve: Callable[..., object], open_app: Callable[..., Page]
+) -> None:
+    page = open_app(serve(local=False), "/guide")
+    expect(page.get_by_role("radio", name="Gate.io")).to_be_visible(timeout=60_000)  # the demo tests its keys first
+    settled(page)
+    page.get_by_role("radio", name="Gate.io").click()  # the exchange with the most boxes
+    expect(page.get_by_role("heading", name="The key at Gate.io")).to_be_visible()
+    expect(page.get_by_role("heading", name="What can go wrong")).to_be_visible()
+    expect(page.get_by_text("Request IP not in whitelist", exact=False)).to_be_visible()
+    settled(page)
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
+    page.emulate_media(media="print")
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+    expect(page.get_by_role("button", name="All exchanges")).to_be_hidden()
+    page.emulate_media(media="screen")
+    page.reload()
+    expect(page.get_by_role("heading", name="The key at Gate.io")).to_be_visible()
+    click(page, "All exchanges")
+    expect(page.get_by_role("heading", name="The key, exchange by exchange")).to_be_visible()
 
 
 def test_junk_is_named_before_anything_is_sent(
