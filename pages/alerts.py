@@ -282,6 +282,7 @@ def address(channel: Channel | None, keys: dict[str, str]) -> None:
     st.text_input(
         _("Address"),
         type="password",
+        live="300ms",
         key=keys["address"],
         placeholder=_("Leave it empty to keep {hint}", hint=channel.hint) if channel else "",
         help=_("It is sealed in the vault and never shown again: it holds a token or a password."),
