@@ -37,7 +37,7 @@ def draw(workbench: Workbench) -> None:
 
 
 def nine_steps() -> None:
-    st.subheader(_("From key to bot in nine steps"), anchor=False)
+    st.header(_("From key to bot in nine steps"), anchor=False)
     st.write(
         _(
             "A connection joins one account at an exchange to a bot through an API key. Your money stays at the"
@@ -59,7 +59,7 @@ def nine_steps() -> None:
 
 
 def permissions() -> None:
-    st.subheader(_("What a bot's key may do"), anchor=False)
+    st.header(_("What a bot's key may do"), anchor=False)
     rows = (
         (_("Read"), ":green[:material/check_box:]", _("yes"), _("balances, orders, positions, status")),
         (_("Trade"), ":green[:material/check_box:]", _("yes"), _("open, add to and close positions")),
@@ -96,7 +96,7 @@ def permissions() -> None:
 
 
 def errors() -> None:
-    st.subheader(_("When a test fails"), anchor=False)
+    st.header(_("When a test fails"), anchor=False)
     rows = (
         (
             _("Invalid key"),
@@ -124,7 +124,7 @@ def errors() -> None:
 
 
 def explain_box(workbench: Workbench) -> None:
-    st.subheader(_("Explain an error"), anchor="explain")
+    st.header(_("Explain an error"), anchor="explain")
     st.write(
         _(
             "Paste what a bot or an exchange printed: an answer, an exception, a line of a log, a page. It is read on"
@@ -203,7 +203,7 @@ def _explanation(workbench: Workbench, explained: Explanation) -> None:
 
 
 def principles() -> None:
-    st.subheader(_("Keeping a key safe"), anchor=False)
+    st.header(_("Keeping a key safe"), anchor=False)
     rules = (
         _("**Your money stays at the exchange.** No strategy needs it anywhere else."),
         _("**No right to withdraw, ever.** It is checked at every test, and a key that has it is refused."),
@@ -221,7 +221,7 @@ def principles() -> None:
 
 
 def names() -> None:
-    st.subheader(_("Names that still help in half a year"), anchor=False)
+    st.header(_("Names that still help in half a year"), anchor=False)
     st.write(_("Exchange, market, purpose:"))
     table(
         {
@@ -246,7 +246,7 @@ def names() -> None:
 
 
 def per_exchange(workbench: Workbench) -> None:
-    st.subheader(_("The key, exchange by exchange"), anchor=False)
+    st.header(_("The key, exchange by exchange"), anchor=False)
     exchanges = workbench.exchanges()
     asked = st.query_params.get("exchange", "")
     asked = asked if asked in exchanges else next(iter(exchanges))
@@ -303,7 +303,7 @@ def steps_at(workbench: Workbench, exchange: Exchange, market: Market) -> None:
 
 
 def whole_list(workbench: Workbench) -> None:
-    st.subheader(_("Every request that this program can make"), anchor=False)
+    st.header(_("Every request that this program can make"), anchor=False)
     st.write(
         _(
             "This list is made from the program itself. Anything that is not on it is refused before it leaves this"

@@ -363,7 +363,7 @@ def revisions(workbench: Workbench, strategy: Strategy) -> None:
                 width=260,
             )
         comparison(workbench, strategy, old or numbers[1], new or numbers[0])
-    st.subheader(_("All revisions"), anchor=False)
+    st.header(_("All revisions"), anchor=False)
     for revision in kept:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             with st.container(width="stretch", gap=None):
@@ -427,7 +427,7 @@ def close_import() -> None:
 def importer(workbench: Workbench, connections: list[Connection]) -> None:
     """From a file, or from text that is edited here. What is wrong is said; what was typed stays."""
     with st.container(border=True, key="strategy_importer"):
-        st.subheader(_("Import a strategy"), anchor=False)
+        st.header(_("Import a strategy"), anchor=False)
         given = st.file_uploader(
             _("A file that was exported, JSON or YAML"),
             type=["json", "yaml", "yml", "txt"],

@@ -227,10 +227,10 @@ def _begin(place: Place, status: EngineStatus) -> None:
             )
         return
     if not status.runs:
-        st.subheader(_("Run it with Freqtrade"), anchor=False)
+        st.header(_("Run it with Freqtrade"), anchor=False)
         ready = _ready(place)
     else:
-        st.subheader(_("For your own Freqtrade"), anchor=False)
+        st.header(_("For your own Freqtrade"), anchor=False)
         ready = False
     with st.container(horizontal=True, vertical_alignment="bottom"):
         interval = st.selectbox(
