@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -149,6 +150,21 @@ def takes_a_password_from_the_keyboard(tree: ast.Module) -> Problems:
             yield call.lineno, "a password box outside a form needs live=, or Tab loses what was typed into it"
 
 
+def keeps_charts_still(tree: ast.Module) -> Problems:
+    """A chart is drawn anew with every look at it; nobody wants it to grow from nothing each time."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            given = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if _is_text(key)}
+            still = given.get("animation")
+            chart = isinstance(given.get("grid"), ast.Dict | ast.List)
+            if chart and not (isinstance(still, ast.Constant) and still.value is False):
+                yield node.lineno, 'a chart without "animation": False moves'
+
+
+def _is_text(node: ast.expr | None) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 ON_PAGES: tuple[Rule, ...] = (asks_the_workbench_only, opens_with_open_page)
 ON_SCREEN: tuple[Rule, ...] = (
     shows_no_traceback_and_no_html,
@@ -156,6 +172,7 @@ ON_SCREEN: tuple[Rule, ...] = (
     describes_its_pictures,
     fills_no_password_box,
     takes_a_password_from_the_keyboard,
+    keeps_charts_still,
 )
 
 
@@ -225,6 +242,7 @@ def test_only_the_screen_knows_streamlit() -> None:
         (describes_its_pictures, "st.image(x)"),
         (fills_no_password_box, "st.text_input('x', value=s, type='password')"),
         (fills_no_password_box, "st.text_input('x', s, type='password')"),
+        (keeps_charts_still, "spec = {'grid': {}, 'xAxis': {}}"),
         (takes_a_password_from_the_keyboard, "with st.container():\n    st.text_input('x', type='password')"),
         (fills_no_password_box, "st.text_input('x', type='password', persist_state='session')"),
     ],
