@@ -250,7 +250,7 @@ def empty() -> None:
     """No connection yet: what this is for, one step, one way to look around, what to have at hand."""
     head(_("Overview"))
     with st.container(border=True, width=640):
-        st.subheader(_("Add your first connection"), anchor=False)
+        st.header(_("Add your first connection"), anchor=False)
         st.write(
             _(
                 "A connection joins one account at an exchange to your bots through one API key. Your money stays at"

@@ -238,7 +238,7 @@ def form(alerts: Alerts, channel: Channel | None) -> None:
     }
     with st.container(border=channel is None, key=f"channel_form_{mark}"):
         if channel is None:
-            st.subheader(_("New channel"), anchor=False)
+            st.header(_("New channel"), anchor=False)
         st.text_input(_("Name"), value=channel.name if channel else "", max_chars=60, key=keys["name"], width=420)
         address(channel, keys)
         heard = [kind for kind in EVENT_NAMES if channel is None or channel.hears(kind)]
@@ -282,6 +282,7 @@ def address(channel: Channel | None, keys: dict[str, str]) -> None:
     st.text_input(
         _("Address"),
         type="password",
+        live="300ms",
         key=keys["address"],
         placeholder=_("Leave it empty to keep {hint}", hint=channel.hint) if channel else "",
         help=_("It is sealed in the vault and never shown again: it holds a token or a password."),
@@ -384,7 +385,7 @@ def spoken(alerts: Alerts) -> None:
 
 def log(alerts: Alerts) -> None:
     lines = alerts.log(SHOWN)
-    st.subheader(_("Messages"), anchor=False)
+    st.header(_("Messages"), anchor=False)
     if not lines:
         st.caption(_("None yet. A message is made when something happens."))
         return
@@ -408,7 +409,7 @@ def subject(event: Event) -> str:
 
 
 def events(workbench: Workbench) -> None:
-    st.subheader(_("What happened"), anchor=False)
+    st.header(_("What happened"), anchor=False)
     found = workbench.alerts.events(limit=SHOWN)
     if not found:
         st.caption(_("Nothing yet. Each test is compared with the one before it."))

@@ -53,7 +53,7 @@ def draw(workbench: Workbench) -> None:
 
 
 def nine_steps() -> None:
-    st.subheader(_("From key to bot in nine steps"), anchor=False)
+    st.header(_("From key to bot in nine steps"), anchor=False)
     st.write(
         _(
             "A connection joins one account at an exchange to a bot through an API key. Your money stays at the"
@@ -75,7 +75,7 @@ def nine_steps() -> None:
 
 
 def permissions() -> None:
-    st.subheader(_("What a bot's key may do"), anchor=False)
+    st.header(_("What a bot's key may do"), anchor=False)
     rows = (
         (_("Read"), ":green[:material/check_box:]", _("yes"), _("balances, orders, positions, status")),
         (_("Trade"), ":green[:material/check_box:]", _("yes"), _("open, add to and close positions")),
@@ -112,7 +112,7 @@ def permissions() -> None:
 
 
 def errors() -> None:
-    st.subheader(_("When a test fails"), anchor=False)
+    st.header(_("When a test fails"), anchor=False)
     rows = (
         (
             _("Invalid key"),
@@ -140,7 +140,7 @@ def errors() -> None:
 
 
 def explain_box(workbench: Workbench) -> None:
-    st.subheader(_("Explain an error"), anchor="explain")
+    st.header(_("Explain an error"), anchor="explain")
     st.write(
         _(
             "Paste what a bot or an exchange printed: an answer, an exception, a line of a log, a page. It is read on"
@@ -222,7 +222,7 @@ def _explanation(workbench: Workbench, explained: Explanation) -> None:
 
 
 def principles() -> None:
-    st.subheader(_("Keeping a key safe"), anchor=False)
+    st.header(_("Keeping a key safe"), anchor=False)
     rules = (
         _("**Your money stays at the exchange.** No strategy needs it anywhere else."),
         _("**No right to withdraw, ever.** It is checked at every test, and a key that has it is refused."),
@@ -240,7 +240,7 @@ def principles() -> None:
 
 
 def names() -> None:
-    st.subheader(_("Names that still help in half a year"), anchor=False)
+    st.header(_("Names that still help in half a year"), anchor=False)
     st.write(_("Exchange, market, purpose:"))
     table(
         {
@@ -266,7 +266,7 @@ def names() -> None:
 
 def choose_exchange(exchanges: Mapping[str, Exchange]) -> None:
     """The way from the general guide to the page of each exchange."""
-    st.subheader(_("The key, exchange by exchange"), anchor=False)
+    st.header(_("The key, exchange by exchange"), anchor=False)
     st.write(_("A page for each: its boxes, the address, what it asks, what can go wrong. Made to be printed."))
     st.pills(
         _("Exchange"),
@@ -378,7 +378,7 @@ def refusals_section(workbench: Workbench, exchange: Exchange, market: Market, c
 
 
 def whole_list(workbench: Workbench) -> None:
-    st.subheader(_("Every request that this program can make"), anchor=False)
+    st.header(_("Every request that this program can make"), anchor=False)
     st.write(
         _(
             "This list is made from the program itself. Anything that is not on it is refused before it leaves this"

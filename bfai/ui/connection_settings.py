@@ -49,7 +49,7 @@ def draw_settings(workbench: Workbench, connection: Connection) -> None:
 
 def _where_the_bot_runs(workbench: Workbench, connection: Connection) -> None:
     with st.container(border=True):
-        st.subheader(_("Test it where the bot runs"), anchor=False)
+        st.header(_("Test it where the bot runs"), anchor=False)
         st.write(
             _(
                 "A key that is bound to your server's address cannot pass a test from here. Test it on the server with"
@@ -87,7 +87,7 @@ def _pair(workbench: Workbench, connection_id: str) -> None:
 
 def _command(workbench: Workbench, connection: Connection, pairing: Pairing) -> None:
     st.markdown("**" + _("1. Run this where the bot runs") + "**")
-    st.code(pairing.command, language="bash", wrap_lines=True)
+    st.code(pairing.command, language=None, wrap_lines=True)
     name = exchange_name(workbench, connection.target.exchange)
     st.caption(
         _(
@@ -158,7 +158,7 @@ def _tripwire(workbench: Workbench, connection: Connection) -> None:
         tell(Message(text=text, params={"name": connection.name}))
 
     with st.container(border=True):
-        st.subheader(_("Tripwire"), anchor=False)
+        st.header(_("Tripwire"), anchor=False)
         st.write(
             _(
                 "Raises the alarm when a test sees an asset, or an open order in a pair, that you did not list and that"

@@ -118,28 +118,36 @@ def _make_vault(workbench: Workbench) -> None:
     st.write(_("Your keys are sealed on this computer with one master password."))
     password = st.text_input(_("Master password"), type="password", key="new_password", live="300ms")
     password_strength(workbench, password)
-    st.text_input(_("Master password, again"), type="password", key="new_password_again")
-    st.caption(
-        _(
-            "Nobody can open the vault without this password, and nobody can bring it back. Write it on paper and keep"
-            " that away from this computer."
+    with st.form("vault", border=False):
+        st.text_input(_("Master password, again"), type="password", key="new_password_again")
+        st.caption(
+            _(
+                "Nobody can open the vault without this password, and nobody can bring it back. Write it on paper and"
+                " keep that away from this computer."
+            )
         )
-    )
-    minutes = workbench.settings.lock_minutes
-    st.caption(
-        n_(
-            "On this computer the opened vault stays open across reloads and locks after {count} minute without a"
-            " click.",
-            "On this computer the opened vault stays open across reloads and locks after {count} minutes without a"
-            " click.",
-            minutes,
+        minutes = workbench.settings.lock_minutes
+        st.caption(
+            n_(
+                "On this computer the opened vault stays open across reloads and locks after {count} minute without a"
+                " click.",
+                "On this computer the opened vault stays open across reloads and locks after {count} minutes without a"
+                " click.",
+                minutes,
+            )
+            if minutes
+            else _("On this computer the opened vault stays open until you lock it or end the program.")
         )
-        if minutes
-        else _("On this computer the opened vault stays open until you lock it or end the program.")
-    )
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_back_to_doors, key="vault_back")
-        st.button(_("Open the vault"), type="primary", on_click=_create, args=(workbench,), key="create_vault")
+        st.form_submit_button(
+            _("Open the vault"),
+            type="primary",
+            icon=":material/lock:",
+            on_click=_create,
+            args=(workbench,),
+            key="create_vault",
+            width="stretch",
+        )
+    st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_back_to_doors, key="vault_back")
     problem = st.session_state.pop("vault_problem", None)
     if problem:
         st.warning(problem)

@@ -21,6 +21,16 @@ from bfai.workbench import Mode, VaultState, Workbench
 
 ASSETS = Path(__file__).parent / "assets"
 
+CHOSEN = ("#1D4F91", "#8FBCF3")
+"""What is chosen of several, as text: on the light ground and on the dark one."""
+STYLE = f"""<style>
+[data-testid=stApp] button[data-selected=true] p, [data-testid=stSliderThumbValue] p
+{{color: light-dark({CHOSEN[0]}, {CHOSEN[1]})}}
+</style>"""
+"""The one style that is not the theme's. The primary colour bears a white label, and it is text on the ground as well.
+On a dark ground no colour can be read as both, and the theme has no second one.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -52,6 +62,7 @@ def open_page(name: str) -> Workbench:
         layout="wide",
     )
     warm_up()
+    st.html(STYLE)
     st.logo(str(ASSETS / "logo.png"), size="medium", icon_image=str(ASSETS / "logo.png"))
     if in_tour():
         workbench = tour()

@@ -870,7 +870,7 @@ def strip_uri(beats: Sequence[Beat]) -> str:
 def run_list(view: View, total: int) -> None:
     """`total` is how many tests the figures counted. Of very many, nobody needs to know it to the last one."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-        st.subheader(_("Tests"), anchor=False, width="content")
+        st.header(_("Tests"), anchor=False, width="content")
         export(view)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         only = None

@@ -1224,15 +1224,16 @@ def _decisions(shown: Shown) -> None:
             only = st.selectbox(
                 _("Pair"), pairs, index=None, key=place.key("filter_pair"), placeholder=_("any"), width=160
             )
-        reasons = st.multiselect(
-            _("Reason"),
-            [reason for reason in Reason if reason in given],
-            format_func=lambda reason: _(REASONS[reason]),
-            key=place.key("filter_reason"),
-            placeholder=_("any"),
-            width=320,
-            disabled=not given,
-        )
+        reasons: list[Reason] = []
+        if given:
+            reasons = st.multiselect(
+                _("Reason"),
+                [reason for reason in Reason if reason in given],
+                format_func=lambda reason: _(REASONS[reason]),
+                key=place.key("filter_reason"),
+                placeholder=_("any"),
+                width=320,
+            )
         _download(_("Decisions as CSV"), partial(log_csv, shown.found), "decisions")
     rows = [
         line

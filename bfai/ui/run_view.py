@@ -227,10 +227,10 @@ def _begin(place: Place, status: EngineStatus) -> None:
             )
         return
     if not status.runs:
-        st.subheader(_("Run it with Freqtrade"), anchor=False)
+        st.header(_("Run it with Freqtrade"), anchor=False)
         ready = _ready(place)
     else:
-        st.subheader(_("For your own Freqtrade"), anchor=False)
+        st.header(_("For your own Freqtrade"), anchor=False)
         ready = False
     with st.container(horizontal=True, vertical_alignment="bottom"):
         interval = st.selectbox(
@@ -701,14 +701,21 @@ def _forget_button(place: Place) -> None:
     def forget() -> None:
         attempt(lambda: place.workbench.engines.forget(place.strategy.id))
 
-    st.button(
-        _("Clear the paper book"),
-        icon=":material/delete:",
-        type="tertiary",
-        key="run_forget",
-        on_click=forget,
-        help=_("The next start with paper money begins afresh, with today's balance."),
-    )
+    @st.dialog(_("Clear the paper book of {name}?", name=plain(place.strategy.name)))
+    def dialog() -> None:
+        with calm():
+            st.write(_("Its paper groups, open and closed, and their profit are erased. No real order is touched."))
+            st.write(_("The next start with paper money begins afresh, with today's balance."))
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                kept = st.button(_("Keep it"), key="run_forget_no")
+                cleared = st.button(
+                    _("Clear it"), type="primary", icon=":material/delete:", key="run_forget_yes", on_click=forget
+                )
+            if kept or cleared:
+                st.rerun()
+
+    if st.button(_("Clear the paper book"), icon=":material/delete:", type="tertiary", key="run_forget"):
+        dialog()
 
 
 # -- the ladder that an exchange runs itself ---------------------------------------------------------------------------

@@ -151,9 +151,7 @@ def _head(wizard: Wizard, step: int, exchange: Exchange | None) -> None:
     steps = 4 if wizard.keeps else 3
     with st.container(gap="xsmall"):
         st.title(title, anchor=False)
-        st.markdown(
-            _("Step {step} of {steps} · **{title}**", step=step, steps=steps, title=titles[step]),
-        )
+        st.header(_("Step {step} of {steps} · **{title}**", step=step, steps=steps, title=titles[step]), anchor=False)
         st.progress(step / steps)
 
 

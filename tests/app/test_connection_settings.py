@@ -177,7 +177,7 @@ def test_it_is_there_in_every_language(simulator: Simulator, language: str, tmp_
     press(at, f"settings_{connection.id}")
     press(at, "pair")
     assert not problems(at)
-    assert len(at.subheader) == 3
+    assert len(at.header) == 3
     if language != "en":
         assert "Make a new code" not in labels(at)
         assert "Test it where the bot runs" not in texts(at)

@@ -161,4 +161,4 @@ def test_a_key_report_is_read(simulator: Simulator) -> None:
 def test_junk_gets_a_calm_answer(simulator: Simulator, junk: str) -> None:
     del simulator
     at = explained(junk)
-    assert at.subheader
+    assert at.header

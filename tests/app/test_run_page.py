@@ -198,6 +198,8 @@ def test_it_is_enabled_started_seen_and_stopped(home: Home) -> None:
     assert "1 group is open in its paper book" in said(at)
     assert "run_start" in keys(at)
     press(at, "run_forget")
+    assert metric(at, "Open groups") == "1", "it asks first"
+    press(at, "run_forget_yes")
     assert metric(at, "Open groups") == "0"
 
 

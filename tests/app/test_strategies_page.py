@@ -241,6 +241,23 @@ def test_what_is_typed_outlives_a_change_of_page_and_of_language(home: Home) -> 
     assert workbench.strategies.get(strategy_id).revision == 1
     press(at, "discard")
     assert field(at, f"strategy_{strategy_id}_first_entry_size").value != 12.34
+    assert "save" not in [item.key for item in at.button]
+    press(at, "bring_back")
+    opened_field = field(at, f"strategy_{strategy_id}_first_entry_size")
+    assert opened_field.value == 12.34
+    assert "bring_back" not in [item.key for item in at.button]
+
+
+def test_a_new_strategy_that_was_thrown_away_comes_back(home: Home) -> None:
+    at, _workbench, _connection = home()
+    press(at, "new_strategy")
+    press(at, "strategy_on")
+    field(at, "strategy_new_first_entry_size").set_value(12.34).run()
+    press(at, "discard")
+    assert "The new strategy is thrown away." in said(at)
+    press(at, "bring_back")
+    assert field(at, "strategy_new_first_entry_size").value == 12.34
+    assert not problems(at)
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------

@@ -262,24 +262,6 @@ def test_deployed_without_settings_it_is_the_demo(
     assert list(tmp_path.glob("bfai.db*")) == [], "nothing is kept on a disk"
 
 
-def test_nothing_leaves_the_browser_but_to_the_app(serve: Callable[..., object], open_app: Callable[..., Page]) -> None:
-    server = serve(BFAI_GATEWAY="", BFAI_GATEWAY_CA="")
-    page = open_app(server)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.reload()
-    page.locator(".st-key-door_0 button").click()
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    page.get_by_test_id("stSidebar").locator("a[href*='history']").click()
-    settled(page)
-    outside = [
-        url
-        for url in asked
-        if not url.startswith((server.address, "data:", "blob:", server.address.replace("http", "ws")))
-    ]  # type: ignore[attr-defined]
-    assert outside == []
-
-
 def test_one_connection_on_each_of_the_ten(
     serve: Callable[..., object], open_app: Callable[..., Page], simulator: Simulator
 ) -> None:
