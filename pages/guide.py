@@ -345,12 +345,12 @@ def choose_market(exchange: Exchange) -> Market:
 
 
 def boxes_section(workbench: Workbench, exchange: Exchange, market: Market) -> None:
-    st.subheader(_("Tick these boxes"), anchor="boxes")
+    st.header(_("Tick these boxes"), anchor="boxes")
     key_form(workbench, exchange, market)
 
 
 def steps_section(exchange: Exchange) -> None:
-    st.subheader(_("Step by step"), anchor="steps")
+    st.header(_("Step by step"), anchor="steps")
     guide_steps(exchange)
     shown_once(exchange)
     fields = ", ".join(spec.label for spec in exchange.fields)
@@ -360,17 +360,17 @@ def steps_section(exchange: Exchange) -> None:
 
 
 def address_section(workbench: Workbench, exchange: Exchange, market: Market) -> None:
-    st.subheader(_("Bind the key to your address"), anchor="address")
+    st.header(_("Bind the key to your address"), anchor="address")
     bind_address(exchange, workbench.address(Target(exchange=exchange.id, market=market), shared=is_shared()))
 
 
 def life_section(exchange: Exchange) -> None:
-    st.subheader(_("How long it lives"), anchor="life")
+    st.header(_("How long it lives"), anchor="life")
     life(exchange)
 
 
 def refusals_section(workbench: Workbench, exchange: Exchange, market: Market, cause: Cause | None) -> None:
-    st.subheader(_("What can go wrong"), anchor="refusals")
+    st.header(_("What can go wrong"), anchor="refusals")
     refusals(workbench, exchange, market, cause)
 
 

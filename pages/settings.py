@@ -89,7 +89,7 @@ def choice(
 
 def reader(workbench: Workbench, settings: Settings) -> None:
     with st.container(border=True):
-        st.subheader(_("Language and time"), anchor=False)
+        st.header(_("Language and time"), anchor=False)
         language()
         time_zone(workbench, settings)
 
@@ -139,7 +139,7 @@ def time_zone(workbench: Workbench, settings: Settings) -> None:
 
 def tests(workbench: Workbench, settings: Settings, fixed: dict[str, str]) -> None:
     with st.container(border=True):
-        st.subheader(_("Tests"), anchor=False)
+        st.header(_("Tests"), anchor=False)
         choice(
             workbench,
             "schedule_minutes",
@@ -223,7 +223,7 @@ def ask_shorter(workbench: Workbench, days: int) -> None:
 
 def alerts(workbench: Workbench) -> None:
     with st.container(border=True):
-        st.subheader(_("Alerts"), anchor=False)
+        st.header(_("Alerts"), anchor=False)
         channels, unheard = workbench.alerts.channels(), workbench.alerts.unheard()
         if not workbench.alerts.sends:
             st.write(_("In the demo and in the tour nothing is sent."))
@@ -248,7 +248,7 @@ def alerts(workbench: Workbench) -> None:
 
 def vault(workbench: Workbench, settings: Settings, fixed: dict[str, str]) -> None:
     with st.container(border=True):
-        st.subheader(_("Lock"), anchor=False)
+        st.header(_("Lock"), anchor=False)
         choice(
             workbench,
             "lock_minutes",
@@ -264,7 +264,7 @@ def vault(workbench: Workbench, settings: Settings, fixed: dict[str, str]) -> No
 def password(workbench: Workbench) -> None:
     old, new, again = BOXES
     with st.container(border=True):
-        st.subheader(_("Master password"), anchor=False)
+        st.header(_("Master password"), anchor=False)
         with st.container(width=420):
             label = _("Present master password")
             st.text_input(label, type="password", key=old, autocomplete="current-password")
@@ -306,7 +306,7 @@ def change(workbench: Workbench) -> None:
 
 def data(workbench: Workbench) -> None:
     with st.container(border=True):
-        st.subheader(_("Your data"), anchor=False)
+        st.header(_("Your data"), anchor=False)
         place = workbench.place()
         if place is None:
             st.write(_("Everything is in memory, and gone when you leave."))
@@ -334,7 +334,7 @@ def size_of(count: int) -> str:
 
 def leaving(workbench: Workbench) -> None:
     with st.container(border=True):
-        st.subheader(_("What leaves this computer"), anchor=False)
+        st.header(_("What leaves this computer"), anchor=False)
         reached = workbench.reached()
         lines = [
             n_(
@@ -387,7 +387,7 @@ def leaving(workbench: Workbench) -> None:
 
 def environment(workbench: Workbench) -> None:
     with st.container(border=True):
-        st.subheader(_("Set where the program is started"), anchor=False)
+        st.header(_("Set where the program is started"), anchor=False)
         said = [variable for variable in workbench.environment() if variable.shown is not None]
         address = st.get_option("server.address") or _("every address")
         rows = [(f"`{variable.name}`", f"`{variable.shown}`", _(variable.what), _("environment")) for variable in said]
@@ -411,7 +411,7 @@ def environment(workbench: Workbench) -> None:
 
 def about(workbench: Workbench) -> None:
     with st.container(border=True):
-        st.subheader(_("About"), anchor=False)
+        st.header(_("About"), anchor=False)
         st.write(_("BackFuture AI Workbench {version}, under the {licence} licence.", version=VERSION, licence=LICENCE))
         packages = workbench.packages()
         with st.expander(

@@ -69,7 +69,7 @@ def way_out(workbench: Workbench, connection: Connection) -> None:
         tell(Message(text=text, params={"name": connection.name, "proxy": through or ""}))
 
     with st.container(border=True):
-        st.subheader(_("Way out"), anchor=False)
+        st.header(_("Way out"), anchor=False)
         st.write(
             _(
                 "A key that is bound to an address works only from there. Your server's address stays, a home line's"
