@@ -248,11 +248,13 @@ def edit_new(workbench: Workbench, connections: list[Connection]) -> None:
     title_row(editor.name or _("New strategy"), None, _("A new strategy, not saved yet"))
     with st.container(horizontal=True, vertical_alignment="center"):
         back_to_list()
-        view = choose_view({"edit": _("Edit"), "replay": _("Replay")})
+        view = choose_view({"edit": _("Edit"), "replay": _("Replay"), "run": _("Run")})
         st.button(_("Throw away"), type="tertiary", key="discard", on_click=discard)
         st.button(_("Save draft"), icon=":material/save:", key="save", on_click=doing(save, workbench, editor))
     if view == "replay":
         draw_replay(workbench, editor, connection_of(editor, connections))
+    elif view == "run":
+        st.markdown(":material/info: " + _("Save the draft first: only what is saved can be enabled and run."))
     else:
         draw_editor(workbench, editor, connections)
 

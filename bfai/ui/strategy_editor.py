@@ -714,7 +714,11 @@ def _slider(place: _Place, one: Field) -> None:
 
 
 def _begin_with(key: str, value: float | None) -> None:
-    """What a new widget shows first, said so that it can be emptied: one with a default of its own cannot."""
+    """What a new widget shows first, said so that it can be emptied: one with a default of its own cannot.
+
+    It needs `persist_state`: then Streamlit says it again until the browser shows it. A click that comes before would
+    take the field for emptied.
+    """
     if key not in st.session_state:
         st.session_state[key] = value
 
@@ -732,6 +736,7 @@ def _number(place: _Place, one: Field) -> None:
         step=1 if whole else 1.0 if money else 0.1,
         format="%d" if whole else "%.12g",
         key=key,
+        persist_state="page",
         placeholder=_(one.empty) if one.optional else _("a number"),
         help=_(one.help, quote=place.editor.quote) or None,
         on_change=_took(place, one, key, (lambda found: found) if whole else number_text),
@@ -779,6 +784,7 @@ def _typed_twice(place: _Place, one: Field) -> None:
         step=1.0,
         format="%.12g",
         key=key,
+        persist_state="page",
         placeholder=_(one.empty),
         help=_(one.help) or None,
         on_change=take,

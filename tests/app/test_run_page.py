@@ -130,6 +130,18 @@ def test_fields_that_are_no_strategy_are_sent_back_to_the_editor(home: Home) -> 
     assert "edit" in at.query_params["view"]
 
 
+def test_a_new_strategy_says_what_comes_first_and_runs_once_it_is_saved(home: Home) -> None:
+    at, workbench, _connection = home()
+    press(at, "new_strategy")
+    at.query_params["view"] = "run"
+    at.run()
+    assert "Save the draft first" in said(at) and not downloads(at)
+    press(at, "save")
+    (strategy,) = workbench.strategies.list()
+    assert at.query_params["strategy"] == strategy.id
+    assert "Save the draft first" not in said(at) and "run_enable" in keys(at)
+
+
 def test_in_the_tour_nothing_runs() -> None:
     at = press(press(go(toured(), PAGE), "new_strategy"), "save")
     run_view(at, at.query_params["strategy"])  # pyright: ignore[reportArgumentType]

@@ -72,18 +72,28 @@ def test_a_replay_from_sample_data_to_a_better_revision(
     address = wait_for_address(page, "from", "to")
     settled(page)
     expect(page.get_by_role("img", name=re.compile("In view: .*add-on"))).to_be_visible()
+    page.get_by_role("link", name="picture above").click()
+    expect(page.get_by_role("heading", name="Prices and equity")).to_be_in_viewport()
     click(page, "Later ›")
     page.wait_for_function("before => !location.search.includes(encodeURIComponent(before))", arg=address["from"])
     click(page, "All")
     page.wait_for_function("() => !location.search.includes('from=')")
 
-    # A small grid, and its best values into the fields.
+    # A small grid; a cell that is clicked is chosen, clicked again it is not; the best values into the fields.
     page.get_by_role("radio", name="Try other values").click()
     page.get_by_role("radio", name="3", exact=True).click()
     click(page, "Try 9 combinations")
     expect(page.get_by_text(re.compile("Best of 9: "))).to_be_visible(timeout=60_000)
     expect(page.get_by_text("which had no say, it made", exact=False)).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("Second part: it checks: 9 cells"))).to_be_visible()
+    part = page.locator("[aria-label^='First part: it chooses']").first
+    for chosen in ("Put the chosen values into the fields", "Put the best values into the fields"):
+        settled(page)
+        part.scroll_into_view_if_needed()
+        box = part.bounding_box()
+        assert box is not None
+        part.click(position={"x": box["width"] - 30, "y": 25})  # the upper right one
+        expect(page.get_by_role("button", name=chosen)).to_be_visible()
     click(page, "Put the best values into the fields")
     expect(page.get_by_text("changes not saved")).to_be_visible()
     click(page, "Save revision 2")

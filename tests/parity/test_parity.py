@@ -30,6 +30,7 @@ from bfai.strategy.ladder import LadderMarket, Tier
 from bfai.strategy.parameters import Parameters, read
 from bfai.strategy.recovery import Exit
 from bfai.strategy.replay import replay
+from tests.engines import PYTHON, parity
 
 HERE = Path(__file__).parent
 BEGIN = 1_767_225_600  # 2026-01-01
@@ -37,20 +38,7 @@ AGREED = 1e-4
 FEE = Decimal("0.001")
 
 
-def freqtrade_python() -> Path | None:
-    """Only where somebody asked for it: these tests take minutes."""
-    home = os.environ.get("BFAI_FREQTRADE")
-    places = (Path(home) / "bin/python", Path(home) / "Scripts/python.exe") if home else ()
-    return next((path for path in places if path.exists()), None)
-
-
-PYTHON = freqtrade_python()
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.slow,
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(PYTHON is None, reason="needs Freqtrade: python3 run.py parity installs it and runs this"),
-]
+pytestmark = parity
 
 
 @dataclass(frozen=True)
