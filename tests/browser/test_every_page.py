@@ -342,6 +342,7 @@ class Watch:
     found: list[str] = field(default_factory=list)
     outside: set[str] = field(default_factory=set)
     excepted: set[int] = field(default_factory=set)
+    themes: list[str] = field(default_factory=lambda: ["light", "dark"])
 
     def __post_init__(self) -> None:
         self.page.on("request", lambda request: self.asked(request.url))
@@ -357,7 +358,7 @@ class Watch:
             self.page.evaluate(AXE)
         self.note(name, STILL)
         self.note(name, UNNAMED)
-        for theme in ("light", "dark"):
+        for theme in self.themes:
             self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
             self.page.wait_for_function(
                 "theme => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === theme",
@@ -365,14 +366,13 @@ class Watch:
             )
             self.page.evaluate(STILL)
             self.axe(name, theme)
-        self.page.emulate_media(color_scheme="light")
+        self.themes.reverse()  # the next view begins with the theme that is on the screen
         self.page.set_viewport_size(PHONE)
         self.page.evaluate(STILL)
         self.note(f"{name}, phone", TOO_WIDE)
         if as_phone:
             self.axe(name, "phone")
         self.page.set_viewport_size(LAPTOP)
-        self.page.evaluate(STILL)
 
     def note(self, name: str, script: str) -> None:
         self.found += [f"{name}: {told}" for told in self.page.evaluate(script)]
