@@ -388,22 +388,18 @@ def leaving(workbench: Workbench) -> None:
 def environment(workbench: Workbench) -> None:
     with st.container(border=True):
         st.header(_("Set where the program is started"), anchor=False)
-        said = [variable for variable in workbench.environment() if variable.shown is not None]
+        st.caption(_("Shown to be known. Change it there, and start the program again."))
+        for variable in workbench.environment():
+            if variable.shown is not None:
+                line(variable.name, variable.shown, _(variable.what), _("environment"))
         address = st.get_option("server.address") or _("every address")
-        rows = [(f"`{variable.name}`", f"`{variable.shown}`", _(variable.what), _("environment")) for variable in said]
-        rows.append(
-            (
-                "`server.address`",
-                f"`{address}:{st.get_option('server.port')}`",
-                _("where the app listens"),
-                _("`run.py`, Streamlit"),
-            )
-        )
-        names, values, whats, wheres = zip(*rows, strict=True)
-        table(
-            {_("Name"): names, _("Value"): values, _("What it does"): whats, _("From"): wheres},
-            alt=_("Set where the program is started"),
-        )
+        line("server.address", f"{address}:{st.get_option('server.port')}", _("where the app listens"), "Streamlit")
+
+
+def line(name: str, value: str, what: str, source: str) -> None:
+    with st.container(gap=None):
+        st.markdown(f"`{name}` = `{value}`")
+        st.caption(f"{what} · {source}")
 
 
 # -- about -------------------------------------------------------------------------------------------------------------
