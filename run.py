@@ -406,8 +406,10 @@ from pathlib import Path
 from bfai.model import BfaiError
 from bfai.strategy.running import Engines
 engines = Engines(Path(sys.argv[1]))
+if not engines.installed:
+    print(f"Installing Freqtrade in {engines.venv}, some minutes …", file=sys.stderr, flush=True)
 try:
-    engines.install(lambda line: print(line[:110], file=sys.stderr))
+    engines.install()
 except BfaiError as error:
     sys.exit(str(error))
 print(engines.venv)
@@ -425,6 +427,8 @@ def parity(arguments: Sequence[str]) -> int:
         if made.returncode:
             return _code(made.returncode)
         place = made.stdout.strip()
+    if not any((Path(place) / inside).exists() for inside in ("bin/python", "Scripts/python.exe")):
+        raise Stop(f"BFAI_FREQTRADE is {place}, and no Python is there: name an environment that has Freqtrade.")
     environment = {**os.environ, "PYTHONUTF8": "1", "BFAI_FREQTRADE": place, **_browser(python)}
     options = arguments or ["-n", "2"]
     command = [python, "-m", "pytest", "-m", "parity", "tests/browser", "tests/parity", *options]
