@@ -761,6 +761,7 @@ class Workbench:
         held = self._held(draft_id)
 
         def keep(run: TestRun) -> TestRun:
+            self._doubt_address(run, held.draft.target)
             kept = confirm(run, self._now()) if self._still_confirmed(held.draft, run) else run
             self._change_draft(draft_id, run=kept, confirmed=kept.confirmed_at is not None)
             return kept
@@ -1088,6 +1089,7 @@ class Workbench:
         confirmation = _confirmation(connection)
 
         def keep(run: TestRun) -> TestRun:
+            self._doubt_address(run, job.target)
             return self._keep(run, lease.end(run))
 
         try:
@@ -1330,22 +1332,25 @@ class Workbench:
 
     # -- by which address exchanges see it -----------------------------------------------------------------------------
 
-    def address(
-        self, about: Connection | Target | None = None, *, since: datetime | None = None, shared: bool = False
-    ) -> AddressView:
+    def address(self, about: Connection | Target | None = None, *, shared: bool = False) -> AddressView:
         """By which address exchanges see this computer, or a connection's way out, and what is to be said of it.
 
-        Asks at most every five minutes, or where it was not asked since `since`; takes up to 2 s. `shared`: the
-        program runs on a host that is everybody's.
+        Asks at most every five minutes, and after a test that failed for where it was made; takes up to 2 s. `shared`:
+        the program runs on a host that is everybody's.
         """
         connection = about if isinstance(about, Connection) else None
         target = about.target if isinstance(about, Connection) else about or Target(exchange="")
         way = addresses.way(target, simulated=self._is_simulated(target))
         asked = self._asked.get(way)
-        if asked is None or self._now() - asked > addresses.HOLDS or (since is not None and asked < since):
+        if asked is None or self._now() - asked > addresses.HOLDS:
             with contextlib.suppress(BfaiError):
                 self._engine(target).ask(lambda transport: self._ask_address(transport, target, way))
         return self._address_view(target, way, connection, shared=shared)
+
+    def _doubt_address(self, run: TestRun, target: Target) -> None:
+        """After a refusal that may be about the address, it is asked anew."""
+        if run.about_this_place:
+            self._asked.pop(addresses.way(target, simulated=self._is_simulated(target)), None)
 
     def own_address(self) -> str | None:
         """This computer's address as an exchange sees it, IPv4 where it has both."""

@@ -217,7 +217,7 @@ def result(workbench: Workbench, connection: Connection) -> None:
     if run.diagnosis is not None and run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN:
         confirm(workbench, connection, run)
     if run.tested_from is None:
-        address_part(workbench, connection, run)
+        address_part(workbench, connection)
     thief_sentence(workbench, run)
     account_lines(workbench, connection.target, run, except_id=connection.id)
     advice_list(workbench, run)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from bfai.i18n import N_
-from bfai.model import BfaiError, Connection, Message, TestRun
+from bfai.model import BfaiError, Connection, Message
 from bfai.ui.language import _, ago, n_, say
-from bfai.ui.pieces import CONNECTIONS, code_of, ended, exchange_name, is_shared, tell, told_by
+from bfai.ui.pieces import CONNECTIONS, code_of, exchange_name, is_shared, tell, told_by
 from bfai.workbench import AddressView, Exchange, Workbench
 
 _TUNNEL, _PROXY_EXAMPLE = "ssh -N -D 1080 you@your-server", "socks5://127.0.0.1:1080"
@@ -16,14 +16,15 @@ _TUNNEL, _PROXY_EXAMPLE = "ssh -N -D 1080 you@your-server", "socks5://127.0.0.1:
 def bind_address(exchange: Exchange, view: AddressView) -> None:
     """The address to copy, where it goes at the exchange, and how long it is likely to stay."""
     st.write(_(exchange.guide.ip_step))
-    guide = exchange.guide
-    code_of(view)
+    only_4 = exchange.guide.takes_ipv6 is False
+    shown = [one for one in view.now if not only_4 or one.version == 4]
+    code_of(shown)
     st.caption(told_by(view, exchange.name))
     _last_known(view)
     lines = [say(note) for note in view.notes]
-    if guide.takes_ipv6 is False:
+    if only_4:
         lines.append(_("{exchange} takes IPv4 addresses only.", exchange=exchange.name))
-    elif len(view.now) > 1:
+    elif len(shown) > 1:
         text = _(
             "A program may leave by either. Does {exchange} refuse the IPv6 one? Then leave it out.",
             exchange=exchange.name,
@@ -33,15 +34,14 @@ def bind_address(exchange: Exchange, view: AddressView) -> None:
         st.caption(" ".join(lines))
 
 
-def address_part(workbench: Workbench, connection: Connection, run: TestRun) -> None:
-    """A connection's address and what may be wrong with it. Asked anew after a refusal that may be about it."""
-    since = ended(run) if run.about_this_place else None
-    view = workbench.address(connection, since=since, shared=is_shared())
+def address_part(workbench: Workbench, connection: Connection) -> None:
+    """A connection's address and what may be wrong with it."""
+    view = workbench.address(connection, shared=is_shared())
     for warning in view.warnings:
         st.warning(say(warning), icon=":material/lan:")
     shown = " · ".join(view.addresses) or _("not known right now")
     with st.expander(_("Seen as {address}", address=shown), icon=":material/lan:"):
-        code_of(view)
+        code_of(view.now)
         st.caption(told_by(view, exchange_name(workbench, connection.target.exchange)))
         _last_known(view)
         if view.notes:
@@ -94,5 +94,5 @@ def way_out(workbench: Workbench, connection: Connection) -> None:
             count = len(view.now)
             text = n_("Exchanges see this address:", "Exchanges see these addresses:", count)
             st.caption(text)
-            code_of(view)
+            code_of(view.now)
             st.caption(" ".join(say(note) for note in view.notes[:1]))

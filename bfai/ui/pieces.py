@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from bfai.model import (
     Message,
     Outcome,
     Permission,
+    Sighting,
     Status,
     Target,
     TestRun,
@@ -279,11 +280,11 @@ def is_shared() -> bool:
     return not on_own_computer()
 
 
-def code_of(view: AddressView) -> None:
+def code_of(shown: Sequence[Sighting]) -> None:
     """Each address with its copy icon; both kinds are named where there are both."""
     with st.container(gap="xsmall"):
-        for one in view.now:
-            if len(view.now) > 1:
+        for one in shown:
+            if len(shown) > 1:
                 family = f"IPv{one.version}"
                 st.caption(family)
             st.code(one.address, language=None)
@@ -480,7 +481,8 @@ def seconds_left(run: TestRun, remedy: Remedy) -> float:
     """How long it is still wise to wait before the next test."""
     if remedy.wait_s is None:
         return 0.0
-    return max(0.0, remedy.wait_s - (utc_now() - ended(run)).total_seconds())
+    ended = run.started_at + timedelta(milliseconds=run.duration_ms)
+    return max(0.0, remedy.wait_s - (utc_now() - ended).total_seconds())
 
 
 def countdown(sentence: str, seconds: Callable[[], float]) -> None:
@@ -532,8 +534,8 @@ def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) ->
         if remedy.value:
             st.code(remedy.value, language=None)
         elif _is_about_address(run):
-            view = workbench.address(_leaving(workbench, run), since=ended(run), shared=is_shared())
-            code_of(view)
+            view = workbench.address(_leaving(workbench, run), shared=is_shared())
+            code_of(view.now)
             st.caption(told_by(view, name))
         if remedy.steps:
             if blocked:
@@ -571,10 +573,6 @@ def _leaving(workbench: Workbench, run: TestRun) -> Connection | Target:
     return connection or Target(
         exchange=run.exchange, market=run.market, region=run.region, environment=run.environment
     )
-
-
-def ended(run: TestRun) -> datetime:
-    return run.started_at + timedelta(milliseconds=run.duration_ms)
 
 
 def advice_list(workbench: Workbench, run: TestRun) -> None:
