@@ -13,7 +13,7 @@ from bfai.model import BfaiError, Message, utc_now
 from bfai.ui import _, calm, duration, n_, open_page, plain, say
 from bfai.ui.first_start import password_strength
 from bfai.ui.language import chosen_language, speak, words
-from bfai.ui.pieces import attempt, head, table, tell
+from bfai.ui.pieces import attempt, head, table
 from bfai.ui.schedule import INTERVALS
 from bfai.ui.session import in_tour
 from bfai.workbench import LICENCE, VERSION, Settings, Workbench
@@ -23,7 +23,7 @@ FRESH_HOURS = (1, 6, 12, 24, 48, 72, 168, 720)
 KEPT_DAYS = (7, 30, 90, 180, 365, 730, 1825, 3650)
 LOCK_MINUTES = (5, 10, 15, 30, 60, 120, 240, 480, 0)
 BOXES = ("settings_password", "settings_new_password", "settings_new_password_again")
-_PROBLEM = "password_problem"
+_SAID = "password_said"
 _SHORTER = "keep_shorter"
 
 
@@ -274,9 +274,9 @@ def password(workbench: Workbench) -> None:
         st.button(
             _("Change the password"), icon=":material/key:", key="change_password", on_click=change, args=(workbench,)
         )
-        problem: Message | None = st.session_state.pop(_PROBLEM, None)
-        if problem is not None:
-            st.warning(say(problem))
+        said: tuple[Message, bool] | None = st.session_state.pop(_SAID, None)  # here, where it is looked for
+        if said is not None:
+            (st.success if said[1] else st.warning)(say(said[0]))
         st.caption(
             _(
                 "Every connection opens with the new one then. Nobody can bring it back: write it on paper. A monitor"
@@ -296,9 +296,10 @@ def change(workbench: Workbench) -> None:
             raise BfaiError(Message(text=N_("The two new ones are not the same. Type the new password twice.")))
         workbench.change_password(old, new)
     except BfaiError as error:
-        st.session_state[_PROBLEM] = error.message
+        st.session_state[_SAID] = (error.message, False)
         return
-    tell(Message(text=N_("The master password is changed. From now on only the new one opens the vault.")))
+    text = N_("The master password is changed. From now on only the new one opens the vault.")
+    st.session_state[_SAID] = (Message(text=text), True)
 
 
 # -- where it lies -----------------------------------------------------------------------------------------------------

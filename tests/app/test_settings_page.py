@@ -152,7 +152,7 @@ def test_the_password_is_changed_and_every_key_opens_with_the_new_one(
         assert said in at.warning[0].value
         assert [at.session_state[key] for key in BOXES] == ["", "", ""]
     fill(at, PASSWORD, NEW_PASSWORD, NEW_PASSWORD)
-    assert "The master password is changed" in at.info[0].value
+    assert "The master password is changed" in at.success[0].value
     assert not any(word in repr(at.session_state) for word in (PASSWORD, NEW_PASSWORD))
     store = workbench._store
     with pytest.raises(WrongPassword):
