@@ -676,7 +676,7 @@ class _Judge:
         latency = self.facts.latency(Role.TIME)
         if offset is None:
             return _skipped(name, N_("skipped, no time was told"))
-        seconds = f"{abs(offset) / 1000:.1f}"
+        seconds = round(abs(offset) / 1000, 1)
         if self.facts.clock_corrected or abs(offset) - self.facts.offset_error_ms >= CLOCK_TOLERANCE_MS:
             self.advice.append(Advice.CLOCK_CORRECTED)
             text = (

@@ -303,7 +303,7 @@ def advice(run: TestRun, exchange: Exchange) -> list[Message]:
                 ends = report.expires_at if report else None
                 params["count"] = max(0, (ends - utc_now()).days) if ends else 0
             case Advice.CLOCK_CORRECTED:
-                params["seconds"] = f"{abs(run.clock_offset_ms or 0) / 1000:.1f}"
+                params["seconds"] = round(abs(run.clock_offset_ms or 0) / 1000, 1)
                 if run.tested_from is not None:
                     text = N_("The clock of the computer where the bot runs is off by {seconds} s.")
                     messages.append(Message(text=text, params=params))

@@ -1,6 +1,7 @@
 """Takes the pictures of the documentation from the simulator tour: `python tools/screenshots.py [FOLDER] [--all]`.
 
 Without `--all` only those that the documentation shows; with it every page, light and dark, on a laptop and a phone.
+`BFAI_LANGUAGE=de-DE` takes them in that language: what is clicked is found by its key, or by a name that stays.
 The history is that of a database made for it: tests that were really made against the simulator, spread over a month.
 """
 
@@ -148,8 +149,8 @@ def start(port: int, database: str = "sqlite://:memory:") -> subprocess.Popen[by
 
 def settled(page: Page) -> None:
     for _ in range(2):  # the first look may come before a click has begun to work
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
-        expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=20_000)
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=120_000)
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=120_000)
         page.wait_for_timeout(400)  # charts draw after the script
 
 
@@ -173,6 +174,7 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
         locale=os.environ.get("BFAI_LANGUAGE", "en-GB"),
         timezone_id="Europe/Zagreb",
     )
+    context.set_default_timeout(120_000)
     page = context.new_page()
 
     def shoot(name: str, end: str = "") -> None:
@@ -191,10 +193,11 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
     page.locator(".st-key-door_0").wait_for()
     shoot("first-start")
     page.locator(".st-key-door_0 button").click()
-    page.locator("[class*='st-key-card_']").nth(7).wait_for(timeout=30_000)
+    page.locator("[class*='st-key-card_']").nth(7).wait_for(timeout=120_000)
     page.wait_for_timeout(3000)
     shoot("overview")
-    page.get_by_test_id("stBaseButton-primary").filter(has_text="fix").first.click()
+    page.locator("[class*='st-key-main_']").get_by_test_id("stBaseButton-primary").first.click()
+    page.wait_for_url("**/history*")
     shoot("refused")
     go(page, "connections")
     shoot("connections")
@@ -218,18 +221,24 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
     settled(page)
     page.wait_for_timeout(1500)
     shoot("replay", ".st-key-replay_levels" if width > 700 else "[class*='st-key-choose_part']")
+    page.locator(".st-key-save button").click()
+    settled(page)
+    page.locator("[class*='st-key-choose_view']").get_by_role("radio").nth(2).click()
+    shoot("run")
+    go(page, "alerts")
+    shoot("alerts")
     go(page, "guide")
     shoot("guide")
     page.goto(f"http://127.0.0.1:{past}/history?connection=past0&view=history&range=30d")
     lock = page.locator("input[type=password]")
-    expect(lock.or_(page.get_by_test_id("stMetric").first)).to_be_visible(timeout=20_000)
+    expect(lock.or_(page.get_by_test_id("stMetric").first)).to_be_visible(timeout=120_000)
     if lock.is_visible():
         lock.fill(PASSWORD)
         lock.press("Enter")
     for name, address in (("history", ""), ("history-all", "connection=all&range=30d")):
         if address:
             page.goto(f"http://127.0.0.1:{past}/history?{address}")
-        expect(page.get_by_test_id("stMetric")).to_have_count(4, timeout=20_000)
+        expect(page.get_by_test_id("stMetric")).to_have_count(4, timeout=120_000)
         page.wait_for_timeout(1500)
         shoot(name, ".st-key-export")
     context.close()
@@ -249,8 +258,8 @@ def main(arguments: list[str]) -> None:
         with sync_playwright() as playwright:
             path = os.environ.get("BFAI_CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-            every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "replay", "guide"}
-            every |= {"history", "history-all"}
+            every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "replay", "run"}
+            every |= {"alerts", "guide", "history", "history-all"}
             for theme in ("light", "dark"):
                 for width in SIZES:
                     wanted = every if everything else {n for n, t, w in SHOWN if (t, w) == (theme, width)}

@@ -819,12 +819,13 @@ def comparison(view: View) -> None:
         _("Online"): [_share(row.share) for row in rows],
         _("Unknown"): [_share(max(0.0, 1 - row.known_s / span)) for row in rows],
         _("Outages"): [int(row.outages) for row in rows],
-        _("Failed"): [int(row.failures) for row in rows],
+        _("Failures"): [int(row.failures) for row in rows],
         _("Median, ms"): [_number(row.p50) for row in rows],
         _("P95, ms"): [_number(row.p95) for row in rows],
     }
     share = st.column_config.NumberColumn(format="percent", width=80)
     whole = st.column_config.NumberColumn(format="%.0f", width=72)
+    long = st.column_config.NumberColumn(format="%.0f", width=88)  # a header of eleven letters
     picked = choose_line(
         columns,
         key=f"compare_{view.key}",
@@ -836,7 +837,8 @@ def comparison(view: View) -> None:
             strips: st.column_config.ImageColumn(width=170),
             _("Online"): share,
             _("Unknown"): share,
-            **dict.fromkeys((_("Outages"), _("Failed"), _("Median, ms"), _("P95, ms")), whole),
+            **dict.fromkeys((_("Outages"), _("P95, ms")), whole),
+            **dict.fromkeys((_("Failures"), _("Median, ms")), long),
         },
     )
     st.caption(_("Click a head to sort. Tick a line to open the connection."))

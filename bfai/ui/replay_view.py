@@ -1123,7 +1123,7 @@ def figures(found: Replay, question: Question, pen: Pen) -> list[Figure]:
             n_("of {count} day", "of {count} days", _days(told)),
         ),
         Figure(
-            _("Times in Recovery Mode"),
+            _("In Recovery Mode"),
             words().number(told.recoveries),
             Decimal(told.recoveries),
             count,

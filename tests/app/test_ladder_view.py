@@ -99,7 +99,7 @@ def test_the_figures_of_a_spot_ladder() -> None:
     found = figures(at)
     assert found["Covers a fall of"] == "9.93%"
     assert found["Capital, USDT"] == "2,180.30"
-    assert found["Share of the limit"] == "not known"
+    assert found["Share of the limit"] == "unknown"
     assert found["Liquidation, USDT"] == "none"
     assert found["Break-even, USDT"] == "56,091.2"
     assert found["Rebound to target"] == "4.83%"
@@ -135,8 +135,8 @@ def test_a_swap_tells_its_liquidation_as_an_estimate() -> None:
 
 def test_what_is_not_known_is_said() -> None:
     at = open_preview("untold")
-    assert figures(at)["Liquidation, USDT"] == "not told here"
-    assert figures(at)["Margin ratio"] == "not told here"
+    assert figures(at)["Liquidation, USDT"] == "unknown"
+    assert figures(at)["Margin ratio"] == "unknown"
 
 
 @pytest.mark.parametrize("language", list(LANGUAGES))
