@@ -44,7 +44,7 @@ def english_only(language: str) -> frozenset[str]:
     def words(texts: Iterable[str]) -> set[str]:
         return {word.lower() for text in texts for word in WORD.findall(QUOTED.sub(" ", text))}
 
-    def every(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    def every(text: Any) -> tuple[str, ...]:
         return (text,) if isinstance(text, str) else tuple(text)
 
     ours = words(text for message in catalogue if message.id for text in every(message.id))
@@ -124,7 +124,7 @@ def leftovers(at: AppTest, language: str) -> list[str]:
 
 def visits(at: AppTest) -> Iterator[str]:
     """Goes to every page and into what opens from it, and names where it is."""
-    connections = [item.key.removeprefix("details_") for item in at.button if str(item.key).startswith("details_")]
+    connections = [key.removeprefix("details_") for item in at.button if (key := str(item.key)).startswith("details_")]
     assert connections
     for page in PAGES:
         go(at, page)
