@@ -129,20 +129,8 @@ class Strategies:
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def list(self) -> list[Strategy]:
-        """All, by name. What a test found while nobody was there to act on it is acted on first."""
-        found = self._store.strategies()
-        connections = {connection.id: connection for connection in self._store.connections()}
-        runs = {
-            connection_id: self._last_run(connections[connection_id])
-            for connection_id in {strategy.connection_id for strategy in found if strategy.state is not _DRAFT}
-            if connection_id in connections
-        }
-        changed = [
-            self._settle(strategy, connections[strategy.connection_id], runs[strategy.connection_id])
-            for strategy in found
-            if strategy.state is not _DRAFT and strategy.connection_id in runs
-        ]
-        return self._store.strategies() if any(changed) else found
+        """All, by name."""
+        return self._store.strategies()
 
     def get(self, strategy_id: str) -> Strategy:
         """Raises StrategyError where there is none."""
@@ -339,7 +327,6 @@ class Strategies:
         `takes_up`: there are open groups to go on with, whose money is no longer free: then only the connection is
         judged. Raises StrategyError with all reasons.
         """
-        self.list()  # what a test found meanwhile counts
         strategy = self.get(strategy_id)
         connection = self._store.connection(strategy.connection_id) if strategy.connection_id else None
         params: dict[str, str | int | float] = {"name": strategy.name}
@@ -593,28 +580,24 @@ class Strategies:
 
     def _settle(
         self, strategy: Strategy, connection: Connection, run: TestRun | None, old: KeyReport | None = None
-    ) -> bool:
-        """Suspends or resumes it as the last run asks for. Whether that changed anything.
+    ) -> None:
+        """Suspends or resumes it as the last run asks for.
 
         A run on our own dead network asks for nothing: the next one that counts does.
         """
         if run is not None and not run.counts and connection.status is not Status.UNTESTED:
-            return False
-        found = suspension(connection, run, old)
-        if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
-            if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
-                return False
-            self._change(strategy, StrategyState.SUSPENDED, run, (found.text,), found.needs_person)
-            return True
-        if found is None and strategy.state is StrategyState.SUSPENDED and not strategy.needs_person:
+            return
+        found, suspended = suspension(connection, run, old), strategy.state is StrategyState.SUSPENDED
+        if found is not None:
+            if not suspended or (found.needs_person and not strategy.needs_person):
+                self._change(strategy, StrategyState.SUSPENDED, run, (found.text,), found.needs_person)
+        elif suspended and not strategy.needs_person:
             if self._edited_since(strategy):
                 text = N_("{name} works again. Revision {number} was saved meanwhile: check it, then resume.")
                 told = Message(text=text, params={"name": connection.name, "number": strategy.revision})
                 self._change(strategy, StrategyState.SUSPENDED, run, (told,), True)
-                return True
-            self._change(strategy, StrategyState.ENABLED, run)
-            return True
-        return False
+            else:
+                self._change(strategy, StrategyState.ENABLED, run)
 
     def _edited_since(self, strategy: Strategy) -> bool:
         """Whether the newest revision is another than the one in force: the gate has not seen it yet."""
