@@ -288,9 +288,9 @@ def _end(before: Before, run: TestRun) -> Iterator[Event]:
     if kind is not EventKind.EXPIRED:
         assert ends is not None
         days = math.ceil((ends - now) / timedelta(days=1))
-        text = Message(text=_ENDS_IN, params={"name": name, "count": days, "date": date})
+        text = Message(text=_ENDS_IN, params={"name": name, "count": days, "d_date": date})
     elif ends is not None and ends <= now:
-        text = Message(text=N_("The key of {name} expired on {date}."), params={"name": name, "date": date})
+        text = Message(text=N_("The key of {name} expired on {d_date}."), params={"name": name, "d_date": date})
     else:
         text = Message(text=N_("The key of {name} has expired."), params={"name": name})
     facts = {"expires_at": ends.isoformat()} if ends else {}
@@ -299,7 +299,7 @@ def _end(before: Before, run: TestRun) -> Iterator[Event]:
 
 
 _ENDS_IN = NN_(
-    "The key of {name} expires in {count} day, on {date}.", "The key of {name} expires in {count} days, on {date}."
+    "The key of {name} expires in {count} day, on {d_date}.", "The key of {name} expires in {count} days, on {d_date}."
 )
 
 

@@ -102,8 +102,8 @@ class Translator:
 
         Parameters are inserted as they are, except those whose name begins with `t_`: they are texts of ours (the name
         of a permission, say) and are translated first, those with `m_`: an amount and its asset, "1234.5 USDT", those
-        with `q_`: names for quotation marks, one a line, and numbers with decimals. A text marked by `NN_` counts by
-        its parameter `count`.
+        with `q_`: names for quotation marks, one a line, those with `d_`: a day, "2026-11-21", and numbers with
+        decimals. A text marked by `NN_` counts by its parameter `count`.
         """
         params: dict[str, object] = {name: self._inserted(name, value) for name, value in message.params.items()}
         singular, counts, plural = message.text.partition(_PLURAL)
@@ -126,7 +126,15 @@ class Translator:
             return self.money(Decimal(amount), asset) if _AMOUNT.fullmatch(amount) else value
         if name.startswith("q_"):
             return self.quoted(*value.splitlines())
+        if name.startswith("d_"):
+            return self._day(value)
         return value
+
+    def _day(self, value: str) -> str:
+        try:
+            return self.date(dt.datetime.fromisoformat(value))
+        except ValueError:
+            return value
 
     def quoted(self, *names: str) -> str:
         """Names that others gave, such as the boxes of a page, in this language's quotation marks."""

@@ -104,7 +104,8 @@ def _evidence(permission: Permission, grant: Grant, run: TestRun, exchange: Exch
     name: dict[str, str | int | float] = {"exchange": exchange.name}
     if permission is Permission.WITHDRAW and grant.state is GrantState.UNKNOWN and run.confirmed_at is not None:
         return Message(
-            text=N_("not told; you confirmed that it is off on {date}"), params={"date": f"{run.confirmed_at:%Y-%m-%d}"}
+            text=N_("not told; you confirmed that it is off on {d_date}"),
+            params={"d_date": f"{run.confirmed_at:%Y-%m-%d}"},
         )
     match grant.state, grant.evidence:
         case GrantState.GRANTED, Evidence.DECLARED:
@@ -163,11 +164,11 @@ def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
                 Message(text=N_("worked out from {exchange}'s rule"), params={"exchange": name}),
             )
         date = f"{report.expires_at:%Y-%m-%d}"
-        evidence = Message(text=N_("{exchange} says {date}"), params={"exchange": name, "date": date})
+        evidence = Message(text=N_("{exchange} says {d_date}"), params={"exchange": name, "d_date": date})
         return RightRow(None, label, GrantState.GRANTED, state, evidence)
     unused_until = idle_end(run, exchange)
     if unused_until is not None:
-        state = Message(text=N_("{date}, if unused"), params={"date": f"{unused_until:%Y-%m-%d}"})
+        state = Message(text=N_("{d_date}, if unused"), params={"d_date": f"{unused_until:%Y-%m-%d}"})
         return RightRow(None, label, GrantState.UNKNOWN, state, Message(text=exchange.expiry_rule or ""))
     if report.expiry_evidence is ExpiryEvidence.FIELD:
         evidence = Message(text=N_("{exchange} says that the key does not expire"), params={"exchange": name})
@@ -418,7 +419,7 @@ def next_step(connection: Connection, run: TestRun | None, exchange: Exchange) -
         return sentence(run.diagnosis, exchange, run.market, run.key_report)
     unused_until = idle_end(run, exchange)
     if unused_until is not None and unused_until - utc_now() < IDLE_WARNING:
-        text = N_("{exchange} takes unused keys away. Use or test this one before {date}.")
-        return Message(text=text, params={"exchange": exchange.name, "date": f"{unused_until:%Y-%m-%d}"})
+        text = N_("{exchange} takes unused keys away. Use or test this one before {d_date}.")
+        return Message(text=text, params={"exchange": exchange.name, "d_date": f"{unused_until:%Y-%m-%d}"})
     first = advice(run, exchange)
     return first[0] if first else Message(text=N_("Nothing to do."))

@@ -457,7 +457,7 @@ def test_a_keys_end_is_told_at_its_thresholds(world: World, receiver: Receiver) 
         world.test(connection, Status.CONNECTED, key_report=ending)
     ends = [title.partition(" · ")[2] for title in receiver.titles]
     assert ends == ["Key expires in 30 days", "Key expires in 7 days", "Key expires in 1 day", "Key expired"]
-    assert "expires in 30 days, on 2026-12-31" in receiver.messages[0]["message"]
+    assert "expires in 30 days, on 31 Dec 2026" in receiver.messages[0]["message"]
 
 
 def test_a_suspension_that_ends_by_itself_has_the_grace_of_its_cause(world: World) -> None:

@@ -280,9 +280,9 @@ def test_the_end_is_told_while_the_exchange_is_silent() -> None:
 
 def test_days_are_counted_in_words() -> None:
     (event,) = events_of(known(Status.ONLINE, ending(30)), a_run(report=ending(29.5)))
-    assert "expires in 30 days, on 2026-12-21" in said(event)
+    assert "expires in 30 days, on 21 Dec 2026" in said(event)
     (event,) = events_of(known(Status.ONLINE, ending(30)), a_run(report=ending(0.5)))
-    assert "expires in 1 day, on 2026-11-22" in said(event)
+    assert "expires in 1 day, on 22 Nov 2026" in said(event)
 
 
 # -- once --------------------------------------------------------------------------------------------------------------

@@ -79,6 +79,12 @@ def test_money_in_a_stored_sentence_is_written_as_the_language_does(croatian: Tr
     assert translator("en").render(odd) == "much money"
 
 
+@pytest.mark.parametrize(("language", "shown"), [("en", "31 Oct 2026"), ("hr", "31. lis 2026."), ("de", "31.10.2026")])
+def test_a_day_in_a_stored_sentence_is_written_as_the_language_does(language: str, shown: str) -> None:
+    message = Message(text="{d_date}; {d_none}; {date}", params={"d_date": "2026-10-31", "d_none": "", "date": "2026"})
+    assert translator(language).render(message) == f"{shown}; ; 2026"
+
+
 @pytest.mark.parametrize(
     ("language", "shown"),
     [

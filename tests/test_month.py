@@ -597,9 +597,9 @@ def test_messages_say_what_happened_and_what_to_do(month: Month) -> None:
         "MEXC works again.\n\nThe problem had lasted since 20 Oct 2026, 09:01 (Europe/Zagreb).\n\n"
         "21 Oct 2026, 20:10 (Europe/Zagreb)"
     )
-    assert "expires in 30 days, on 2026-10-31" in told["01 18:35", "Bybit · Key expires in 30 days"]["message"]
-    assert "expires in 7 days, on 2026-10-31" in told["24 18:10", "Bybit · Key expires in 7 days"]["message"]
-    assert "expires in 1 day, on 2026-10-31" in told["30 18:10", "Bybit · Key expires in 1 day"]["message"]
+    assert "expires in 30 days, on 31 Oct 2026" in told["01 18:35", "Bybit · Key expires in 30 days"]["message"]
+    assert "expires in 7 days, on 31 Oct 2026" in told["24 18:10", "Bybit · Key expires in 7 days"]["message"]
+    assert "expires in 1 day, on 31 Oct 2026" in told["30 18:10", "Bybit · Key expires in 1 day"]["message"]
     assert told["25 06:00", "OKX · Connection failed"]["message"].endswith("25 Oct 2026, 02:00 (Europe/Zagreb)")
     assert told["25 11:40", "OKX · Right appeared"]["message"].endswith("25 Oct 2026, 12:40 (Europe/Zagreb)")
     lasting = [
