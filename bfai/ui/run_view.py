@@ -6,6 +6,7 @@ An engine is a process of its own, so nothing of it is kept here: each drawing a
 from __future__ import annotations
 
 import io
+import re
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +49,7 @@ EVERY: Final = 3.0
 """Seconds between two looks at an engine that runs."""
 PRICE_HOLDS: Final = 60.0
 LOG_LINES: Final = 25
+_LOG_HEAD: Final = re.compile(r"^\d{4}-(\d\d-\d\d \d\d:\d\d:\d\d),\d+ - \S+ - (?:INFO - )?")
 NOWHERE: Final = ("engine_region", "engine_no_futures")
 """Freqtrade does not trade this market: nothing in the fields mends that."""
 USUAL: Final = timedelta(minutes=5)
@@ -575,9 +577,14 @@ def _figures(place: Place, strategy: Strategy, status: EngineStatus) -> None:
     with st.expander(_("Log"), icon=":material/notes:", key=f"run_log_{ended}", expanded=ended):
         if log:
             st.caption(_("Its last lines, without secrets; times as it writes them."))
-            st.code(log, language=None)
+            st.code("\n".join(map(short_line, log.splitlines())), language=None)
         else:
             st.caption(_("It has written nothing yet."))
+
+
+def short_line(line: str) -> str:
+    """A line of the log without year, fractions of a second and the part of Freqtrade that wrote it."""
+    return _LOG_HEAD.sub(r"\1 ", line)
 
 
 def _pair(group: OpenGroup) -> str:

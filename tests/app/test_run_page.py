@@ -19,7 +19,7 @@ from bfai.model import Connection, Market, Status, Strategy, StrategyState, Targ
 from bfai.simulator import Simulator
 from bfai.strategy.export import CONFIG, STRATEGY_FILE, Bundle
 from bfai.strategy.running import Engines, EngineState, EngineStatus, OpenGroup
-from bfai.ui.run_view import file_stem, result_now, standing_of, zipped
+from bfai.ui.run_view import file_stem, result_now, short_line, standing_of, zipped
 from bfai.ui.session import keeper
 from bfai.workbench import Workbench
 from tests.app.conftest import captions, choose, go, labels, opened_vault, press, problems, texts, toured
@@ -312,6 +312,21 @@ def test_the_zip_holds_the_files_and_is_the_same_each_time() -> None:
 @pytest.mark.parametrize(("name", "stem"), [("Dips", "Dips"), ("a/b: c", "a-b--c"), ("…", "strategy")])
 def test_a_name_becomes_a_file(name: str, stem: str) -> None:
     assert file_stem(name) == stem
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            "2026-11-21 22:03:02,583 - bfai_strategy - INFO - bfai BTC/USDT add_on",
+            "11-21 22:03:02 bfai BTC/USDT add_on",
+        ),
+        ("2026-11-21 22:03:02,583 - freqtrade.worker - ERROR - Lost - it", "11-21 22:03:02 ERROR - Lost - it"),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+    ],
+)
+def test_a_line_of_the_log_is_shortened_and_keeps_what_it_says(written: str, shown: str) -> None:
+    assert short_line(written) == shown
 
 
 @pytest.mark.parametrize(("side", "price", "result"), [("long", 110, 20), ("short", 110, -20), ("long", None, None)])
