@@ -202,7 +202,6 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
     settled(page)
     page.get_by_role("radio", name="MEXC", exact=True).click()
     settled(page)
-    page.locator(".st-key-wizard_where button").click()
     shoot("wizard")
     go(page, "strategies")
     page.locator(".st-key-new_strategy button").click()
