@@ -31,6 +31,7 @@ from bfai.ui.pieces import (
     zone_note,
 )
 from bfai.ui.schedule import next_test_line
+from bfai.ui.wizard import exchange_pills
 from bfai.workbench import CAUSE_NAMES, RunRow, TestJob, Workbench
 
 MOST_CARDS = 24
@@ -41,7 +42,7 @@ NEED_NOTHING = (Status.ONLINE, Status.CONNECTED)
 def draw(workbench: Workbench) -> None:
     connections = worst_on_top(workbench.connections())
     if not connections:
-        empty()
+        empty(workbench)
         return
     running = workbench.running()
     needy = sum(connection.status not in NEED_NOTHING and connection.id not in running for connection in connections)
@@ -246,7 +247,7 @@ def cause_name(runs: Sequence[RunRow]) -> str:
     return _(CAUSE_NAMES[cause]) if runs and (cause := runs[-1].cause) else ""
 
 
-def empty() -> None:
+def empty(workbench: Workbench) -> None:
     """No connection yet: what this is for, one step, one way to look around, what to have at hand."""
     head(_("Overview"))
     with st.container(border=True, width=640):
@@ -258,6 +259,9 @@ def empty() -> None:
             )
         )
         st.markdown(_("**Have at hand:** your login at the exchange, its 2FA code, and five minutes."))
+        chosen = exchange_pills(workbench, "first_exchange")
+        if chosen:
+            st.switch_page(CONNECTIONS, query_params={"add": chosen})
         with st.container(horizontal=True):
             if st.button(_("Add a connection"), icon=":material/add:", type="primary", key="add_first"):
                 st.switch_page(CONNECTIONS, query_params={"add": "1"})

@@ -369,7 +369,7 @@ _SENTENCES: Mapping[Cause, str] = {
     ),
     Cause.ACCOUNT_RESTRICTED: N_("Log in at {exchange} and read what it asks of you, or write to its support."),
     Cause.LOCAL_NETWORK: N_("No exchange answers from here. Check your own connection; this test does not count."),
-    Cause.AMBIGUOUS: N_("{exchange} refuses and does not say why. Go through the causes below, likeliest first."),
+    Cause.AMBIGUOUS: N_("{exchange} refuses and does not say why. Go through the causes, likeliest first."),
     Cause.UNEXPECTED_RESPONSE: N_("{exchange} answered something that no document describes. Test again in a while."),
 }
 
@@ -401,7 +401,7 @@ _NAMELESS: Mapping[Cause, str] = {
         "The exchange does not serve the place from which this program asks. Run it where the exchange serves you."
     ),
     Cause.ACCOUNT_RESTRICTED: N_("Log in at the exchange and read what it asks of you, or write to its support."),
-    Cause.AMBIGUOUS: N_("The exchange refuses and does not say why. Go through the causes below, likeliest first."),
+    Cause.AMBIGUOUS: N_("The exchange refuses and does not say why. Go through the causes, likeliest first."),
     Cause.UNEXPECTED_RESPONSE: N_("The exchange answered something that no document describes. Test again in a while."),
 }
 

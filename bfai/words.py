@@ -131,10 +131,9 @@ def _address_row(run: TestRun, exchange: Exchange) -> RightRow:
     match restriction.state:
         case GrantState.GRANTED:
             shown = ", ".join((*restriction.addresses, *restriction.masked))
-            state, evidence = (
-                N_("bound"),
-                Message(text=N_("{exchange} says {words}"), params={**name, "words": f"`{shown}`"}),
-            )
+            told = Message(text=N_("{exchange} says {words}"), params={**name, "words": f"`{shown}`"})
+            untold = Message(text=N_("{exchange} does not tell the list of addresses"), params=name)
+            state, evidence = N_("bound"), told if shown else untold
         case GrantState.DENIED:
             state, evidence = (
                 N_("open to any"),

@@ -830,6 +830,16 @@ class Workbench:
             )
         return None
 
+    def replaces_at_once(self, draft: Draft) -> bool:
+        """Whether this key may take the place of the one that it replaces without another look: it is online, and the
+        exchange tells that it is of the same account.
+        """
+        run, replaced = draft.run, draft.replaces
+        if replaced is None or run is None or run.status is not Status.ONLINE or run.key_report is None:
+            return False
+        before = self._store.account_facts().get(replaced)
+        return before is not None and before.account_id is not None and before.account_id == run.key_report.account_id
+
     def save_draft(self, draft_id: str, *, name: str, used_by: str = "", note: str = "") -> Connection:
         """Stores a tested key. Raises NotSavable, NameTaken, AlreadyConnected, VaultIsLocked, StoreError; then it
         stays a draft.

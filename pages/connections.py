@@ -25,7 +25,7 @@ from bfai.ui.pieces import (
     rerun_when_done,
     tell,
 )
-from bfai.ui.wizard import Wizard, current_wizard, draw_wizard, leave_wizard, name_line, open_wizard, resume
+from bfai.ui.wizard import Wizard, current_wizard, draw_wizard, leave_wizard, name_line, open_wizard, resume, to_key
 from bfai.workbench import Draft, Workbench
 
 PER_PAGE = 20
@@ -69,9 +69,12 @@ def draw(workbench: Workbench) -> None:
 
 
 def take_orders_from_address(workbench: Workbench) -> None:
-    """`?add=1` and `?rotate=…` open the wizard, once."""
-    if st.query_params.pop("add", None):
+    """`?add=1`, `?add=kucoin` and `?rotate=…` open the wizard, once."""
+    asked = st.query_params.pop("add", None)
+    if asked:
         add()
+        if asked in workbench.exchanges():
+            to_key(workbench, asked)
     rotated = st.query_params.pop("rotate", None)
     connection = workbench.connection(rotated) if rotated else None
     if connection is not None:

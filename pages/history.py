@@ -254,6 +254,7 @@ ROTATED = frozenset(
         Cause.INVALID_SECRET,
         Cause.INVALID_PASSPHRASE,
         Cause.MALFORMED_CREDENTIALS,
+        Cause.AMBIGUOUS,  # one of its causes is a key that is gone
     }
 )
 

@@ -266,7 +266,6 @@ def take(
     settled(page)
     page.get_by_role("radio", name="MEXC", exact=True).click()
     settled(page)
-    page.locator(".st-key-wizard_where button").click()
     shoot("wizard")
     go(page, "strategies")
     page.locator(".st-key-new_strategy button").click()

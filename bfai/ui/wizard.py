@@ -119,7 +119,7 @@ def draw_wizard(workbench: Workbench, *, on_leave: Callable[[], None]) -> None:
     step = 4 if naming else wizard.step
     _head(wizard, step, exchange)
     if exchange is None or wizard.step == 1:
-        _where(workbench, wizard, on_leave)
+        _where(workbench, on_leave)
     elif wizard.step == 2:
         _make_and_paste(workbench, wizard, exchange, on_leave)
     elif draft is None:
@@ -139,7 +139,7 @@ def draw_wizard(workbench: Workbench, *, on_leave: Callable[[], None]) -> None:
 def _head(wizard: Wizard, step: int, exchange: Exchange | None) -> None:
     name = exchange.name if exchange else ""
     titles = {
-        1: _("Choose exchange and market"),
+        1: _("Choose the exchange"),
         2: _("Make the key at {exchange}, then paste it", exchange=name),
         3: _("Test"),
         4: _("Name and save") if wizard.replaces is None else _("Replace the key"),
@@ -158,35 +158,34 @@ def _head(wizard: Wizard, step: int, exchange: Exchange | None) -> None:
 # -- 1: where ----------------------------------------------------------------------------------------------------------
 
 
-def _where(workbench: Workbench, wizard: Wizard, on_leave: Callable[[], None]) -> None:
+def _where(workbench: Workbench, on_leave: Callable[[], None]) -> None:
+    def choose() -> None:
+        exchange_id = st.session_state.get("wizard_exchange")
+        if exchange_id:
+            to_key(workbench, str(exchange_id))
+
+    exchange_pills(workbench, "wizard_exchange", on_change=choose)
+    st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=on_leave, key="wizard_leave")
+
+
+def exchange_pills(workbench: Workbench, key: str, on_change: Callable[[], None] | None = None) -> str | None:
+    """The exchanges side by side. Gives the id of the chosen one; to choose is to go on, no button follows."""
     exchanges = workbench.exchanges()
-    now = wizard.target
-    chosen = st.pills(
-        _("Exchange"),
-        list(exchanges),
-        default=now.exchange if now.exchange in exchanges else None,
-        format_func=lambda id_: exchanges[id_].name,
-        key="wizard_exchange",
+    return st.pills(
+        _("Exchange"), list(exchanges), format_func=lambda id_: exchanges[id_].name, key=key, on_change=on_change
     )
-    exchange = exchanges.get(chosen or "")
-    target: Target | None = None
-    if exchange is not None:
-        target = _where_there(workbench, exchange, now)
-        st.caption(
-            _("Enable only the market that your bot uses. A second market is a second key and a second connection.")
-        )
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=on_leave, key="wizard_leave")
-        if target is not None:
-            st.button(
-                _("Go on"),
-                type="primary",
-                icon=":material/arrow_forward:",
-                icon_position="right",
-                on_click=_change,
-                kwargs={"target": target, "step": 2, "echo": None},
-                key="wizard_where",
-            )
+
+
+def to_key(workbench: Workbench, exchange_id: str) -> None:
+    """Goes to the step in which the key is made. Market, region and environment begin as most accounts have them."""
+    exchange = workbench.exchanges()[exchange_id]
+    target = Target(
+        exchange=exchange.id,
+        market=exchange.markets[0],
+        region=exchange.regions[0].id,
+        environment=exchange.environments[0],
+    )
+    open_wizard(replace(current_wizard() or Wizard(), step=2, target=target, draft_id=None, job_id=None, echo=None))
 
 
 def _where_there(workbench: Workbench, exchange: Exchange, now: Target) -> Target:
@@ -243,6 +242,8 @@ def _where_there(workbench: Workbench, exchange: Exchange, now: Target) -> Targe
 
 
 def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on_leave: Callable[[], None]) -> None:
+    if wizard.replaces is None:
+        wizard = _choose_where(workbench, wizard, exchange)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader(_("1 · Tick these boxes"), anchor=False)
@@ -288,6 +289,20 @@ def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on
         key="wizard_back",
         on_click=on_leave if wizard.replaces else _to_first_step,
     )
+
+
+def _choose_where(workbench: Workbench, wizard: Wizard, exchange: Exchange) -> Wizard:
+    """Market, region and environment of the key, above what they change. Gives the wizard as it is then."""
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True):
+            target = _where_there(workbench, exchange, wizard.target)
+        st.caption(
+            _("Enable only the market that your bot uses. A second market is a second key and a second connection.")
+        )
+    if target != wizard.target:  # a key that was read for another place waits on Connections
+        _change(target=target, draft_id=None, job_id=None, echo=None)
+        wizard = current_wizard() or wizard
+    return wizard
 
 
 def _where_it_leaves(workbench: Workbench, wizard: Wizard) -> Connection | Target:
@@ -420,6 +435,10 @@ def _result(workbench: Workbench, wizard: Wizard, run: TestRun, on_leave: Callab
     again = Action(_("I changed it, test again"), lambda: _test(workbench), "again", icon=":material/sync:", waits=True)
     paste = Action(_("Paste a new key"), _paste_again, "paste_new")
     drop = Action(_("Forget it now"), forget, "forget")
+    if workbench.replaces_at_once(draft):
+        _save(workbench, draft.id, "")
+        if current_wizard() is None:
+            st.rerun()
     if wizard.saves_failed or run.status.ok:
         if wizard.keeps:
             _name_form(workbench, wizard, draft.id, run)
@@ -598,13 +617,19 @@ def name_line(workbench: Workbench, target: Target, name: str, *, except_id: str
 
 
 def _save(workbench: Workbench, draft_id: str, name: str) -> None:
+    """Stores the key and says so, or says why not. A key that replaces another keeps the connection's name."""
     used_by = str(st.session_state.get("connection_used_by") or "")
     note = str(st.session_state.get("connection_note") or "")
+    wizard = current_wizard()
     try:
         connection = workbench.save_draft(draft_id, name=name, used_by=used_by, note=note)
     except BfaiError as error:
         tell(error.message, refused=True)
         return
     leave_wizard()
-    tell(Message(text=N_("{name} is saved. Its secret is never shown again."), params={"name": connection.name}))
-    st.session_state["saved"] = connection.id
+    if wizard is not None and wizard.replaces is not None:
+        text = N_("{name} has its new key. Delete the old one at {exchange}.")
+    else:
+        text = N_("{name} is saved. Its secret is never shown again.")
+    where = exchange_name(workbench, connection.target.exchange)
+    tell(Message(text=text, params={"name": connection.name, "exchange": where}))

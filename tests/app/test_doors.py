@@ -103,7 +103,6 @@ def test_the_other_regions_are_asked_only_on_request(at_home: Simulator) -> None
     keys = at_home.accounts["kucoin"]["no_futures"]
     at = press(opened_vault(), "add_first")
     choose(at, "wizard_exchange", "kucoin")
-    press(at, "wizard_where")
     at.text_input(key="secret_paste").set_value(
         f"API Key: {keys['apiKey']}\nAPI Secret: {keys['secret']}\nAPI Passphrase: {keys['password']}"
     )

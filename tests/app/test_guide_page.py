@@ -153,7 +153,6 @@ def test_the_wizard_leads_to_the_guide(gated: Simulator) -> None:
     at = opened_vault()
     press(go(at, CONNECTIONS), "add")
     choose(at, "wizard_exchange", "kucoin")
-    press(at, "wizard_where")
     assert HOME in [item.value for item in at.code]
     assert "exchange=kucoin" in links(at)["Guide for KuCoin"]
     with gated.faults({"exchange": "kucoin", "kind": "maintenance"}):

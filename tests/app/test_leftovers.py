@@ -136,10 +136,9 @@ def visits(at: AppTest) -> Iterator[str]:
         yield f"history of {connection}"
     at.query_params.clear()
     press(go(at, "pages/connections.py"), "add")
+    yield "wizard, where"
     for exchange in all_exchanges():
         choose(at, "wizard_exchange", exchange)
-        yield f"wizard, {exchange}"
-        press(at, "wizard_where")
         yield f"wizard, key of {exchange}"
         press(at, "wizard_back")
     press(go(at, "pages/strategies.py"), "new_strategy")

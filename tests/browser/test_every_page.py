@@ -156,10 +156,9 @@ def _beginning(page: Page) -> Iterator[str]:
 def _wizard(page: Page, simulator: Simulator) -> Iterator[str]:
     visit(page, PLACES[1])
     click(page, "Add a connection")
-    page.get_by_role("radio", name="MEXC", exact=True).click()
-    drawn(page, "Enable only the market")
+    drawn(page, "Choose exchange")
     yield "wizard, where"
-    click(page, "Go on")
+    page.get_by_role("radio", name="MEXC", exact=True).click()
     drawn(page, "1 · Tick these boxes")
     page.get_by_text("Type the fields one by one").click()
     drawn(page)

@@ -61,16 +61,12 @@ def test_from_first_start_to_a_saved_connection_without_a_mouse(
 
     tab_to(page, "Add a connection")
     keys.press("Enter")
-    expect(page.get_by_role("heading", name="Choose exchange and market")).to_be_visible()
+    expect(page.get_by_role("heading", name="Choose the exchange")).to_be_visible()
     settled(page)
     tab_to(page, "Binance")
     while focused(page) != "MEXC":
         keys.press("ArrowRight")
     keys.press("Space")
-    expect(page.get_by_text("Enable only the market that your bot uses.")).to_be_visible()
-    settled(page)
-    tab_to(page, "Go on")
-    keys.press("Enter")
     expect(page.get_by_text("1 · Tick these boxes")).to_be_visible()
     settled(page)
 

@@ -38,12 +38,11 @@ def make_vault(page: Page) -> None:
 def to_paste(page: Page, exchange: str, market: str = "Spot") -> None:
     """From the list of connections to the paste box."""
     page.get_by_role("radio", name=exchange, exact=True).click()
-    expect(page.get_by_text("Enable only the market that your bot uses.")).to_be_visible()
+    expect(page.get_by_text("1 · Tick these boxes")).to_be_visible()
+    settled(page)
     if market != "Spot":
         page.get_by_role("radio", name=market, exact=True).click()
-    settled(page)
-    click(page, "Go on")
-    expect(page.get_by_text("1 · Tick these boxes")).to_be_visible()
+        settled(page)
 
 
 def paste(page: Page, simulator: Simulator, exchange: str, account: str, **changes: str) -> list[str]:
