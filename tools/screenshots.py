@@ -325,7 +325,7 @@ def main(arguments: list[str]) -> None:
             path = os.environ.get("BFAI_CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
             every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "replay"}
-            every |= {"alerts", "guide", "history", "history-all", "run"}
+            every |= {"alerts", "guide", "history", "history-all", "run", "run-view"}
             for theme in ("light", "dark"):
                 for width in SIZES:
                     wanted = every if everything else {n for n, t, w in SHOWN if (t, w) == (theme, width)}
