@@ -267,10 +267,10 @@ def password(workbench: Workbench) -> None:
         st.header(_("Master password"), anchor=False)
         with st.container(width=420):
             label = _("Present master password")
-            st.text_input(label, type="password", key=old, autocomplete="current-password")
+            st.text_input(label, type="password", key=old, autocomplete="current-password", live="300ms")
             typed = st.text_input(_("New master password"), type="password", key=new, live="300ms")
             password_strength(workbench, typed)
-            st.text_input(_("New master password, again"), type="password", key=again)
+            st.text_input(_("New master password, again"), type="password", key=again, live="300ms")
         st.button(
             _("Change the password"), icon=":material/key:", key="change_password", on_click=change, args=(workbench,)
         )

@@ -126,15 +126,21 @@ def attempting(act: Callable[[], object]) -> Callable[[], None]:
 
 def tell(message: Message, *, refused: bool = False) -> None:
     """Keeps a sentence for `told()`, over a rerun or a page switch."""
-    st.session_state["told"] = (message, refused)
+    st.session_state["told"] = (message, refused, None)
+
+
+_TOLD_FOR = 2.0  # seconds: a page that draws itself anew right away does not swallow the sentence
 
 
 def told() -> None:
     """Shows what `tell` kept, once."""
-    kept: tuple[Message, bool] | None = st.session_state.pop("told", None)
-    if kept is not None:
-        message, refused = kept
+    kept: tuple[Message, bool, float | None] | None = st.session_state.pop("told", None)
+    if kept is None:
+        return
+    message, refused, since = kept
+    if since is None or time.monotonic() - since < _TOLD_FOR:
         (st.warning if refused else st.info)(say(message))
+        st.session_state["told"] = (message, refused, since or time.monotonic())
 
 
 # -- what a widget shows -----------------------------------------------------------------------------------------------

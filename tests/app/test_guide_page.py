@@ -42,7 +42,7 @@ def links(at: AppTest) -> dict[str, str]:
 
 
 def subheaders(at: AppTest) -> list[str]:
-    return [str(item.value) for item in at.subheader]
+    return [str(item.value) for item in at.header]
 
 
 # -- the facts ---------------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def test_each_exchange_has_its_page_in_each_language() -> None:
                     assert right.box in written, (exchange.id, right.box)
             if language != "en":
                 assert exchange.guide.ip_step not in written
-            assert len(at.subheader) == 5
+            assert len(at.header) == 5
             at.query_params.clear()
             at.query_params["lang"] = language
         if language == "en":

@@ -23,7 +23,9 @@ OTHERS = [language for language in LANGUAGES if language != DEFAULT_LANGUAGE]
 WORD = re.compile(r"[^\W\d_]{3,}")
 # In code marks or quotation marks stand the words of others; links and icons are no words.
 QUOTED = re.compile(
-    r"`[^`]*`|“[^”]*”|„[^“”]*[“”]|»[^«]*«|\]\([^)]*\)|:material/\w+:|:[a-z-]+\[|\{\w+\}|https?://\S+|(?<!\w)/\S+"
+    r"<style>.*?</style>|`[^`]*`|“[^”]*”|„[^“”]*[“”]|»[^«]*«|\]\([^)]*\)|:material/\w+:|:[a-z-]+\[|\{\w+\}"
+    r"|https?://\S+|(?<!\w)/\S+",
+    re.DOTALL,
 )
 # Fields of Streamlit's messages that nobody reads.
 UNREAD = frozenset(

@@ -156,7 +156,7 @@ def _beginning(page: Page) -> Iterator[str]:
 def _wizard(page: Page, simulator: Simulator) -> Iterator[str]:
     visit(page, PLACES[1])
     click(page, "Add a connection")
-    drawn(page, "Choose exchange")
+    drawn(page, "Choose the exchange")
     yield "wizard, where"
     page.get_by_role("radio", name="MEXC", exact=True).click()
     drawn(page, "1 · Tick these boxes")

@@ -37,6 +37,7 @@ def make_vault(page: Page) -> None:
 
 def to_paste(page: Page, exchange: str, market: str = "Spot") -> None:
     """From the list of connections to the paste box."""
+    expect(page.get_by_text(re.compile("^Step 1 of"))).to_be_visible()
     page.get_by_role("radio", name=exchange, exact=True).click()
     expect(page.get_by_text("1 · Tick these boxes")).to_be_visible()
     settled(page)
