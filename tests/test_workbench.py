@@ -293,6 +293,12 @@ def test_the_rights_table_puts_withdrawal_first_and_names_the_boxes(workbench: W
     assert [row.permission for row in rows[-2:]] == [None, None]
 
 
+def test_a_bound_key_whose_addresses_are_not_told_quotes_nothing(workbench: Workbench, simulator: Simulator) -> None:
+    run = workbench.check(Target(exchange="binance"), sample(simulator, "binance", "good"))
+    addresses = workbench.rights_table(run)[-2]
+    assert (addresses.shown_state.text, addresses.evidence.params) == ("bound", {"exchange": "Binance"})
+
+
 def test_the_remedy_names_exactly_the_missing_boxes(workbench: Workbench, simulator: Simulator) -> None:
     run = workbench.check(Target(exchange="mexc"), sample(simulator, "mexc", "read_only"))
     remedy = workbench.remedy(run)

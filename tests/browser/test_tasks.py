@@ -243,9 +243,11 @@ def export_strategy(page: Page) -> Count:
     steps = home(page)
     steps.link("Strategies")
     see(page, "1 strategy")
+    steps.pick(page.get_by_role("button", name="More"), page.get_by_role("menuitem", name="Export"))
     with page.expect_download() as download:
-        steps.pick(page.get_by_role("button", name="More"), page.get_by_role("menuitem", name="Export"))
+        steps.button("Download JSON")
     assert "ETH/USDT" in download.value.path().read_text()
+    page.keyboard.press("Escape")
     return steps.count
 
 
