@@ -68,7 +68,7 @@ def refusals(workbench: Workbench, exchange: Exchange, market: Market, cause: Ca
     rows = sorted(workbench.known_refusals(exchange.id, market), key=lambda row: row.cause is not cause)
     table(
         {
-            _("{exchange} says", exchange=exchange.name): [plain(row.said) for row in rows],
+            _("{exchange} says", exchange=exchange.name): [f"“{plain(row.said)}”" for row in rows],
             _("Here it reads"): [f"**{_(CAUSE_NAMES[row.cause])}**" for row in rows],
             _("What to do"): [say(row.text) for row in rows],
         },

@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bfai.about import packages
 from bfai.exchanges import all_exchanges
 from bfai.i18n import DEFAULT_LANGUAGE, LANGUAGES, LOCALES
 from tests.app.conftest import PAGES, choose, go, open_app, opened_vault, press, problems, toured
@@ -31,7 +33,7 @@ QUOTED = re.compile(
 UNREAD = frozenset(
     """
     id form_id icon type page page_script_hash url anchor tag language columns data key color code_text mark_name theme
-    autocomplete
+    autocomplete query_string
     """.split()
 )
 
@@ -63,6 +65,12 @@ def words_of_others() -> re.Pattern[str]:
         said |= {*(spec.label for spec in exchange.fields), *(region.name for region in exchange.regions)}
     longest_first = sorted(said, key=len, reverse=True)
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+
+
+@cache
+def whole_texts_of_others() -> frozenset[str]:
+    """Names of time zones, of packages and of their licences: they count only where nothing else stands with them."""
+    return frozenset(available_timezones()).union(*((one.name, one.licence) for one in packages()))
 
 
 def read_by_people(node: Any) -> Iterator[str]:
@@ -118,6 +126,8 @@ def leftovers(at: AppTest, language: str) -> list[str]:
     english = english_only(language)
     found = []
     for text in read_by_people(at._tree):  # pyright: ignore[reportPrivateUsage]
+        if text in whole_texts_of_others():
+            continue
         bare = words_of_others().sub(" ", QUOTED.sub(" ", text))
         if odd := sorted({word for word in WORD.findall(bare) if word.lower() in english}):
             found.append(f"{', '.join(odd)}: {text[:150]!r}")
