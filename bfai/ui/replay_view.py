@@ -847,7 +847,7 @@ class Shown:
         view = self._view()
         with st.container(border=True, key="replay_picture"):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.subheader(_("Prices and equity"), anchor=PICTURE, width="content")
+                st.header(_("Prices and equity"), anchor=PICTURE, width="content")
                 if len(pairs) > 1:
                     self.place.kept.pair = st.selectbox(
                         _("Pair"),

@@ -21,9 +21,8 @@ from bfai.simulator import Simulator
 from bfai.strategy.export import CONFIG, STRATEGY_FILE
 from bfai.strategy.parameters import export_text
 from bfai.strategy.running import Engines
-from tests.browser.test_replay_walk import choose
 from tests.browser.test_strategy_walk import run_test, visit
-from tests.browser.test_walks import MASTER, add, click, make_vault, settled, shows_no_secret
+from tests.browser.test_walks import MASTER, add, choose, click, make_vault, settled, shows_no_secret
 from tests.engines import Price, holding, in_no_file, needs_shell, parity, quick, redirected
 
 pytestmark = [pytest.mark.browser, *parity, needs_shell]
@@ -93,11 +92,8 @@ def test_a_group_opens_adds_and_closes_on_the_page(
 
     # The export holds no key and says paper money.
     page.get_by_role("radio", name="Run", exact=True).click()
-    candles = page.get_by_test_id("stMain").get_by_role("combobox", name="Candles")
-    settled(page)
-    candles.click()
-    page.get_by_role("option", name="1m", exact=True).click()
-    expect(candles).to_have_value("1m")
+    choose(page, "Candles", "1m")
+    expect(page.get_by_test_id("stMain").get_by_role("combobox", name="Candles")).to_have_value("1m")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download for Freqtrade").click()
     download.value.save_as(tmp_path / "given.zip")

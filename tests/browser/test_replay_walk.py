@@ -11,23 +11,11 @@ from playwright.sync_api import Page, expect
 
 from bfai.simulator import Simulator
 from tests.browser.test_history_walk import wait_for_address
-from tests.browser.test_walks import add, click, make_vault, settled
+from tests.browser.test_walks import add, choose, click, make_vault, settled
 
 pytestmark = pytest.mark.browser
 
 MOST_BYTES = 300_000
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    """One of a select box, by what stands on the screen."""
-    settled(page)  # drawing anew would close the list
-    box = page.get_by_test_id("stMain").get_by_role("combobox", name=label, exact=True)
-    box.focus()
-    box.press_sequentially(option)
-    expect(page.get_by_role("option", name=option).first).to_be_visible()
-    box.press("ArrowDown")
-    box.press("Enter")
-    settled(page)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)], ids=["laptop", "phone"])

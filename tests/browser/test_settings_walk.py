@@ -13,7 +13,7 @@ from bfai.simulator import Simulator
 from bfai.transport import Gateway
 from bfai.workbench import Workbench
 from tests.browser.test_strategy_walk import run_test
-from tests.browser.test_walks import click, settled
+from tests.browser.test_walks import choose, click, settled
 from tests.helpers import sample
 
 pytestmark = pytest.mark.browser
@@ -34,8 +34,7 @@ def test_the_password_and_the_lock_are_changed_and_hold(
     expect(page.get_by_role("heading", name="Settings", exact=True)).to_be_visible()
     settled(page)
 
-    page.get_by_label("The vault locks without a click after").click()
-    page.get_by_role("option", name="30 min").click()
+    choose(page, "The vault locks without a click after", "30 min")
     expect(page.get_by_text("Locks after 30 minutes without a click.")).to_be_visible()
     settled(page)
 

@@ -27,6 +27,16 @@ def click(page: Page, name: str) -> None:
     settled(page)
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """One of a select box, by what stands on the screen."""
+    settled(page)  # drawing anew would close the list, and so would scrolling: the keyboard does neither
+    box = page.get_by_test_id("stMain").get_by_role("combobox", name=label, exact=True)
+    box.focus()
+    box.press_sequentially(option.split()[0])
+    page.get_by_role("option", name=option).first.click()
+    settled(page)
+
+
 def make_vault(page: Page) -> None:
     click(page, "Open a vault")
     page.get_by_label("Master password", exact=True).fill(MASTER)
