@@ -315,6 +315,12 @@ def test_the_exports_say_the_same_as_the_frame() -> None:
         assert run["latencies_ms"] == {
             name.value: float(line[f"{name.value}_ms"]) for name in CheckName if line[f"{name.value}_ms"]
         }
+    zone = ZoneInfo("Asia/Kathmandu")
+    local = list(csv.DictReader(past.history.to_csv(zone=zone).splitlines()))
+    assert local[0]["local_time"] == table["started_at"][0].tz_convert(zone).strftime("%Y-%m-%d %H:%M:%S+05:45")
+    assert [{**line, "local_time": there["local_time"]} for line, there in zip(lines, local, strict=True)] == local
+    told = json.loads(past.history.to_json(zone=zone))["runs"]
+    assert [run["local_time"] for run in told] == [line["local_time"] for line in local]
     assert past.history.to_csv(A, statuses=[Status.FAILED]).count("\n") == 3
     assert past.history.to_csv(Scope("nobody")).count("\n") == 1
 

@@ -344,12 +344,12 @@ def test_ninety_days_stay_whatever_their_number_and_the_time_is_a_setting(past: 
     assert past.history.keep == timedelta(days=90)
     kept = past.store.count_runs()
     assert 90 * 24 <= kept <= 91 * 24 + 2
-    past.history.keep = timedelta(days=30)
+    past.store.set_setting("keep_runs_days", 30)
     past.history.maintain(pause=0)
     assert 30 * 24 <= past.store.count_runs() <= 31 * 24 + 2
     assert past.history.summary().runs == 2400
-    past.history.keep = timedelta(0)
-    assert past.history.keep == timedelta(days=1)
+    past.store.set_setting("keep_runs_days", 0)
+    assert past.history.keep == timedelta(days=90)
 
 
 @in_memory

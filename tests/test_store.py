@@ -56,6 +56,7 @@ from bfai.model import (
     utc_now,
 )
 from bfai.store import (
+    AccountFacts,
     BadName,
     MarketData,
     NameTaken,
@@ -83,6 +84,7 @@ from bfai.store import (
     migrations,
     open_store,
 )
+from bfai.store.sql import ADDRESSES_KEPT
 
 T0 = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -526,6 +528,26 @@ def test_the_first_run_comes_with_its_connection(store: Store) -> None:
     assert (made.status, made.last_run_id, made.last_tested_at) == (Status.CONNECTED, run.id, run.started_at)
     assert store.run(run.id) == run.model_copy(update={"connection_id": made.id})
     assert store.key_report(made.id) == run.key_report
+
+
+def test_whose_account_each_key_belongs_to(store: Store) -> None:
+    known, unknown, untested = add(store, "known"), add(store, "unknown"), add(store, "untested")
+    tells = a_report().model_copy(update={"account_id": "4711", "is_sub": True})
+    store.add_run(a_run(known, 1, key_report=tells))
+    store.add_run(a_run(unknown, 1, key_report=a_report()))
+    assert store.account_facts() == {known.id: AccountFacts("4711", True), unknown.id: AccountFacts(None, None)}
+    assert untested.id not in store.account_facts()
+
+
+def test_where_the_rows_lie(store: Store) -> None:
+    place = store.place()
+    if store.ephemeral:
+        assert place is None
+    else:
+        assert place is not None
+        assert place.size > 10_000
+        assert place.name.endswith(("bfai.db", "/shared"))
+        assert "@" not in place.name
 
 
 def test_changes_of_the_key_report_are_marked(store: Store) -> None:
@@ -1185,7 +1207,29 @@ def test_the_last_runs_of_many_connections(store: Store) -> None:
     assert recent[made[7].id] == store.runs(made[7].id, limit=40)[::-1]
 
 
-# Addresses
+# By which addresses exchanges see this computer
+
+
+def test_one_row_for_as_long_as_it_stays_the_same(make_store: MakeStore) -> None:
+    at = datetime(2026, 11, 3, 12, tzinfo=UTC)
+    store, bob = make_store(), make_store("bob")
+    seen = ["203.0.113.7", "203.0.113.7", "2001:db8::7", "203.0.113.77", "203.0.113.7"]
+    for hours, address in enumerate(seen):
+        store.see_address("direct", address, "kucoin", at + timedelta(hours=hours))
+    store.see_address("proxy/1", "203.0.113.77", "kucoin", at)
+    found = store.sightings("direct")
+    assert [one.address for one in found] == ["203.0.113.7", "203.0.113.77", "2001:db8::7", "203.0.113.7"]
+    assert (found[-1].first_at, found[-1].last_at) == (at, at + timedelta(hours=1))
+    assert [one.version for one in found] == [4, 4, 6, 4]
+    assert bob.sightings("direct") == []
+    for number in range(ADDRESSES_KEPT + 5):
+        store.see_address("direct", f"198.51.100.{number}", "kucoin", at + timedelta(days=1, hours=number))
+    kept = store.sightings("direct")
+    assert len(kept) == ADDRESSES_KEPT + 1
+    assert "2001:db8::7" in {one.address for one in kept}
+
+
+# Addresses of databases
 
 
 @pytest.mark.parametrize("url", ["", "bfai.db", "sqlite://", "mysql://user:hidden@host/x", "postgresql:user:hidden"])
@@ -1594,7 +1638,7 @@ def test_a_read_only_file_is_named(nobody: Path) -> None:
     file = nobody / "bfai.db"
     open_store(url_of(file)).close()
     file.chmod(0o400)
-    with pytest.raises(StoreReadOnly, match="may not be written"):
+    with pytest.raises(StoreReadOnly, match="may not write to"):
         open_store(url_of(file))
     file.chmod(0o600)
     open_store(url_of(file))

@@ -32,6 +32,7 @@ from bfai.model import (
     KeyReport,
     Message,
     Revision,
+    Sighting,
     Status,
     Strategy,
     StrategyState,
@@ -178,6 +179,20 @@ class RunEnd(NamedTuple):
     next_at: datetime
     place: str
     pause: Pause | Literal[Keep.KEEP] | None
+
+
+class AccountFacts(NamedTuple):
+    """Whose account a key belongs to, as its last report tells: its number there, and whether it is a sub-account."""
+
+    account_id: str | None
+    is_sub: bool | None
+
+
+class Place(NamedTuple):
+    """Where a database lies, and how many bytes it takes there."""
+
+    name: str
+    size: int
 
 
 class MarketData(NamedTuple):
@@ -351,6 +366,10 @@ class Store(Protocol):
         """Whether everything is gone when the store is closed."""
         ...
 
+    def place(self) -> Place | None:
+        """Where the rows of all owners lie; None where they are gone when the store is closed."""
+        ...
+
     def close(self) -> None: ...
 
     def together(self) -> AbstractContextManager[None]:
@@ -462,6 +481,10 @@ class Store(Protocol):
 
     def key_report(self, connection_id: str) -> KeyReport | None:
         """The last key report that a run of the connection's present key brought."""
+        ...
+
+    def account_facts(self) -> dict[str, AccountFacts]:
+        """Of every connection whose present key brought a report."""
         ...
 
     # Runs
@@ -811,6 +834,19 @@ class Store(Protocol):
         Where all series together take more than `most` bytes afterwards, those that were used longest ago go, but never
         this one.
         """
+        ...
+
+    # By which addresses exchanges see this computer
+
+    def see_address(self, way: str, address: str, source: str, at: datetime) -> None:
+        """An exchange told this address, IPv4 or IPv6, of a request that went this way. Not audited.
+
+        One row for as long as it stays the same; of each kind the newest 100 are kept.
+        """
+        ...
+
+    def sightings(self, way: str) -> list[Sighting]:
+        """What exchanges saw of this way, the newest first."""
         ...
 
     # The audit trail and settings

@@ -398,6 +398,21 @@ _CANDLES = (
     ) STRICT""",
 )
 
+_ADDRESSES = (
+    # `way` tells how requests leave, `version` is 4 or 6, `source` the exchange that told it.
+    """CREATE TABLE address (
+        pk INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        way TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        address TEXT NOT NULL,
+        source TEXT NOT NULL,
+        first_at INTEGER NOT NULL,
+        last_at INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX address_by_way ON address (owner, way, version)",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("0001_first", _FIRST),  # the vault, connections with their secrets, runs, the audit trail, settings
     Migration("0002_strategies", _STRATEGIES),  # with their revisions, and what exchanges publish about markets
@@ -405,4 +420,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("0004_alerts", _ALERTS),  # what happened, who hears of it, and what became of each message
     Migration("0005_monitor", _MONITOR),  # when each connection is tested next, who tests it now, pauses
     Migration("0006_candles", _CANDLES),  # of exchanges, packed
+    Migration("0007_addresses", _ADDRESSES),  # by which addresses exchanges saw this computer, and when
 )

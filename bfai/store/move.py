@@ -45,6 +45,7 @@ TABLES: Final = (
     Table("market_data", "name"),
     Table("candle_series", "pk"),
     Table("candle_chunk", "series, number", {"series": "candle_series"}),
+    Table("address", "pk"),
     Table("audit", "pk"),
 )
 """All that belong to an owner, each after those that its rows cannot be without."""

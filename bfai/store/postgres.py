@@ -30,6 +30,7 @@ from psycopg.types.numeric import Int8Dumper
 from bfai.i18n import N_
 from bfai.model import Message, utc_now
 from bfai.store import (
+    Place,
     StoreClosed,
     StoreDamaged,
     StoreError,
@@ -207,6 +208,10 @@ def _one(db: _Db, sql: str, values: Sequence[Any] | None = None) -> Sequence[Any
     row = _say(db, sql, values).fetchone()
     assert row is not None
     return row
+
+
+_SIZE = f"""SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_catalog.pg_class
+    WHERE relnamespace = to_regnamespace('{SCHEMA}') AND relkind IN ('r', 'p')"""
 
 
 # Making the tables
@@ -440,6 +445,11 @@ class PostgresStore(SqlStore):
     @property
     def ephemeral(self) -> bool:
         return False
+
+    def place(self) -> Place:
+        with self._reading():
+            size = self._do(_SIZE).fetchone()[0]
+        return Place(self._pool.address.shown, size)
 
     def close(self) -> None:
         with self._lock:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, time, timedelta
 from time import sleep
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -36,6 +36,7 @@ from bfai.model import (
     Message,
     Name,
     Revision,
+    Sighting,
     Status,
     Strategy,
     StrategyState,
@@ -47,6 +48,7 @@ from bfai.store import (
     KEEP,
     MARKET_DATA_KEPT,
     SET_BACK,
+    AccountFacts,
     BadName,
     ChannelNameTaken,
     Judge,
@@ -97,6 +99,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _STATUS_CHANGED, _REPORT_CHANGED, _OUTAGE_EDGE = 1, 2, 4
 _MICROS_A_DAY, _MICROS_AN_HOUR = 86_400_000_000, 3_600_000_000
 _USED_AGAIN = timedelta(hours=1)  # so much later it is written down again that candles were used
+ADDRESSES_KEPT: Final = 100
 _ALL = 2**62  # more rows than there can be
 _WHOLE_ID = "NOT (length(id) = 8 AND id < x'C0')"  # in the words of the index run_by_id
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -704,6 +707,14 @@ class SqlStore(ABC):
                 id=connection_id,
             ).fetchone()
         return None if row is None else KeyReport.model_validate_json(row["body"])
+
+    def account_facts(self) -> dict[str, AccountFacts]:
+        with self._reading():
+            rows = self._do(
+                "SELECT c.id, k.body FROM connection c JOIN key_report k ON k.pk = c.report WHERE c.owner = :owner"
+            ).fetchall()
+        bodies = {row["id"]: json.loads(row["body"]) for row in rows}
+        return {id_: AccountFacts(body.get("account_id"), body.get("is_sub")) for id_, body in bodies.items()}
 
     # Runs
 
@@ -1856,6 +1867,48 @@ class SqlStore(ABC):
                 total -= size
                 if total <= most:
                     break
+
+    # By which addresses exchanges see this computer
+
+    def see_address(self, way: str, address: str, source: str, at: datetime) -> None:
+        seen = {"way": way, "version": 6 if ":" in address else 4}
+        of_kind = "owner = :owner AND way = :way AND version = :version"
+        with self._writing():
+            newest = self._do(
+                f"SELECT pk, address FROM address WHERE {of_kind} ORDER BY pk DESC LIMIT 1", **seen
+            ).fetchone()
+            if newest is not None and newest["address"] == address:
+                self._do(
+                    "UPDATE address SET source = :source, last_at = CASE WHEN last_at < :at THEN :at ELSE last_at END"
+                    " WHERE owner = :owner AND pk = :pk",
+                    pk=newest["pk"],
+                    source=source,
+                    at=_micros(at),
+                )
+                return
+            self._insert("address", **seen, address=address, source=source, first_at=_micros(at), last_at=_micros(at))
+            self._do(
+                f"DELETE FROM address WHERE {of_kind} AND pk NOT IN"
+                f" (SELECT pk FROM address WHERE {of_kind} ORDER BY pk DESC LIMIT :most)",
+                **seen,
+                most=ADDRESSES_KEPT,
+            )
+
+    def sightings(self, way: str) -> list[Sighting]:
+        with self._reading():
+            rows = self._do(
+                "SELECT * FROM address WHERE owner = :owner AND way = :way ORDER BY pk DESC", way=way
+            ).fetchall()
+        return [
+            Sighting(
+                way=way,
+                address=row["address"],
+                source=row["source"],
+                first_at=_time(row["first_at"]),
+                last_at=_time(row["last_at"]),
+            )
+            for row in rows
+        ]
 
     # The audit trail and settings
 

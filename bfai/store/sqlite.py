@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from bfai.i18n import N_
 from bfai.model import Message, utc_now
 from bfai.store import (
+    Place,
     StoreClosed,
     StoreDamaged,
     StoreError,
@@ -229,7 +230,9 @@ def _too_new(file: Path | None) -> StoreError:
 
 
 def _read_only(file: Path | None) -> StoreError:
-    text = N_("{file} may not be written. Give yourself the right to write to the file and to its directory.")
+    text = N_(
+        "This program may not write to {file}. Give yourself the right to write to the file and to its directory."
+    )
     return StoreReadOnly(Message(text=text, params={"file": _shown(file)}))
 
 
@@ -274,6 +277,15 @@ class SqliteStore(SqlStore):
     @property
     def ephemeral(self) -> bool:
         return self._file is None
+
+    def place(self) -> Place | None:
+        if self._file is None:
+            return None
+        size = 0
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(OSError):  # a log that was just taken up into the file
+                size += os.stat(f"{self._file}{suffix}").st_size
+        return Place(str(self._file.absolute()), size)
 
     def close(self) -> None:
         with self._lock:
