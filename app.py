@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from bfai.model import Advice, Connection, Status, TestRun, utc_now, worst_first
+from bfai.model import Advice, Connection, Message, Status, TestRun, utc_now, worst_first
 from bfai.ui import _, calm, n_, open_page, percent, plain, say
 from bfai.ui.charts import last_beats, strip_svg
 from bfai.ui.pieces import (
@@ -31,6 +31,7 @@ from bfai.ui.pieces import (
     zone_note,
 )
 from bfai.ui.schedule import next_test_line
+from bfai.ui.wizard import exchange_pills
 from bfai.workbench import CAUSE_NAMES, RunRow, TestJob, Workbench
 
 MOST_CARDS = 24
@@ -41,7 +42,7 @@ NEED_NOTHING = (Status.ONLINE, Status.CONNECTED)
 def draw(workbench: Workbench) -> None:
     connections = worst_on_top(workbench.connections())
     if not connections:
-        empty()
+        empty(workbench)
         return
     running = workbench.running()
     needy = sum(connection.status not in NEED_NOTHING and connection.id not in running for connection in connections)
@@ -69,11 +70,13 @@ def draw(workbench: Workbench) -> None:
         table(workbench, shown, recent, running)
     else:
         shares = online_shares(tuple((one.id, one.last_run_id) for one in shown), workbench)
+        accounts = workbench.accounts()
         with st.grid(min_column_width=300):
             for connection in shown:
                 job = running.get(connection.id)
                 runs, share = recent.get(connection.id, []), shares.get(connection.id)
-                card(workbench, connection, runs, share, job, follow=len(running) <= FEW_TESTS)
+                marks, follow = accounts.get(connection.id, ()), len(running) <= FEW_TESTS
+                card(workbench, connection, runs, share, job, marks, follow=follow)
     rerun_when_done(running.values())
 
 
@@ -112,6 +115,7 @@ def card(
     runs: Sequence[RunRow],
     share: float | None,
     job: TestJob | None,
+    marks: Sequence[Message],
     *,
     follow: bool,
 ) -> None:
@@ -129,7 +133,7 @@ def card(
                             exposed_badge()
                     st.caption(age(connection), width="content")
             st.markdown(f"**{plain(connection.name)}**")
-            st.caption(facts(workbench, connection))
+            st.caption(facts(workbench, connection, marks))
             strip(last_beats(runs))
             st.caption(figure(runs, share))
             if job is not None:
@@ -243,11 +247,11 @@ def cause_name(runs: Sequence[RunRow]) -> str:
     return _(CAUSE_NAMES[cause]) if runs and (cause := runs[-1].cause) else ""
 
 
-def empty() -> None:
+def empty(workbench: Workbench) -> None:
     """No connection yet: what this is for, one step, one way to look around, what to have at hand."""
     head(_("Overview"))
     with st.container(border=True, width=640):
-        st.subheader(_("Add your first connection"), anchor=False)
+        st.header(_("Add your first connection"), anchor=False)
         st.write(
             _(
                 "A connection joins one account at an exchange to your bots through one API key. Your money stays at"
@@ -255,6 +259,9 @@ def empty() -> None:
             )
         )
         st.markdown(_("**Have at hand:** your login at the exchange, its 2FA code, and five minutes."))
+        chosen = exchange_pills(workbench, "first_exchange")
+        if chosen:
+            st.switch_page(CONNECTIONS, query_params={"add": chosen})
         with st.container(horizontal=True):
             if st.button(_("Add a connection"), icon=":material/add:", type="primary", key="add_first"):
                 st.switch_page(CONNECTIONS, query_params={"add": "1"})

@@ -2,7 +2,7 @@
 
 python3 run.py [--port N] [--no-browser]    start the workbench, on this machine only
 python3 run.py test [--fast] [PYTEST ARGS]  check everything; --fast leaves the linters out
-python3 run.py parity [PYTEST ARGS]         compare with Freqtrade; installs it in .freqtrade first (800 MB)
+python3 run.py parity [PYTEST ARGS]         compare with the real Freqtrade; installs it in .freqtrade first (800 MB)
 python3 run.py cli ARGS                     the command line: the same as `python -m bfai ARGS`
 
 (On Windows: py run.py)
@@ -413,8 +413,10 @@ from pathlib import Path
 from bfai.model import BfaiError
 from bfai.strategy.running import Engines
 engines = Engines(Path(sys.argv[1]))
+if not engines.installed:
+    print(f"Installing Freqtrade in {engines.venv}, some minutes …", file=sys.stderr, flush=True)
 try:
-    engines.install(lambda line: print(line[:110], file=sys.stderr))
+    engines.install()
 except BfaiError as error:
     sys.exit(str(error))
 print(engines.venv)
@@ -422,7 +424,7 @@ print(engines.venv)
 
 
 def parity(arguments: Sequence[str]) -> int:
-    """Freqtrade's own results against ours: some minutes. `BFAI_FREQTRADE` names an environment that has it already."""
+    """All that needs the real Freqtrade: some minutes. `BFAI_FREQTRADE` names an environment that has it already."""
     python = prepare("requirements-dev.txt", sys.stdout)
     place = os.environ.get("BFAI_FREQTRADE")
     if not place:
@@ -432,12 +434,12 @@ def parity(arguments: Sequence[str]) -> int:
         if made.returncode:
             return _code(made.returncode)
         place = made.stdout.strip()
-    environment = {**os.environ, "PYTHONUTF8": "1", "BFAI_FREQTRADE": place}
+    if not any((Path(place) / inside).exists() for inside in ("bin/python", "Scripts/python.exe")):
+        raise Stop(f"BFAI_FREQTRADE is {place}, and no Python is there: name an environment that has Freqtrade.")
+    environment = {**os.environ, "PYTHONUTF8": "1", "BFAI_FREQTRADE": place, **_browser(python)}
     options = arguments or ["-n", "2"]
-    tests = subprocess.run(  # nosec B603 # no shell
-        [python, "-m", "pytest", "-m", "parity", "tests/parity", *options], cwd=ROOT, env=environment, check=False
-    )
-    return _code(tests.returncode)
+    command = [python, "-m", "pytest", "-m", "parity", "tests/browser", "tests/parity", *options]
+    return _code(subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode)  # nosec B603 # no shell
 
 
 def _stage(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, float, str]:

@@ -59,7 +59,8 @@ from bfai.store.packing import (
     timed_checks,
     unpack_numbers,
 )
-from bfai.store.sqlite import SqliteStore, _micros
+from bfai.store.sql import _micros
+from bfai.store.sqlite import SqliteStore
 from bfai.transport import Gateway
 from bfai.workbench import Workbench
 

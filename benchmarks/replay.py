@@ -1,18 +1,25 @@
-"""How long a replay of one pair takes on a year of one-minute candles, beside a plain loop over the same candles.
+"""How long a replay of one pair takes on a year of one-minute candles, beside a plain loop and backtesting.py.
 
-    python benchmarks/replay.py [--json] [--rounds 9]
+    python benchmarks/replay.py [--json] [--rounds 9] [--peer [FOLDER]]
 
 The obvious way is a loop over lists of floats that knows the ladder and its target, and nothing of limits, reasons,
-Recovery Mode, exact sums or an equity curve.
+Recovery Mode, exact sums or an equity curve. With `--peer` the same candles and the same ladder are also given to
+backtesting.py, in an environment of its own that is made in FOLDER (in the system's folder for temporary files where
+none is told) and found there again. What is measured is computing time, so that neighbours on the machine count less.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +32,8 @@ from bfai.strategy.replay import replay
 
 MINUTES = 525_600
 TARGET_MS = 100
+PEER = "backtesting==0.6.6"
+PEER_ROUNDS = 3
 MARKET = LadderMarket(
     type="spot",
     tick_size=Decimal("0.1"),
@@ -96,25 +105,53 @@ def plain(candles: Candles) -> tuple[int, int, float]:
     return deals, buys, profit
 
 
+def peer_python(folder: Path) -> Path:
+    """The Python of an environment with the peer, made where there is none."""
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not (folder / "complete").exists():
+        print(f"Installing {PEER} in {folder} …", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", PEER]
+        subprocess.run(pip, check=True, stdout=sys.stderr)
+        (folder / "complete").touch()
+    return python
+
+
+def peer(folder: Path, candles: Candles, rounds: int) -> tuple[list[float], tuple[int, int, float]]:
+    """Milliseconds of each round, and deals, purchases and profit of the peer."""
+    python = peer_python(folder)
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "candles.npz"
+        names = ("time", "open", "high", "low", "close", "volume")
+        np.savez(path, **{name: getattr(candles, name) for name in names})
+        command = [python, Path(__file__).with_name("replay_peer.py"), path, str(rounds)]
+        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return told["ms"], tuple(told["found"])
+
+
 def main() -> None:
-    told = argparse.ArgumentParser(description=__doc__)
+    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     told.add_argument("--json", action="store_true")
     told.add_argument("--rounds", type=int, default=9)
+    usual = Path(tempfile.gettempdir()) / "bfai-benchmark-peer"
+    told.add_argument("--peer", type=Path, nargs="?", const=usual, metavar="FOLDER")
     chosen = told.parse_args()
     candles = year()
     took: dict[str, list[float]] = {"plain loop": [], "replay": [], "replay with Recovery Mode": []}
     outcome: dict[str, Any] = {}
     for _ in range(chosen.rounds):
         for name, times in took.items():
-            begun = time.perf_counter()
+            begun = time.process_time()
             if name == "plain loop":
                 found: Any = plain(candles)
             else:
                 p = parameters(recovery=name.endswith("Mode"))
                 summary = replay(p, {"BTC/USDT": MARKET}, {"BTC/USDT": candles}, balance=Decimal(10_000)).summary
                 found = (summary.deals, sum(summary.fills_by_level), float(summary.profit))
-            times.append((time.perf_counter() - begun) * 1000)
+            times.append((time.process_time() - begun) * 1000)
             outcome[name] = found
+    if chosen.peer is not None:
+        took[PEER], outcome[PEER] = peer(chosen.peer, candles, min(chosen.rounds, PEER_ROUNDS))
     if chosen.json:
         print(json.dumps({"machine": machine(), "ms": {name: spread(times) for name, times in took.items()}}))
         return

@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from bfai import settings
 from bfai.events import EVENT_NAMES
 from bfai.i18n import LANGUAGES, N_, Translator, best_language, translator
 from bfai.model import (
@@ -208,12 +209,14 @@ class Alerts:
     @property
     def language(self) -> str:
         """In which messages are written."""
-        return best_language(self._spoken().get("language"), os.environ.get("BFAI_LANGUAGE"))
+        return best_language(
+            self._spoken().get("language"), settings.read(self._store).language, os.environ.get("BFAI_LANGUAGE")
+        )
 
     @property
     def zone(self) -> str | None:
         """The owner's time zone, such as Europe/Zagreb. None until somebody said it: then it is UTC."""
-        return self._spoken().get("zone")
+        return self._spoken().get("zone") or settings.read(self._store).time_zone
 
     @property
     def words(self) -> Translator:
@@ -479,10 +482,10 @@ class Alerts:
             if one.number == 0 or one.state.open
         ]
         if any(state.open for state in states):
-            return _Judged(_Verdict.WAIT, Message(text=N_("The message that it answers goes first.")))
+            return _Judged(_Verdict.WAIT, Message(text=N_("The message about the beginning goes first.")))
         if DeliveryState.SENT in states:
             return _SEND
-        return _Judged(_Verdict.DROP, Message(text=N_("What it ends was not told here.")))
+        return _Judged(_Verdict.DROP, Message(text=N_("Its beginning was not told here.")))
 
     def _line(self, event: Event) -> list[Event]:
         """The events of the same connection's status, or of the same strategy, newest first."""
@@ -559,12 +562,12 @@ class Alerts:
         title = words.render(Message(text=N_("{name} · {t_what}"), params=params))
         lines = [words.render(line) for line in (event.text, *event.details)]
         if event.kind in _ENDS_WELL and (ended := self._ended_by(event)):
-            lines.append(words.t(N_("Before: since {when}."), when=self._when(ended[-1].at, words)))
+            lines.append(words.t(N_("The problem had lasted since {when}."), when=self._when(ended[-1].at, words)))
         if event.todo:
             lines.append("\n".join(words.render(step) for step in event.todo))
         lines.append(self._when(event.at, words))
         if delivery.number:
-            lines.append(words.t(N_("It lasts: this is told again.")))
+            lines.append(words.t(N_("It still lasts: this is a repeated alert.")))
         if delivery.doubtful:
             lines.append(words.t(N_("This may be a repetition: the first attempt broke off and may have arrived.")))
         key = f"{event.id}-{delivery.number}"

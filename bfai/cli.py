@@ -6,6 +6,7 @@ With `--json` exactly one JSON object goes to stdout; everything else goes to st
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -28,7 +29,7 @@ from bfai.bots import exchange_of
 from bfai.engine import TestJob
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Exchange
-from bfai.i18n import N_, Translator, best_language, translator
+from bfai.i18n import N_, NN_, Translator, best_language, translator
 from bfai.model import (
     BfaiError,
     Channel,
@@ -49,6 +50,8 @@ from bfai.model import (
 from bfai.monitor import Monitor, check_interval
 from bfai.pairing import Code, with_pairing
 from bfai.paste import judge_fields
+from bfai.settings import WORDS as SETTING_WORDS
+from bfai.settings import Settings, from_text
 from bfai.strategy import ladder as laddering
 from bfai.strategy.desk import STATE_WORDS
 from bfai.strategy.parameters import Problem, RiskLevel, Severity, StrategyError, import_text, json_schema
@@ -96,8 +99,30 @@ def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
+_english: dict[click.Command | click.Option, str] = {}
+
+
+def _speak(command: click.Command) -> None:
+    """Puts the help of a command, of its options and of the commands below it into the reader's language.
+
+    The texts are the docstrings and the `help` of options; `tools/i18n.py` collects both.
+    """
+    words = _words()
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    for one in (command, *options):
+        if one.help:
+            one.help = words.t(_english.setdefault(one, inspect.cleandoc(one.help)))
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            _speak(below)
+
+
 class _Group(click.Group):
     """Turns every refusal of the workbench into its sentence and an exit code; nobody sees a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _speak(self)
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -533,7 +558,7 @@ def _unlocked(ask: Callable[[Workbench], str] | None = None, *, patient: bool = 
 
 @main.group()
 def vault() -> None:
-    """Make the vault, or change its password."""
+    """Make the vault, change its password, or move it to another database."""
 
 
 @vault.command("init")
@@ -558,6 +583,58 @@ def vault_change_password() -> None:
     new = new or str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
     workbench.change_password(old, new)
     click.echo(words.t(N_("The password is changed.")), err=True)
+
+
+@vault.command("move")
+@click.option("--to", "url", required=True, metavar="URL", help="The other database, as in BFAI_DATABASE_URL.")
+def vault_move(url: str) -> None:
+    """Carry everything over to another, empty database, without unsealing it. Stop the app and the monitor first."""
+    words, workbench = _words(), Workbench.local()
+    if workbench.vault_state is VaultState.NONE:
+        _stop(words.t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
+    count = workbench.move_to(url)
+    moved = NN_("{count} row is moved and compared.", "{count} rows are moved and compared.")
+    click.echo(_say(Message(text=moved, params={"count": count})), err=True)
+    text = N_(
+        "Now set BFAI_DATABASE_URL to the new address, for the app and for the monitor. The old database is as it was:"
+        " look whether all is there, then delete it, because it holds your sealed keys, too."
+    )
+    click.echo(words.t(text), err=True)
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+@main.group("settings", invoke_without_command=True)
+@_as_json
+@click.pass_context
+def settings_command(ctx: click.Context, as_json: bool) -> None:
+    """Show what is set and where each value comes from. Needs no password."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with Workbench.local() as workbench:
+        now, fixed = workbench.settings.model_dump(), workbench.fixed_settings()
+    usual = Settings().model_dump()
+    rows = {
+        name: {"value": value, "from": fixed.get(name) or ("default" if value == usual[name] else "store")}
+        for name, value in now.items()
+    }
+    if as_json:
+        _print_json({"format": "bfai.settings/1", "settings": rows})
+        return
+    words = _words()
+    for name, row in rows.items():
+        value = "–" if row["value"] is None else row["value"]
+        click.echo(f"{name:<18} {value!s:<16} {words.t(SETTING_WORDS[name])} ({row['from']})")
+
+
+@settings_command.command("set")
+@click.argument("name", type=click.Choice(list(SETTING_WORDS)))
+@click.argument("value")
+def settings_set(name: str, value: str) -> None:
+    """Change a setting: a whole number, a name, `off`, `never`, or `default` for the usual value."""
+    with Workbench.local() as workbench:
+        workbench.change_settings(**{name: from_text(value)})
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
@@ -624,6 +701,7 @@ def connections_add(
         problem = workbench.name_problem(name)
         if problem is not None:
             _stop(_say(problem), USAGE)
+        _hint_at(workbench, name, target)
         _test_and_save(workbench, target, credentials, name, used_by, confirm_withdraw_off, None)
 
 
@@ -654,6 +732,8 @@ def _test_and_save(
     if confirmed:
         run = workbench.confirm_draft(draft.id)
     _print_run(run, workbench, name)
+    for note in workbench.account_notes(target, run.key_report, except_id=replaces):
+        click.echo(_say(note))
     connection = workbench.save_draft(draft.id, name=name, used_by=used_by)
     click.echo(
         _words().t(N_("Saved as {name}, key …{hint}."), name=connection.name, hint=connection.key_hint), err=True
@@ -667,7 +747,15 @@ def _test_and_save(
 def connections_rename(name: str, new_name: str) -> None:
     """Give a connection another name."""
     workbench = Workbench.local()
-    workbench.rename(_named(workbench, name).id, new_name)
+    connection = _named(workbench, name)
+    workbench.rename(connection.id, new_name)
+    _hint_at(workbench, new_name, connection.target, connection.id)
+
+
+def _hint_at(workbench: Workbench, name: str, target: Target, except_id: str | None = None) -> None:
+    hint = workbench.name_hint(name, target, except_id=except_id)
+    if hint is not None:
+        click.echo(_say(hint), err=True)
 
 
 @connections.command("remove")
@@ -692,7 +780,15 @@ def connections_confirm(name: str) -> None:
     workbench = Workbench.local()
     run = workbench.confirm_withdraw_off(_named(workbench, name).id)
     if run is None:
-        _stop(_words().t(N_("There is nothing to confirm: the last test was not blocked for an untold right.")), NOT_OK)
+        _stop(
+            _words().t(
+                N_(
+                    "There is nothing to confirm: the last test was not blocked for a right that the exchange does not"
+                    " tell."
+                )
+            ),
+            NOT_OK,
+        )
 
 
 @connections.command("pair")
@@ -968,7 +1064,7 @@ _kind = click.Choice([kind.value for kind in EVENT_NAMES])
 @click.option("--quiet", default=None, metavar="23:00-07:00", help="When all but security alarms wait.")
 @click.option("--grace", default=10, show_default=True, help="Minutes that a failure may last before it is told.")
 @click.option("--repeat", default=None, type=int, help="Hours after which it is told again while it lasts.")
-@click.option("--language", default=None, help="Of all messages: en, nl or hr.")
+@click.option("--language", default=None, help="The language of all messages: en, nl, hr or de.")
 @click.option("--zone", default=None, help="Your time zone, such as Europe/Zagreb: of times and quiet hours.")
 def alerts_add(
     name: str,
@@ -1066,7 +1162,10 @@ def alerts_log(limit: int, as_json: bool) -> None:
             f"{reporting.iso(delivery.event.at)}  {state:<12} {delivery.channel_name:<20} {about}  {why}".rstrip()
         )
     if any(line.delivery.state is DeliveryState.GIVEN_UP for line in lines):
-        click.echo(words.t(N_("What was given up is not tried again. Test the channel: alerts test NAME")), err=True)
+        click.echo(
+            words.t(N_("What was given up is not tried again. Test the channel: python -m bfai alerts test NAME")),
+            err=True,
+        )
 
 
 # -- strategies --------------------------------------------------------------------------------------------------------

@@ -678,7 +678,7 @@ class _Judge:
         latency = self.facts.latency(Role.TIME)
         if offset is None:
             return _skipped(name, N_("skipped, no time was told"))
-        seconds = f"{abs(offset) / 1000:.1f}"
+        seconds = round(abs(offset) / 1000, 1)
         if self.facts.clock_corrected or abs(offset) - self.facts.offset_error_ms >= CLOCK_TOLERANCE_MS:
             self.advice.append(Advice.CLOCK_CORRECTED)
             text = (
@@ -888,7 +888,7 @@ class _Judge:
         if self._key_failed():
             return _skipped(name, N_("skipped, needs the key"))
         if expires_at is None:
-            return _passed(name, None, N_("no end date told"))
+            return _passed(name, None, N_("no expiry date told"))
         left = expires_at - self.facts.at
         if left <= EXPIRY_NEAR:
             self.advice.append(Advice.EXPIRES_SOON)
@@ -919,7 +919,7 @@ class _Judge:
         if surplus:
             return _warned(name, None, N_("rights that are not needed: {count}"), count=len(surplus))
         if bound:
-            text = N_("{exchange} cannot part the right to trade here from other rights")
+            text = N_("{exchange} cannot separate the right to trade here from other rights")
             return _passed(name, None, text, exchange=self.exchange.name)
         return _passed(name, None, N_("no right that is not needed"))
 

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from bfai.exchanges.base import Answer, ErrorRule, Exchange, Role
 from bfai.i18n import N_
@@ -277,10 +277,20 @@ def _with_address(chosen: Diagnosis, all_of_them: Sequence[Diagnosis]) -> Diagno
 # -- the remedy --------------------------------------------------------------------------------------------------------
 
 
+class Section(StrEnum):
+    """The parts of the guide to an exchange's keys."""
+
+    BOXES = "boxes"
+    STEPS = "steps"
+    ADDRESS = "address"
+    LIFE = "life"
+    REFUSALS = "refusals"
+
+
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What is wrong and what to do. `value` is something to copy, `wait_s` how long waiting helps, `link` where to
-    go.
+    """What is wrong and what to do. `value` is something to copy, `wait_s` how long waiting helps, `link` where to go,
+    `section` the part of the exchange's guide that tells more.
     """
 
     title: Message
@@ -291,7 +301,41 @@ class Remedy:
     wait_s: float | None = None
     severity: Status = Status.FAILED
     said: str | None = None
+    section: Section = Section.REFUSALS
 
+
+@dataclass(frozen=True, slots=True)
+class KnownRefusal:
+    """What an exchange often says, what it is called here, and the way out of it."""
+
+    said: str
+    cause: Cause
+    text: Message
+
+
+def known_refusals(exchange: Exchange, market: Market) -> tuple[KnownRefusal, ...]:
+    """The common refusals of the exchange's guide, judged as those of a test are. The commonest first."""
+    found: list[KnownRefusal] = []
+    for refusal in exchange.guide.refusals:
+        diagnosis = diagnose(Answer(status=refusal.status, body=refusal.body), exchange)
+        if diagnosis is None:
+            continue
+        text = sentence(diagnosis.model_copy(update={"seen_ip": None}), exchange, market)
+        if refusal.hint:
+            text = Message(text=refusal.hint, params={"exchange": exchange.name})
+        found.append(KnownRefusal(diagnosis.exchange_said or "", diagnosis.cause, text))
+    return tuple(found)
+
+
+_SECTIONS: Mapping[Cause, Section] = {
+    Cause.IP_NOT_ALLOWED: Section.ADDRESS,
+    Cause.PERMISSION_MISSING: Section.BOXES,
+    Cause.WITHDRAW_ENABLED: Section.BOXES,
+    Cause.WITHDRAW_UNKNOWN: Section.BOXES,
+    Cause.EXPIRED_KEY: Section.LIFE,
+    Cause.INVALID_PASSPHRASE: Section.STEPS,
+    Cause.MALFORMED_CREDENTIALS: Section.STEPS,
+}
 
 _SENTENCES: Mapping[Cause, str] = {
     Cause.INVALID_KEY: N_("Copy the key again from {exchange}, whole and without blanks, or make a new one."),
@@ -308,11 +352,13 @@ _SENTENCES: Mapping[Cause, str] = {
     ),
     Cause.WRONG_ENVIRONMENT: N_("Choose the region or environment in which the key was made."),
     Cause.IP_NOT_ALLOWED: N_("Add the address that {exchange} saw to the key's list, then test again."),
-    Cause.PERMISSION_MISSING: N_("Tick the missing box of this key at {exchange}. Leave withdrawal off."),
+    Cause.PERMISSION_MISSING: N_("Tick the missing box of this key at {exchange}. Leave the right to withdraw off."),
     Cause.WITHDRAW_ENABLED: N_(
-        "Take the withdrawal right away from the key at {exchange}, or delete the key. Then test again."
+        "Take the right to withdraw away from the key at {exchange}, or delete the key. Then test again."
     ),
-    Cause.WITHDRAW_UNKNOWN: N_("Look at the key's page at {exchange}: is withdrawal off? Then confirm it here."),
+    Cause.WITHDRAW_UNKNOWN: N_(
+        "Look at the key's page at {exchange}: is the right to withdraw off? Then confirm it here."
+    ),
     Cause.CLOCK_SKEW: N_("Set this computer's clock by the internet, then test again."),
     Cause.RATE_LIMITED: N_(
         "Wait a little, then test again. Another program may be asking {exchange} from your address."
@@ -323,8 +369,40 @@ _SENTENCES: Mapping[Cause, str] = {
     ),
     Cause.ACCOUNT_RESTRICTED: N_("Log in at {exchange} and read what it asks of you, or write to its support."),
     Cause.LOCAL_NETWORK: N_("No exchange answers from here. Check your own connection; this test does not count."),
-    Cause.AMBIGUOUS: N_("{exchange} refuses and does not say why. Go through the causes below, likeliest first."),
+    Cause.AMBIGUOUS: N_("{exchange} refuses and does not say why. Go through the causes, likeliest first."),
     Cause.UNEXPECTED_RESPONSE: N_("{exchange} answered something that no document describes. Test again in a while."),
+}
+
+# No word stands in for the name: languages with cases need each sentence whole.
+_NAMELESS: Mapping[Cause, str] = {
+    Cause.INVALID_KEY: N_("Copy the key again from the exchange, whole and without blanks, or make a new one."),
+    Cause.INVALID_SECRET: N_(
+        "Paste the secret again. If it is lost, make a new key: an exchange shows a secret only once."
+    ),
+    Cause.INVALID_PASSPHRASE: N_(
+        "Type the passphrase that you chose when you made the key. Some exchanges say the same when the secret is "
+        "wrong, so check both."
+    ),
+    Cause.EXPIRED_KEY: N_(
+        "Make a new key at the exchange and rotate it here. Bind it to your address, so that it lives longer."
+    ),
+    Cause.IP_NOT_ALLOWED: N_("Add the address that the exchange saw to the key's list, then test again."),
+    Cause.PERMISSION_MISSING: N_("Tick the missing box of this key at the exchange. Leave the right to withdraw off."),
+    Cause.WITHDRAW_ENABLED: N_(
+        "Take the right to withdraw away from the key at the exchange, or delete the key. Then test again."
+    ),
+    Cause.WITHDRAW_UNKNOWN: N_(
+        "Look at the key's page at the exchange: is the right to withdraw off? Then confirm it here."
+    ),
+    Cause.RATE_LIMITED: N_(
+        "Wait a little, then test again. Another program may be asking the exchange from your address."
+    ),
+    Cause.LOCATION_RESTRICTED: N_(
+        "The exchange does not serve the place from which this program asks. Run it where the exchange serves you."
+    ),
+    Cause.ACCOUNT_RESTRICTED: N_("Log in at the exchange and read what it asks of you, or write to its support."),
+    Cause.AMBIGUOUS: N_("The exchange refuses and does not say why. Go through the causes, likeliest first."),
+    Cause.UNEXPECTED_RESPONSE: N_("The exchange answered something that no document describes. Test again in a while."),
 }
 
 _TITLES: Mapping[Cause, str] = {
@@ -341,7 +419,7 @@ _TITLES: Mapping[Cause, str] = {
     Cause.CLOCK_SKEW: N_("This computer's clock is wrong"),
     Cause.RATE_LIMITED: N_("{exchange} asks us to slow down"),
     Cause.EXCHANGE_UNAVAILABLE: N_("{exchange} is not available"),
-    Cause.LOCATION_RESTRICTED: N_("{exchange} does not answer to this location"),
+    Cause.LOCATION_RESTRICTED: N_("{exchange} does not answer requests from this location"),
     Cause.ACCOUNT_RESTRICTED: N_("{exchange} has restricted this account"),
     Cause.LOCAL_NETWORK: N_("Your own connection is down."),
     Cause.AMBIGUOUS: N_("{exchange} refuses this key and does not say why."),
@@ -390,24 +468,33 @@ def sentence(
     diagnosis: Diagnosis, exchange: Exchange | None, market: Market = Market.SPOT, report: KeyReport | None = None
 ) -> Message:
     """The remedy in one sentence, as the command line and a card give it."""
-    name = exchange.name if exchange else N_("The exchange")
+    if exchange is None:
+        return _nameless(diagnosis)
+    name = exchange.name
     if diagnosis.cause is Cause.IP_NOT_ALLOWED and diagnosis.seen_ip:
         text = N_("{exchange} saw {ip}, which is not on this key's list. Add it there, then test again.")
         return Message(text=text, params={"exchange": name, "ip": diagnosis.seen_ip})
-    if diagnosis.cause is Cause.PERMISSION_MISSING and diagnosis.permission and exchange:
-        boxes = _boxes(exchange, diagnosis, market, report)
-        if boxes:
-            text = N_("Tick {boxes} of this key at {exchange}. Leave withdrawal off. Then test again.")
-            return Message(text=text, params={"exchange": name, "boxes": boxes})
+    boxes = _boxes(exchange, diagnosis, market, report) if diagnosis.cause is Cause.PERMISSION_MISSING else ()
+    if boxes:
+        text = N_("Tick {q_boxes} of this key at {exchange}. Leave the right to withdraw off. Then test again.")
+        return Message(text=text, params={"exchange": name, "q_boxes": "\n".join(boxes)})
     if _is_about_mode(diagnosis):
         text = N_(
             "This {exchange} account is set to a mode without futures. Choose another mode there, then test again."
         )
         return Message(text=text, params={"exchange": name})
-    if diagnosis.region is not None and exchange:
+    if diagnosis.region is not None:
         text = N_("This key was made at {region}. Choose that region, then test again.")
         return Message(text=text, params={"region": exchange.region(diagnosis.region).name})
     return Message(text=_SENTENCES[diagnosis.cause], params={"exchange": name})
+
+
+def _nameless(diagnosis: Diagnosis) -> Message:
+    """The remedy where the exchange is not known."""
+    if diagnosis.cause is Cause.IP_NOT_ALLOWED and diagnosis.seen_ip:
+        text = N_("The exchange saw {ip}, which is not on this key's list. Add it there, then test again.")
+        return Message(text=text, params={"ip": diagnosis.seen_ip})
+    return Message(text=_NAMELESS.get(diagnosis.cause, _SENTENCES[diagnosis.cause]))
 
 
 def _is_about_mode(diagnosis: Diagnosis) -> bool:
@@ -444,8 +531,7 @@ def remedy(
     match diagnosis.cause:
         case Cause.WITHDRAW_ENABLED:
             severity = Status.BLOCKED
-            boxes = ", ".join(exchange.boxes(Permission.WITHDRAW))
-            params["boxes"] = boxes
+            params["q_boxes"] = "\n".join(exchange.boxes(Permission.WITHDRAW))
             text = Message(
                 text=N_("{exchange} lists the right to withdraw. No strategy can use this connection until it is gone.")
                 if stored
@@ -459,19 +545,19 @@ def remedy(
                     "Open the key at {exchange} and choose Edit. Where a key cannot be edited, delete it and make a "
                     "new one."
                 ),
-                N_("Take the tick away from “{boxes}” and confirm with your 2FA code."),
+                N_("Take the tick away from {q_boxes} and confirm with your 2FA code."),
                 N_("Test again here."),
             )
         case Cause.WITHDRAW_UNKNOWN:
             severity = Status.BLOCKED
-            params["boxes"] = ", ".join(exchange.boxes(Permission.WITHDRAW))
+            params["q_boxes"] = "\n".join(exchange.boxes(Permission.WITHDRAW))
             text = Message(
                 text=N_("Only you can see it. We ask again in 30 days, or when the key changes."),
                 params=params,
             )
             steps = (
                 N_("Open the key's page at {exchange}."),
-                N_("Is “{boxes}” empty? Then confirm it here."),
+                N_("Is {q_boxes} empty? Then confirm it here."),
                 N_("Is it ticked? Take the tick away, then test again."),
             )
         case Cause.IP_NOT_ALLOWED:
@@ -498,15 +584,18 @@ def remedy(
             )
         case Cause.PERMISSION_MISSING:
             title = _PERMISSION_TITLES.get(diagnosis.permission, title) if diagnosis.permission else title
-            params["boxes"] = _boxes(exchange, diagnosis, market, report) or exchange.name
+            boxes = _boxes(exchange, diagnosis, market, report)
+            params["q_boxes"] = "\n".join(boxes)
             steps = (
                 N_("Open the key at {exchange} and choose Edit."),
-                N_("Tick {boxes}. Leave withdrawal off."),
+                N_("Tick {q_boxes}. Leave the right to withdraw off.")
+                if boxes
+                else N_("Tick the missing box. Leave the right to withdraw off."),
                 N_("Test again."),
             )
         case Cause.INVALID_PASSPHRASE:
             steps = (
-                N_("Type the passphrase again. Capital letters count."),
+                N_("Type the passphrase again. Upper and lower case count."),
                 N_("Paste the secret again as well: {exchange} checks the passphrase with it."),
                 N_("Passphrase forgotten? Make a new key: nobody can show it to you."),
             )
@@ -538,15 +627,16 @@ def remedy(
         wait_s=_wait(diagnosis),
         severity=severity,
         said=diagnosis.exchange_said,
+        section=_SECTIONS.get(diagnosis.cause, Section.REFUSALS),
     )
 
 
-def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: KeyReport | None) -> str:
+def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: KeyReport | None) -> tuple[str, ...]:
     """The boxes to tick, in the exchange's words: exactly the missing ones where the key report tells which are
     there.
     """
     if diagnosis.permission is None:
-        return ""
+        return ()
     boxes = exchange.boxes(diagnosis.permission)
     if report is not None and report.words:
         there = {right for word in report.words if (right := exchange.right(word)) is not None}
@@ -557,7 +647,7 @@ def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: Key
         boxes = tuple(
             right.box for right in exchange.rights if Permission.READ in right.grants and market in right.needed_for
         )
-    return ", ".join(f"“{box}”" for box in boxes)
+    return boxes
 
 
 def _wait(diagnosis: Diagnosis) -> float | None:

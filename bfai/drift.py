@@ -108,9 +108,9 @@ _TEXTS: dict[tuple[DriftKind, bool, bool], str] = {
     (DriftKind.UNKNOWN_RIGHT, True, False): N_("A right that no document explains is gone: {what}."),
     (DriftKind.ADDRESS, False, True): N_("{what} was added to the key's addresses."),
     (DriftKind.ADDRESS, True, False): N_("{what} is no longer among the key's addresses."),
-    (DriftKind.EXPIRY, False, True): N_("The key ends on {after}; before, no end was told."),
-    (DriftKind.EXPIRY, True, False): N_("No end of the key is told any more; before it was {before}."),
-    (DriftKind.EXPIRY, True, True): N_("The key ends on {after}; before, it was {before}."),
+    (DriftKind.EXPIRY, False, True): N_("The key expires on {d_after}; before, no expiry date was told."),
+    (DriftKind.EXPIRY, True, False): N_("No expiry date of the key is told any more; before, it was {d_before}."),
+    (DriftKind.EXPIRY, True, True): N_("The key expires on {d_after}; before, it was {d_before}."),
     (DriftKind.PAIRS, False, True): N_("The key may trade these pairs only: {after}."),
     (DriftKind.PAIRS, True, False): N_("The key may trade all pairs; before, these only: {before}."),
     (DriftKind.PAIRS, True, True): N_("The key may trade these pairs: {after}; before, these: {before}."),
@@ -132,6 +132,7 @@ def _sentence(one: Drift) -> Message:
         return Message(text=_RIGHT, params={**names, **states})
     if one.kind is DriftKind.BINDING:
         return Message(text=_BINDING[after or GrantState.UNKNOWN.value])
-    params = {"what": one.what, "before": (before or "")[:10] if one.kind is DriftKind.EXPIRY else before or ""}
-    params["after"] = (after or "")[:10] if one.kind is DriftKind.EXPIRY else after or ""
-    return Message(text=_TEXTS[one.kind, before is not None, after is not None], params={**params})
+    text = _TEXTS[one.kind, before is not None, after is not None]
+    if one.kind is DriftKind.EXPIRY:
+        return Message(text=text, params={"d_before": (before or "")[:10], "d_after": (after or "")[:10]})
+    return Message(text=text, params={"what": one.what, "before": before or "", "after": after or ""})

@@ -14,12 +14,13 @@ from typing import Any, Protocol, TypeVar
 
 from bfai.connection_test import MAX_TESTS_IN_FLIGHT, Confirmation, expected_checks, run_test
 from bfai.exchanges import all_exchanges
-from bfai.exchanges.base import Answer, Role
+from bfai.exchanges.base import Answer
 from bfai.i18n import N_
-from bfai.model import BfaiError, Check, CheckName, Credentials, Message, Target, TestRun
-from bfai.transport import CALL_SECONDS, Client, Gateway, Transport, prepare
+from bfai.model import BfaiError, Check, CheckName, Credentials, Message, Sent, Target, TestRun
+from bfai.transport import CALL_SECONDS, Gateway, Transport, prepare
 
 _T = TypeVar("_T")
+Beside = Callable[[Transport], Coroutine[Any, Any, tuple[Sent, ...]]]
 
 
 class Held(Protocol):
@@ -111,11 +112,13 @@ class Engine:
         keep: Callable[[TestRun], TestRun] | None = None,
         on_answer: Callable[[Answer], None] | None = None,
         held: Held | None = None,
+        beside: Beside | None = None,
     ) -> None:
         """Starts the job. `keep` stores the finished run, on a thread of its own; what it gives is the job's run.
-        `held` is free again when the job is done.
+        `held` is free again when the job is done. What `beside` asks at the same time stands on the run's receipt,
+        so the run waits for it.
         """
-        self._submit(self._work(job, credentials, confirmation, try_regions, keep, on_answer, held))
+        self._submit(self._work(job, credentials, confirmation, try_regions, keep, on_answer, held, beside))
 
     async def _work(
         self,
@@ -126,6 +129,7 @@ class Engine:
         keep: Callable[[TestRun], TestRun] | None,
         on_answer: Callable[[Answer], None] | None,
         held: Held | None,
+        beside: Beside | None,
     ) -> None:
         kept: TestRun | None = None
         problem: Message | None = None
@@ -134,6 +138,7 @@ class Engine:
             async with self._slots:
                 exchanges = all_exchanges()
                 await asyncio.to_thread(prepare, exchanges[job.target.exchange].ccxt_id)
+                asking = asyncio.create_task(beside(self._transport)) if beside else None
                 run = await run_test(
                     exchanges[job.target.exchange],
                     job.target,
@@ -146,6 +151,8 @@ class Engine:
                     on_check=job.tell,
                     on_answer=on_answer,
                 )
+                if asking is not None:
+                    run = await _with_receipt_of(asking, run)
             kept = await asyncio.to_thread(keep, run) if keep else run
         except BfaiError as error:
             problem = error.message
@@ -162,26 +169,6 @@ class Engine:
                         await asyncio.to_thread(held.free)
             finally:
                 job.finish(kept, problem)
-
-    def own_address(self, timeout: float = 3.0) -> str | None:
-        """This computer's address as an exchange's public call sees it, or None where none tells in time."""
-
-        async def ask() -> str | None:
-            for exchange in all_exchanges().values():
-                for call in exchange.calls:
-                    if call.role is Role.ADDRESS:
-                        client = Client(self._transport, exchange, Target(exchange=exchange.id))
-                        address = exchange.seen_address(await client.ask(call))
-                        if address is not None:
-                            return address
-            return None
-
-        future = self._submit(ask())
-        try:
-            return future.result(timeout)
-        except TimeoutError:
-            future.cancel()
-            return None
 
     def ask(self, work: Callable[[Transport], Coroutine[Any, Any, _T]], timeout: float = 30.0) -> _T:
         """Does something with the transport and waits for it. Raises what it raises, and BfaiError after `timeout`."""
@@ -203,6 +190,15 @@ class Engine:
         self._submit(self._transport.aclose()).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+
+
+async def _with_receipt_of(asking: asyncio.Task[tuple[Sent, ...]], run: TestRun) -> TestRun:
+    """The run with what was sent beside it. Nothing that goes wrong there touches the test."""
+    try:
+        sent = await asking
+    except BfaiError:
+        return run
+    return run.model_copy(update={"receipt": tuple(sorted((*run.receipt, *sent), key=lambda one: one.at))})
 
 
 async def _renew(held: Held) -> None:

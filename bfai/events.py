@@ -53,10 +53,10 @@ EVENT_NAMES: Mapping[EventKind, str] = {
     EventKind.STATUS_FAILED: N_("Connection failed"),
     EventKind.RECOVERED: N_("Connection works again"),
     EventKind.RIGHT_VANISHED: N_("Right vanished"),
-    EventKind.EXPIRY_30: N_("Key ends in 30 days"),
-    EventKind.EXPIRY_7: N_("Key ends in 7 days"),
-    EventKind.EXPIRY_1: N_("Key ends in 1 day"),
-    EventKind.EXPIRED: N_("Key ended"),
+    EventKind.EXPIRY_30: N_("Key expires in 30 days"),
+    EventKind.EXPIRY_7: N_("Key expires in 7 days"),
+    EventKind.EXPIRY_1: N_("Key expires in 1 day"),
+    EventKind.EXPIRED: N_("Key expired"),
     EventKind.STRATEGY_SUSPENDED: N_("Strategy suspended"),
     EventKind.STRATEGY_RESUMED: N_("Strategy resumed"),
 }
@@ -288,18 +288,18 @@ def _end(before: Before, run: TestRun) -> Iterator[Event]:
     if kind is not EventKind.EXPIRED:
         assert ends is not None
         days = math.ceil((ends - now) / timedelta(days=1))
-        text = Message(text=_ENDS_IN, params={"name": name, "count": days, "date": date})
+        text = Message(text=_ENDS_IN, params={"name": name, "count": days, "d_date": date})
     elif ends is not None and ends <= now:
-        text = Message(text=N_("The key of {name} ended on {date}."), params={"name": name, "date": date})
+        text = Message(text=N_("The key of {name} expired on {d_date}."), params={"name": name, "d_date": date})
     else:
-        text = Message(text=N_("The key of {name} has ended."), params={"name": name})
+        text = Message(text=N_("The key of {name} has expired."), params={"name": name})
     facts = {"expires_at": ends.isoformat()} if ends else {}
     once = f"{before.connection.key_since.isoformat()} {facts.get('expires_at') if told else ''}"
     yield make_event(kind, before.connection, run, text, facts=facts, once=once)
 
 
 _ENDS_IN = NN_(
-    "The key of {name} ends in {count} day, on {date}.", "The key of {name} ends in {count} days, on {date}."
+    "The key of {name} expires in {count} day, on {d_date}.", "The key of {name} expires in {count} days, on {d_date}."
 )
 
 

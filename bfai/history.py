@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, TypeVar
 from zoneinfo import ZoneInfo
 
 from bfai import drift as drifting
+from bfai import settings
 from bfai.model import CheckName, KeyReport, Status, utc_now
 from bfai.record import Flow, Outage, Record, ints, micros, ranks, summed
 from bfai.store import RunRow, Store, Track
@@ -33,7 +34,6 @@ from bfai.store.rollups import np, pd
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs] - only for its name
 
-KEEP_DAYS: Final = 90
 NEWEST_KEPT: Final = 500
 EXACT_RUNS: Final = 5000
 SUMMARY_METRICS: Final = tuple(up.CHECKS.index(check) for check in (CheckName.KEY, CheckName.REACH))
@@ -43,7 +43,6 @@ RUN_COLUMNS: Final = ("id", "connection_id", "started_at", "status", "cause", "d
 _LATENCY_COLUMNS: Final = tuple(f"{name.value}_ms" for name in CheckName)
 
 _SECOND = 1_000_000
-_KEEP_SETTING = "keep_runs_days"
 _T = TypeVar("_T")
 
 
@@ -112,11 +111,7 @@ class History:
     @property
     def keep(self) -> timedelta:
         """How long a run is kept that changed nothing and is not among the newest of its connection; a setting."""
-        return timedelta(days=max(1, int(self._store.setting(_KEEP_SETTING, KEEP_DAYS))))
-
-    @keep.setter
-    def keep(self, keep: timedelta) -> None:
-        self._store.set_setting(_KEEP_SETTING, max(1, keep.days))
+        return timedelta(days=settings.read(self._store).keep_runs_days)
 
     def _tracks(self, scope: Scope) -> tuple[Track, ...]:
         return self._record.tracks(None if scope.connection_id is None else [scope.connection_id], scope.exchange)
@@ -518,12 +513,18 @@ class History:
         until: datetime | None = None,
         *,
         statuses: Collection[Status] | None = None,
+        zone: tzinfo | None = None,
     ) -> None:
-        """The columns of `runs_frame` as comma-separated text. Times are ISO 8601 UTC; what is missing is empty."""
+        """The columns of `runs_frame` as comma-separated text. Times are ISO 8601 UTC; what is missing is empty.
+
+        With a `zone` there is one more column, `local_time`: when the run started by the clocks there.
+        """
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*RUN_COLUMNS, *_LATENCY_COLUMNS])
+        writer.writerow([*RUN_COLUMNS, *_LATENCY_COLUMNS, *(("local_time",) if zone else ())])
         for rows in self._rows(scope, since, until):
-            writer.writerows(_csv_line(row) for row in rows if statuses is None or row.status in statuses)
+            for row in rows:
+                if statuses is None or row.status in statuses:
+                    writer.writerow([*_csv_line(row), *((_local(row, zone),) if zone else ())])
 
     def to_csv(
         self,
@@ -532,19 +533,26 @@ class History:
         until: datetime | None = None,
         *,
         statuses: Collection[Status] | None = None,
+        zone: tzinfo | None = None,
     ) -> str:
         """What `write_csv` writes, as one text."""
         file = io.StringIO()
-        self.write_csv(file, scope, since, until, statuses=statuses)
+        self.write_csv(file, scope, since, until, statuses=statuses, zone=zone)
         return file.getvalue()
 
     def write_json(
-        self, file: TextIO, scope: Scope = ALL, since: datetime | None = None, until: datetime | None = None
+        self,
+        file: TextIO,
+        scope: Scope = ALL,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        zone: tzinfo | None = None,
     ) -> None:
         """`{"format":"bfai.history/1","runs":[…]}`, oldest first, one line a run.
 
         A run has `id`, `connection` (its name), `connection_id`, `started_at` (ISO 8601 UTC), `status`, `cause` (or
-        null), `duration_ms`, `local_network`, `latencies_ms` (by check).
+        null), `duration_ms`, `local_network`, `latencies_ms` (by check); with a `zone` also `local_time`.
         """
         names = {connection.id: connection.name for connection in self._store.connections()}
         file.write('{"format":"bfai.history/1","runs":[')
@@ -552,14 +560,22 @@ class History:
         for rows in self._rows(scope, since, until):
             for row in rows:
                 run = {"connection": names.get(row.connection_id), **_json_run(row)}
-                file.write(between + json.dumps(run, separators=(",", ":")))
+                local = {"local_time": _local(row, zone)} if zone else {}
+                file.write(between + json.dumps({**run, **local}, separators=(",", ":")))
                 between = ",\n"
         file.write("\n]}\n")
 
-    def to_json(self, scope: Scope = ALL, since: datetime | None = None, until: datetime | None = None) -> str:
+    def to_json(
+        self,
+        scope: Scope = ALL,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        zone: tzinfo | None = None,
+    ) -> str:
         """What `write_json` writes, as one text."""
         file = io.StringIO()
-        self.write_json(file, scope, since, until)
+        self.write_json(file, scope, since, until, zone=zone)
         return file.getvalue()
 
     def write_parquet(
@@ -616,6 +632,10 @@ def _csv_line(row: RunRow) -> list[Any]:
     cause = row.cause.value if row.cause else ""
     plain = [row.id, row.connection_id, iso(row.started_at), row.status.value, cause, row.duration_ms]
     return [*plain, "true" if row.local_network else "false", *latencies]
+
+
+def _local(row: RunRow, zone: tzinfo) -> str:
+    return row.started_at.astimezone(zone).isoformat(sep=" ", timespec="seconds")
 
 
 def _json_run(row: RunRow) -> dict[str, Any]:

@@ -22,12 +22,12 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from bfai.model import Message
 
-LANGUAGES: Mapping[str, str] = {"en": "English", "nl": "Nederlands", "hr": "Hrvatski"}
+LANGUAGES: Mapping[str, str] = {"en": "English", "nl": "Nederlands", "hr": "Hrvatski", "de": "Deutsch"}
 DEFAULT_LANGUAGE = "en"
 LOCALES = Path(__file__).parent / "locales"
 
 # English as Europe writes it: day before month, 24 hours.
-_CLDR = {"en": "en_GB", "nl": "nl_NL", "hr": "hr_HR"}
+_CLDR = {"en": "en_GB", "nl": "nl_NL", "hr": "hr_HR", "de": "de_DE"}
 _PLURAL = "\x1f"
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _NBSP = "\u00a0"
@@ -101,8 +101,9 @@ class Translator:
         """A stored sentence in this language.
 
         Parameters are inserted as they are, except those whose name begins with `t_`: they are texts of ours (the name
-        of a permission, say) and are translated first, those with `m_`: an amount and its asset, "1234.5 USDT", and
-        numbers with decimals. A text marked by `NN_` counts by its parameter `count`.
+        of a permission, say) and are translated first, those with `m_`: an amount and its asset, "1234.5 USDT", those
+        with `q_`: names for quotation marks, one a line, those with `d_`: a day, "2026-11-21", and numbers with
+        decimals. A text marked by `NN_` counts by its parameter `count`.
         """
         params: dict[str, object] = {name: self._inserted(name, value) for name, value in message.params.items()}
         singular, counts, plural = message.text.partition(_PLURAL)
@@ -123,7 +124,21 @@ class Translator:
         if name.startswith("m_"):
             amount, _, asset = value.partition(" ")
             return self.money(Decimal(amount), asset) if _AMOUNT.fullmatch(amount) else value
+        if name.startswith("q_"):
+            return self.quoted(*value.splitlines())
+        if name.startswith("d_"):
+            return self._day(value)
         return value
+
+    def _day(self, value: str) -> str:
+        try:
+            return self.date(dt.datetime.fromisoformat(value))
+        except ValueError:
+            return value
+
+    def quoted(self, *names: str) -> str:
+        """Names that others gave, such as the boxes of a page, in this language's quotation marks."""
+        return ", ".join(self.t(N_("“{name}”"), name=name) for name in names)
 
     # --- numbers -----------------------------------------------------------------------------------------------
 
@@ -163,7 +178,7 @@ class Translator:
         if not exact.is_finite() or abs(exact) > 10**9:
             return str(share)
         floored = exact.quantize(Decimal(1).scaleb(-digits - 2), rounding=ROUND_DOWN)
-        blank = _NBSP if self.language == "hr" else ""
+        blank = _NBSP if self.language in ("hr", "de") else ""
         pattern = f"#,##0{'.' + '0' * digits if digits and floored not in (0, 1) else ''}{blank}%"
         return format_percent(floored if floored else abs(floored), format=pattern, locale=self._locale)
 

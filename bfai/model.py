@@ -405,6 +405,24 @@ class Connection(_Frozen):
     confirmed_hash: str | None = None
 
 
+class Sighting(_Frozen):
+    """An address by which exchanges saw the requests of one `way`, from `first_at` to `last_at` without a break.
+
+    `way` is the text of `bfai.addresses.way`, `source` the id of the exchange that told it last.
+    """
+
+    way: str
+    address: str
+    source: str
+    first_at: AwareDatetime
+    last_at: AwareDatetime
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.address else 4
+
+
 class StrategyState(StrEnum):
     DRAFT = "draft"
     ENABLED = "enabled"

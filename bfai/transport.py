@@ -15,6 +15,7 @@ import ipaddress
 import logging
 import os
 import re
+import socket
 import ssl
 import time
 import uuid
@@ -151,15 +152,14 @@ class _GatewayResolver(AbstractResolver):
         self._gateway = gateway
 
     async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-        import socket
-
-        address = ipaddress.ip_address(self._gateway.host)
+        own = socket.AF_INET if ipaddress.ip_address(self._gateway.host).version == 4 else socket.AF_INET6
+        other = "::1" if family == socket.AF_INET6 else "127.0.0.1"
         return [
             ResolveResult(
                 hostname=host,
-                host=self._gateway.host,
+                host=self._gateway.host if family in (own, socket.AF_UNSPEC) else other,
                 port=self._gateway.port,
-                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                family=own if family == socket.AF_UNSPEC else family,
                 proto=0,
                 flags=0,
             )
@@ -275,7 +275,9 @@ class Client:
         credentials: Credentials | None = None,
         *,
         clock_offset_ms: float = 0.0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> None:
+        """`family` goes by IPv4 or by IPv6 only."""
         self.exchange = exchange
         self.site: Region = exchange.site(target.region, target.environment)
         self.values: dict[str, str] = {}
@@ -285,6 +287,7 @@ class Client:
         self._transport = transport
         self._credentials = credentials
         self._proxy = target.egress_proxy
+        self._family = family
         self._account = uuid.uuid4().hex if credentials is None else credentials.api_key
         signer = copy.copy(_prototype(exchange.ccxt_id))
         signer.options = dict(signer.options)
@@ -347,7 +350,7 @@ class Client:
         except Exception as error:  # ccxt and cryptography raise many kinds for a secret that is no key
             return Answer(role=call.role, transport_error="unsigned", error_text=type(error).__name__, call=call)
         at, began = self._transport.now(), time.perf_counter()
-        answer = await self._transport.fetch(call.method, url, headers, body, self._proxy)
+        answer = await self._transport.fetch(call.method, url, headers, body, self._proxy, family=self._family)
         latency = (time.perf_counter() - began) * 1000
         sent = Sent(
             method=call.method,
@@ -419,7 +422,7 @@ class Transport:
         self._clock = clock
         self.limiter = Limiter(enabled=rate_limit, monotonic=self._monotonic)
         self._timeout = aiohttp.ClientTimeout(total=call_seconds, sock_connect=call_seconds * CONNECT_SHARE)
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[str, int], aiohttp.ClientSession] = {}
         self._ssl: ssl.SSLContext | None = None
         self._shared: dict[tuple[str, ...], tuple[float, asyncio.Task[Answer]]] = {}
 
@@ -464,23 +467,31 @@ class Transport:
         proxy: str | None = None,
         *,
         max_body: int = MAX_BODY,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> Answer:
         """One HTTP exchange. Every way to fail becomes an `Answer` with a `transport_error`.
 
         An answer of more than `max_body` bytes comes back without its body.
         """
         try:
-            return await self._once(method, url, headers, body, proxy, max_body)
+            return await self._once(method, url, headers, body, proxy, max_body, family)
         except (aiohttp.ServerDisconnectedError, ConnectionResetError):
             # A kept-alive connection may have been closed just now; all declared calls are safe to repeat.
-            return await _as_answer(lambda: self._once(method, url, headers, body, proxy, max_body))
+            return await _as_answer(lambda: self._once(method, url, headers, body, proxy, max_body, family))
         except Exception as error:  # every kind is named below
             return _failure(error)
 
     async def _once(
-        self, method: str, url: URL, headers: Mapping[str, str], body: str | None, proxy: str | None, max_body: int
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: str | None,
+        proxy: str | None,
+        max_body: int,
+        family: socket.AddressFamily,
     ) -> Answer:
-        session = self._session(proxy)
+        session = self._session(proxy, family)
         via = proxy if proxy and proxy.startswith("http") and self.gateway is None else None
         async with session.request(
             method, url, headers=headers, data=body, proxy=via, allow_redirects=False, timeout=self._timeout
@@ -497,22 +508,22 @@ class Transport:
                     )
             return Answer(status=response.status, headers=dict(response.headers), body=raw.decode("utf-8", "replace"))
 
-    def _session(self, proxy: str | None) -> aiohttp.ClientSession:
+    def _session(self, proxy: str | None, family: socket.AddressFamily = socket.AF_UNSPEC) -> aiohttp.ClientSession:
         socks = proxy if proxy and proxy.startswith("socks") and self.gateway is None else ""
-        session = self._sessions.get(socks)
+        session = self._sessions.get((socks, family))
         if session is None or session.closed:
-            session = self._sessions[socks] = aiohttp.ClientSession(
-                connector=self._connector(socks),
+            session = self._sessions[socks, family] = aiohttp.ClientSession(
+                connector=self._connector(socks, family),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "bfai"},
                 trust_env=False,
             )
         return session
 
-    def _connector(self, socks: str) -> aiohttp.TCPConnector:
+    def _connector(self, socks: str, family: socket.AddressFamily) -> aiohttp.TCPConnector:
         if self._ssl is None:
             self._ssl = ssl.create_default_context(cafile=str(self.gateway.ca_file) if self.gateway else None)
-        options: dict[str, Any] = {"ssl": self._ssl, "limit": 0, "keepalive_timeout": 20}
+        options: dict[str, Any] = {"ssl": self._ssl, "limit": 0, "keepalive_timeout": 20, "family": family}
         if socks:
             from aiohttp_socks import ProxyConnector
 

@@ -5,7 +5,7 @@ Everything here is derived from a stored run, so it always speaks the reader's l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -104,7 +104,8 @@ def _evidence(permission: Permission, grant: Grant, run: TestRun, exchange: Exch
     name: dict[str, str | int | float] = {"exchange": exchange.name}
     if permission is Permission.WITHDRAW and grant.state is GrantState.UNKNOWN and run.confirmed_at is not None:
         return Message(
-            text=N_("not told; you confirmed that it is off on {date}"), params={"date": f"{run.confirmed_at:%Y-%m-%d}"}
+            text=N_("not told; you confirmed that it is off on {d_date}"),
+            params={"d_date": f"{run.confirmed_at:%Y-%m-%d}"},
         )
     match grant.state, grant.evidence:
         case GrantState.GRANTED, Evidence.DECLARED:
@@ -130,10 +131,9 @@ def _address_row(run: TestRun, exchange: Exchange) -> RightRow:
     match restriction.state:
         case GrantState.GRANTED:
             shown = ", ".join((*restriction.addresses, *restriction.masked))
-            state, evidence = (
-                N_("bound"),
-                Message(text=N_("{exchange} says {words}"), params={**name, "words": f"`{shown}`"}),
-            )
+            told = Message(text=N_("{exchange} says {words}"), params={**name, "words": f"`{shown}`"})
+            untold = Message(text=N_("{exchange} does not tell the list of addresses"), params=name)
+            state, evidence = N_("bound"), told if shown else untold
         case GrantState.DENIED:
             state, evidence = (
                 N_("open to any"),
@@ -160,21 +160,21 @@ def _expiry_row(run: TestRun, exchange: Exchange) -> RightRow:
                 label,
                 GrantState.GRANTED,
                 state,
-                Message(text=N_("{exchange}'s rule, counted"), params={"exchange": name}),
+                Message(text=N_("worked out from {exchange}'s rule"), params={"exchange": name}),
             )
         date = f"{report.expires_at:%Y-%m-%d}"
-        evidence = Message(text=N_("{exchange} says {date}"), params={"exchange": name, "date": date})
+        evidence = Message(text=N_("{exchange} says {d_date}"), params={"exchange": name, "d_date": date})
         return RightRow(None, label, GrantState.GRANTED, state, evidence)
     unused_until = idle_end(run, exchange)
     if unused_until is not None:
-        state = Message(text=N_("{date}, if unused"), params={"date": f"{unused_until:%Y-%m-%d}"})
+        state = Message(text=N_("{d_date}, if unused"), params={"d_date": f"{unused_until:%Y-%m-%d}"})
         return RightRow(None, label, GrantState.UNKNOWN, state, Message(text=exchange.expiry_rule or ""))
     if report.expiry_evidence is ExpiryEvidence.FIELD:
-        evidence = Message(text=N_("{exchange} says that the key does not end"), params={"exchange": name})
-        return RightRow(None, label, GrantState.DENIED, Message(text=N_("none")), evidence)
+        evidence = Message(text=N_("{exchange} says that the key does not expire"), params={"exchange": name})
+        return RightRow(None, label, GrantState.DENIED, Message(text=N_("never")), evidence)
     rule = exchange.expiry_rule
     open_to_any = report.ip_restriction.state is not GrantState.GRANTED
-    evidence = Message(text=rule) if rule and open_to_any else Message(text=N_("no end date told"))
+    evidence = Message(text=rule) if rule and open_to_any else Message(text=N_("no expiry date told"))
     return RightRow(None, label, GrantState.UNKNOWN, Message(text=N_("not told")), evidence)
 
 
@@ -195,15 +195,15 @@ _FROM_UNKNOWN = "unknown"
 
 _TRADE: Mapping[str, tuple[str, str]] = {
     _FROM_ANYWHERE: (
-        N_("From any address someone with this key could trade your {amount}."),
+        N_("From any address someone with this key could trade your {m_amount}."),
         N_("From any address someone with this key could trade what is on the account."),
     ),
     _FROM_LIST: (
-        N_("Only from the addresses on its list could someone with this key trade your {amount}."),
+        N_("Only from the addresses on its list could someone with this key trade your {m_amount}."),
         N_("Only from the addresses on its list could someone with this key trade what is on the account."),
     ),
     _FROM_UNKNOWN: (
-        N_("Someone with this key could trade your {amount}, perhaps from any address."),
+        N_("Someone with this key could trade your {m_amount}, perhaps from any address."),
         N_("Someone with this key could trade what is on the account, perhaps from any address."),
     ),
 }
@@ -233,7 +233,7 @@ def thief_view(run: TestRun) -> tuple[Message, ...]:
     amount = _amount(run.balances)
     if any(report.state(right) is not GrantState.DENIED for right in trading):
         with_amount, without = _TRADE[place]
-        first = Message(text=with_amount, params={"amount": amount}) if amount else Message(text=without)
+        first = Message(text=with_amount, params={"m_amount": amount}) if amount else Message(text=without)
     else:
         first = Message(text=_READ[place])
     return first, Message(text=_WITHDRAW[report.state(Permission.WITHDRAW)])
@@ -265,14 +265,14 @@ _ADVICE: Mapping[Advice, str] = {
         "{exchange} does not tell whether the key is bound to addresses. Look there, and bind it."
     ),
     Advice.EXPIRES_SOON: NN_(
-        "The key ends in {count} day. Make the next one, then rotate.",
-        "The key ends in {count} days. Make the next one, then rotate.",
+        "The key expires in {count} day. Make the next one, then rotate to it.",
+        "The key expires in {count} days. Make the next one, then rotate to it.",
     ),
     Advice.TRANSFER_ALLOWED: N_(
-        "The key may transfer between your accounts. A bot does not need that: untick {boxes}."
+        "The key may transfer between your accounts. A bot does not need that: untick {q_boxes}."
     ),
-    Advice.FUTURES_NOT_NEEDED: N_("The key may trade futures, and this connection is for spot. Untick {boxes}."),
-    Advice.MARGIN_NOT_NEEDED: N_("The key may trade on margin. Untick {boxes} unless you use it."),
+    Advice.FUTURES_NOT_NEEDED: N_("The key may trade futures, and this connection is for spot. Untick {q_boxes}."),
+    Advice.MARGIN_NOT_NEEDED: N_("The key may trade on margin. Untick {q_boxes} unless you use it."),
     Advice.CLOCK_CORRECTED: N_("This computer's clock is off by {seconds} s. Set it by the internet."),
     Advice.WITHDRAW_CONFIRMED: N_(
         "You confirmed that the key cannot withdraw. We ask again in 30 days, or when the key changes."
@@ -302,13 +302,13 @@ def advice(run: TestRun, exchange: Exchange) -> list[Message]:
                 ends = report.expires_at if report else None
                 params["count"] = max(0, (ends - utc_now()).days) if ends else 0
             case Advice.CLOCK_CORRECTED:
-                params["seconds"] = f"{abs(run.clock_offset_ms or 0) / 1000:.1f}"
+                params["seconds"] = round(abs(run.clock_offset_ms or 0) / 1000, 1)
                 if run.tested_from is not None:
                     text = N_("The clock of the computer where the bot runs is off by {seconds} s.")
                     messages.append(Message(text=text, params=params))
                     continue
             case _ if item in _SURPLUS:
-                params["boxes"] = ", ".join(f"“{box}”" for box in _ticked(_SURPLUS[item], report, exchange))
+                params["q_boxes"] = "\n".join(_ticked(_SURPLUS[item], report, exchange))
             case _:
                 pass
         messages.append(Message(text=_ADVICE[item], params=params))
@@ -345,6 +345,50 @@ def alarms(run: TestRun) -> tuple[Message, ...]:
     return tuple(found)
 
 
+def account_notes(
+    exchange: Exchange, market: Market, account_id: str | None, is_sub: bool | None, same: Sequence[Connection]
+) -> tuple[Message, ...]:
+    """Whose account a key belongs to: the connections that share it (`same`), and whether it is a sub-account."""
+    notes: list[Message] = []
+    if same:
+        if len(same) == 1:
+            text = N_("This key belongs to the same {exchange} account as “{names}”.")
+        else:
+            text = N_("This key belongs to the same {exchange} account as these: {names}.")
+        names = ", ".join(one.name for one in same)
+        notes.append(Message(text=text, params={"exchange": exchange.name, "names": names}))
+        if any(one.target.market is market for one in same):
+            text = N_("Bots there share one balance and see each other's orders.")
+            notes.append(Message(text=text))
+    if is_sub:
+        notes.append(_sub_account(account_id))
+    return tuple(notes)
+
+
+def _sub_account(account_id: str | None) -> Message:
+    if account_id is None:
+        return Message(text=N_("It is a key of a sub-account."))
+    return Message(text=N_("It is a key of sub-account {id}."), params={"id": account_mark(account_id)})
+
+
+def account_marks(account_id: str | None, is_sub: bool | None, same: Sequence[Connection]) -> tuple[Message, ...]:
+    """The same in as few words as a card has room for."""
+    marks: list[Message] = []
+    if is_sub:
+        text = N_("sub-account {id}") if account_id is not None else N_("sub-account")
+        marks.append(Message(text=text, params={"id": account_mark(account_id)} if account_id is not None else {}))
+    if same:
+        more = NN_("same account as “{name}” and {count} other", "same account as “{name}” and {count} others")
+        text = N_("same account as “{name}”") if len(same) == 1 else more
+        marks.append(Message(text=text, params={"name": same[0].name, "count": len(same) - 1}))
+    return tuple(marks)
+
+
+def account_mark(account_id: str) -> str:
+    """Enough of an account's number to tell it from others."""
+    return account_id if len(account_id) <= 5 else f"{account_id[:4]}…"
+
+
 def set_aside(run: TestRun) -> Message | None:
     """Why a test does not count that failed for the place where it was made."""
     if not run.set_aside:
@@ -373,7 +417,7 @@ def next_step(connection: Connection, run: TestRun | None, exchange: Exchange) -
         return sentence(run.diagnosis, exchange, run.market, run.key_report)
     unused_until = idle_end(run, exchange)
     if unused_until is not None and unused_until - utc_now() < IDLE_WARNING:
-        text = N_("{exchange} takes unused keys away. Use or test this one before {date}.")
-        return Message(text=text, params={"exchange": exchange.name, "date": f"{unused_until:%Y-%m-%d}"})
+        text = N_("{exchange} takes unused keys away. Use or test this one before {d_date}.")
+        return Message(text=text, params={"exchange": exchange.name, "d_date": f"{unused_until:%Y-%m-%d}"})
     first = advice(run, exchange)
     return first[0] if first else Message(text=N_("Nothing to do."))

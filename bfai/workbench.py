@@ -7,6 +7,7 @@ passed, and what a page shows of a secret is at most the last four characters of
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -22,19 +23,26 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bfai import bots, monitor, pairing, paste, tripwire, words
+from bfai import addresses, bots, monitor, pairing, paste, tripwire, words
+from bfai import names as naming
+from bfai import settings as setting_up
+from bfai.about import LICENCE, VERSION, Package, packages
+from bfai.addresses import AddressView
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
     CAUSE_NAMES,
     PERMISSION_NAMES,
+    KnownRefusal,
     Remedy,
+    Section,
+    known_refusals,
     other_regions,
     remedy,
     sentence,
 )
-from bfai.engine import Engine, TestJob
+from bfai.engine import Beside, Engine, TestJob
 from bfai.events import EVENT_NAMES, events_of, last_known, stranger_events, strategy_event
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
@@ -52,9 +60,11 @@ from bfai.model import (
     Event,
     EventKind,
     GrantState,
+    KeyReport,
     Market,
     Message,
     Permission,
+    Sent,
     Status,
     StrategyState,
     Target,
@@ -67,8 +77,11 @@ from bfai.monitor import TestLease
 from bfai.pairing import CODE_LIFE, LONGEST_REPORT, Code, Pairing, PairingError
 from bfai.paste import Pasted
 from bfai.sending import BadAddress
+from bfai.settings import Settings, Variable
 from bfai.store import (
+    AccountFacts,
     Pause,
+    Place,
     RunEnd,
     RunRow,
     Schedule,
@@ -79,6 +92,7 @@ from bfai.store import (
     connection_deleted,
     open_store,
 )
+from bfai.store.move import move
 from bfai.strategy.candles import SAMPLES, Candles, SignalRow, interval_name, read_candles, read_signals, sample
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.feed import CandlesStopped
@@ -86,7 +100,7 @@ from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.running import ENGINE_STATES, EngineError, Engines, EngineState, EngineStatus, OpenGroup
 from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
-from bfai.transport import Gateway
+from bfai.transport import Gateway, Transport
 from bfai.tripwire import Tripwire
 from bfai.vault import Vault, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
@@ -103,11 +117,14 @@ __all__ = [
     "ENGINE_STATES",
     "EVENT_NAMES",
     "KEPT_NAMES",
+    "LICENCE",
     "LONGEST_REPORT",
     "PERMISSION_NAMES",
     "SAMPLES",
     "STATE_NAMES",
     "STATUS_NAMES",
+    "VERSION",
+    "AddressView",
     "Alerts",
     "AlreadyConnected",
     "BadAddress",
@@ -125,24 +142,31 @@ __all__ = [
     "FoundKey",
     "History",
     "Kept",
+    "KnownRefusal",
     "LogLine",
     "Mode",
     "NotSavable",
     "OpenGroup",
+    "Package",
     "Pairing",
     "PairingError",
     "Pasted",
+    "Place",
+    "Reached",
     "Remedy",
     "Right",
     "RightRow",
     "RunRow",
     "Schedule",
     "Scope",
+    "Section",
+    "Settings",
     "SignalRow",
     "Summary",
     "TestJob",
     "Tick",
     "Tripwire",
+    "Variable",
     "VaultState",
     "Workbench",
     "interval_name",
@@ -153,7 +177,6 @@ __all__ = [
 
 DEFAULT_DATABASE = "sqlite:///data/bfai.db"
 DRAFT_LIFE = timedelta(minutes=10)
-ADDRESS_HOLDS = timedelta(minutes=5)
 MAX_DRAFTS = 20
 SIMULATOR_SECONDS = 30.0
 FOLLOW_SECONDS = 0.25
@@ -269,6 +292,19 @@ class RequestMade(NamedTuple):
     signed: bool
 
 
+class Reached(NamedTuple):
+    """What the program may ask an exchange: at which hosts, how many requests, how many of these with a key.
+
+    `used`: a connection of this workbench is there.
+    """
+
+    exchange: str
+    hosts: tuple[str, ...]
+    requests: int
+    signed: int
+    used: bool
+
+
 class Workbench:
     """Vault, connections, tests and history of one person. Thread-safe; only tests run in the background."""
 
@@ -298,7 +334,8 @@ class Workbench:
         self._jobs: dict[str, TestJob] = {}
         self._holder = uuid.uuid4().hex
         self._closed = threading.Event()
-        self._address: tuple[datetime, str | None] | None = None
+        self._asked: dict[str, datetime] = {}
+        self._asking: set[str] = set()
         self._clock = clock
         self._chance = chance
         self._own_engine = Engine(gateway, clock=clock) if clock is not None else None
@@ -517,6 +554,16 @@ class Workbench:
         if vault is not None:
             vault.lock()
 
+    def move_to(self, database_url: str) -> int:
+        """Carry everything over to another database, which must hold nothing of this owner; sealed as it is. How many
+        rows. This one stays as it was. Raises `StoreError`.
+        """
+        target = open_store(database_url, owner=self._store.owner)
+        try:
+            return move(self._store, target)
+        finally:
+            target.close()
+
     def change_password(self, old: str, new: str) -> None:
         self._open_vault().change_password(self._store, old, new)
 
@@ -529,6 +576,45 @@ class Workbench:
         if self._vault is None:
             raise VaultIsLocked
         return self._vault
+
+    # -- settings ------------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """What the owner set, or the environment says."""
+        return setting_up.read(self._store)
+
+    def change_settings(self, **values: int | str | None) -> Settings:
+        """Keeps these, by the names in `Settings`; None is the usual value. Raises SettingRefused."""
+        return setting_up.change(self._store, self._now(), values)
+
+    def fixed_settings(self) -> dict[str, str]:
+        """The settings that cannot be changed here: the environment variable that says each."""
+        return setting_up.in_force()
+
+    def environment(self) -> list[Variable]:
+        """The environment variables that the program reads, without any secret."""
+        return setting_up.variables()
+
+    def place(self) -> Place | None:
+        """The file that holds everything, and its size in bytes; None where nothing is kept."""
+        return self._store.place()
+
+    def packages(self) -> tuple[Package, ...]:
+        """The packages that run with this program, with their licences."""
+        return packages()
+
+    def reached(self) -> list[Reached]:
+        """Every exchange that the program may ask, from its own declarations; nothing else is let out for a test."""
+        made, used = self.requests_made(), {connection.target.exchange for connection in self.connections()}
+        found: list[Reached] = []
+        for exchange in all_exchanges().values():
+            sites = (*exchange.regions, *exchange.tests.values())
+            asked = [request for request in made if request.exchange == exchange.name]
+            hosts = tuple(dict.fromkeys(host for site in sites for host in site.hosts.values()))
+            signed = sum(request.signed for request in asked)
+            found.append(Reached(exchange.name, hosts, len(asked), signed, exchange.id in used))
+        return sorted(found, key=lambda one: (not one.used, one.exchange.lower()))
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
@@ -550,27 +636,24 @@ class Workbench:
         return sorted({*about_keys, *about_markets}, key=lambda request: (request.exchange.lower(), not request.signed))
 
     def boxes(self, exchange_id: str, market: Market) -> list[tuple[Right, Tick]]:
-        """The boxes of the exchange's key page, each with what to do with it. What must never be ticked comes last."""
-        order = (Tick.NEEDED, Tick.EMPTY, Tick.NEVER)
-        rights = [(right, right.tick(market)) for right in get_exchange(exchange_id).rights if right.shown]
-        return sorted(rights, key=lambda pair: order.index(pair[1]))
+        """The boxes of the exchange's key page in its own order, each with what to do with it."""
+        return [(right, right.tick(market)) for right in get_exchange(exchange_id).rights if right.shown]
 
-    def own_address(self) -> str | None:
-        """This computer's address as an exchange sees it. Asks at most every five minutes; takes up to 3 s."""
-        now = self._now()
-        if self._address is None or now - self._address[0] > ADDRESS_HOLDS:
-            self._address = (now, self._engine().own_address())
-        return self._address[1]
+    def known_refusals(self, exchange_id: str, market: Market) -> tuple[KnownRefusal, ...]:
+        """What the exchange often says to a key, what that is called here, and the way out of it."""
+        return known_refusals(get_exchange(exchange_id), market)
 
     def suggest_name(self, target: Target, purpose: str = "") -> str:
         """Exchange, market and purpose, such as "MEXC Spot Main", with a number where that name is taken."""
-        market = "Spot" if target.market is Market.SPOT else "Futures"
-        base = f"{get_exchange(target.exchange).name} {market} {purpose.strip() or 'Main'}"
-        taken = {connection.name.casefold() for connection in self.connections()}
-        name, number = base, 2
-        while name.casefold() in taken:
-            name, number = f"{base} {number}", number + 1
-        return name
+        base = f"{get_exchange(target.exchange).name} {naming.MARKETS[target.market]} {purpose.strip() or 'Main'}"
+        return naming.free(base, self._names_taken())
+
+    def suggest_names(self, target: Target, report: KeyReport | None = None) -> list[str]:
+        """Some free names for a key with this report, the likeliest first."""
+        return naming.suggestions(get_exchange(target.exchange).name, target, report, self._names_taken())
+
+    def _names_taken(self) -> set[str]:
+        return {connection.name.casefold() for connection in self.connections()}
 
     def name_problem(self, name: str, *, except_id: str | None = None) -> Message | None:
         clean = unicodedata.normalize("NFKC", name).strip()
@@ -585,11 +668,61 @@ class Workbench:
             )
         return None
 
-    def name_hint(self, name: str) -> Message | None:
-        """A gentle word on a name that will say little in half a year."""
-        if len(name.split()) >= 2 and not name.strip().isdigit():
-            return None
-        return Message(text=N_("A clear name says exchange, market and purpose, such as “MEXC Spot Main”."))
+    def name_hint(self, name: str, target: Target, *, except_id: str | None = None) -> Message | None:
+        """A gentle word on a name that says little, or something else than the key is."""
+        exchange = get_exchange(target.exchange).name
+        everywhere = [one.name for one in all_exchanges().values()]
+        others = [connection.name for connection in self.connections() if connection.id != except_id]
+        example = f"{exchange} {naming.MARKETS[target.market]} Main"
+        return naming.hint(name, exchange, target, everywhere, others, example)
+
+    # -- whose account it is -------------------------------------------------------------------------------------------
+
+    def account_notes(
+        self, target: Target, report: KeyReport | None, *, except_id: str | None = None
+    ) -> tuple[Message, ...]:
+        """Which other connections are keys of the same account, and that it is a sub-account, as the report tells."""
+        if report is None:
+            return ()
+        facts = AccountFacts(report.account_id, report.is_sub)
+        connections = [connection for connection in self.connections() if connection.id != except_id]
+        same = self._same_account(target, facts, connections)
+        return words.account_notes(get_exchange(target.exchange), target.market, *facts, same)
+
+    def accounts(self) -> dict[str, tuple[Message, ...]]:
+        """The same of each connection in as few words as a card has room for; nothing where nothing is to say."""
+        known, connections = self._store.account_facts(), self.connections()
+        found: dict[str, tuple[Message, ...]] = {}
+        for connection in connections:
+            facts = known.get(connection.id)
+            if facts is None:
+                continue
+            rest = [other for other in connections if other.id != connection.id]
+            same = self._same_account(connection.target, facts, rest, known)
+            notes = words.account_marks(*facts, same)
+            if notes:
+                found[connection.id] = notes
+        return found
+
+    def _same_account(
+        self,
+        target: Target,
+        facts: AccountFacts,
+        connections: Sequence[Connection],
+        known: Mapping[str, AccountFacts] | None = None,
+    ) -> list[Connection]:
+        """Those whose keys belong to this account. A number counts within one region and environment of an exchange."""
+        if facts.account_id is None:
+            return []
+        known = self._store.account_facts() if known is None else known
+        place = (target.exchange, target.region, target.environment)
+        return [
+            one
+            for one in connections
+            if (one.target.exchange, one.target.region, one.target.environment) == place
+            and (there := known.get(one.id)) is not None
+            and there.account_id == facts.account_id
+        ]
 
     # -- pasted keys ---------------------------------------------------------------------------------------------------
 
@@ -639,6 +772,7 @@ class Workbench:
         held = self._held(draft_id)
 
         def keep(run: TestRun) -> TestRun:
+            self._doubt_address(run, held.draft.target)
             kept = confirm(run, self._now()) if self._still_confirmed(held.draft, run) else run
             self._change_draft(draft_id, run=kept, confirmed=kept.confirmed_at is not None)
             return kept
@@ -707,6 +841,16 @@ class Workbench:
             )
         return None
 
+    def replaces_at_once(self, draft: Draft) -> bool:
+        """Whether this key may take the place of the one that it replaces without another look: it is online, and the
+        exchange tells that it is of the same account.
+        """
+        run, replaced = draft.run, draft.replaces
+        if replaced is None or run is None or run.status is not Status.ONLINE or run.key_report is None:
+            return False
+        before = self._store.account_facts().get(replaced)
+        return before is not None and before.account_id is not None and before.account_id == run.key_report.account_id
+
     def save_draft(self, draft_id: str, *, name: str, used_by: str = "", note: str = "") -> Connection:
         """Stores a tested key. Raises NotSavable, NameTaken, AlreadyConnected, VaultIsLocked, StoreError; then it
         stays a draft.
@@ -773,12 +917,17 @@ class Workbench:
             confirmed_at=run.confirmed_at if draft.confirmed else None,
             confirmed_hash=run.key_report.rights_hash() if draft.confirmed and run.key_report else None,
         )
-        return self._store.add_connection(
-            connection,
-            vault.seal(connection_id, credentials),
-            fingerprint,
-            run.model_copy(update={"connection_id": connection_id}),
-        )
+        minutes = self.settings.schedule_minutes
+        with self._store.together():
+            added = self._store.add_connection(
+                connection,
+                vault.seal(connection_id, credentials),
+                fingerprint,
+                run.model_copy(update={"connection_id": connection_id}),
+            )
+            if minutes != Settings().schedule_minutes:
+                self.set_schedule(connection_id, timedelta(minutes=minutes) if minutes else None)
+        return added
 
     def _held(self, draft_id: str) -> _HeldKey:
         with self._lock:
@@ -961,6 +1110,7 @@ class Workbench:
         confirmation = _confirmation(connection)
 
         def keep(run: TestRun) -> TestRun:
+            self._doubt_address(run, job.target)
             return self._keep(run, lease.end(run))
 
         try:
@@ -971,7 +1121,8 @@ class Workbench:
                 lease.free()
             job.finish(None, error.message)
             raise
-        engine.start(job, credentials, confirmation=confirmation, keep=keep, held=lease)
+        beside = self._beside(job.target)
+        engine.start(job, credentials, confirmation=confirmation, keep=keep, held=lease, beside=beside)
 
     def _follow(self, connection: Connection, job: TestJob, lease: TestLease) -> None:
         """Waits for the result of another program's test; where that was killed, tests after its lease."""
@@ -1093,9 +1244,13 @@ class Workbench:
         self._engine(job.target).start(job, credentials, confirmation=confirmation, try_regions=try_regions, keep=keep)
         return job
 
-    def _engine(self, target: Target | None = None) -> Engine:
+    def _is_simulated(self, target: Target | None) -> bool:
+        """Whether its requests stay in this process."""
         simulated = target is not None and target.environment is Environment.SIMULATOR and self._gateway is None
-        if simulated or self.mode is Mode.DEMO:
+        return simulated or self.mode is Mode.DEMO
+
+    def _engine(self, target: Target | None = None) -> Engine:
+        if self._is_simulated(target):
             return _simulator_engine()
         return self._own_engine or _engine(self._gateway)
 
@@ -1195,6 +1350,103 @@ class Workbench:
     def _pairing_of(self, connection: Connection, code: Code, made_at: datetime) -> Pairing:
         command = pairing.command(code, connection.target, get_exchange(connection.target.exchange))
         return Pairing(code.text, command, made_at)
+
+    # -- by which address exchanges see it -----------------------------------------------------------------------------
+
+    def address(self, about: Connection | Target | None = None, *, shared: bool = False) -> AddressView:
+        """By which address exchanges see this computer, or a connection's way out, and what is to be said of it.
+
+        Asks at most every five minutes, and after a test that failed for where it was made; takes up to 2 s. `shared`:
+        the program runs on a host that is everybody's.
+        """
+        connection = about if isinstance(about, Connection) else None
+        target = about.target if isinstance(about, Connection) else about or Target(exchange="")
+        way = addresses.way(target, simulated=self._is_simulated(target))
+        asked = self._asked.get(way)
+        if asked is None or self._now() - asked > addresses.HOLDS:
+            with contextlib.suppress(BfaiError):
+                self._engine(target).ask(lambda transport: self._ask_address(transport, target, way))
+        return self._address_view(target, way, connection, shared=shared)
+
+    def _doubt_address(self, run: TestRun, target: Target) -> None:
+        """After a refusal that may be about the address, it is asked anew."""
+        if run.about_this_place:
+            self._asked.pop(addresses.way(target, simulated=self._is_simulated(target)), None)
+
+    def own_address(self) -> str | None:
+        """This computer's address as an exchange sees it, IPv4 where it has both."""
+        return next(iter(self.address().addresses), None)
+
+    def _address_view(self, target: Target, way: str, connection: Connection | None, *, shared: bool) -> AddressView:
+        log, asked = self._store.sightings(way), self._asked.get(way)
+        newest = {one.version: one for one in reversed(log)}
+        known = [newest[version] for version in sorted(newest)]
+        now = [one for one in known if asked is not None and one.last_at >= asked]
+        kind = addresses.kind(now, target, simulated=self._is_simulated(target), shared=shared)
+        exchanges = all_exchanges()
+        restriction, warnings = None, ()
+        away = self.tested_away(connection.id) if connection is not None else None
+        if connection is not None and away is None:
+            good = self._last_good(connection)
+            reports = [run.key_report for run in (self.latest_run(connection.id), good) if run and run.key_report]
+            lists = (report.ip_restriction for report in reports)
+            restriction = next((one for one in lists if one.state is not GrantState.UNKNOWN), None)
+            until = good.started_at + timedelta(milliseconds=good.duration_ms) if good is not None else None
+            exchange = exchanges[target.exchange]
+            warnings = addresses.warnings(now, log, exchange, good_until=until, restriction=restriction)
+        return AddressView(
+            now=tuple(now),
+            before=() if now else tuple(known),
+            told_by=tuple(dict.fromkeys(exchanges[one.source].name for one in now))
+            or tuple(one.name for one in addresses.tellers()),
+            kind=kind,
+            warnings=warnings,
+            notes=addresses.notes(now, log, kind, restriction=restriction, at=self._now()),
+        )
+
+    def _last_good(self, connection: Connection) -> TestRun | None:
+        """The last test from here that the present key passed."""
+        rows = self._store.runs(
+            connection.id, since=connection.key_since, statuses=(Status.ONLINE, Status.CONNECTED), limit=20
+        )
+        found = (self._store.run(row.id) for row in rows)
+        return next((run for run in found if run is not None and run.tested_from is None), None)
+
+    def _beside(self, target: Target) -> Beside | None:
+        """Asks for the address while a test runs, where nobody did in the last minutes."""
+        way = addresses.way(target, simulated=self._is_simulated(target))
+        with self._lock:
+            asked = self._asked.get(way)
+            if way in self._asking or (asked is not None and self._now() - asked <= addresses.HOLDS):
+                return None
+            self._asking.add(way)
+
+        async def ask(transport: Transport) -> tuple[Sent, ...]:
+            try:
+                return await self._ask_address(transport, target, way)
+            finally:
+                self._asking.discard(way)
+
+        return ask
+
+    async def _ask_address(self, transport: Transport, target: Target, way: str) -> tuple[Sent, ...]:
+        """Asks, and remembers the answer."""
+        heard, at = await addresses.ask(transport, target), self._now()
+
+        def remember() -> None:
+            for address, source in heard.told:
+                self._store.see_address(way, address, source, at)
+            self._asked[way] = at
+
+        await asyncio.to_thread(remember)
+        return heard.receipt
+
+    def set_way_out(self, connection_id: str, proxy: str) -> Connection:
+        """Sends the connection's requests through this proxy, or straight where it is empty. Raises BfaiError."""
+        found = addresses.read_proxy(proxy)
+        if found is not None and self.mode is Mode.DEMO:
+            raise BfaiError(Message(text=N_("Simulated exchanges are on this computer: no way out is needed here.")))
+        return self._store.update_connection(connection_id, egress_proxy=found)
 
     # -- the tripwire --------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from bfai.i18n import LANGUAGES, N_
 from bfai.model import BfaiError, Channel, Delivery, DeliveryState, Event, EventKind, Message
-from bfai.ui import _, calm, moment, n_, open_page, plain, say
+from bfai.ui import _, calm, moment, n_, open_page, plain, say, zone_name
 from bfai.ui.pieces import Look, attempt, badge, head, table, tell, zone_note
 from bfai.workbench import DELIVERY_NAMES, EVENT_NAMES, Alerts, Workbench
 
@@ -106,7 +106,7 @@ def draw(workbench: Workbench) -> None:
             st.write(
                 _(
                     "Nothing here yet. A channel tells your telephone or your mailbox when a key can suddenly withdraw,"
-                    " when a connection fails, and when a key is about to end."
+                    " when a connection fails, and when a key is about to expire."
                 )
             )
         warn_of_unheard(alerts, channels)
@@ -238,7 +238,7 @@ def form(alerts: Alerts, channel: Channel | None) -> None:
     }
     with st.container(border=channel is None, key=f"channel_form_{mark}"):
         if channel is None:
-            st.subheader(_("New channel"), anchor=False)
+            st.header(_("New channel"), anchor=False)
         st.text_input(_("Name"), value=channel.name if channel else "", max_chars=60, key=keys["name"], width=420)
         address(channel, keys)
         heard = [kind for kind in EVENT_NAMES if channel is None or channel.hears(kind)]
@@ -282,6 +282,7 @@ def address(channel: Channel | None, keys: dict[str, str]) -> None:
     st.text_input(
         _("Address"),
         type="password",
+        live="300ms",
         key=keys["address"],
         placeholder=_("Leave it empty to keep {hint}", hint=channel.hint) if channel else "",
         help=_("It is sealed in the vault and never shown again: it holds a token or a password."),
@@ -337,8 +338,8 @@ def saving(alerts: Alerts, channel: Channel | None, keys: dict[str, str]) -> Cal
         try:
             if channel is None:
                 saved = alerts.add(**values)
-                if alerts.zone is None and st.context.timezone:
-                    alerts.speak(st.session_state.get("language") or alerts.language, st.context.timezone)
+                if alerts.zone is None and zone_name():
+                    alerts.speak(st.session_state.get("language") or alerts.language, zone_name())
             else:
                 saved = alerts.change(channel.id, **values)
         except BfaiError as error:
@@ -384,7 +385,7 @@ def spoken(alerts: Alerts) -> None:
 
 def log(alerts: Alerts) -> None:
     lines = alerts.log(SHOWN)
-    st.subheader(_("Messages"), anchor=False)
+    st.header(_("Messages"), anchor=False)
     if not lines:
         st.caption(_("None yet. A message is made when something happens."))
         return
@@ -408,7 +409,7 @@ def subject(event: Event) -> str:
 
 
 def events(workbench: Workbench) -> None:
-    st.subheader(_("What happened"), anchor=False)
+    st.header(_("What happened"), anchor=False)
     found = workbench.alerts.events(limit=SHOWN)
     if not found:
         st.caption(_("Nothing yet. Each test is compared with the one before it."))

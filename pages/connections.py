@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from bfai.i18n import N_
@@ -23,7 +25,7 @@ from bfai.ui.pieces import (
     rerun_when_done,
     tell,
 )
-from bfai.ui.wizard import Wizard, current_wizard, draw_wizard, leave_wizard, open_wizard, resume
+from bfai.ui.wizard import Wizard, current_wizard, draw_wizard, leave_wizard, name_line, open_wizard, resume, to_key
 from bfai.workbench import Draft, Workbench
 
 PER_PAGE = 20
@@ -58,17 +60,21 @@ def draw(workbench: Workbench) -> None:
     found = [connection for connection in connections if matches(workbench, connection, searched or "")]
     pages = -(-len(found) // PER_PAGE)
     page = st.pagination(pages, key="connection_page") if pages > 1 else 1
+    accounts = workbench.accounts()
     for connection in found[((page or 1) - 1) * PER_PAGE :][:PER_PAGE]:
-        row(workbench, connection)
+        row(workbench, connection, accounts.get(connection.id, ()))
     if not found:
         st.caption(_("No connection fits."))
     rerun_when_done(workbench.running().values())
 
 
 def take_orders_from_address(workbench: Workbench) -> None:
-    """`?add=1` and `?rotate=…` open the wizard, once."""
-    if st.query_params.pop("add", None):
+    """`?add=1`, `?add=kucoin` and `?rotate=…` open the wizard, once."""
+    asked = st.query_params.pop("add", None)
+    if asked:
         add()
+        if asked in workbench.exchanges():
+            to_key(workbench, asked)
     rotated = st.query_params.pop("rotate", None)
     connection = workbench.connection(rotated) if rotated else None
     if connection is not None:
@@ -104,7 +110,7 @@ def waiting(workbench: Workbench, draft: Draft) -> None:
         st.button(_("Forget it now"), key=f"forget_{draft.id}", on_click=workbench.forget_draft, args=(draft.id,))
 
 
-def row(workbench: Workbench, connection: Connection) -> None:
+def row(workbench: Workbench, connection: Connection, marks: Sequence[Message]) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"row_{connection.id}"):
         with st.container(gap="xsmall", width="stretch"):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -113,7 +119,7 @@ def row(workbench: Workbench, connection: Connection) -> None:
                     badge(TESTING)
                 else:
                     chip(connection.status)
-            st.caption(f"{facts(workbench, connection)} · {age(connection)}")
+            st.caption(f"{facts(workbench, connection, marks)} · {age(connection)}")
             if connection.used_by:
                 st.markdown(_("Used by {what}", what=plain(connection.used_by)))
             if connection.note:
@@ -147,7 +153,8 @@ def edit(workbench: Workbench, connection: Connection) -> None:
     @st.dialog(_("Edit {name}", name=plain(connection.name)))
     def dialog() -> None:
         with calm():
-            st.text_input(_("Name"), value=connection.name, max_chars=60, key=keys["name"])
+            name = st.text_input(_("Name"), value=connection.name, max_chars=60, key=keys["name"], live="500ms")
+            name_line(workbench, connection.target, name or "", except_id=connection.id)
             st.text_input(_("What uses it"), value=connection.used_by, max_chars=120, key=keys["used_by"])
             st.text_area(_("Note"), value=connection.note, max_chars=300, key=keys["note"])
             st.caption(

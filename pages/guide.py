@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import streamlit as st
 
-from bfai.model import Market
+from bfai.model import Cause, Market, Target
 from bfai.ui import _, calm, open_page, plain, say
-from bfai.ui.pieces import CONNECTIONS, head, market_name, table
-from bfai.ui.wizard import bind_address, guide_steps, key_form
-from bfai.workbench import CAUSE_NAMES, PERMISSION_NAMES, STATE_NAMES, Exchange, Explanation, Workbench
+from bfai.ui.addresses import bind_address
+from bfai.ui.guide_parts import asked, guide_steps, key_form, life, refusals, shown_once
+from bfai.ui.pieces import CONNECTIONS, guide_link, head, is_shared, market_name, named, table
+from bfai.workbench import CAUSE_NAMES, PERMISSION_NAMES, STATE_NAMES, Exchange, Explanation, Section, Workbench
 
 READING_WIDTH = 760
+ON_PAPER = """<style>
+@media print {
+  @page { margin: 10mm; }
+  [data-testid="stSidebar"], [data-testid="stHeader"], .st-key-screen_only { display: none !important; }
+  [data-testid="stMainBlockContainer"] { zoom: 0.62; padding: 0 !important; }
+}
+</style>"""
+"""Streamlit prints its sidebar and its buttons as well, and there is no option against it."""
+_CHOSEN = "guide_exchange"
 _PASTED = "explain_text"
 _WHERE = "explain_exchange"
 _EXPLAINED = "explained"
@@ -18,13 +30,17 @@ _EXAMPLE = 'ccxt.base.errors.AuthenticationError: binance {"code":-2015,"msg":"I
 
 
 def draw(workbench: Workbench) -> None:
+    exchanges = workbench.exchanges()
+    asked_for = exchanges.get(st.query_params.get("exchange", ""))
+    if asked_for is not None:
+        exchange_guide(workbench, asked_for)
+        return
     with head(_("Guide")):
         if st.button(_("Add a connection"), icon=":material/add:", type="primary", key="add"):
             st.switch_page(CONNECTIONS, query_params={"add": "1"})
     with st.container(width=READING_WIDTH):
         nine_steps()
-    st.divider()
-    per_exchange(workbench)
+        choose_exchange(exchanges)
     st.divider()
     with st.container(width=READING_WIDTH):
         permissions()
@@ -37,7 +53,7 @@ def draw(workbench: Workbench) -> None:
 
 
 def nine_steps() -> None:
-    st.subheader(_("From key to bot in nine steps"), anchor=False)
+    st.header(_("From key to bot in nine steps"), anchor=False)
     st.write(
         _(
             "A connection joins one account at an exchange to a bot through an API key. Your money stays at the"
@@ -47,7 +63,7 @@ def nine_steps() -> None:
     steps = (
         _("Log in at your exchange and open its page for API keys."),
         _("Make a new key. The exchange asks for a name, and confirms by mail, phone or 2FA code."),
-        _("Leave withdrawals off. This is the one rule without an exception."),
+        _("Leave the right to withdraw off. This is the one rule without an exception."),
         _("Allow reading of balance and orders, and trading in the one market that the bot uses."),
         _("Bind the key to your address where the exchange offers it."),
         _("Copy the key and the secret. The exchange shows the secret once."),
@@ -59,7 +75,7 @@ def nine_steps() -> None:
 
 
 def permissions() -> None:
-    st.subheader(_("What a bot's key may do"), anchor=False)
+    st.header(_("What a bot's key may do"), anchor=False)
     rows = (
         (_("Read"), ":green[:material/check_box:]", _("yes"), _("balances, orders, positions, status")),
         (_("Trade"), ":green[:material/check_box:]", _("yes"), _("open, add to and close positions")),
@@ -96,7 +112,7 @@ def permissions() -> None:
 
 
 def errors() -> None:
-    st.subheader(_("When a test fails"), anchor=False)
+    st.header(_("When a test fails"), anchor=False)
     rows = (
         (
             _("Invalid key"),
@@ -106,7 +122,7 @@ def errors() -> None:
         (
             _("No trading permission"),
             _("The right to trade is off."),
-            _("Turn trading on at the exchange. Leave withdrawals off."),
+            _("Turn trading on at the exchange. Leave the right to withdraw off."),
         ),
         (
             _("IP not allowed"),
@@ -124,7 +140,7 @@ def errors() -> None:
 
 
 def explain_box(workbench: Workbench) -> None:
-    st.subheader(_("Explain an error"), anchor="explain")
+    st.header(_("Explain an error"), anchor="explain")
     st.write(
         _(
             "Paste what a bot or an exchange printed: an answer, an exception, a line of a log, a page. It is read on"
@@ -200,10 +216,13 @@ def _explanation(workbench: Workbench, explained: Explanation) -> None:
             st.caption(_("It says: {words}", words=f"“{plain(remedy.said)}”"))
         if remedy.link and explained.exchange is not None:
             st.link_button(_("Open key list at {exchange}", exchange=name), remedy.link, icon=":material/open_in_new:")
+        if explained.exchange is not None:
+            market = explained.exchange.markets[0]
+            guide_link(workbench, explained.exchange.id, market, remedy.section, cause=explained.diagnosis.cause)
 
 
 def principles() -> None:
-    st.subheader(_("Keeping a key safe"), anchor=False)
+    st.header(_("Keeping a key safe"), anchor=False)
     rules = (
         _("**Your money stays at the exchange.** No strategy needs it anywhere else."),
         _("**No right to withdraw, ever.** It is checked at every test, and a key that has it is refused."),
@@ -221,7 +240,7 @@ def principles() -> None:
 
 
 def names() -> None:
-    st.subheader(_("Names that still help in half a year"), anchor=False)
+    st.header(_("Names that still help in half a year"), anchor=False)
     st.write(_("Exchange, market, purpose:"))
     table(
         {
@@ -231,7 +250,7 @@ def names() -> None:
                 "Recovery PRO Connection",
                 "BTC ETH New Groups",
             ],
-            _("Says"): [
+            _("Meaning"): [
                 _("the main spot account at MEXC"),
                 _("a futures account with a careful strategy"),
                 _("a connection of its own for recovery"),
@@ -245,65 +264,121 @@ def names() -> None:
 # -- per exchange ------------------------------------------------------------------------------------------------------
 
 
-def per_exchange(workbench: Workbench) -> None:
-    st.subheader(_("The key, exchange by exchange"), anchor=False)
-    exchanges = workbench.exchanges()
-    asked = st.query_params.get("exchange", "")
-    asked = asked if asked in exchanges else next(iter(exchanges))
-    picked = st.pills(
+def choose_exchange(exchanges: Mapping[str, Exchange]) -> None:
+    """The way from the general guide to the page of each exchange."""
+    st.header(_("The key, exchange by exchange"), anchor=False)
+    st.write(_("A page for each: its boxes, the address, what it asks, what can go wrong. Made to be printed."))
+    st.pills(
         _("Exchange"),
         list(exchanges),
-        default=asked,
-        required=True,
         format_func=lambda id_: exchanges[id_].name,
-        key=f"guide_exchange_{asked}",
+        key=_CHOSEN,
         label_visibility="collapsed",
+        on_change=_open_guide,
     )
-    if picked and picked != asked:
-        st.query_params["exchange"] = asked = picked
-    exchange = exchanges[asked]
-    market = exchange.markets[0]
-    if len(exchange.markets) > 1:
-        market = (
-            st.segmented_control(
-                _("Market"),
-                list(exchange.markets),
-                default=exchange.markets[0],
-                required=True,
-                format_func=market_name,
-                key=f"guide_market_{exchange.id}",
-                label_visibility="collapsed",
-            )
-            or market
-        )
-    steps_at(workbench, exchange, market)
 
 
-def steps_at(workbench: Workbench, exchange: Exchange, market: Market) -> None:
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**" + _("Tick these boxes") + "**")
-        key_form(workbench, exchange, market)
+def _open_guide() -> None:
+    """Into the address, so that a reload shows the same; and nothing is chosen when the trader comes back."""
+    chosen = st.session_state.get(_CHOSEN)
+    if chosen:
+        st.session_state[_CHOSEN] = None
+        st.query_params["exchange"] = chosen
+
+
+def exchange_guide(workbench: Workbench, exchange: Exchange) -> None:
+    """Everything about this exchange's keys on one page. The section that the address asks for stands first."""
+    st.html(ON_PAPER)
+    with head(_("The key at {exchange}", exchange=exchange.name)), st.container(key="screen_only", horizontal=True):
+        st.button(_("All exchanges"), icon=":material/arrow_back:", key="all_exchanges", on_click=leave)
         st.link_button(
             _("Open the key page at {exchange}", exchange=exchange.name),
             exchange.guide.key_page,
             icon=":material/open_in_new:",
-            width="stretch",
         )
-    with right:
-        st.markdown("**" + _("Step by step") + "**")
-        guide_steps(exchange)
-        st.markdown("**" + _("Bind the key to your address") + "**")
-        bind_address(workbench, exchange)
-        fields = ", ".join(spec.label for spec in exchange.fields)
-        st.caption(_("{exchange} gives you: {fields}.", exchange=exchange.name, fields=fields))
+    market = choose_market(exchange)
+    asked_for = named(Cause, st.query_params.get("cause"))
+    sections: dict[Section, Callable[[], None]] = {
+        Section.BOXES: lambda: boxes_section(workbench, exchange, market),
+        Section.STEPS: lambda: steps_section(exchange),
+        Section.ADDRESS: lambda: address_section(workbench, exchange, market),
+        Section.LIFE: lambda: life_section(exchange),
+        Section.REFUSALS: lambda: refusals_section(workbench, exchange, market, asked_for),
+    }
+    first = named(Section, st.query_params.get("section"))
+    if first is not None:
+        with st.container(border=True):
+            sections.pop(first)()
+    last = sections.pop(Section.REFUSALS, None)
+    left, right = st.columns(2, gap="medium")
+    for section, draw_section in sections.items():
+        with left if section in (Section.BOXES, Section.LIFE) else right:
+            draw_section()
+    if last is not None:
+        last()
+
+
+def leave() -> None:
+    for name in ("exchange", "market", "section", "cause"):
+        st.query_params.pop(name, None)
+
+
+def choose_market(exchange: Exchange) -> Market:
+    asked = named(Market, st.query_params.get("market"))
+    market = asked if asked is not None and asked in exchange.markets else exchange.markets[0]
+    if len(exchange.markets) == 1:
+        st.caption(market_name(market))
+        return market
+    picked = st.segmented_control(
+        _("Market"),
+        list(exchange.markets),
+        default=market,
+        required=True,
+        format_func=market_name,
+        key=f"guide_market_{exchange.id}_{market}",
+        label_visibility="collapsed",
+    )
+    if picked and picked is not market:
+        st.query_params["market"] = picked.value
+        st.rerun()
+    return market
+
+
+def boxes_section(workbench: Workbench, exchange: Exchange, market: Market) -> None:
+    st.header(_("Tick these boxes"), anchor="boxes")
+    key_form(workbench, exchange, market)
+
+
+def steps_section(exchange: Exchange) -> None:
+    st.header(_("Step by step"), anchor="steps")
+    guide_steps(exchange)
+    shown_once(exchange)
+    fields = ", ".join(spec.label for spec in exchange.fields)
+    st.caption(_("{exchange} gives you: {fields}.", exchange=exchange.name, fields=fields))
+    st.markdown("**" + _("{exchange} asks for", exchange=exchange.name) + "**")
+    asked(exchange)
+
+
+def address_section(workbench: Workbench, exchange: Exchange, market: Market) -> None:
+    st.header(_("Bind the key to your address"), anchor="address")
+    bind_address(exchange, workbench.address(Target(exchange=exchange.id, market=market), shared=is_shared()))
+
+
+def life_section(exchange: Exchange) -> None:
+    st.header(_("How long it lives"), anchor="life")
+    life(exchange)
+
+
+def refusals_section(workbench: Workbench, exchange: Exchange, market: Market, cause: Cause | None) -> None:
+    st.header(_("What can go wrong"), anchor="refusals")
+    refusals(workbench, exchange, market, cause)
 
 
 # -- the whole list ----------------------------------------------------------------------------------------------------
 
 
 def whole_list(workbench: Workbench) -> None:
-    st.subheader(_("Every request that this program can make"), anchor=False)
+    st.header(_("Every request that this program can make"), anchor=False)
     st.write(
         _(
             "This list is made from the program itself. Anything that is not on it is refused before it leaves this"

@@ -8,10 +8,12 @@ import streamlit as st
 
 from bfai.model import Cause, Connection, Status, TestRun
 from bfai.ui import _, calm, moment, open_page, plain
+from bfai.ui.addresses import address_part
 from bfai.ui.history_view import View, choose_time, draw_history
 from bfai.ui.pieces import (
     CONNECTIONS,
     Action,
+    account_lines,
     advice_list,
     attempting,
     choose_view,
@@ -214,7 +216,10 @@ def result(workbench: Workbench, connection: Connection) -> None:
     remedy_box(workbench, run, actions)
     if run.diagnosis is not None and run.diagnosis.cause is Cause.WITHDRAW_UNKNOWN:
         confirm(workbench, connection, run)
+    if run.tested_from is None:
+        address_part(workbench, connection)
     thief_sentence(workbench, run)
+    account_lines(workbench, connection.target, run, except_id=connection.id)
     advice_list(workbench, run)
     result_tables(workbench, run)
     receipt(run)
@@ -249,6 +254,7 @@ ROTATED = frozenset(
         Cause.INVALID_SECRET,
         Cause.INVALID_PASSPHRASE,
         Cause.MALFORMED_CREDENTIALS,
+        Cause.AMBIGUOUS,  # one of its causes is a key that is gone
     }
 )
 

@@ -26,6 +26,7 @@ from bfai.ui.run_view import draw_run, file_stem, runs_badge
 from bfai.ui.strategy_editor import (
     NEW,
     STATE_LOOKS,
+    bring_back,
     connection_of,
     draw_editor,
     drop_editor,
@@ -44,7 +45,9 @@ from bfai.ui.strategy_editor import (
     refuse,
     save,
     strategy_facts,
+    throw_away,
     value_text,
+    was_thrown_away,
 )
 from bfai.workbench import Workbench
 
@@ -114,6 +117,10 @@ def overview(workbench: Workbench, strategies: list[Strategy], connections: list
         no_connection()
     if st.session_state.get("strategy_import"):
         importer(workbench, connections)
+    elif was_thrown_away(NEW):
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(_("The new strategy is thrown away. Nothing of it was saved."), width="stretch")
+            st.button(_("Bring it back"), icon=":material/undo:", key="bring_back", on_click=bring_new_back)
     if connections and not strategies:
         st.write(
             _(
@@ -125,6 +132,11 @@ def overview(workbench: Workbench, strategies: list[Strategy], connections: list
     page = st.pagination(pages, key="strategy_page") if pages > 1 else 1
     for strategy in strategies[((page or 1) - 1) * PER_PAGE :][:PER_PAGE]:
         row(workbench, strategy, connections)
+
+
+def bring_new_back() -> None:
+    bring_back()
+    open_strategy(NEW)
 
 
 def no_connection() -> None:
@@ -230,17 +242,19 @@ def edit_new(workbench: Workbench, connections: list[Connection]) -> None:
     fill(workbench, editor, connections)
 
     def discard() -> None:
-        drop_editor(NEW)
+        throw_away(workbench, None)
         leave()
 
     title_row(editor.name or _("New strategy"), None, _("A new strategy, not saved yet"))
     with st.container(horizontal=True, vertical_alignment="center"):
         back_to_list()
-        view = choose_view({"edit": _("Edit"), "replay": _("Replay")})
+        view = choose_view({"edit": _("Edit"), "replay": _("Replay"), "run": _("Run")})
         st.button(_("Throw away"), type="tertiary", key="discard", on_click=discard)
         st.button(_("Save draft"), icon=":material/save:", key="save", on_click=doing(save, workbench, editor))
     if view == "replay":
         draw_replay(workbench, editor, connection_of(editor, connections))
+    elif view == "run":
+        st.markdown(":material/info: " + _("Save the draft first: only what is saved can be enabled and run."))
     else:
         draw_editor(workbench, editor, connections)
 
@@ -270,13 +284,21 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
                 _("Throw changes away"),
                 type="tertiary",
                 key="discard",
-                on_click=doing(load_editor, workbench, strategy),
+                on_click=doing(throw_away, workbench, strategy),
             )
             st.button(
                 _("Save revision {number}", number=editor.expected + 1),
                 icon=":material/save:",
                 key="save",
                 on_click=doing(save, workbench, editor),
+            )
+        elif was_thrown_away(strategy.id):
+            st.button(
+                _("Bring the changes back"),
+                icon=":material/undo:",
+                type="tertiary",
+                key="bring_back",
+                on_click=bring_back,
             )
     with st.container():
         standing(workbench, strategy, connections, view)
@@ -332,7 +354,7 @@ def changed_elsewhere(workbench: Workbench, strategy: Strategy) -> None:
             + _("Revision {number} was saved meanwhile, elsewhere.", number=strategy.revision),
             width="stretch",
         )
-        st.button(_("Show that one"), key="load_newest", on_click=doing(load_editor, workbench, strategy))
+        st.button(_("Show that one"), key="load_newest", on_click=doing(throw_away, workbench, strategy))
         st.button(_("Go on with mine"), key="keep_mine", on_click=keep)
 
 
@@ -363,7 +385,7 @@ def revisions(workbench: Workbench, strategy: Strategy) -> None:
                 width=260,
             )
         comparison(workbench, strategy, old or numbers[1], new or numbers[0])
-    st.subheader(_("All revisions"), anchor=False)
+    st.header(_("All revisions"), anchor=False)
     for revision in kept:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             with st.container(width="stretch", gap=None):
@@ -427,7 +449,7 @@ def close_import() -> None:
 def importer(workbench: Workbench, connections: list[Connection]) -> None:
     """From a file, or from text that is edited here. What is wrong is said; what was typed stays."""
     with st.container(border=True, key="strategy_importer"):
-        st.subheader(_("Import a strategy"), anchor=False)
+        st.header(_("Import a strategy"), anchor=False)
         given = st.file_uploader(
             _("A file that was exported, JSON or YAML"),
             type=["json", "yaml", "yml", "txt"],

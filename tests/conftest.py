@@ -4,6 +4,7 @@ of it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from bfai.simulator import Simulator
 from bfai.transport import Gateway
+from tests.postgres import Server, binaries
 
 DATA = Path(__file__).parent / "data"
 
@@ -34,3 +36,25 @@ def simulator(_simulator: Simulator) -> Iterator[Simulator]:
 @pytest.fixture
 def gateway(simulator: Simulator) -> Gateway:
     return Gateway.parse(simulator.gateway, simulator.ca_file)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL of this test process, with a database `shared`."""
+    programs = binaries()
+    if programs is None:
+        missing = "no PostgreSQL is installed: the store is tested on SQLite only (apt-get install postgresql)"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    server = Server(programs)
+    try:
+        with server.database("shared"):
+            yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> str:
+    """The address of a database without rows."""
+    postgres.empty("shared")
+    return postgres.url("shared")

@@ -1,12 +1,14 @@
-"""Histories made up for tests: a store in memory, connections, runs."""
+"""Histories made up for tests: a store, connections, runs."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from bfai.history import History
 from bfai.model import (
@@ -101,3 +103,12 @@ class Past:
 
 def hours(count: float) -> datetime:
     return T0 + count * HOUR
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+def past(request: pytest.FixtureRequest) -> Iterator[Past]:
+    """An empty one in either database."""
+    url = "sqlite://:memory:" if request.param == "memory" else request.getfixturevalue("postgres_url")
+    found = Past(open_store(url))
+    yield found
+    found.store.close()

@@ -210,7 +210,7 @@ def test_an_outage_shorter_than_the_grace_is_not_told(world: World, receiver: Re
     assert receiver.titles == []
     assert world.states() == ["status_failed:dropped", "recovered:dropped"]
     assert [line.delivery.reason and line.delivery.reason.text for line in world.alerts.log()] == [
-        "What it ends was not told here.",
+        "Its beginning was not told here.",
         "It was over before the grace ended.",
     ]
 
@@ -232,7 +232,7 @@ def test_an_outage_longer_than_the_grace_is_told_and_so_is_its_end(world: World,
         "21 Nov 2026, 09:05 UTC"
     )
     assert receiver.messages[1]["message"] == (
-        "MEXC Main works again.\n\nBefore: since 21 Nov 2026, 09:05 UTC.\n\n21 Nov 2026, 09:40 UTC"
+        "MEXC Main works again.\n\nThe problem had lasted since 21 Nov 2026, 09:05 UTC.\n\n21 Nov 2026, 09:40 UTC"
     )
     assert [message["type"] for message in receiver.messages] == ["warning", "success"]
 
@@ -401,7 +401,7 @@ def test_what_lasts_is_told_again_on_request(world: World, receiver: Receiver) -
     world.at(9 * HOUR)
     # Told at 9:15 to both, then at 12:15 and 15:15 to the one that wants it.
     assert receiver.titles == [FAILED] * 4
-    assert sum("It lasts: this is told again." in message["message"] for message in receiver.messages) == 2
+    assert sum("It still lasts: this is a repeated alert." in message["message"] for message in receiver.messages) == 2
     (failed,) = world.store.events()
     assert sorted(key or "" for key in receiver.keys) == [f"{failed.id}-{number}" for number in (0, 0, 1, 2)]
     world.test(connection)
@@ -456,8 +456,8 @@ def test_a_keys_end_is_told_at_its_thresholds(world: World, receiver: Receiver) 
         world.now = T0 + day * DAY
         world.test(connection, Status.CONNECTED, key_report=ending)
     ends = [title.partition(" · ")[2] for title in receiver.titles]
-    assert ends == ["Key ends in 30 days", "Key ends in 7 days", "Key ends in 1 day", "Key ended"]
-    assert "ends in 30 days, on 2026-12-31" in receiver.messages[0]["message"]
+    assert ends == ["Key expires in 30 days", "Key expires in 7 days", "Key expires in 1 day", "Key expired"]
+    assert "expires in 30 days, on 31 Dec 2026" in receiver.messages[0]["message"]
 
 
 def test_a_suspension_that_ends_by_itself_has_the_grace_of_its_cause(world: World) -> None:
@@ -1037,7 +1037,7 @@ STEPS = st.lists(
     ),
     max_size=15,
 )
-AGAIN, MAYBE = "It lasts: this is told again.", "This may be a repetition"
+AGAIN, MAYBE = "It still lasts: this is a repeated alert.", "This may be a repetition"
 OPENED = SAFE.model_copy(update={"ip_restriction": IpRestriction(state=GrantState.DENIED)})
 TESTS: dict[str, tuple[Status, dict[str, Any]]] = {
     "online": (Status.ONLINE, {}),

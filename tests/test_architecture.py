@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -137,12 +138,41 @@ def fills_no_password_box(tree: ast.Module) -> Problems:
                 yield call.lineno, "a secret is kept neither in the address nor in the session"
 
 
+def takes_a_password_from_the_keyboard(tree: ast.Module) -> Problems:
+    """Who leaves a password box with Tab comes to its eye first, and Streamlit then forgets to send what was typed."""
+    forms = [node for node in ast.walk(tree) if isinstance(node, ast.With) and "st.form(" in ast.unparse(node.items[0])]
+    inside = {id(call) for form in forms for call in ast.walk(form)}
+    for call in calls(tree):
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
+        kind = given.get("type")
+        secret = called(call) == "text_input" and isinstance(kind, ast.Constant) and kind.value == "password"
+        if secret and "live" not in given and id(call) not in inside:
+            yield call.lineno, "a password box outside a form needs live=, or Tab loses what was typed into it"
+
+
+def keeps_charts_still(tree: ast.Module) -> Problems:
+    """A chart is drawn anew with every look at it; nobody wants it to grow from nothing each time."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            given = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if _is_text(key)}
+            still = given.get("animation")
+            chart = isinstance(given.get("grid"), ast.Dict | ast.List)
+            if chart and not (isinstance(still, ast.Constant) and still.value is False):
+                yield node.lineno, 'a chart without "animation": False moves'
+
+
+def _is_text(node: ast.expr | None) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 ON_PAGES: tuple[Rule, ...] = (asks_the_workbench_only, opens_with_open_page)
 ON_SCREEN: tuple[Rule, ...] = (
     shows_no_traceback_and_no_html,
     imports_nothing_heavy,
     describes_its_pictures,
     fills_no_password_box,
+    takes_a_password_from_the_keyboard,
+    keeps_charts_still,
 )
 
 
@@ -212,6 +242,8 @@ def test_only_the_screen_knows_streamlit() -> None:
         (describes_its_pictures, "st.image(x)"),
         (fills_no_password_box, "st.text_input('x', value=s, type='password')"),
         (fills_no_password_box, "st.text_input('x', s, type='password')"),
+        (keeps_charts_still, "spec = {'grid': {}, 'xAxis': {}}"),
+        (takes_a_password_from_the_keyboard, "with st.container():\n    st.text_input('x', type='password')"),
         (fills_no_password_box, "st.text_input('x', type='password', persist_state='session')"),
     ],
 )

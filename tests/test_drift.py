@@ -58,9 +58,12 @@ def test_an_end_that_moves_by_a_day_because_days_are_counted_is_none() -> None:
     assert changed(expires_at=END + timedelta(hours=23)) == []
     assert changed(expires_at=END - timedelta(days=30))[0][2:] == (
         True,
-        "The key ends on 2026-12-02; before, it was 2027-01-01.",
+        "The key expires on 2 Dec 2026; before, it was 1 Jan 2027.",
     )
-    assert changed(expires_at=None)[0][2:] == (False, "No end of the key is told any more; before it was 2027-01-01.")
+    assert changed(expires_at=None)[0][2:] == (
+        False,
+        "No expiry date of the key is told any more; before, it was 1 Jan 2027.",
+    )
 
 
 def test_the_rest() -> None:

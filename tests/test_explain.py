@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from bfai.diagnosis import sentence
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.explain import explain_text
+from bfai.i18n import LANGUAGES, translator
+from bfai.model import Cause, Diagnosis
 
 LINES = [json.loads(line) for line in (Path(__file__).parent / "data/error_responses.jsonl").read_text().splitlines()]
 REFUSALS = [line for line in LINES if line["exchange"] in all_exchanges() and (line["body"] or "").startswith("{")]
@@ -208,3 +211,13 @@ def test_no_text_takes_long(piece: str) -> None:
     began = time.perf_counter()
     assert explain_text(text, all_exchanges().values()).diagnosis is not None
     assert time.perf_counter() - began < 20
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_remedy_without_a_known_exchange_has_sentences_of_its_own(language: str, cause: Cause) -> None:
+    for seen in (None, "203.0.113.7"):
+        message = sentence(Diagnosis(cause=cause, candidates=(cause,), seen_ip=seen), None)
+        shown = translator(language).render(message)
+        assert shown and "{" not in shown and "The exchange" not in shown[4:], shown
+        assert language == "en" or shown != translator("en").render(message)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
-from history_store import HOUR, T0, Past, a_run, hours
+from history_store import HOUR, T0, Past, a_run, hours, past
 
 from bfai.history import ALL, RUN_COLUMNS, Scope, failed
 from bfai.model import (
@@ -27,6 +27,8 @@ from bfai.model import (
     Status,
 )
 
+__all__ = ["past"]  # a fixture
+
 A = Scope("a")
 
 
@@ -37,16 +39,14 @@ def summary(past: Past, since: float, until: float, scope: Scope = ALL) -> Any:
 # The share of time online
 
 
-def test_the_share_is_one_of_time_and_not_of_tests() -> None:
-    past = Past()
+def test_the_share_is_one_of_time_and_not_of_tests(past: Past) -> None:
     past.test(0)
     past.tests((9 + n / 100 for n in range(100)), "key")
     found = summary(past, 0, 10)
     assert (found.share, found.runs, found.failures) == (0.9, 101, 100)
 
 
-def test_nothing_known_is_no_share() -> None:
-    past = Past()
+def test_nothing_known_is_no_share(past: Past) -> None:
     assert summary(past, 0, 1).share is None
     past.connect()
     assert summary(past, 0, 1).unknown == timedelta()
@@ -55,15 +55,13 @@ def test_nothing_known_is_no_share() -> None:
     assert (found.share, found.known, found.unknown, found.own_network) == (None, timedelta(), HOUR, HOUR)
 
 
-def test_a_result_holds_for_a_day_at_most() -> None:
-    past = Past()
+def test_a_result_holds_for_a_day_at_most(past: Past) -> None:
     past.test(0)
     found = summary(past, 0, 100)
     assert (found.online, found.known, found.unknown) == (24 * HOUR, 24 * HOUR, 76 * HOUR)
 
 
-def test_our_own_dead_network_is_neither_up_nor_down() -> None:
-    past = Past()
+def test_our_own_dead_network_is_neither_up_nor_down(past: Past) -> None:
     past.test(0)
     past.test(1, "network")
     past.test(3, "blocked")
@@ -72,8 +70,7 @@ def test_our_own_dead_network_is_neither_up_nor_down() -> None:
     assert (found.runs, found.failures, found.outages) == (3, 0, 0)
 
 
-def test_a_range_may_begin_within_what_is_known() -> None:
-    past = Past()
+def test_a_range_may_begin_within_what_is_known(past: Past) -> None:
     past.test(0)
     past.test(10, "key")
     found = summary(past, 8, 12)
@@ -88,8 +85,7 @@ def test_what_comes_after_now_is_not_counted() -> None:
     assert (found.online, found.unknown) == (2 * HOUR, timedelta())
 
 
-def test_connections_are_added_up_and_scopes_part_them() -> None:
-    past = Past()
+def test_connections_are_added_up_and_scopes_part_them(past: Past) -> None:
     past.connect("b", "okx")
     past.test(0)
     past.test(0, "key", name="b")
@@ -147,8 +143,7 @@ def test_days_are_the_viewers_and_have_23_or_25_hours() -> None:
     assert list(in_india["known_s"]) == [18.5 * 3600, 5.5 * 3600]
 
 
-def test_causes_by_day() -> None:
-    past = Past()
+def test_causes_by_day(past: Past) -> None:
     past.tests([0, 1], "key")
     past.test(2, "failed")
     past.test(3, "network")
@@ -190,8 +185,7 @@ def test_an_outage_lasts_from_the_first_failed_run_to_the_first_that_did_not_fai
 # Response times
 
 
-def test_percentiles_lie_between_neighbours() -> None:
-    past = Past()
+def test_percentiles_lie_between_neighbours(past: Past) -> None:
     for n in range(5):
         past.test(n, reach=float(10 * n))
     past.test(5, key=7.0)
@@ -204,8 +198,7 @@ def test_percentiles_lie_between_neighbours() -> None:
     assert summary(past, 0, 4).p50 == 15.0
 
 
-def test_bands_of_response_times() -> None:
-    past = Past()
+def test_bands_of_response_times(past: Past) -> None:
     for n in range(11):
         past.test(n / 10, reach=float(n))
     past.test(1.1, "key", reach=5.0)
@@ -214,8 +207,7 @@ def test_bands_of_response_times() -> None:
     assert row == {"t": T0, "p5": 0.55, "p50": 5.0, "p95": pytest.approx(9.45), "n": 12, "failures": 1}
 
 
-def test_silence_breaks_the_line() -> None:
-    past = Past()
+def test_silence_breaks_the_line(past: Past) -> None:
     past.tests((n / 10 for n in range(50)), reach=20.0)
     past.tests((20 + n / 10 for n in range(50)), reach=30.0)
     table = past.history.latency(A, "reach", hours(0), hours(30), 250)
@@ -226,8 +218,7 @@ def test_silence_breaks_the_line() -> None:
     assert (past.history.latency(A, "reach", hours(0), hours(10))["n"] > 0).all()
 
 
-def test_an_outage_of_ours_is_silence() -> None:
-    past = Past()
+def test_an_outage_of_ours_is_silence(past: Past) -> None:
     for number in range(100):
         dead = 30 < number < 60
         measured: dict[str, Any] = {} if dead else {"reach": 20.0}
@@ -237,8 +228,7 @@ def test_an_outage_of_ours_is_silence() -> None:
     assert table["failures"].sum() == 0
 
 
-def test_the_clock_has_a_sign() -> None:
-    past = Past()
+def test_the_clock_has_a_sign(past: Past) -> None:
     for n, offset in enumerate((-100.0, 0.0, 50.0)):
         past.test(n, clock_offset_ms=offset)
     past.test(3)
@@ -257,8 +247,7 @@ def a_report(withdraw: GrantState = GrantState.DENIED, addresses: tuple[str, ...
     return KeyReport(grants=grants, ip_restriction=bound, **more)
 
 
-def test_drift_tells_what_appeared_and_when() -> None:
-    past = Past()
+def test_drift_tells_what_appeared_and_when(past: Past) -> None:
     past.test(0, report=a_report(addresses=("203.0.113.7",)))
     past.test(1, report=a_report(addresses=("203.0.113.7",)))
     past.test(2, "failed")
@@ -326,6 +315,12 @@ def test_the_exports_say_the_same_as_the_frame() -> None:
         assert run["latencies_ms"] == {
             name.value: float(line[f"{name.value}_ms"]) for name in CheckName if line[f"{name.value}_ms"]
         }
+    zone = ZoneInfo("Asia/Kathmandu")
+    local = list(csv.DictReader(past.history.to_csv(zone=zone).splitlines()))
+    assert local[0]["local_time"] == table["started_at"][0].tz_convert(zone).strftime("%Y-%m-%d %H:%M:%S+05:45")
+    assert [{**line, "local_time": there["local_time"]} for line, there in zip(lines, local, strict=True)] == local
+    told = json.loads(past.history.to_json(zone=zone))["runs"]
+    assert [run["local_time"] for run in told] == [line["local_time"] for line in local]
     assert past.history.to_csv(A, statuses=[Status.FAILED]).count("\n") == 3
     assert past.history.to_csv(Scope("nobody")).count("\n") == 1
 
@@ -374,8 +369,7 @@ def every_frame(past: Past, since: datetime, until: datetime) -> dict[str, pd.Da
     }
 
 
-def test_frames_without_rows_have_the_columns_and_types_of_those_with_rows() -> None:
-    past = Past()
+def test_frames_without_rows_have_the_columns_and_types_of_those_with_rows(past: Past) -> None:
     past.test(0, "failed", reach=1.0, clock_offset_ms=2.0, report=a_report(expires_at=hours(100)))
     past.test(1, report=a_report(GrantState.GRANTED))
     full, empty = every_frame(past, hours(0), hours(2)), every_frame(Past(), hours(0), hours(2))
@@ -390,8 +384,7 @@ def test_frames_without_rows_have_the_columns_and_types_of_those_with_rows() -> 
     assert past.history.extent() == (hours(0), hours(1))
 
 
-def test_a_clock_that_once_stood_at_1970_makes_nothing_slow() -> None:
-    past = Past()
+def test_a_clock_that_once_stood_at_1970_makes_nothing_slow(past: Past) -> None:
     past.connect()
     past.store.add_run(a_run("a", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)))
     past.tests(range(5), reach=20.0)

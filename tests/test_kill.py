@@ -45,13 +45,15 @@ from bfai.model import (
 )
 from bfai.store import Pause, RunEnd, Store, open_store
 from bfai.store import migrations as _migrations  # noqa: F401
-from bfai.vault import Cost, Vault
+from bfai.vault import Cost, Vault, WrongPassword
 from bfai.workbench import Mode, Workbench
 from tests.test_store import a_connection, a_report, a_run, enable, plan, sealed
 
 KILLS = 50
 CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
 PASSWORD = "tall green lamp post"
+OTHER_PASSWORD = "short blue lamp post"
+PASSWORD_KILLS = 25
 T0 = datetime(2026, 11, 21, 9, tzinfo=UTC)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
@@ -272,6 +274,51 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path) -> None:
         else:
             assert not lines
     assert said > 2 * KILLS  # else it was killed before it did anything
+
+
+def change_passwords(url: str, say: Callable[[str], object]) -> None:
+    """Change the master password back and forth, for ever; say which one holds once it is kept."""
+    store = open_store(url)
+    now, new = PASSWORD, OTHER_PASSWORD
+    try:
+        vault = Vault.unlock(store, now, cost=CHEAP)
+    except WrongPassword:
+        now, new = new, now
+        vault = Vault.unlock(store, now, cost=CHEAP)
+    say("begun")
+    while True:
+        vault.change_password(store, now, new, cost=CHEAP)
+        say("first" if new == PASSWORD else "second")
+        now, new = new, now
+
+
+def test_a_change_of_the_password_that_is_killed_leaves_one_of_the_two_and_every_key(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/bfai.db"
+    store = open_store(url)
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    ids = ["one", "two", "three"]
+    for id_ in ids:
+        store.add_connection(
+            a_connection(id_, id=id_), vault.seal(id_, credentials_of(id_)), vault.fingerprint("mexc", id_)
+        )
+    changes, kills, seen = 0, 0, set[str]()
+    while kills < PASSWORD_KILLS or changes < PASSWORD_KILLS or len(seen) < 2:  # a slow machine is killed more often
+        kills += 1
+        assert kills < 20 * PASSWORD_KILLS, "too few changes to have been killed in one"
+        said = killed_while_working(url, random.uniform(0.02, 0.12), change_passwords)
+        assert not [line for line in said if line.startswith("failed")], said
+        changes += len([line for line in said if line != "begun"])
+        holding = []
+        for password in (PASSWORD, OTHER_PASSWORD):
+            store.unlock_succeeded()  # a killed attempt counts as a failed one
+            with contextlib.suppress(WrongPassword):
+                holding.append((password, Vault.unlock(store, password, cost=CHEAP)))
+        assert len(holding) == 1, "the old one or the new one, never both or none"
+        store.unlock_succeeded()
+        password, opened = holding[0]
+        seen.add(password)
+        assert [opened.open(id_, store.sealed(id_)) for id_ in ids] == [credentials_of(id_) for id_ in ids]
+    store.close()
 
 
 def test_a_fresh_process_is_killed_and_a_fresh_process_finds_all(tmp_path: Path) -> None:

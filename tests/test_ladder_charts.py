@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bfai.i18n import translator
+from bfai.i18n import LANGUAGES, translator
 from bfai.strategy.ladder import (
     Ladder,
     LadderMarket,
@@ -363,7 +363,7 @@ def test_beside_what_was_asked_stands_what_is_not_spent() -> None:
 
 
 @each_case
-@pytest.mark.parametrize("language", ["en", "nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES))
 def test_every_case_can_be_drawn_and_told(case: dict[str, Any], language: str) -> None:
     ladder = of_case(case)
     writer = pen(ladder, language)

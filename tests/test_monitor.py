@@ -222,9 +222,11 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/bfai.db"
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "postgresql"])
 def store(request: pytest.FixtureRequest, url: str) -> Iterator[Store]:
-    store = open_store(url if request.param == "file" else "sqlite://:memory:")
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    store = open_store("sqlite://:memory:" if request.param == "memory" else url)
     yield store
     store.close()
 

@@ -151,7 +151,7 @@ EVENTS = [
 ]
 
 PHONE = [  # grace 10 minutes; quiet 23:00-07:00 in Zagreb: 21:00-05:00 UTC, from the 25th on 22:00-06:00
-    ("01 18:35", "Bybit · Key ends in 30 days"),
+    ("01 18:35", "Bybit · Key expires in 30 days"),
     ("02 06:25", "MEXC · Connection failed"),
     ("03 05:00", "MEXC · Connection works again"),  # seen in quiet hours
     ("05 13:10", "KuCoin · Connection failed"),
@@ -173,22 +173,22 @@ PHONE = [  # grace 10 minutes; quiet 23:00-07:00 in Zagreb: 21:00-05:00 UTC, fro
     ("17 09:00", "Sol on KuCoin · Strategy resumed"),
     ("21 18:10", "MEXC · Connection failed"),  # it lasted longer than the grace, also where nobody was awake
     ("21 18:10", "MEXC · Connection works again"),
-    ("24 18:10", "Bybit · Key ends in 7 days"),
+    ("24 18:10", "Bybit · Key expires in 7 days"),
     ("25 06:00", "OKX · Right vanished"),  # seven o'clock in Zagreb, by the clock that was set back
     ("25 06:00", "OKX · Connection failed"),
     ("25 06:00", "Sol on OKX · Strategy suspended"),
     ("25 11:40", "OKX · Right appeared"),
     ("25 11:40", "OKX · Connection works again"),
     ("25 11:40", "Sol on OKX · Strategy resumed"),
-    ("30 18:10", "Bybit · Key ends in 1 day"),
+    ("30 18:10", "Bybit · Key expires in 1 day"),
     ("31 06:10", "Gate · Connection blocked"),
     ("31 09:00", "Gate · Connection works again"),
-    ("31 18:10", "Bybit · Key ended"),
+    ("31 18:10", "Bybit · Key expired"),
     ("31 18:20", "Bybit · Connection failed"),
 ]
 
 DESK = [  # grace 8 hours, no quiet hours, told again after 24 hours
-    ("01 18:35", "Bybit · Key ends in 30 days"),
+    ("01 18:35", "Bybit · Key expires in 30 days"),
     ("02 12:15", "MEXC · Connection failed"),  # the second failed test
     ("03 00:15", "MEXC · Connection works again"),
     ("05 13:15", "KuCoin · Connection failed"),
@@ -210,17 +210,17 @@ DESK = [  # grace 8 hours, no quiet hours, told again after 24 hours
     ("17 09:00", "Sol on KuCoin · Strategy resumed"),
     ("21 18:10", "MEXC · Connection failed"),
     ("21 18:10", "MEXC · Connection works again"),
-    ("24 18:10", "Bybit · Key ends in 7 days"),
+    ("24 18:10", "Bybit · Key expires in 7 days"),
     ("25 00:00", "OKX · Right vanished"),
     ("25 05:50", "OKX · Connection failed"),
     ("25 05:50", "Sol on OKX · Strategy suspended"),
     ("25 11:40", "OKX · Right appeared"),
     ("25 11:40", "OKX · Connection works again"),
     ("25 11:40", "Sol on OKX · Strategy resumed"),
-    ("30 18:10", "Bybit · Key ends in 1 day"),
+    ("30 18:10", "Bybit · Key expires in 1 day"),
     ("31 06:10", "Gate · Connection blocked"),
     ("31 09:00", "Gate · Connection works again"),
-    ("31 18:10", "Bybit · Key ended"),
+    ("31 18:10", "Bybit · Key expired"),
     # Bybit's failure of 18:10 is to be told on the 1st at 02:10
 ]
 
@@ -594,14 +594,19 @@ def test_messages_say_what_happened_and_what_to_do(month: Month) -> None:
     )
     assert told["17 01:01", "KuCoin · Withdrawal appeared"]["type"] == "failure"
     assert told["21 18:10", "MEXC · Connection works again"]["message"] == (
-        "MEXC works again.\n\nBefore: since 20 Oct 2026, 09:01 (Europe/Zagreb).\n\n21 Oct 2026, 20:10 (Europe/Zagreb)"
+        "MEXC works again.\n\nThe problem had lasted since 20 Oct 2026, 09:01 (Europe/Zagreb).\n\n"
+        "21 Oct 2026, 20:10 (Europe/Zagreb)"
     )
-    assert "ends in 30 days, on 2026-10-31" in told["01 18:35", "Bybit · Key ends in 30 days"]["message"]
-    assert "ends in 7 days, on 2026-10-31" in told["24 18:10", "Bybit · Key ends in 7 days"]["message"]
-    assert "ends in 1 day, on 2026-10-31" in told["30 18:10", "Bybit · Key ends in 1 day"]["message"]
+    assert "expires in 30 days, on 31 Oct 2026" in told["01 18:35", "Bybit · Key expires in 30 days"]["message"]
+    assert "expires in 7 days, on 31 Oct 2026" in told["24 18:10", "Bybit · Key expires in 7 days"]["message"]
+    assert "expires in 1 day, on 31 Oct 2026" in told["30 18:10", "Bybit · Key expires in 1 day"]["message"]
     assert told["25 06:00", "OKX · Connection failed"]["message"].endswith("25 Oct 2026, 02:00 (Europe/Zagreb)")
     assert told["25 11:40", "OKX · Right appeared"]["message"].endswith("25 Oct 2026, 12:40 (Europe/Zagreb)")
-    lasting = [moment for (moment, _), message in told.items() if "It lasts: this is told again." in message["message"]]
+    lasting = [
+        moment
+        for (moment, _), message in told.items()
+        if "It still lasts: this is a repeated alert." in message["message"]
+    ]
     assert lasting == ["12 04:00"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bfai.i18n import translator
+from bfai.i18n import LANGUAGES, translator
 from bfai.model import Market
 from bfai.strategy.candles import Candles, sample
 from bfai.strategy.ladder import LadderMarket
@@ -143,7 +143,7 @@ def test_average_and_target_break_where_no_group_is_open() -> None:
 # -- the picture -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language", ["en", "nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES))
 def test_it_is_small_and_written_in_the_readers_language(language: str) -> None:
     spec = charts.picture_spec(picture(sample(BTC), limit=500.0), pen(language), "zoom")
     text = json.dumps(spec, allow_nan=False)
@@ -261,3 +261,17 @@ def test_a_grid_has_its_number_in_every_field_and_marks_best_and_present() -> No
     dashed = [cell for cell in cells if cell["itemStyle"].get("borderType") == "dashed"]
     assert [tuple(cell["value"][:2]) for cell in dashed] in ([(1, 1)], [])
     assert json.dumps(spec, allow_nan=False)
+    assert spec["series"][0]["silent"]
+
+
+def test_a_field_that_is_clicked_is_that_cell() -> None:
+    axes = [axis_of(PARAMETERS, name, 3) for name in ("take_profit_pct", "addon_step_pct")]
+    grid = GridPlan(QUESTION, axes[0], axes[1]).answer()
+    texts = [Decimal(place) for place in range(len(grid.cells))]
+    chosen = grid.cells[5]
+    spec = charts.grid_spec(grid, texts, pen(), ("across", "down"), best=grid.cells[2], chosen=chosen, choosing=True)
+    assert not spec["series"][0]["silent"] and spec["series"][0]["selectedMode"] == "single"
+    for place, field in enumerate(spec["series"][0]["data"]):
+        assert charts.cell_at(grid, spec, place) is grid.cells[int(float(field["label"]["formatter"]))]
+    dotted = [field for field in spec["series"][0]["data"] if field["itemStyle"].get("borderType") == "dotted"]
+    assert [field["label"]["formatter"] for field in dotted] == ["5.00"]

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from history_oracle import Oracle, histories, neighbours, quantile, scopes, spans
-from history_store import T0, Past, a_run, hours
+from history_store import T0, Past, a_run, hours, past
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from test_kill import killed_while_working
@@ -25,8 +25,14 @@ from bfai.model import CheckName, Connection, KeyReport, Target, TestRun, id_tim
 from bfai.store import RunExists, open_store
 from bfai.store.packing import number_columns, pack_numbers, run_id, run_key, unpack_numbers
 from bfai.store.rollups import RELATIVE_ERROR
+from tests.postgres import Server
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
+__all__ = ["past"]  # a fixture
+
+# Many runs: what PostgreSQL does otherwise shows with fewer.
+in_memory = pytest.mark.parametrize("past", ["memory"], indirect=True)
+
 ZONES = ["UTC", "Europe/Zagreb", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BEFORE_ALL = datetime(2020, 1, 1, tzinfo=UTC)
@@ -42,9 +48,9 @@ slowly = settings(
 class Kept:
     """A history in a store, rolled up now and then while it was made; perhaps old runs were deleted as well."""
 
-    def __init__(self, oracle: Oracle, data: st.DataObject, *, delete: bool) -> None:
+    def __init__(self, oracle: Oracle, data: st.DataObject, *, delete: bool, url: str = "sqlite://:memory:") -> None:
         self.oracle = oracle
-        self.store = open_store("sqlite://:memory:")
+        self.store = open_store(url)
         self.deleted = 0
         self.times_are_exact = True
         for link in oracle.connections:
@@ -128,6 +134,18 @@ def test_figures_are_those_of_the_plain_computation(data: st.DataObject) -> None
 def test_figures_stay_when_their_runs_are_deleted(data: st.DataObject) -> None:
     kept = Kept(data.draw(histories()), data, delete=True)
     compare(kept, data)
+
+
+@pytest.mark.timeout(600)
+@settings(slowly, max_examples=8)
+@given(st.data())
+def test_figures_are_the_same_from_postgresql(postgres: Server, data: st.DataObject) -> None:
+    postgres.empty("shared")
+    kept = Kept(data.draw(histories()), data, delete=data.draw(st.booleans()), url=postgres.url("shared"))
+    try:
+        compare(kept, data)
+    finally:
+        kept.store.close()
 
 
 def compare(kept: Kept, data: st.DataObject) -> None:
@@ -305,8 +323,7 @@ def tables(past: Past) -> list[list[Any]]:
     return [table(keys, 0, 10**6) for table in (past.store.rolled, past.store.rolled_hours, past.store.rolled_days)]
 
 
-def test_old_runs_go_and_their_figures_stay() -> None:
-    past = Past()
+def test_old_runs_go_and_their_figures_stay(past: Past) -> None:
     days_of(past, 400, reach=20.0)
     before = past.history.summary(), past.history.timeline(places=400)
     past.history.maintain(pause=0)
@@ -320,23 +337,23 @@ def test_old_runs_go_and_their_figures_stay() -> None:
     assert past.history.extent() == (T0 + 1000 * HOUR - 400 * 24 * HOUR, T0 + 994 * HOUR)
 
 
-def test_ninety_days_stay_whatever_their_number_and_the_time_is_a_setting() -> None:
-    past = Past()
+@in_memory
+def test_ninety_days_stay_whatever_their_number_and_the_time_is_a_setting(past: Past) -> None:
     days_of(past, 100, per_day=24)
     past.history.maintain(pause=0)
     assert past.history.keep == timedelta(days=90)
     kept = past.store.count_runs()
     assert 90 * 24 <= kept <= 91 * 24 + 2
-    past.history.keep = timedelta(days=30)
+    past.store.set_setting("keep_runs_days", 30)
     past.history.maintain(pause=0)
     assert 30 * 24 <= past.store.count_runs() <= 31 * 24 + 2
     assert past.history.summary().runs == 2400
-    past.history.keep = timedelta(0)
-    assert past.history.keep == timedelta(days=1)
+    past.store.set_setting("keep_runs_days", 0)
+    assert past.history.keep == timedelta(days=90)
 
 
-def test_runs_that_changed_something_stay_for_ever() -> None:
-    past = Past()
+@in_memory
+def test_runs_that_changed_something_stay_for_ever(past: Past) -> None:
     past.test(-4800 * 2, "failed")
     failing = past.test(-4700 * 2, "network")  # no change of status, and no outage of theirs
     days_of(past, 300)
@@ -351,8 +368,7 @@ def test_runs_that_changed_something_stay_for_ever() -> None:
     assert all(past.store.run(run) is None for run in changed), "older than what set the status: no change"
 
 
-def test_a_run_that_comes_late_is_rolled_up_again() -> None:
-    past = Past()
+def test_a_run_that_comes_late_is_rolled_up_again(past: Past) -> None:
     days_of(past, 3)
     past.history.maintain(pause=0)
     past.test(1000 - 30, "failed")
@@ -364,8 +380,8 @@ def test_a_run_that_comes_late_is_rolled_up_again() -> None:
     assert past.history.timeline(ALL, hours(1000 - 30), hours(1000), 30).equals(strip)
 
 
-def test_a_run_that_comes_too_late_is_counted_and_no_more() -> None:
-    past = Past()
+@in_memory
+def test_a_run_that_comes_too_late_is_counted_and_no_more(past: Past) -> None:
     days_of(past, 400, reach=20.0)
     past.history.maintain(pause=0)
     online = past.history.summary().online
@@ -385,8 +401,8 @@ def test_a_run_that_comes_too_late_is_counted_and_no_more() -> None:
     assert n == 1602
 
 
-def test_an_hour_whose_runs_are_gone_is_parted_in_proportion() -> None:
-    past = Past()
+@in_memory
+def test_an_hour_whose_runs_are_gone_is_parted_in_proportion(past: Past) -> None:
     days_of(past, 400)
     past.history.maintain(pause=0)
     since = past.now - 380 * 24 * HOUR
@@ -395,8 +411,7 @@ def test_an_hour_whose_runs_are_gone_is_parted_in_proportion() -> None:
     assert past.history.summary(ALL, since + HOUR / 4, since + HOUR / 2).online == HOUR / 4
 
 
-def test_rolling_up_twice_changes_nothing() -> None:
-    past = Past()
+def test_rolling_up_twice_changes_nothing(past: Past) -> None:
     days_of(past, 20, reach=20.0, clock_offset_ms=-3.0)
     past.history.maintain(pause=0)
     before = tables(past)
@@ -424,16 +439,14 @@ def test_a_clock_that_was_set_back_does_not_count_the_future() -> None:
     assert (found.online, found.unknown, found.runs) == (4.5 * HOUR, timedelta(), 10)
 
 
-def test_an_empty_history_needs_no_maintenance() -> None:
-    past = Past()
+def test_an_empty_history_needs_no_maintenance(past: Past) -> None:
     past.history.maintain()
     past.connect()
     past.history.maintain()
     assert tables(past) == [[], [], []]
 
 
-def test_a_deleted_connection_takes_its_roll_ups_along() -> None:
-    past = Past()
+def test_a_deleted_connection_takes_its_roll_ups_along(past: Past) -> None:
     days_of(past, 3, reach=1.0)
     days_of(past, 3, name="b", reach=1.0)
     past.history.maintain(pause=0)
@@ -460,8 +473,7 @@ def test_one_owner_never_sees_or_deletes_what_another_has(tmp_path: Path) -> Non
     yours.store.close()
 
 
-def test_a_run_is_kept_once() -> None:
-    past = Past()
+def test_a_run_is_kept_once(past: Past) -> None:
     past.connect()
     for name in (new_run_id(T0), "f" * 32, "a run of its own name"):
         run = a_run("a", T0, id=name)

@@ -1,6 +1,7 @@
 """The store: one contract for every database, then what is SQLite's own.
 
-The contract takes its database from `make_store`. Another database joins by a line in `FACTORIES`.
+The contract takes its database from `store` and `make_store`, which give one of each kind. What is PostgreSQL's own is
+in test_store_postgres.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ from bfai.model import (
     utc_now,
 )
 from bfai.store import (
+    AccountFacts,
     BadName,
     MarketData,
     NameTaken,
@@ -79,8 +81,10 @@ from bfai.store import (
     VaultRow,
     Wrap,
     connection_deleted,
+    migrations,
     open_store,
 )
+from bfai.store.sql import ADDRESSES_KEPT
 
 T0 = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -89,12 +93,12 @@ MakeStore = Callable[..., Store]
 
 
 @contextlib.contextmanager
-def sqlite_file(directory: Path) -> Iterator[MakeStore]:
-    """Stores on one and the same file, for any owner."""
+def stores_at(url: str) -> Iterator[MakeStore]:
+    """Stores on one and the same database, for any owner."""
     opened: list[Store] = []
 
     def make(owner: str = "local") -> Store:
-        opened.append(open_store(f"sqlite:///{directory}/bfai.db", owner=owner))
+        opened.append(open_store(url, owner=owner))
         return opened[-1]
 
     yield make
@@ -102,24 +106,23 @@ def sqlite_file(directory: Path) -> Iterator[MakeStore]:
         store.close()
 
 
-FACTORIES = {"sqlite": sqlite_file}
+def url_for(kind: str, request: pytest.FixtureRequest) -> str:
+    """The address of an empty database of this kind."""
+    if kind == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return "sqlite://:memory:" if kind == "memory" else f"sqlite:///{request.getfixturevalue('tmp_path')}/bfai.db"
 
 
-@pytest.fixture(params=FACTORIES)
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStore]:
-    with FACTORIES[request.param](tmp_path) as make:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make_store(request: pytest.FixtureRequest) -> Iterator[MakeStore]:
+    with stores_at(url_for(request.param, request)) as make:
         yield make
 
 
-@pytest.fixture(params=[*FACTORIES, "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "memory":
-        memory = open_store("sqlite://:memory:")
-        yield memory
-        memory.close()
-    else:
-        with FACTORIES[request.param](tmp_path) as make:
-            yield make()
+@pytest.fixture(params=["sqlite", "memory", "postgresql"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    with stores_at(url_for(request.param, request)) as make:
+        yield make()
 
 
 def a_connection(name: str = "Main", **more: Any) -> Connection:
@@ -525,6 +528,26 @@ def test_the_first_run_comes_with_its_connection(store: Store) -> None:
     assert (made.status, made.last_run_id, made.last_tested_at) == (Status.CONNECTED, run.id, run.started_at)
     assert store.run(run.id) == run.model_copy(update={"connection_id": made.id})
     assert store.key_report(made.id) == run.key_report
+
+
+def test_whose_account_each_key_belongs_to(store: Store) -> None:
+    known, unknown, untested = add(store, "known"), add(store, "unknown"), add(store, "untested")
+    tells = a_report().model_copy(update={"account_id": "4711", "is_sub": True})
+    store.add_run(a_run(known, 1, key_report=tells))
+    store.add_run(a_run(unknown, 1, key_report=a_report()))
+    assert store.account_facts() == {known.id: AccountFacts("4711", True), unknown.id: AccountFacts(None, None)}
+    assert untested.id not in store.account_facts()
+
+
+def test_where_the_rows_lie(store: Store) -> None:
+    place = store.place()
+    if store.ephemeral:
+        assert place is None
+    else:
+        assert place is not None
+        assert place.size > 10_000
+        assert place.name.endswith(("bfai.db", "/shared"))
+        assert "@" not in place.name
 
 
 def test_changes_of_the_key_report_are_marked(store: Store) -> None:
@@ -1184,12 +1207,32 @@ def test_the_last_runs_of_many_connections(store: Store) -> None:
     assert recent[made[7].id] == store.runs(made[7].id, limit=40)[::-1]
 
 
-# Addresses
+# By which addresses exchanges see this computer
 
 
-@pytest.mark.parametrize(
-    "url", ["", "bfai.db", "sqlite://", "mysql://x", "postgresql://user:hidden@host/db", "postgres://x"]
-)
+def test_one_row_for_as_long_as_it_stays_the_same(make_store: MakeStore) -> None:
+    at = datetime(2026, 11, 3, 12, tzinfo=UTC)
+    store, bob = make_store(), make_store("bob")
+    seen = ["203.0.113.7", "203.0.113.7", "2001:db8::7", "203.0.113.77", "203.0.113.7"]
+    for hours, address in enumerate(seen):
+        store.see_address("direct", address, "kucoin", at + timedelta(hours=hours))
+    store.see_address("proxy/1", "203.0.113.77", "kucoin", at)
+    found = store.sightings("direct")
+    assert [one.address for one in found] == ["203.0.113.7", "203.0.113.77", "2001:db8::7", "203.0.113.7"]
+    assert (found[-1].first_at, found[-1].last_at) == (at, at + timedelta(hours=1))
+    assert [one.version for one in found] == [4, 4, 6, 4]
+    assert bob.sightings("direct") == []
+    for number in range(ADDRESSES_KEPT + 5):
+        store.see_address("direct", f"198.51.100.{number}", "kucoin", at + timedelta(days=1, hours=number))
+    kept = store.sightings("direct")
+    assert len(kept) == ADDRESSES_KEPT + 1
+    assert "2001:db8::7" in {one.address for one in kept}
+
+
+# Addresses of databases
+
+
+@pytest.mark.parametrize("url", ["", "bfai.db", "sqlite://", "mysql://user:hidden@host/x", "postgresql:user:hidden"])
 def test_an_address_that_means_nothing_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(StoreUnreachable, match="Set BFAI_DATABASE_URL to a file") as refused:
         open_store(url)
@@ -1281,11 +1324,10 @@ def test_a_statement_without_an_owner_is_not_run(file: Path) -> None:
 
 
 def test_the_number_of_migrations_is_told(file: Path) -> None:
-    from bfai.store.migrations import migrations
-
-    assert len(migrations._migrations) == bfai.store.sqlite.LATEST
     open_store(url_of(file)).close()
-    assert plain(file).execute("PRAGMA user_version").fetchone()[0] == bfai.store.sqlite.LATEST
+    assert plain(file).execute("PRAGMA user_version").fetchone()[0] == len(migrations.MIGRATIONS)
+    names = [row[0] for row in plain(file).execute("SELECT name FROM _sqlite_migrations ORDER BY id")]
+    assert names == [migration.name for migration in migrations.MIGRATIONS]
 
 
 DATA = Path(__file__).parent / "data"
@@ -1339,7 +1381,7 @@ def test_a_database_of_a_version_before_is_brought_up_with_all_it_holds(old_file
     assert again.count_runs() == 2
     again.close()
     with contextlib.closing(plain(old_file)) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == bfai.store.sqlite.LATEST
+        assert db.execute("PRAGMA user_version").fetchone()[0] == len(migrations.MIGRATIONS)
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
 
@@ -1355,21 +1397,27 @@ def test_an_old_database_has_the_same_tables_as_a_new_one(old_file: Path) -> Non
     assert schemas[0] == schemas[1]
 
 
-@pytest.mark.parametrize("name", ["_STRATEGIES", "_HISTORY"])
+def cut_short(monkeypatch: pytest.MonkeyPatch, name: str, after: int = -1) -> None:
+    """Let the migration of that name fail after so many statements."""
+    cut = [
+        one._replace(statements=(*one.statements[:after], "CREATE nonsense")) if one.name == name else one
+        for one in migrations.MIGRATIONS
+    ]
+    monkeypatch.setattr(migrations, "MIGRATIONS", tuple(cut))
+
+
+@pytest.mark.parametrize("name", ["0002_strategies", "0003_history"])
 def test_a_later_migration_that_was_cut_short_is_finished(
     old_file: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    import bfai.store.migrations
-
-    statements = getattr(bfai.store.migrations, name)
     with contextlib.closing(plain(old_file)) as db:
         before = db.execute("PRAGMA user_version").fetchone()[0]
-    monkeypatch.setattr(bfai.store.migrations, name, (*statements[:-1], "CREATE nonsense"))
-    if not (name == "_STRATEGIES" and before == 2):
+    cut_short(monkeypatch, name)
+    if not (name == "0002_strategies" and before == 2):
         with pytest.raises(StoreError):
             open_store(url_of(old_file))
     with contextlib.closing(plain(old_file)) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == {"_STRATEGIES": before, "_HISTORY": 2}[name]
+        assert db.execute("PRAGMA user_version").fetchone()[0] == {"0002_strategies": before, "0003_history": 2}[name]
         assert not db.execute("SELECT 1 FROM sqlite_master WHERE name IN ('new_run', 'rollup')").fetchone()
     monkeypatch.undo()
     store = open_store(url_of(old_file))
@@ -1555,10 +1603,7 @@ def test_a_newer_database_is_refused_as_newer(file: Path, newer: str) -> None:
 
 
 def test_a_migration_that_was_cut_short_is_finished(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import bfai.store.migrations
-
-    statements = bfai.store.migrations._FIRST
-    monkeypatch.setattr(bfai.store.migrations, "_FIRST", (*statements[:5], "CREATE nonsense"))
+    cut_short(monkeypatch, "0001_first", 5)
     with pytest.raises(StoreError):
         open_store(url_of(file))
     monkeypatch.undo()
@@ -1593,7 +1638,7 @@ def test_a_read_only_file_is_named(nobody: Path) -> None:
     file = nobody / "bfai.db"
     open_store(url_of(file)).close()
     file.chmod(0o400)
-    with pytest.raises(StoreReadOnly, match="may not be written"):
+    with pytest.raises(StoreReadOnly, match="may not write to"):
         open_store(url_of(file))
     file.chmod(0o600)
     open_store(url_of(file))

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-import bfai.store.migrations
 import bfai.store.sqlite
 from bfai.model import (
     Before,
@@ -38,6 +37,7 @@ from bfai.store import (
     StoreError,
     StrategyChanged,
     UnknownChannel,
+    migrations,
     open_store,
 )
 from tests.test_store import (
@@ -48,6 +48,7 @@ from tests.test_store import (
     a_run,
     actions,
     add,
+    cut_short,
     enable,
     file,
     make_store,
@@ -507,20 +508,16 @@ def test_an_address_that_was_replaced_or_removed_is_not_in_the_files_any_more(fi
 
 
 def test_a_database_without_alerts_is_brought_up(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bfai.store.migrations import migrations
-
-    count = [one.name for one in migrations._migrations].index("0004_alerts")
+    count = [one.name for one in migrations.MIGRATIONS].index("0004_alerts")
     with monkeypatch.context() as past:
-        past.setattr(bfai.store.sqlite, "LATEST", count)
-        past.setattr(migrations, "_migrations", migrations._migrations[:count])
+        past.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:count])
         past.setattr(bfai.store.sqlite.SqliteStore, "_put_events", lambda *_: None)
         old = open_store(url_of(file))
         connection = add(old)
         old.add_run(a_run(connection, 1, key_report=KeyReport(label="x")))
         old.close()
     with monkeypatch.context() as past:
-        cut = (*bfai.store.migrations._ALERTS[:2], "CREATE nonsense")
-        past.setattr(bfai.store.migrations, "_ALERTS", cut)
+        cut_short(past, "0004_alerts", 2)
         with pytest.raises(StoreError):
             open_store(url_of(file))
     with contextlib.closing(open_store(url_of(file))) as store:

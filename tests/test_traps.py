@@ -568,8 +568,8 @@ def test_bingx_names_the_missing_right() -> None:
 
 def test_advice_names_the_boxes_of_this_key_only(simulator: Simulator, gateway: Gateway) -> None:
     run = run_once(gateway, "bybit", sample(simulator, "bybit", "good"))
-    shown = [message.params["boxes"] for message in advice(run, get_exchange("bybit")) if "boxes" in message.params]
-    assert shown == ["“Unified Trading: Orders”"]
+    shown = [message.params["q_boxes"] for message in advice(run, get_exchange("bybit")) if "q_boxes" in message.params]
+    assert shown == ["Unified Trading: Orders"]
 
 
 # -- Coinbase ----------------------------------------------------------------------------------------------------------

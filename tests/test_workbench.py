@@ -264,7 +264,7 @@ def test_the_thief_is_told_in_one_breath(workbench: Workbench, simulator: Simula
     run = workbench.check(Target(exchange="mexc"), sample(simulator, "mexc", "ip_open"))
     first, second = workbench.thief_view(run)
     assert first.text.startswith("From any address")
-    assert str(first.params["amount"]).endswith("USDT")
+    assert str(first.params["m_amount"]).endswith("USDT")
     assert second.text == "They could not withdraw it."
 
 
@@ -293,11 +293,17 @@ def test_the_rights_table_puts_withdrawal_first_and_names_the_boxes(workbench: W
     assert [row.permission for row in rows[-2:]] == [None, None]
 
 
+def test_a_bound_key_whose_addresses_are_not_told_quotes_nothing(workbench: Workbench, simulator: Simulator) -> None:
+    run = workbench.check(Target(exchange="binance"), sample(simulator, "binance", "good"))
+    addresses = workbench.rights_table(run)[-2]
+    assert (addresses.shown_state.text, addresses.evidence.params) == ("bound", {"exchange": "Binance"})
+
+
 def test_the_remedy_names_exactly_the_missing_boxes(workbench: Workbench, simulator: Simulator) -> None:
     run = workbench.check(Target(exchange="mexc"), sample(simulator, "mexc", "read_only"))
     remedy = workbench.remedy(run)
     assert remedy is not None
-    assert remedy.steps[1].params["boxes"] == "“Spot: Trade”"
+    assert remedy.steps[1].params["q_boxes"] == "Spot: Trade"
 
 
 def test_names(workbench: Workbench, simulator: Simulator) -> None:
@@ -310,8 +316,8 @@ def test_names(workbench: Workbench, simulator: Simulator) -> None:
     assert workbench.name_problem("  ") is not None
     assert workbench.name_problem("x" * 61) is not None
     assert workbench.name_problem("KuCoin Futures MAIN") is not None
-    assert workbench.name_hint("a") is not None
-    assert workbench.name_hint("MEXC Spot Main") is None
+    assert workbench.name_hint("a", target) is not None
+    assert workbench.name_hint("KuCoin Grid", target) is None
 
 
 def test_our_address_is_asked_of_an_exchange(workbench: Workbench, simulator: Simulator) -> None:

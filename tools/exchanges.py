@@ -2,6 +2,7 @@
 
 docs/exchanges.md   what each exchange tells about a key, how we know, what stays unknown, and every request we can make
 docs/verdicts.md    the verdict on every sample key of the simulator, market by market
+README.md           its table of exchanges
 
 `check` changes nothing and says what is out of date; exit 1 if anything is. What an exchange tells is not claimed but
 measured: the sample keys are tested against the simulator, and the evidence of each right is looked up in the result.
@@ -38,6 +39,8 @@ from bfai.model import (  # noqa: E402
 from bfai.simulator import Simulator  # noqa: E402
 from bfai.transport import Gateway, Transport  # noqa: E402
 
+README = ROOT / "README.md"
+TABLE, TABLE_END = "<!-- exchanges -->\n", "<!-- end of exchanges -->"
 MATRIX = ROOT / "docs" / "exchanges.md"
 VERDICTS = ROOT / "docs" / "verdicts.md"
 
@@ -101,6 +104,15 @@ def matrix(runs: Runs) -> str:
             ([e.name, *rule] for e in exchanges for rule in _rules(e) or [["", "", "", "no rule documented"]]),
         ),
         "",
+        "## Keys and addresses",
+        "",
+        *_table(
+            ["", "keys of an account", "addresses of a key", "IPv6 on the list", "tells anybody the own address"],
+            ([e.name, *_numbers(e)] for e in exchanges),
+        ),
+        "",
+        "What the last column is for: [where the bot runs](where-the-bot-runs.md#by-which-address-exchanges-see-you).",
+        "",
         "## Regions and test environments",
         "",
         *_table(["", "region", "markets", "hosts"], (row for e in exchanges for row in _regions(e))),
@@ -125,6 +137,19 @@ def matrix(runs: Runs) -> str:
     for exchange in exchanges:
         lines += ["", f"### {exchange.name}", "", *_notes(exchange), "", *_requests(exchange)]
     return "\n".join(lines) + "\n"
+
+
+def short(runs: Runs) -> str:
+    """The README with its table of exchanges as it is now."""
+    rows: list[list[str]] = []
+    for exchange in all_exchanges().values():
+        addresses, end, _, _, dry, _ = _facts(exchange, runs)
+        markets = ", ".join(market.value for market in exchange.markets)
+        rows.append([exchange.name, markets, _right(exchange, Permission.WITHDRAW, runs), addresses, end, dry])
+    head = ["", "markets", "right to withdraw", "addresses of the key", "end of the key", "dry-run order"]
+    before, _, rest = README.read_text(encoding="utf-8").partition(TABLE)
+    _, _, after = rest.partition(TABLE_END)
+    return before + TABLE + "\n".join([*_table(head, rows), TABLE_END + after])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -182,6 +207,13 @@ _SINCE = {
     CountedFrom.LAST_USE: "its last use",
     CountedFrom.PASSWORD_CHANGE: "a change of password",
 }
+
+
+def _numbers(exchange: Exchange) -> list[str]:
+    guide = exchange.guide
+    ipv6 = {True: "yes", False: "no", None: "not told"}[guide.takes_ipv6]
+    asked = next((f"`{call.path}`" for call in exchange.calls if call.role is Role.ADDRESS), "no")
+    return [*(str(most) if most is not None else "not told" for most in (guide.max_keys, guide.max_ips)), ipv6, asked]
 
 
 def _rules(exchange: Exchange) -> list[list[str]]:
@@ -303,7 +335,7 @@ def main(arguments: Sequence[str]) -> int:
     with Simulator() as simulator:
         runs = asyncio.run(every_sample_key(simulator))
     old = []
-    for path, text in ((MATRIX, matrix(runs)), (VERDICTS, verdicts(runs))):
+    for path, text in ((MATRIX, matrix(runs)), (VERDICTS, verdicts(runs)), (README, short(runs))):
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if arguments[0] == "update":

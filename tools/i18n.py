@@ -1,7 +1,7 @@
 """Keeps the catalogues current: `python tools/i18n.py extract | update | check`.
 
 extract   collect the texts of the sources into bfai/locales/bfai.pot
-update    extract, then bring nl and hr up to it (new texts empty, changed ones fuzzy, unused ones gone)
+update    extract, then bring each language up to it (new texts empty, changed ones fuzzy, unused ones gone)
 check     say what is missing or wrong, change nothing; exit 1 if there is anything
 """
 
@@ -20,16 +20,22 @@ from babel.messages.plurals import get_plural
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
-LANGUAGES = ("nl", "hr")
+sys.path.insert(0, str(ROOT))
+
+from bfai.i18n import DEFAULT_LANGUAGE  # noqa: E402
+from bfai.i18n import LANGUAGES as SPOKEN  # noqa: E402
+
+LANGUAGES = tuple(language for language in SPOKEN if language != DEFAULT_LANGUAGE)
 KEYWORDS = {"_": None, "N_": None, "t": None, "n_": (1, 2), "n": (1, 2), "NN_": (1, 2), "ngettext": (1, 2)}
 WIDTH = 110
+COMMAND_LINE = "bfai/cli.py"
 SHOWN_PROBLEMS = 60
 
 FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 # What may hold letters without being a text to translate: icons and the names of colours in Streamlit's Markdown.
 MARKUP = re.compile(r":(?:material/\w+:|[a-z]+(?:-background|-badge)?\[|small\[)|&[a-z]+;|https?://\S+|`[^`]*`")
 NAMES = frozenset(
-    {"BackFuture AI Workbench", "BackFuture AI", "English", "Nederlands", "Hrvatski", "UTC", "JSON", "CSV"}
+    {"BackFuture AI Workbench", "BackFuture AI", "English", "Nederlands", "Hrvatski", "Deutsch", "UTC", "JSON", "CSV"}
 )
 
 # Functions of Streamlit whose first argument is shown; a metric shows three.
@@ -75,7 +81,23 @@ def extract(root: Path = ROOT) -> Catalog:
         ):
             if message:
                 catalogue.add(message, None, [(name, 0)], auto_comments=comments)
+        if name == COMMAND_LINE:
+            for message in command_help(ast.parse(path.read_text(encoding="utf-8"))):
+                catalogue.add(message, None, [(name, 0)])
     return catalogue
+
+
+def command_help(tree: ast.AST) -> Iterator[str]:
+    """What click prints as help: the docstrings of commands, and the `help` of options."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and any(
+            isinstance(one, ast.Call) and _called(one) in ("command", "group") for one in node.decorator_list
+        ):
+            yield ast.get_docstring(node) or ""
+        elif isinstance(node, ast.Call) and _called(node) == "option":
+            given = {keyword.arg: keyword.value for keyword in node.keywords}.get("help")
+            if isinstance(given, ast.Constant):
+                yield str(given.value)
 
 
 def written(catalogue: Catalog) -> bytes:
@@ -216,7 +238,7 @@ def check_language(language: str, template: Catalog, root: Path = ROOT) -> Itera
                 yield f"{name}: needs {plurals.num_plurals} plural forms"
             for position, form in enumerate(forms(message)):
                 # "One connection" may do without its number where the form stands for 1 and nothing else.
-                only_one = language == "nl" and position == 0
+                only_one = plurals.num_plurals == 2 and position == 0
                 yield from (f"{name}: {fault}" for fault in differences(wanted.id[0 if only_one else 1], form))
         else:
             yield from (f"{name}: {fault}" for fault in differences(wanted.id, forms(message)[0]))

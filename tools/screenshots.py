@@ -1,11 +1,15 @@
 """Takes the pictures of the documentation from the simulator tour: `python tools/screenshots.py [FOLDER] [--all]`.
 
 Without `--all` only those that the documentation shows; with it every page, light and dark, on a laptop and a phone.
+`BFAI_LANGUAGE=de-DE` takes them in that language: what is clicked is found by its key, or by a name that stays.
 The history is that of a database made for it: tests that were really made against the simulator, spread over a month.
+A strategy that runs is run by the real Freqtrade on the simulator; `BFAI_FREQTRADE` names its environment, as for
+`run.py parity`, and without it that picture stays as it is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import random
@@ -16,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 import uuid
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,6 +47,7 @@ from bfai.store import open_store  # noqa: E402
 from bfai.transport import Gateway  # noqa: E402
 from bfai.vault import Vault  # noqa: E402
 from bfai.workbench import Workbench  # noqa: E402
+from tests.engines import PYTHON, Price, quick, redirected  # noqa: E402
 
 PASSWORD = "correct horse battery staple"
 PAST = (("MEXC Spot Main", "mexc"), ("KuCoin Spot Grid", "kucoin"), ("OKX Spot DCA", "okx"))
@@ -56,6 +62,7 @@ SHOWN = {
     ("strategies", "dark", 390),
     ("replay", "light", 1280),
     ("replay", "dark", 390),
+    ("run", "light", 1280),
 }
 SIZES = {1280: 900, 390: 844}
 
@@ -127,13 +134,59 @@ def _past_run(
     return good.model_copy(update={**made, **changes})
 
 
-def start(port: int, database: str = "sqlite://:memory:") -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def engine_that_runs(folder: Path) -> Generator[str]:
+    """The address of the view of a strategy which Freqtrade runs: one group was closed, and one has added."""
+    with Simulator() as simulator:
+        price = Price(simulator, "64000.0")
+        gateway = Gateway.parse(simulator.gateway, simulator.ca_file)
+        database = f"sqlite:///{folder / 'bfai.db'}"
+        os.environ["BFAI_FREQTRADE_PYTHON"] = str(redirected(folder, simulator))
+        with Workbench.local(database, gateway=gateway) as workbench:
+            workbench.create_vault(PASSWORD)
+            keys = simulator.accounts["binance"]["no_futures"]
+            draft = workbench.draft(Target(exchange="binance"), Credentials(keys["apiKey"] or "", keys["secret"] or ""))
+            workbench.start_draft_test(draft.id).wait(60)
+            connection = workbench.save_draft(draft.id, name="Binance Spot Main")
+            made = workbench.strategies.create("Dips", connection.id, quick("BTC/USDT"))
+            workbench.strategies.enable(made.id)
+            extra = {"exchange": {"enable_ws": False}, "internals": {"process_throttle_secs": 1}}
+            workbench.run_strategy(made.id, interval=timedelta(minutes=1), extra=extra)
+            try:
+                for change, closed, fills in ((0, 0, 1), (-400, 0, 2), (+700, 1, 1), (-400, 1, 2)):
+                    price.now += change
+                    _until(lambda: _told(workbench, made.id) == (closed, fills))  # noqa: B023
+                port = free_port()
+                process = start(port, database, BFAI_GATEWAY=simulator.gateway, BFAI_GATEWAY_CA=str(simulator.ca_file))
+                try:
+                    yield f"http://127.0.0.1:{port}/strategies?strategy={made.id}&view=run"
+                finally:
+                    process.terminate()
+            finally:
+                workbench.stop_strategy(made.id)
+
+
+def _told(workbench: Workbench, strategy_id: str) -> tuple[int, int]:
+    """Closed groups, and fills of the open one."""
+    status = workbench.engine_status(strategy_id)
+    return status.closed_groups, sum(group.fills for group in status.groups)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.3)
+    raise RuntimeError("Freqtrade did not do it")
+
+
+def start(port: int, database: str = "sqlite://:memory:", **settings: str) -> subprocess.Popen[bytes]:
     """The app on loopback; without a database the tour is what there is to see."""
     options = ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
     process = subprocess.Popen(  # nosec B603 # no shell
         [sys.executable, "-m", "streamlit", "run", "app.py", *options],
         cwd=ROOT,
-        env={**os.environ, "BFAI_DATABASE_URL": database},
+        env={**os.environ, "BFAI_DATABASE_URL": database, **settings},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -148,8 +201,8 @@ def start(port: int, database: str = "sqlite://:memory:") -> subprocess.Popen[by
 
 def settled(page: Page) -> None:
     for _ in range(2):  # the first look may come before a click has begun to work
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=20_000)
-        expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=20_000)
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=120_000)
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=120_000)
         page.wait_for_timeout(400)  # charts draw after the script
 
 
@@ -166,13 +219,16 @@ def go(page: Page, place: str) -> None:
         page.wait_for_timeout(400)
 
 
-def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width: int, wanted: set[str]) -> None:
+def take(
+    browser: Browser, port: int, past: int, runs: str | None, folder: Path, theme: str, width: int, wanted: set[str]
+) -> None:
     context = browser.new_context(
         color_scheme="dark" if theme == "dark" else "light",
         viewport={"width": width, "height": SIZES[width]},
         locale=os.environ.get("BFAI_LANGUAGE", "en-GB"),
         timezone_id="Europe/Zagreb",
     )
+    context.set_default_timeout(120_000)
     page = context.new_page()
 
     def shoot(name: str, end: str = "") -> None:
@@ -187,14 +243,22 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
             page.screenshot(path=folder / f"{name}-{theme}-{width}.png", clip=part)  # type: ignore[arg-type]
             page.set_viewport_size({"width": width, "height": SIZES[width]})
 
+    def unlock() -> None:
+        lock = page.locator("input[type=password]")
+        expect(lock.or_(page.get_by_test_id("stMetric").first)).to_be_visible(timeout=20_000)
+        if lock.is_visible():
+            lock.fill(PASSWORD)
+            lock.press("Enter")
+
     page.goto(f"http://127.0.0.1:{port}/")
     page.locator(".st-key-door_0").wait_for()
     shoot("first-start")
     page.locator(".st-key-door_0 button").click()
-    page.locator("[class*='st-key-card_']").nth(7).wait_for(timeout=30_000)
+    page.locator("[class*='st-key-card_']").nth(7).wait_for(timeout=120_000)
     page.wait_for_timeout(3000)
     shoot("overview")
-    page.get_by_test_id("stBaseButton-primary").filter(has_text="fix").first.click()
+    page.locator("[class*='st-key-main_']").get_by_test_id("stBaseButton-primary").first.click()
+    page.wait_for_url("**/history*")
     shoot("refused")
     go(page, "connections")
     shoot("connections")
@@ -202,7 +266,6 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
     settled(page)
     page.get_by_role("radio", name="MEXC", exact=True).click()
     settled(page)
-    page.locator(".st-key-wizard_where button").click()
     shoot("wizard")
     go(page, "strategies")
     page.locator(".st-key-new_strategy button").click()
@@ -218,20 +281,28 @@ def take(browser: Browser, port: int, past: int, folder: Path, theme: str, width
     settled(page)
     page.wait_for_timeout(1500)
     shoot("replay", ".st-key-replay_levels" if width > 700 else "[class*='st-key-choose_part']")
+    page.locator(".st-key-save button").click()
+    settled(page)
+    page.locator("[class*='st-key-choose_view']").get_by_role("radio").nth(2).click()
+    shoot("run")
+    go(page, "alerts")
+    shoot("alerts")
     go(page, "guide")
     shoot("guide")
     page.goto(f"http://127.0.0.1:{past}/history?connection=past0&view=history&range=30d")
-    lock = page.locator("input[type=password]")
-    expect(lock.or_(page.get_by_test_id("stMetric").first)).to_be_visible(timeout=20_000)
-    if lock.is_visible():
-        lock.fill(PASSWORD)
-        lock.press("Enter")
+    unlock()
     for name, address in (("history", ""), ("history-all", "connection=all&range=30d")):
         if address:
             page.goto(f"http://127.0.0.1:{past}/history?{address}")
-        expect(page.get_by_test_id("stMetric")).to_have_count(4, timeout=20_000)
+        expect(page.get_by_test_id("stMetric")).to_have_count(4, timeout=120_000)
         page.wait_for_timeout(1500)
         shoot(name, ".st-key-export")
+    if runs is not None:
+        page.goto(runs)
+        unlock()
+        expect(page.get_by_test_id("stTable")).to_be_visible(timeout=20_000)
+        page.get_by_text("Log", exact=True).click()
+        shoot("run", "text=Freqtrade can do all of it.")
     context.close()
 
 
@@ -246,16 +317,20 @@ def main(arguments: list[str]) -> None:
     port, past = free_port(), free_port()
     processes = [start(port), start(past, database)]
     try:
-        with sync_playwright() as playwright:
+        with sync_playwright() as playwright, contextlib.ExitStack() as stack:
+            runs = None
+            if PYTHON is not None:
+                shim = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bfai-runs-")))
+                runs = stack.enter_context(engine_that_runs(shim))
             path = os.environ.get("BFAI_CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-            every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "replay", "guide"}
-            every |= {"history", "history-all"}
+            every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "replay"}
+            every |= {"alerts", "guide", "history", "history-all", "run", "run-view"}
             for theme in ("light", "dark"):
                 for width in SIZES:
                     wanted = every if everything else {n for n, t, w in SHOWN if (t, w) == (theme, width)}
                     if wanted:
-                        take(browser, port, past, folder, theme, width, wanted)
+                        take(browser, port, past, runs, folder, theme, width, wanted)
             browser.close()
     finally:
         for process in processes:

@@ -344,8 +344,30 @@ class ExpiryRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that a key often gets there, as the exchange words it. What it means is worked out from it.
+
+    `hint` is a message id that is said in place of the usual remedy.
+    """
+
+    status: int
+    body: str
+    hint: str = ""
+
+
+OTHER_SITE = N_(
+    "Copy the key again. A key of another site of {exchange} is refused in the same words: choose its region here."
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Guide:
-    """What the trader must know to make a key there. Texts are message ids. `max_ips` is None where nobody tells."""
+    """What the trader must know to make a key there. Texts are message ids; None stands where nobody tells.
+
+    `asked` is what its page asks for beside a name, the boxes, a passphrase and the usual codes. `max_ips` addresses
+    fit on a key's list, IPv6 ones if `takes_ipv6`; an account may have `max_keys` keys. `refusals` are the common ones,
+    the commonest first.
+    """
 
     key_page: str
     steps: tuple[str, ...]
@@ -353,6 +375,10 @@ class Guide:
     shown_once: str
     max_ips: int | None
     sub_accounts: str
+    max_keys: int | None = None
+    takes_ipv6: bool | None = None
+    asked: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 class Exchange(ABC):
@@ -675,7 +701,7 @@ class Exchange(ABC):
         values = credentials.fields()
         return tuple(
             Message(
-                text=N_("{field} looks unusual: {exchange} shows {shape}. Is it complete?"),
+                text=N_("{field} looks unusual. {exchange} shows: {shape}. Is it complete?"),
                 params={"field": spec.label, "exchange": self.name, "shape": spec.shape},
             )
             for spec in self.fields

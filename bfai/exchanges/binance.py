@@ -27,6 +27,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -307,15 +308,15 @@ class Binance(Exchange):
     rights = (
         Right("enableReading", "Enable Reading", (Permission.READ,), BOTH),
         Right("enableSpotAndMarginTrading", "Enable Spot & Margin Trading", (Permission.SPOT_TRADE,), SPOT),
-        Right("enableFutures", "Enable Futures", (Permission.FUTURES_TRADE,), FUTURES),
         Right("enableMargin", "Enable Margin Loan, Repay & Transfer", (Permission.MARGIN,)),
+        Right("enableFutures", "Enable Futures", (Permission.FUTURES_TRADE,), FUTURES),
         Right("permitsUniversalTransfer", "Permits Universal Transfer", (Permission.TRANSFER,)),
         Right("enableInternalTransfer", "Enable Internal Transfer", (Permission.TRANSFER,), shown=False),
+        Right("enableWithdrawals", "Enable Withdrawals", (Permission.WITHDRAW,)),
         Right("enableVanillaOptions", "Enable European Options"),
         Right("enablePortfolioMarginTrading", "Enable Portfolio Margin Trading"),
         Right("enableFixApiTrade", "Enable FIX API Trade", shown=False),
         Right("enableFixReadOnly", "Enable FIX API Read Only", shown=False),
-        Right("enableWithdrawals", "Enable Withdrawals", (Permission.WITHDRAW,)),
     )
     rights_fields = frozenset([*(right.word for right in rights), "tradingAuthorityExpirationTime"])
     error_rules = (
@@ -430,6 +431,21 @@ class Binance(Exchange):
         shown_once=N_("Binance shows the Secret Key once. Copy it before you leave the page."),
         max_ips=None,
         sub_accounts=N_("A key of a sub-account reaches only what you moved there: a good choice for a bot."),
+        refusals=(
+            Refusal(401, '{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'),
+            Refusal(401, '{"code":-2014,"msg":"API-key format invalid."}'),
+            Refusal(400, '{"code":-1022,"msg":"Signature for this request is not valid."}'),
+            Refusal(400, '{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}'),
+            Refusal(
+                400,
+                '{"code":-2010,"msg":"Symbol not whitelisted for API key."}',
+                N_("A Binance key may have a list of pairs. Add the pair to it, or leave the list empty."),
+            ),
+            Refusal(
+                451,
+                '{"code":0,"msg":"Service unavailable from a restricted location according to \'b. Eligibility\'."}',
+            ),
+        ),
     )
     expiry_rules = (
         ExpiryRule(

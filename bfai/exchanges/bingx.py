@@ -24,6 +24,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -217,6 +218,7 @@ class Bingx(Exchange):
         Right("enableSpotAndMarginTrading", "Spot Trading", (Permission.SPOT_TRADE,), SPOT, aliases=("1",)),
         Right("enableFutures", "Perpetual Futures Trading", (Permission.FUTURES_TRADE,), FUTURES, aliases=("3",)),
         Right("permitsUniversalTransfer", "Universal Transfer", (Permission.TRANSFER,), aliases=("4",)),
+        Right("enableWithdrawals", "Withdraw", (Permission.WITHDRAW,), aliases=("5",)),
         Right(
             "enableInternalTransfer",
             "Manage Subaccounts",
@@ -224,7 +226,6 @@ class Bingx(Exchange):
             aliases=("7",),
             escalation=N_("The key may move money between sub-accounts."),
         ),
-        Right("enableWithdrawals", "Withdraw", (Permission.WITHDRAW,), aliases=("5",)),
         Right("enableVanillaOptions", "Options", shown=False),
     )
     rights_fields = frozenset([*(right.word for right in rights), "permissions"])
@@ -278,6 +279,18 @@ class Bingx(Exchange):
         shown_once=N_("BingX shows the Secret Key once. Copy it before you close the window."),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account reaches that account only: a good choice for a bot."),
+        max_keys=20,
+        refusals=(
+            Refusal(200, '{"code":100419,"msg":"your current request IP is 203.0.113.7 does not match IP whitelist"}'),
+            Refusal(
+                200,
+                '{"code":100004,"msg":"Permission denied, this api need Spot Trading permission"}',
+            ),
+            Refusal(200, '{"code":100413,"msg":"Incorrect apiKey"}'),
+            Refusal(200, '{"code":100001,"msg":"Signature verification failed due to signature mismatch"}'),
+            Refusal(200, '{"code":100421,"msg":"Null timestamp or timestamp mismatch"}'),
+            Refusal(200, '{"code":100414,"msg":"risk control check fail"}'),
+        ),
     )
     expiry_rules = (
         ExpiryRule(

@@ -22,6 +22,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -231,22 +232,13 @@ class Bitget(Exchange):
         }
     )
     rights = (
-        Right("stow", "Spot", (Permission.SPOT_TRADE,), SPOT, kind=CLASSIC),
         Right("coow", "Futures orders", (Permission.FUTURES_TRADE,), FUTURES, kind=CLASSIC),
         Right("cpow", "Futures holdings", (), FUTURES, kind=CLASSIC),
-        Right(
-            "uta_trade",
-            "UTA trade (unified account)",
-            (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN),
-            BOTH,
-            kind=UNIFIED,
-        ),
-        Right(
-            "uta_mgt", "UTA management (unified account)", (Permission.READ, Permission.TRANSFER), BOTH, kind=UNIFIED
-        ),
+        Right("stow", "Spot", (Permission.SPOT_TRADE,), SPOT, kind=CLASSIC),
         Right("smow", "Margin", (Permission.MARGIN,), kind=CLASSIC),
         Right("ttow", "Copy trading", kind=CLASSIC),
         Right("wtow", "Transfer", (Permission.TRANSFER,), kind=CLASSIC),
+        Right("wwow", "Withdraw", (Permission.WITHDRAW,), kind=CLASSIC),
         Right(
             "chow",
             "Sub-accounts",
@@ -257,7 +249,16 @@ class Bitget(Exchange):
         Right("p2p", "P2P", kind=CLASSIC),
         Right("taxw", "Tax", kind=CLASSIC),
         Right("pllw", "Pledge loan", kind=CLASSIC),
-        Right("wwow", "Withdraw", (Permission.WITHDRAW,), kind=CLASSIC),
+        Right(
+            "uta_mgt", "UTA management (unified account)", (Permission.READ, Permission.TRANSFER), BOTH, kind=UNIFIED
+        ),
+        Right(
+            "uta_trade",
+            "UTA trade (unified account)",
+            (Permission.SPOT_TRADE, Permission.FUTURES_TRADE, Permission.MARGIN),
+            BOTH,
+            kind=UNIFIED,
+        ),
         Right("withdraw", "Withdraw", (Permission.WITHDRAW,), shown=False, kind=UNIFIED),
         *(
             Right(word, box, READ, shown=False, kind=CLASSIC)
@@ -377,6 +378,17 @@ class Bitget(Exchange):
         shown_once=N_("Bitget shows the Secret Key once. Copy it before you close the window."),
         max_ips=30,
         sub_accounts=N_("A key of a sub-account reaches that account only: a good choice for a bot."),
+        max_keys=10,
+        refusals=(
+            Refusal(400, '{"code":"40018","msg":"Invalid IP","data":null}'),
+            Refusal(
+                400, '{"code":"40014","msg":"Incorrect permissions, need spot order write permissions","data":null}'
+            ),
+            Refusal(400, '{"code":"40012","msg":"apikey/password is incorrect","data":null}'),
+            Refusal(400, '{"code":"40009","msg":"sign signature error","data":null}'),
+            Refusal(400, '{"code":"40037","msg":"Apikey does not exist","data":null}'),
+            Refusal(400, '{"code":"40008","msg":"Request timestamp expired","data":null}'),
+        ),
     )
 
     def prepare_signer(self, signer: Any, site: Region) -> None:

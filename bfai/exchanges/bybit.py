@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from bfai.exchanges.base import (
+    OTHER_SITE,
     Answer,
     Call,
     CountedFrom,
@@ -24,6 +25,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -59,7 +61,7 @@ TRADING_SERVICES = frozenset({1, 2})  # of its `serviceTypes`: all of trading, t
 FUTURES_PRODUCT, SPOT_PRODUCT = 1, 2  # of its `product`
 SELF_EDITING = N_("With a right to transfer the key may change its own rights, and those of sub-account keys.")
 SELF_UNBINDING = N_("With a right to transfer a sub-account key may change its own rights and its list of addresses.")
-LEAVING = N_("By peer-to-peer trade, card or payment value can leave the account without a withdrawal.")
+LEAVING = N_("Through peer-to-peer trades, cards or payments, value can leave the account without a withdrawal.")
 
 
 def _site(id_: str, name: str, host: str, markets: tuple[Market, ...] = BOTH) -> Region:
@@ -304,19 +306,19 @@ class Bybit(Exchange):
         }
     )
     rights = (
-        Right("SpotTrade", "SPOT: Trade", (Permission.SPOT_TRADE,), SPOT),
         Right("Order", "Unified Trading: Orders", (Permission.FUTURES_TRADE,), FUTURES),
         Right("Position", "Unified Trading: Positions", (), FUTURES),
         Right("DerivativesTrade", "Unified Trading", (Permission.FUTURES_TRADE,), shown=False),
         Right("OptionsTrade", "Unified Trading: USDC derivatives"),
+        Right("SpotTrade", "SPOT: Trade", (Permission.SPOT_TRADE,), SPOT),
         Right("AccountTransfer", "Assets: Account Transfer", (Permission.TRANSFER,), exposes=True),
         Right("SubMemberTransfer", "Assets: Subaccount Transfer", (Permission.TRANSFER,), exposes=True),
         Right(
             "SubMemberTransferList", "Assets: Subaccount Transfer", (Permission.TRANSFER,), exposes=True, shown=False
         ),
+        Right("Withdraw", "Assets: Withdrawal", (Permission.WITHDRAW,)),
         Right("ExchangeHistory", "Exchange: Convert"),
         Right("Earn", "Earn"),
-        Right("Withdraw", "Assets: Withdrawal", (Permission.WITHDRAW,)),
         _leaving("FiatP2POrder", "P2P"),
         _leaving("Advertising", "P2P"),
         _leaving("FaitPayOrder", "Bybit Pay", "FiatPayOrder", "FiatBitPayOrder"),
@@ -342,18 +344,35 @@ class Bybit(Exchange):
         shown_once=N_("Bybit shows the API Secret once. Copy it before you close the window."),
         max_ips=None,
         sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot. Leave transfers off."),
+        refusals=(
+            Refusal(
+                200,
+                '{"retCode":10010,"retMsg":"Unmatched IP, please check your API key\'s bound IP addresses."}',
+            ),
+            Refusal(
+                200,
+                '{"retCode":10005,"retMsg":"Permission denied, please check your API key permissions."}',
+            ),
+            Refusal(401, '{"retCode":10003,"retMsg":"API key is invalid."}', OTHER_SITE),
+            Refusal(401, '{"retCode":10004,"retMsg":"error sign!"}'),
+            Refusal(200, '{"retCode":33004,"retMsg":"Your api key has expired."}'),
+            Refusal(
+                200,
+                '{"retCode":10009,"retMsg":"Service Restricted: Access is currently unavailable."}',
+            ),
+        ),
     )
     expiry_rules = (
         ExpiryRule(
             90,
             CountedFrom.CREATION,
-            N_("Without an IP list a Bybit key ends after 90 days. With one it does not end."),
+            N_("Without an IP list a Bybit key expires after 90 days. With one it does not expire."),
             "Bybit documents, FAQ",
         ),
         ExpiryRule(
             7,
             CountedFrom.PASSWORD_CHANGE,
-            N_("Without an IP list a Bybit key also ends 7 days after you change your password."),
+            N_("Without an IP list a Bybit key also expires 7 days after you change your password."),
             "Bybit documents, create sub-account API key",
         ),
     )

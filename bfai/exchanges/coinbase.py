@@ -26,6 +26,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -219,6 +220,23 @@ class Coinbase(Exchange):
         shown_once=N_("Coinbase shows the private key once. Download it before you close the window."),
         max_ips=None,
         sub_accounts=N_("A key is tied to one portfolio. A portfolio of its own is a good choice for a bot."),
+        asked=(N_("A choice between Ed25519 and ECDSA. Either works here."),),
+        refusals=(
+            Refusal(
+                401,
+                "Unauthorized",
+                N_("{exchange} says the same of a wrong key, address or clock. Check all three."),
+            ),
+            Refusal(
+                403,
+                '{"error":"PERMISSION_DENIED","message":"Missing required scopes"}',
+            ),
+            Refusal(
+                400,
+                '{"error":"INVALID_ARGUMENT","message":"account is not available"}',
+            ),
+            Refusal(429, '{"error":"rate_limit_exceeded"}'),
+        ),
     )
 
     # -- answers

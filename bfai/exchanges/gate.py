@@ -25,6 +25,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -314,19 +315,32 @@ class Gate(Exchange):
                 "Set the boxes shown here and no others. Leave Withdraw empty: Gate.io does not tell us later whether "
                 "it is."
             ),
-            N_("Enter your IP address, and confirm with your 2FA code."),
+            N_("Enter your IP address and confirm with your 2FA code."),
             N_("Copy the API Key and the API Secret."),
         ),
         ip_step=N_("Paste this address into the IP whitelist. Gate.io takes up to 20 single addresses."),
         shown_once=N_("Gate.io shows the API Secret once. Copy it before you close the window."),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot."),
+        takes_ipv6=False,
+        refusals=(
+            Refusal(403, '{"label":"FORBIDDEN","message":"Request IP not in whitelist: 203.0.113.7"}'),
+            Refusal(403, '{"label":"FORBIDDEN","message":"Request API key does not have spot permission"}'),
+            Refusal(403, '{"label":"READ_ONLY","message":"API key is read-only"}'),
+            Refusal(401, '{"label":"INVALID_KEY","message":"Invalid key provided"}'),
+            Refusal(401, '{"label":"INVALID_SIGNATURE","message":"Signature mismatch"}'),
+            Refusal(
+                400,
+                '{"label":"USER_NOT_FOUND","message":"please transfer funds first to create futures account"}',
+                N_("Move a small amount to your futures account at {exchange}: only then does it exist."),
+            ),
+        ),
     )
     expiry_rules = (
         ExpiryRule(
             90,
             CountedFrom.CREATION,
-            N_("Without an IP address a Gate.io key ends 90 days after it was made. With one it does not end."),
+            N_("Without an IP address a Gate.io key expires 90 days after it was made. With one it does not expire."),
             "Gate help centre, article 17521; the API documents name no end",
         ),
     )

@@ -23,6 +23,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -81,6 +82,11 @@ def _read(
 
 def _public(role: Role, host: str, path: str, implicit: str, purpose: str, market: Market) -> Call:
     return Call(role, "GET", host, path, implicit, purpose, market, signed=False, pool="public")
+
+
+def _signature_not_valid(why: str) -> str:
+    """HTX says almost everything in one code."""
+    return f'{{"status":"error","err-code":"api-signature-not-valid","err-msg":"Signature not valid: {why}"}}'
 
 
 class Htx(Exchange):
@@ -294,6 +300,34 @@ class Htx(Exchange):
         shown_once=N_("HTX shows the Secret Key once. Copy it before you close the window."),
         max_ips=20,
         sub_accounts=N_("A key of a sub-user cannot withdraw at all: a good choice for a bot."),
+        max_keys=20,
+        takes_ipv6=True,
+        refusals=(
+            Refusal(
+                200,
+                _signature_not_valid("Incorrect IP address [IP地址错误]:203.0.113.7"),
+            ),
+            Refusal(
+                200,
+                _signature_not_valid("API key has no permission [API Key没有权限]"),
+            ),
+            Refusal(
+                200,
+                _signature_not_valid("Incorrect Access key [Access key错误]"),
+            ),
+            Refusal(
+                200,
+                _signature_not_valid("Verification failure [校验失败]"),
+            ),
+            Refusal(
+                200,
+                _signature_not_valid("API key has expired [API Key已经过期]"),
+            ),
+            Refusal(
+                200,
+                '{"status":"error","err_code":1220,"err_msg":"You have not opened contract trading."}',
+            ),
+        ),
     )
     expiry_rules = (
         ExpiryRule(

@@ -6,12 +6,14 @@ The trap of this exchange: the word `Transfer` (newer: `Withdrawal`) is the righ
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, cast
 
 from bfai.exchanges.base import (
+    OTHER_SITE,
     Answer,
     Call,
     CountedFrom,
@@ -21,6 +23,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -37,6 +40,7 @@ from bfai.i18n import N_
 from bfai.model import Cause, ExpiryEvidence, KeyReport, Market, Permission
 
 SUCCESS = "200000"
+NOT_SERVED = "400302"
 SPOT, FUTURES = (Market.SPOT,), (Market.FUTURES,)
 BOTH = (Market.SPOT, Market.FUTURES)
 
@@ -289,8 +293,8 @@ class Kucoin(Exchange):
             SPOT,
             escalation=N_("Older transfer calls let a key with Spot move money between your own accounts."),
         ),
-        Right("Futures", "Futures Trading", (Permission.FUTURES_TRADE,), FUTURES),
         Right("Margin", "Margin Trading", (Permission.MARGIN,)),
+        Right("Futures", "Futures Trading", (Permission.FUTURES_TRADE,), FUTURES),
         Right("Earn", "Earn"),
         Right("InnerTransfer", "Flex Transfers", (Permission.TRANSFER,), aliases=("FlexTransfers",)),
         Right("Transfer", "Withdrawal", (Permission.WITHDRAW,), aliases=("Withdrawal",)),
@@ -339,6 +343,17 @@ class Kucoin(Exchange):
         shown_once=N_("KuCoin shows the API Secret once. Copy it before you close the window."),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot."),
+        refusals=(
+            Refusal(403, '{"code":"400006","msg":"Invalid request ip, the current clientIp is:203.0.113.9"}'),
+            Refusal(403, '{"code":"400007","msg":"Access denied, require more permission."}'),
+            Refusal(401, '{"code":"400004","msg":"Invalid KC-API-PASSPHRASE"}'),
+            Refusal(401, '{"code":"400003","msg":"The API key does not exist or site mismatch."}', OTHER_SITE),
+            Refusal(400, '{"code":"400002","msg":"Invalid KC-API-TIMESTAMP."}'),
+            Refusal(
+                403,
+                '{"code":"400302","msg":"Sorry, the service is unavailable in your current area. IP: 203.0.113.9"}',
+            ),
+        ),
     )
     expiry_rules = (
         ExpiryRule(
@@ -371,8 +386,14 @@ class Kucoin(Exchange):
 
     def seen_address(self, answer: Answer) -> str | None:
         body = answer.object
-        seen = addresses(body.get("data")).addresses if body.get("code") == SUCCESS else ()
-        return seen[0] if len(seen) == 1 else None
+        told = body.get("data")
+        if body.get("code") == NOT_SERVED:  # it names the address that it does not serve
+            words = re.search(r"\bIP:\s*([0-9A-Fa-f.:]+)", self.error_words(body))
+            told = words[1] if words else None
+        elif body.get("code") != SUCCESS:
+            return None
+        seen = addresses(told).addresses
+        return seen[0] if len(seen) == 1 and "/" not in seen[0] else None
 
     def service_open(self, answer: Answer) -> bool | None:
         data = answer.object.get("data")

@@ -22,6 +22,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -298,12 +299,28 @@ class Mexc(Exchange):
         shown_once=N_("MEXC shows the Secret Key once. Copy it before you close the window."),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account made by API cannot withdraw at all: a good choice for a bot."),
+        max_keys=30,
+        asked=(N_("One code by mail or SMS, and one from your authenticator app."),),
+        refusals=(
+            Refusal(400, '{"code":700006,"msg":"IP [203.0.113.9] not in the ip white list"}'),
+            Refusal(400, '{"code":700007,"msg":"No permission to access the endpoint."}'),
+            Refusal(400, '{"code":700002,"msg":"Signature for this request is not valid."}'),
+            Refusal(400, '{"code":10072,"msg":"Api key info invalid"}'),
+            Refusal(
+                400,
+                '{"code":30020,"msg":"no permission for the symbol"}',
+                N_("A MEXC key may have a list of pairs. Add the pair to it, or leave the list empty."),
+            ),
+            Refusal(400, '{"code":700003,"msg":"Timestamp for this request is outside of the recvWindow."}'),
+        ),
     )
     expiry_rules = (
         ExpiryRule(
             90,
             CountedFrom.CREATION,
-            N_("Without a linked IP address a MEXC key ends 90 days after it was made. With one it does not end."),
+            N_(
+                "Without a linked IP address a MEXC key expires 90 days after it was made. With one it does not expire."
+            ),
             "MEXC documents, API key creation",
         ),
     )

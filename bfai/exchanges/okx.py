@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from bfai.exchanges.base import (
+    OTHER_SITE,
     Answer,
     Call,
     CountedFrom,
@@ -26,6 +27,7 @@ from bfai.exchanges.base import (
     Field,
     Guide,
     Limit,
+    Refusal,
     Region,
     Right,
     Role,
@@ -249,6 +251,18 @@ class Okx(Exchange):
         shown_once=N_("Copy the secret key before you close the window, and keep it to yourself."),
         max_ips=20,
         sub_accounts=N_("A key of a sub-account cannot withdraw at all: a good choice for a bot."),
+        max_keys=50,
+        takes_ipv6=True,
+        refusals=(
+            Refusal(401, '{"msg":"API key doesn\'t exist","code":"50119"}', OTHER_SITE),
+            Refusal(
+                401, '{"msg":"Your IP 203.0.113.7 is not included in your API key\'s IP whitelist.","code":"50110"}'
+            ),
+            Refusal(401, '{"msg":"This API key doesn\'t have permission to use this function","code":"50120"}'),
+            Refusal(401, '{"msg":"Request header OK-ACCESS-PASSPHRASE incorrect.","code":"50105"}'),
+            Refusal(401, '{"msg":"Invalid Sign","code":"50113"}'),
+            Refusal(401, '{"msg":"APIKey does not match current environment.","code":"50101"}'),
+        ),
     )
     expiry_rules = (
         ExpiryRule(

@@ -191,9 +191,10 @@ class Simulator:
         """Shifts the exchange's clock: its server time and its timestamp window."""
         self._world.set_clock(offset_ms, exchange)
 
-    def set_address(self, address: str | None) -> None:
-        """The address that the exchanges see; None is the true one."""
-        self._world.address = address
+    def set_address(self, address: str | None, address_6: str | None = None) -> None:
+        """The address that the exchanges see; None is the true one. `address_6`: the one that they see where they are
+        called by IPv6, which otherwise is the true one as well, or fails where only `address` is set."""
+        self._world.address, self._world.address_6 = address, address_6
 
     def set_mutator(self, mutator: Mutator | None) -> None:
         """`mutator(exchange, path, body)` gives the body that is sent instead; called on the simulator's thread."""

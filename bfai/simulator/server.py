@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from bfai.simulator.core import WRITE, Account, Call, Exchange, Reply
 from bfai.simulator.faults import Fault, Faults, read_faults, spoiled
 
 LOOPBACK: Final = "127.0.0.1"
+LOOPBACK_6: Final = "::1"
 SEEN_KEPT: Final = 10_000
 _log = logging.getLogger("bfai.simulator")
 _silent = logging.getLogger("bfai.simulator.http")
@@ -66,6 +68,7 @@ class World:
         self.faults = Faults()
         self.offsets: dict[str, int] = {}
         self.address: str | None = None
+        self.address_6: str | None = None
         self.mutator: Mutator | None = None
         self.seen: deque[Seen] = deque(maxlen=SEEN_KEPT)
         self.violations: list[Seen] = []
@@ -76,7 +79,7 @@ class World:
         """Everything as at the start."""
         self.faults.set([])
         self.offsets = {}
-        self.address = None
+        self.address = self.address_6 = None
         self.mutator = None
         for exchange in self.exchanges.values():
             exchange.reset_accounts()
@@ -148,11 +151,15 @@ class Servers:
         leaf.configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
         context.set_alpn_protocols(["http/1.1"])
         gateway = await self._listen(self._exchange, port, context)
+        with contextlib.suppress(OSError):  # a machine without IPv6
+            await self._listen(self._exchange, gateway, context, LOOPBACK_6)
         return gateway, await self._listen(self._control, 0, None)
 
-    async def _listen(self, handler: Callable[[Any], Any], port: int, context: ssl.SSLContext | None) -> int:
+    async def _listen(
+        self, handler: Callable[[Any], Any], port: int, context: ssl.SSLContext | None, at: str = LOOPBACK
+    ) -> int:
         server = web.Server(handler, access_log=None, logger=_silent, keepalive_timeout=75.0)
-        listening = await asyncio.get_running_loop().create_server(server, LOOPBACK, port, ssl=context, backlog=512)
+        listening = await asyncio.get_running_loop().create_server(server, at, port, ssl=context, backlog=512)
         self._closing.append((listening, server))
         return int(listening.sockets[0].getsockname()[1])
 
@@ -168,7 +175,11 @@ class Servers:
         headers = request.headers
         host = headers.get("Host", "").partition(":")[0].lower()
         body = await request.read() if request.body_exists else b""
-        address = world.address or request.remote or LOOPBACK
+        by_6 = ":" in (request.remote or "")
+        if by_6 and world.address and not world.address_6:
+            _reset(request)  # a line without IPv6
+            return web.Response(status=500)
+        address = (world.address_6 if by_6 else world.address) or request.remote or LOOPBACK
         known = world.hosts.get(host)
         if known is None:
             call = Call(request.method, request.raw_path, headers, body, host, "", address, 0)
@@ -231,7 +242,7 @@ class Servers:
             case "POST", "/clock":
                 world.set_clock(int(body["offset_ms"]), str(body.get("exchange", "*")))
             case "POST", "/address":
-                world.address = body.get("address")
+                world.address, world.address_6 = body.get("address"), body.get("address_6")
             case "POST", "/accounts":
                 change = dict(body)
                 exchange, name = str(change.pop("exchange")), str(change.pop("account"))

@@ -32,6 +32,7 @@ from bfai.model import (
     KeyReport,
     Message,
     Revision,
+    Sighting,
     Status,
     Strategy,
     StrategyState,
@@ -180,6 +181,20 @@ class RunEnd(NamedTuple):
     pause: Pause | Literal[Keep.KEEP] | None
 
 
+class AccountFacts(NamedTuple):
+    """Whose account a key belongs to, as its last report tells: its number there, and whether it is a sub-account."""
+
+    account_id: str | None
+    is_sub: bool | None
+
+
+class Place(NamedTuple):
+    """Where a database lies, and how many bytes it takes there."""
+
+    name: str
+    size: int
+
+
 class MarketData(NamedTuple):
     """What an exchange published, as JSON, and when it was asked."""
 
@@ -245,7 +260,7 @@ class StoreLocked(StoreError):
 
 
 class StoreUnreachable(StoreError):
-    """The address names no database that can be opened or created."""
+    """The address names no database that can be opened, created or reached."""
 
 
 class StoreClosed(StoreError):
@@ -349,6 +364,10 @@ class Store(Protocol):
     @property
     def ephemeral(self) -> bool:
         """Whether everything is gone when the store is closed."""
+        ...
+
+    def place(self) -> Place | None:
+        """Where the rows of all owners lie; None where they are gone when the store is closed."""
         ...
 
     def close(self) -> None: ...
@@ -462,6 +481,10 @@ class Store(Protocol):
 
     def key_report(self, connection_id: str) -> KeyReport | None:
         """The last key report that a run of the connection's present key brought."""
+        ...
+
+    def account_facts(self) -> dict[str, AccountFacts]:
+        """Of every connection whose present key brought a report."""
         ...
 
     # Runs
@@ -813,6 +836,19 @@ class Store(Protocol):
         """
         ...
 
+    # By which addresses exchanges see this computer
+
+    def see_address(self, way: str, address: str, source: str, at: datetime) -> None:
+        """An exchange told this address, IPv4 or IPv6, of a request that went this way. Not audited.
+
+        One row for as long as it stays the same; of each kind the newest 100 are kept.
+        """
+        ...
+
+    def sightings(self, way: str) -> list[Sighting]:
+        """What exchanges saw of this way, the newest first."""
+        ...
+
     # The audit trail and settings
 
     def audit(self, entry: AuditEntry) -> None: ...
@@ -833,14 +869,19 @@ def open_store(url: str, *, owner: str = "local", clock: Callable[[], datetime] 
     time of audit entries and of changes to strategies.
 
     `sqlite:///data/bfai.db` is a path relative to the working directory, `sqlite:////var/lib/bfai.db` an absolute one,
-    `sqlite://:memory:` a database of its own that is gone when closed. Raises `StoreError`, never with the address in
-    its text where that could hold a password.
+    `sqlite://:memory:` a database of its own that is gone when closed, `postgresql://user:password@host/database` a
+    database of PostgreSQL, with what libpq understands behind a `?`. Raises `StoreError`, never with a password, or an
+    address that could hold one, in its text.
     """
-    if url.startswith(("postgresql:", "postgres:")):
-        text = N_("PostgreSQL is not available yet. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db.")
-        raise StoreUnreachable(Message(text=text))
+    if url.startswith(("postgresql://", "postgres://")):
+        from bfai.store.postgres import open_postgres
+
+        return open_postgres(url, owner=owner, clock=clock)
     if not url.startswith("sqlite://") or len(url) == len("sqlite://"):
-        text = N_("This is no address of a database. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db.")
+        text = N_(
+            "This is no address of a database. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db, or to"
+            " a PostgreSQL database, such as postgresql://user:password@host/database."
+        )
         raise StoreUnreachable(Message(text=text))
     from bfai.store.sqlite import open_sqlite
 

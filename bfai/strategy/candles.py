@@ -247,7 +247,7 @@ def _sample(pair: str) -> Candles:
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
-_TOO_LARGE = N_("{name} is too large: at most {most} MB, unpacked, are taken. Cut it into shorter times.")
+_TOO_LARGE = N_("{name} is too large: at most {most} MB, unpacked, are taken. Split it into shorter periods.")
 _TOO_MANY = N_("{name} has {count} candles; at most {most} are taken. Choose a longer interval or a shorter time.")
 _ARCHIVE = N_("{name} is a broken archive, or one without exactly one file in it. Unpack it, and choose one file.")
 _EMPTY = N_("{name} holds no candles. Export it again, with the time that you want.")
@@ -751,7 +751,7 @@ _SIGNAL_COLUMNS = N_(
 )
 _NO_SIDE = N_("{name}, row {row}: {value} is neither long nor short. Write long or short.")
 _NO_TICKER = N_("{name}, row {row}: it cannot be told which pair {value} is. Write it as in BTC/USDT.")
-_TOO_MANY_SIGNALS = N_("{name} has {count} rows; at most {most} are taken. Cut it into shorter times.")
+_TOO_MANY_SIGNALS = N_("{name} has {count} rows; at most {most} are taken. Split it into shorter periods.")
 _WHEN = "unixtime unix timestamp dateandtime datetime time date".split()
 _SIDES = "type side direction action signal".split()
 _PAIRS = "pair symbol ticker market".split()

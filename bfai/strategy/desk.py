@@ -8,8 +8,6 @@ one step with the row that says why.
 from __future__ import annotations
 
 import json
-import os
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from bfai import settings
 from bfai.events import strategy_event
 from bfai.exchanges import get_exchange
 from bfai.i18n import N_
@@ -71,9 +70,6 @@ from bfai.strategy.running import EngineError, Engines
 from bfai.strategy.terms import Terms
 
 _DRAFT = StrategyState.DRAFT
-FRESHNESS = timedelta(hours=24)
-"""How old the connection's last test may be when a strategy is enabled, unless `BFAI_TEST_HOLDS_HOURS` says it."""
-LONGEST_FRESHNESS = timedelta(hours=720)
 STATE_WORDS: Mapping[StrategyState, str] = {
     StrategyState.DRAFT: N_("Draft"),
     StrategyState.ENABLED: N_("Enabled"),
@@ -119,14 +115,13 @@ class Strategies:
         self._here = here
         self._ask_terms = terms
         self._feed = Feed(store, self._ask_candles, self._rules_of_any_age)
-        self._freshness = _freshness()
         self._clock = clock
         self.replays = Replays()
 
     @property
     def freshness(self) -> timedelta:
         """How old a connection's last test may be: for enabling, and for an engine to open new groups."""
-        return self._freshness
+        return timedelta(hours=settings.read(self._store).freshness_hours)
 
     def _now(self) -> datetime:
         return utc_now() if self._clock is None else self._clock()
@@ -134,20 +129,8 @@ class Strategies:
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def list(self) -> list[Strategy]:
-        """All, by name. What a test found while nobody was there to act on it is acted on first."""
-        found = self._store.strategies()
-        connections = {connection.id: connection for connection in self._store.connections()}
-        runs = {
-            connection_id: self._last_run(connections[connection_id])
-            for connection_id in {strategy.connection_id for strategy in found if strategy.state is not _DRAFT}
-            if connection_id in connections
-        }
-        changed = [
-            self._settle(strategy, connections[strategy.connection_id], runs[strategy.connection_id])
-            for strategy in found
-            if strategy.state is not _DRAFT and strategy.connection_id in runs
-        ]
-        return self._store.strategies() if any(changed) else found
+        """All, by name."""
+        return self._store.strategies()
 
     def get(self, strategy_id: str) -> Strategy:
         """Raises StrategyError where there is none."""
@@ -319,7 +302,7 @@ class Strategies:
             name=strategy.name,
             revision=number or strategy.revision,
             committed=facts.committed,
-            state_max_age=self._freshness if watched else None,
+            state_max_age=self.freshness if watched else None,
         )
 
     def hosted_unsupported(self, strategy_id: str) -> tuple[Problem, ...]:
@@ -344,7 +327,6 @@ class Strategies:
         `takes_up`: there are open groups to go on with, whose money is no longer free: then only the connection is
         judged. Raises StrategyError with all reasons.
         """
-        self.list()  # what a test found meanwhile counts
         strategy = self.get(strategy_id)
         connection = self._store.connection(strategy.connection_id) if strategy.connection_id else None
         params: dict[str, str | int | float] = {"name": strategy.name}
@@ -470,7 +452,7 @@ class Strategies:
             committed=committed,
             now=now or self._now(),
             connections=frozenset(other.id for other in self._store.connections()),
-            freshness=self._freshness,
+            freshness=self.freshness,
             market_max_age=RULES_HOLD,
         )
 
@@ -598,28 +580,24 @@ class Strategies:
 
     def _settle(
         self, strategy: Strategy, connection: Connection, run: TestRun | None, old: KeyReport | None = None
-    ) -> bool:
-        """Suspends or resumes it as the last run asks for. Whether that changed anything.
+    ) -> None:
+        """Suspends or resumes it as the last run asks for.
 
         A run on our own dead network asks for nothing: the next one that counts does.
         """
         if run is not None and not run.counts and connection.status is not Status.UNTESTED:
-            return False
-        found = suspension(connection, run, old)
-        if found is not None and (strategy.state is StrategyState.ENABLED or not strategy.needs_person):
-            if strategy.state is StrategyState.SUSPENDED and strategy.needs_person == found.needs_person:
-                return False
-            self._change(strategy, StrategyState.SUSPENDED, run, (found.text,), found.needs_person)
-            return True
-        if found is None and strategy.state is StrategyState.SUSPENDED and not strategy.needs_person:
+            return
+        found, suspended = suspension(connection, run, old), strategy.state is StrategyState.SUSPENDED
+        if found is not None:
+            if not suspended or (found.needs_person and not strategy.needs_person):
+                self._change(strategy, StrategyState.SUSPENDED, run, (found.text,), found.needs_person)
+        elif suspended and not strategy.needs_person:
             if self._edited_since(strategy):
                 text = N_("{name} works again. Revision {number} was saved meanwhile: check it, then resume.")
                 told = Message(text=text, params={"name": connection.name, "number": strategy.revision})
                 self._change(strategy, StrategyState.SUSPENDED, run, (told,), True)
-                return True
-            self._change(strategy, StrategyState.ENABLED, run)
-            return True
-        return False
+            else:
+                self._change(strategy, StrategyState.ENABLED, run)
 
     def _edited_since(self, strategy: Strategy) -> bool:
         """Whether the newest revision is another than the one in force: the gate has not seen it yet."""
@@ -650,12 +628,6 @@ class Strategies:
                 events=[event],
             )
         self.tell_engine(strategy.id)
-
-
-def _freshness() -> timedelta:
-    hours = os.environ.get("BFAI_TEST_HOLDS_HOURS", "")
-    told = timedelta(hours=int(hours)) if re.fullmatch(r"[0-9]{1,3}", hours) else FRESHNESS
-    return told if timedelta(0) < told <= LONGEST_FRESHNESS else FRESHNESS
 
 
 def _until_it_stands(act: Callable[[], T]) -> T:

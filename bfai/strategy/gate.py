@@ -336,9 +336,11 @@ def _connection(parameters: Parameters, facts: Facts) -> Iterator[Problem]:
     right = Permission.FUTURES_TRADE if parameters.market is Market.FUTURES else Permission.SPOT_TRADE
     code = "no_futures_permission" if right is Permission.FUTURES_TRADE else "no_trade_permission"
     if run.key_report is not None and report.state(right) is GrantState.DENIED:
-        boxes = ", ".join(f"“{box}”" for box in exchange.boxes(right)) or exchange.name
-        text = N_("The key of {name} may not trade here. Tick {boxes} at {exchange}, leave withdrawal off, test again.")
-        yield _problem(code, "connection", text, boxes=boxes, **names)
+        text = N_(
+            "The key of {name} may not trade here. Tick {q_boxes} at {exchange}, leave the right to withdraw off, test"
+            " again."
+        )
+        yield _problem(code, "connection", text, q_boxes="\n".join(exchange.boxes(right)), **names)
     elif run.key_report is not None and report.state(right) is GrantState.UNKNOWN:
         text = N_("{exchange} does not tell whether the key of {name} may trade here.")
         yield _warning("trade_unknown", "connection", text, **names)
@@ -401,7 +403,10 @@ _VIOLATIONS: Mapping[str, tuple[str, str]] = {
     "price_not_positive": ("addon_max_count", N_("{pair}: add-on {level} would lie at or below zero.")),
     "below_min_amount": ("size", N_("{pair}: add-on {level} is smaller than {exchange} takes.")),
     "above_max_amount": ("size", N_("{pair}: add-on {level} is larger than {exchange} takes.")),
-    "below_min_cost": ("size", N_("{pair}: add-on {level} costs less than {exchange} takes, {m_least}.")),
+    "below_min_cost": (
+        "size",
+        N_("{pair}: add-on {level} costs less than {m_least}, the least that {exchange} takes."),
+    ),
     "above_max_cost": ("size", N_("{pair}: add-on {level} costs more than {exchange} takes.")),
     "margin_limit_exceeded": (
         "margin_limit_pair",
@@ -415,7 +420,7 @@ _FIRST: Mapping[str, str] = {
     "price_not_positive": N_("{pair}: the price is below the grid of {exchange}."),
     "below_min_amount": N_("{pair}: the first order is smaller than {exchange} takes."),
     "above_max_amount": N_("{pair}: the first order is larger than {exchange} takes."),
-    "below_min_cost": N_("{pair}: the first order costs less than {exchange} takes, {m_least}."),
+    "below_min_cost": N_("{pair}: the first order costs less than {m_least}, the least that {exchange} takes."),
     "above_max_cost": N_("{pair}: the first order costs more than {exchange} takes."),
 }
 """The same, where it is the first order."""
@@ -848,7 +853,11 @@ def suspension(connection: Connection, run: TestRun | None, old: KeyReport | Non
     if connection.status is Status.BLOCKED:
         report = run.key_report
         granted = report is not None and report.state(Permission.WITHDRAW) is GrantState.GRANTED
-        text = N_("The key of {name} can withdraw.") if granted else N_("Nobody can tell whether {name} can withdraw.")
+        text = (
+            N_("The key of {name} can withdraw.")
+            if granted
+            else N_("Nobody can tell whether the key of {name} can withdraw.")
+        )
         return Suspension(Message(text=text, params=params), True)
     new = run.key_report
     if old is not None and new is not None:

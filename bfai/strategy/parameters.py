@@ -506,8 +506,14 @@ def import_text(text: str) -> tuple[str, Parameters]:
 
 _SOFT: Mapping[str, tuple[Decimal | None, str]] = {
     "leverage": (Decimal(5), N_("Leverage above {most} leaves little room before liquidation.")),
-    "addon_multiplier": (Decimal(2), N_("Add-ons that grow by more than {most} times need money very fast.")),
-    "addon_step_multiplier": (Decimal(2), N_("Steps that grow by more than {most} times leave wide gaps.")),
+    "addon_multiplier": (
+        Decimal(2),
+        N_("Add-ons that grow to more than {most} times the one before need money very fast."),
+    ),
+    "addon_step_multiplier": (
+        Decimal(2),
+        N_("Steps that grow to more than {most} times the one before leave wide gaps."),
+    ),
     "addon_max_count": (Decimal(15), N_("More than {most} add-ons are rarely all carried by a balance.")),
 }
 
@@ -547,7 +553,7 @@ def _contradictions(p: Parameters) -> Iterator[Problem]:
             fix = _fix("leverage", 1, N_("Leverage 1"))
             yield _error("leverage_above_limit", "leverage", N_("There is no leverage on spot."), fix)
         if p.amount_basis == "margin":
-            fix = _fix("amount_basis", "notional", N_("Sizes are money spent"))
+            fix = _fix("amount_basis", "notional", N_("Count sizes as money spent"))
             yield _error("margin_on_spot", "amount_basis", N_("On spot a size is the money that is spent."), fix)
     total, pair = p.margin_limit_total, p.margin_limit_pair
     if pair is not None and pair.is_percent == total.is_percent and pair.value > total.value:
@@ -597,5 +603,5 @@ def _unwise(p: Parameters) -> Iterator[Problem]:
         told = Message(text=text, params={"percent": shown(red)})
         yield Problem("red_closes_all", Severity.WARNING, "recovery.red_drawdown_pct", told)
     if p.addons and p.addon_resting > p.addons:
-        text = N_("More resting add-ons than there are add-ons.")
+        text = N_("More add-ons are to rest than there are.")
         yield Problem("resting_above_count", Severity.WARNING, "addon_resting", Message(text=text))

@@ -390,7 +390,7 @@ class GridPlan:
         """Raises ReplayError; BfaiError where two axes are one or there are too many cells."""
         count = len(self.across.values) * len(self.down.values)
         if self.across.name == self.down.name or not 0 < count <= MOST_CELLS:
-            text = N_("A grid needs two different parameters and at most {count} cells. Choose fewer values.")
+            text = N_("A grid takes two different parameters and has at most {count} cells. Choose fewer values.")
             raise BfaiError(Message(text=text, params={"count": MOST_CELLS}))
         at = self._split_at()
         parts = [(None, None)] if at is None else [(None, at), (at, None)]

@@ -45,6 +45,8 @@ DRY_DATABASE: Final = "dry.sqlite"
 LIVE_DATABASE: Final = "live.sqlite"
 STOP_SECONDS: Final = 30.0
 LONGEST_LOG: Final = 200_000  # bytes that are read of it
+_REPEATED: Final = re.compile(r" - (Wallets synced\.|Found open order for |Sending rpc message: \{.*'trade_id')")
+"""What Freqtrade writes every few seconds while an order rests or a group is blocked, and what it says twice."""
 _PASSED_ON: Final = frozenset(
     """PATH HOME USER LOGNAME LANG LANGUAGE TZ TMPDIR TEMP TMP SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT APPDATA
     LOCALAPPDATA USERPROFILE PROGRAMDATA NUMBER_OF_PROCESSORS SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE
@@ -552,7 +554,9 @@ class Engines:
         return tuple(sorted(path.parent.name for path in place.glob(f"*/{RECORD}"))) if place.is_dir() else ()
 
     def log(self, strategy_id: str, lines: int = 200, secrets: Sequence[str] = ()) -> str:
-        """The last lines that it wrote, without secrets. Where it wrote none, what it said when it began."""
+        """The last lines that it wrote, without secrets and what it repeats. Where it wrote none, what it said when it
+        began.
+        """
         folder = self.folder(strategy_id)
         for name in (LOG, FIRST_WORDS):
             with contextlib.suppress(OSError), (folder / name).open("rb") as file:
@@ -560,7 +564,8 @@ class Engines:
                 file.seek(max(0, size - LONGEST_LOG))
                 text = file.read().decode("utf-8", "replace")
                 if text.strip():
-                    return "\n".join(redact(line, secrets) for line in text.splitlines()[-lines:])
+                    told = [line for line in text.splitlines() if not _REPEATED.search(line)]
+                    return "\n".join(redact(line, secrets) for line in told[-lines:])
         return ""
 
     # What it may do

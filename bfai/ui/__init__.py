@@ -8,7 +8,7 @@ A page asks the Workbench and draws. It decides nothing: rules about keys stand 
 """
 
 from bfai.ui.frame import is_simulated, open_page
-from bfai.ui.language import _, ago, duration, moment, n_, percent, plain, say, zone
+from bfai.ui.language import _, ago, duration, moment, n_, percent, plain, say, zone, zone_name
 from bfai.ui.pieces import calm
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "plain",
     "say",
     "zone",
+    "zone_name",
 ]

@@ -1,4 +1,4 @@
-"""One connection's settings: a test from where its bot runs, and the tripwire."""
+"""One connection's settings: a test from where its bot runs, its way out, and the tripwire."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import streamlit as st
 
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, utc_now
+from bfai.ui.addresses import way_out
 from bfai.ui.language import _, ago, plain, say
 from bfai.ui.pieces import HISTORY, attempt, countdown, exchange_name, facts, head, tell
 from bfai.workbench import LONGEST_REPORT, Pairing, PairingError, Workbench
@@ -39,6 +40,7 @@ def draw_settings(workbench: Workbench, connection: Connection) -> None:
     with head(plain(connection.name), facts(workbench, connection)):
         st.button(_("All connections"), icon=":material/arrow_back:", key="leave_settings", on_click=leave_settings)
     _where_the_bot_runs(workbench, connection)
+    way_out(workbench, connection)
     _tripwire(workbench, connection)
 
 
@@ -47,7 +49,7 @@ def draw_settings(workbench: Workbench, connection: Connection) -> None:
 
 def _where_the_bot_runs(workbench: Workbench, connection: Connection) -> None:
     with st.container(border=True):
-        st.subheader(_("Test it where the bot runs"), anchor=False)
+        st.header(_("Test it where the bot runs"), anchor=False)
         st.write(
             _(
                 "A key that is bound to your server's address cannot pass a test from here. Test it on the server with"
@@ -60,8 +62,8 @@ def _where_the_bot_runs(workbench: Workbench, connection: Connection) -> None:
             st.caption(f"{say(where)} · {ago(away.asked_at)}")
             st.caption(
                 _(
-                    "For a day, tests from here that fail because of the address, the country or our network do not"
-                    " change the status. After that, bring a new report."
+                    "For a day, tests from here that fail because of the address, the country or your own network do"
+                    " not change the status. After that, bring a new report."
                 )
             )
         pairing = workbench.pairing(connection.id)
@@ -85,7 +87,7 @@ def _pair(workbench: Workbench, connection_id: str) -> None:
 
 def _command(workbench: Workbench, connection: Connection, pairing: Pairing) -> None:
     st.markdown("**" + _("1. Run this where the bot runs") + "**")
-    st.code(pairing.command, language="bash", wrap_lines=True)
+    st.code(pairing.command, language=None, wrap_lines=True)
     name = exchange_name(workbench, connection.target.exchange)
     st.caption(
         _(
@@ -99,7 +101,7 @@ def _command(workbench: Workbench, connection: Connection, pairing: Pairing) -> 
         return (pairing.ends_at - utc_now()).total_seconds()
 
     with st.container(horizontal=True, vertical_alignment="center"):
-        countdown(N_("The code in it is good for one report, and {left} more."), seconds_left)
+        countdown(N_("The code in it is good for one report, for another {left}."), seconds_left)
         st.button(
             _("Make a new code"), type="tertiary", key="pair_again", on_click=_pair, args=(workbench, connection.id)
         )
@@ -156,7 +158,7 @@ def _tripwire(workbench: Workbench, connection: Connection) -> None:
         tell(Message(text=text, params={"name": connection.name}))
 
     with st.container(border=True):
-        st.subheader(_("Tripwire"), anchor=False)
+        st.header(_("Tripwire"), anchor=False)
         st.write(
             _(
                 "Raises the alarm when a test sees an asset, or an open order in a pair, that you did not list and that"

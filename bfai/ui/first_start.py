@@ -24,7 +24,7 @@ _HARD = 3  # from here on there is nothing to better
 _STRENGTH_WORDS = (
     N_("Guessed at once"),
     N_("Guessed quickly"),
-    N_("Guessed in time"),
+    N_("Guessed sooner or later"),
     N_("Hard to guess"),
     N_("Very hard to guess"),
 )
@@ -117,26 +117,43 @@ def _make_vault(workbench: Workbench) -> None:
     st.title(_("Open a vault"), anchor=False)
     st.write(_("Your keys are sealed on this computer with one master password."))
     password = st.text_input(_("Master password"), type="password", key="new_password", live="300ms")
-    _strength(workbench, password)
-    st.text_input(_("Master password, again"), type="password", key="new_password_again")
-    st.caption(
-        _(
-            "Nobody can open the vault without this password, and nobody can bring it back. Write it on paper and keep"
-            " that away from this computer."
+    password_strength(workbench, password)
+    with st.form("vault", border=False):
+        st.text_input(_("Master password, again"), type="password", key="new_password_again")
+        st.caption(
+            _(
+                "Nobody can open the vault without this password, and nobody can bring it back. Write it on paper and"
+                " keep that away from this computer."
+            )
         )
-    )
-    st.caption(
-        _("On this computer the opened vault stays open across reloads and locks after 15 minutes without a click.")
-    )
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_back_to_doors, key="vault_back")
-        st.button(_("Open the vault"), type="primary", on_click=_create, args=(workbench,), key="create_vault")
+        minutes = workbench.settings.lock_minutes
+        st.caption(
+            n_(
+                "On this computer the opened vault stays open across reloads and locks after {count} minute without a"
+                " click.",
+                "On this computer the opened vault stays open across reloads and locks after {count} minutes without a"
+                " click.",
+                minutes,
+            )
+            if minutes
+            else _("On this computer the opened vault stays open until you lock it or end the program.")
+        )
+        st.form_submit_button(
+            _("Open the vault"),
+            type="primary",
+            icon=":material/lock:",
+            on_click=_create,
+            args=(workbench,),
+            key="create_vault",
+            width="stretch",
+        )
+    st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_back_to_doors, key="vault_back")
     problem = st.session_state.pop("vault_problem", None)
     if problem:
         st.warning(problem)
 
 
-def _strength(workbench: Workbench, password: str) -> None:
+def password_strength(workbench: Workbench, password: str) -> None:
     """Its place is always taken: what appeared while typing would push the button from under the pointer."""
     if not password:
         st.progress(0.0, text=_("At least 10 characters."))
@@ -169,7 +186,13 @@ def lock_screen(keeper: Keeper) -> None:
     with column():
         st.title(_("The vault is locked"), anchor=False)
         if keeper.locked_by_itself:
-            st.caption(_("Locked because nobody clicked for 15 minutes. Nothing is lost."))
+            st.caption(
+                n_(
+                    "Locked because nobody clicked for {count} minute. Nothing is lost.",
+                    "Locked because nobody clicked for {count} minutes. Nothing is lost.",
+                    keeper.locked_after,
+                )
+            )
         waits = _seconds_to_wait() > 0
         with st.form("unlock", border=False):
             st.text_input(_("Master password"), type="password", key="master_password", autocomplete="current-password")

@@ -14,12 +14,22 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError
 from bfai.ui.first_start import cannot_open, end_tour, first_start, lock_now, lock_screen
-from bfai.ui.language import _, choose_language, language_switch, n_
+from bfai.ui.language import _, choose_language, choose_zone, language_switch, n_
 from bfai.ui.pieces import REDRAWN, told
 from bfai.ui.session import Keeper, in_tour, keeper, on_own_computer, tour, warm_up
 from bfai.workbench import Mode, VaultState, Workbench
 
 ASSETS = Path(__file__).parent / "assets"
+
+CHOSEN = ("#1D4F91", "#8FBCF3")
+"""What is chosen of several, as text: on the light ground and on the dark one."""
+STYLE = f"""<style>
+[data-testid=stApp] button[data-selected=true] p, [data-testid=stSliderThumbValue] p
+{{color: light-dark({CHOSEN[0]}, {CHOSEN[1]})}}
+</style>"""
+"""The one style that is not the theme's. The primary colour bears a white label, and it is text on the ground as well.
+On a dark ground no colour can be read as both, and the theme has no second one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ PLACES = (
     Place("strategies", "pages/strategies.py", N_("Strategies"), ":material/show_chart:"),
     Place("alerts", "pages/alerts.py", N_("Alerts"), ":material/notifications:"),
     Place("guide", "pages/guide.py", N_("Guide"), ":material/menu_book:"),
+    Place("settings", "pages/settings.py", N_("Settings"), ":material/settings:"),
 )
 
 
@@ -51,6 +62,7 @@ def open_page(name: str) -> Workbench:
         layout="wide",
     )
     warm_up()
+    st.html(STYLE)
     st.logo(str(ASSETS / "logo.png"), size="medium", icon_image=str(ASSETS / "logo.png"))
     if in_tour():
         workbench = tour()
@@ -61,6 +73,7 @@ def open_page(name: str) -> Workbench:
         workbench = kept.workbench
         _sidebar(kept)
         _notice_lock(kept)
+    choose_zone(workbench.settings.time_zone)
     told()
     return workbench
 

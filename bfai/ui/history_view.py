@@ -45,7 +45,8 @@ from bfai.ui.charts import (
     strip_svg,
 )
 from bfai.ui.frame import is_simulated
-from bfai.ui.language import _, duration, moment, n_, percent, plain, say, words
+from bfai.ui.language import _, day, duration, moment, n_, percent, plain, say, words, zone_name
+from bfai.ui.language import zone as zone_text
 from bfai.ui.pieces import (
     BEAT_NAMES,
     CHECK_NAMES,
@@ -236,9 +237,9 @@ def own_range(shown: TimeRange) -> None:
 
 
 def zone_of() -> Any:
-    """The reader's zone; UTC where the browser names none that we know."""
+    """The reader's zone; UTC where it is none that we know."""
     try:
-        return ZoneInfo(st.context.timezone or "UTC")
+        return ZoneInfo(zone_name() or "UTC")
     except (ValueError, OSError, KeyError):
         return ZoneInfo("UTC")
 
@@ -262,8 +263,8 @@ def go(shown: TimeRange, move: Callable[[TimeRange, datetime], TimeRange]) -> No
 def zoom_bar(view: View) -> None:
     moves: tuple[tuple[str, str, Callable[[TimeRange, datetime], TimeRange]], ...] = (
         ("earlier", "‹ " + _("Earlier"), time_range.earlier),
-        ("wider", "− " + _("Wider"), time_range.wider),
-        ("closer", "+ " + _("Closer"), time_range.closer),
+        ("wider", "− " + _("Zoom out"), time_range.wider),
+        ("closer", "+ " + _("Zoom in"), time_range.closer),
         ("later", _("Later") + " ›", time_range.later),
     )
     with st.container(horizontal=True, width="content", gap="small", key="zoom_bar"):
@@ -331,7 +332,7 @@ def unknown_note(view: View, summary: Summary) -> str:
     text = _("nothing unknown") if share < SMALLEST_SHARE else _("unknown {share} of the time", share=percent(share))
     if summary.own_network:
         lost = duration(summary.own_network.total_seconds())
-        text = _("{unknown}, {time} of it by our own network", unknown=text, time=lost)
+        text = _("{unknown}, {time} of it by your own network", unknown=text, time=lost)
     if view.first is not None and view.first - view.shown.since > view.shown.span * WORTH_SAYING:
         text = _("{unknown}; first test {when}", unknown=text, when=moment(view.first))
     return text
@@ -342,15 +343,13 @@ def key_end(view: View) -> str:
     last = view.workbench.latest_run(view.connection.id) if view.connection else None
     report = last.key_report if last else None
     if report is None:
-        return _("its end is not told")
+        return _("expiry not told")
     if report.expires_at is None:
-        return _("never ends") if report.expiry_evidence is ExpiryEvidence.FIELD else _("its end is not told")
+        return _("never expires") if report.expiry_evidence is ExpiryEvidence.FIELD else _("expiry not told")
     left = (report.expires_at - utc_now()).total_seconds() / 86400
     if left <= 0:
-        return _("ended on {date}", date=words().date(report.expires_at, st.context.timezone))
-    return _(
-        "ends in {days} ({date})", days=words().days(left), date=words().date(report.expires_at, st.context.timezone)
-    )
+        return _("expired on {date}", date=day(report.expires_at))
+    return _("expires in {days} ({date})", days=words().days(left), date=day(report.expires_at))
 
 
 # -- the strip ---------------------------------------------------------------------------------------------------------
@@ -411,7 +410,7 @@ def key_changes(view: View) -> None:
             else "**" + _("What changed on the keys") + "**"
         )
         if not rows:
-            st.caption(_("Nothing in this time: rights, addresses and end are as they were."))
+            st.caption(_("Nothing in this time: rights, addresses and expiry are as they were."))
             return
         grave = [row for row in rows if row.worse]
         if grave:
@@ -706,8 +705,8 @@ def checks(view: View) -> None:
             _("Check"): [_(CHECK_NAMES[name]) for name in measured],
             _("Tests"): [words().number(int(found[name].n)) for name in measured],
             _("Median, ms"): [milliseconds(found[name].p50) for name in measured],
-            _("95th, ms"): [milliseconds(found[name].p95) for name in measured],
-            _("99th, ms"): [milliseconds(found[name].p99) for name in measured],
+            _("P95, ms"): [milliseconds(found[name].p95) for name in measured],
+            _("P99, ms"): [milliseconds(found[name].p99) for name in measured],
         }
         table(columns, alt=_("Response times of every check"))
         return
@@ -772,16 +771,16 @@ def more(view: View) -> None:
         st.caption(_("No clock was compared in this time."))
     ends = list(view.history.expiry(*view.asked).itertuples())
     told = [row for row in ends if row.days_left == row.days_left]
-    st.markdown("**" + _("Days until the key ends") + "**")
+    st.markdown("**" + _("Days until the key expires") + "**")
     if not told:
-        st.caption(_("No end was told in this time."))
+        st.caption(_("No expiry date was told in this time."))
     elif view.connection is not None:
         st.echarts_chart(
             days_left_spec(ends, _("days left"), view.shown.since, view.shown.until),
             height=220,
             key=f"expiry_{view.key}",
             alt=_(
-                "Days until the key ends: from {first} to {last}",
+                "Days until the key expires: from {first} to {last}",
                 first=round(told[0].days_left),
                 last=round(told[-1].days_left),
             ),
@@ -794,7 +793,7 @@ def more(view: View) -> None:
                 _("Connection"): [name_of(view, id_) for _left, id_ in order],
                 _("Days left"): [words().number(round(left)) for left, _id in order],
             },
-            alt=_("Days until the keys end, the nearest first"),
+            alt=_("Days until the keys expire, the nearest first"),
         )
 
 
@@ -812,7 +811,7 @@ def comparison(view: View) -> None:
         strips, recent = _("Last tests"), view.workbench.recent_runs(TABLE_PLACES)
         beats = [last_beats(recent.get(row.connection_id, []), TABLE_PLACES) for row in rows]
     else:
-        strips = _("Strip")
+        strips = _("Timeline")
         beats = [beats_of(timeline_of(view, row.connection_id).itertuples()) for row in rows]
     columns: dict[str, list[Any]] = {
         _("Name"): [members[row.connection_id].name for row in rows],
@@ -820,12 +819,13 @@ def comparison(view: View) -> None:
         _("Online"): [_share(row.share) for row in rows],
         _("Unknown"): [_share(max(0.0, 1 - row.known_s / span)) for row in rows],
         _("Outages"): [int(row.outages) for row in rows],
-        _("Failed"): [int(row.failures) for row in rows],
+        _("Failures"): [int(row.failures) for row in rows],
         _("Median, ms"): [_number(row.p50) for row in rows],
-        _("95th, ms"): [_number(row.p95) for row in rows],
+        _("P95, ms"): [_number(row.p95) for row in rows],
     }
     share = st.column_config.NumberColumn(format="percent", width=80)
     whole = st.column_config.NumberColumn(format="%.0f", width=72)
+    long = st.column_config.NumberColumn(format="%.0f", width=88)  # a header of eleven letters
     picked = choose_line(
         columns,
         key=f"compare_{view.key}",
@@ -837,7 +837,8 @@ def comparison(view: View) -> None:
             strips: st.column_config.ImageColumn(width=170),
             _("Online"): share,
             _("Unknown"): share,
-            **dict.fromkeys((_("Outages"), _("Failed"), _("Median, ms"), _("95th, ms")), whole),
+            **dict.fromkeys((_("Outages"), _("P95, ms")), whole),
+            **dict.fromkeys((_("Failures"), _("Median, ms")), long),
         },
     )
     st.caption(_("Click a head to sort. Tick a line to open the connection."))
@@ -871,7 +872,7 @@ def strip_uri(beats: Sequence[Beat]) -> str:
 def run_list(view: View, total: int) -> None:
     """`total` is how many tests the figures counted. Of very many, nobody needs to know it to the last one."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-        st.subheader(_("Tests"), anchor=False, width="content")
+        st.header(_("Tests"), anchor=False, width="content")
         export(view)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         only = None
@@ -992,10 +993,15 @@ def export(view: View) -> None:
     slug = "-".join("".join(char if char.isalnum() else " " for char in view.title.lower()).split()) or "connection"
     kind = "simulator-" if is_simulated(view.workbench) else ""
     with st.popover(_("Export"), icon=":material/download:", key="export"):
-        st.caption(_("Every test of this time, a line each, times in UTC. Nothing of a key is in it."))
+        st.caption(
+            _(
+                "Every test of this time, a line each, in UTC and in {zone} (Parquet: UTC). Nothing of a key is in it.",
+                zone=zone_text(),
+            )
+        )
         for label, ending, mime, make in (
-            ("CSV", "csv", "text/csv", view.history.to_csv),
-            ("JSON", "json", "application/json", view.history.to_json),
+            ("CSV", "csv", "text/csv", partial(view.history.to_csv, zone=zone_of())),
+            ("JSON", "json", "application/json", partial(view.history.to_json, zone=zone_of())),
             ("Parquet", "parquet", "application/vnd.apache.parquet", view.history.to_parquet),
         ):
             st.download_button(

@@ -1043,7 +1043,7 @@ def _figures(ladder: Ladder, pen: Pen, limit: Decimal | None, groups: int | None
         else:
             figure_card(
                 _("Share of the limit"),
-                _("not known"),
+                _("unknown"),
                 _how(ladder, "margin_limit_use_pct"),
                 _("as the balance is not known"),
             )
@@ -1079,7 +1079,7 @@ def _liquidation_figure(ladder: Ladder, pen: Pen, last: Level | None) -> None:
     elif not ladder.market.tells_liquidation:
         figure_card(
             label,
-            _("not told here"),
+            _("unknown"),
             _("The exchange's maintenance rates or its rule are not known here, so no figure is given."),
         )
     elif last is None or last.liquidation_price is None:
@@ -1148,7 +1148,11 @@ def _recovery_sentence(ladder: Ladder, recovery: Ladder, pen: Pen) -> None:
         )
     if not summary.valid:
         texts.append(
-            n_("It has {count} error of its own.", "It has {count} errors of its own.", len(recovery.violations))
+            n_(
+                "With Recovery Mode the ladder has {count} error.",
+                "With Recovery Mode the ladder has {count} errors.",
+                len(recovery.violations),
+            )
         )
     st.markdown(":material/healing: " + " ".join(texts))
 
@@ -1359,7 +1363,7 @@ def capital_alt(
     if limit is not None:
         texts.append(t(N_("The limit is {limit}."), limit=pen.sum(limit)))
     if free is not None:
-        texts.append(t(N_("On the account {amount} are free."), amount=pen.sum(free)))
+        texts.append(t(N_("{amount} is free on the account."), amount=pen.sum(free)))
     if recovery is not None:
         final = capital_points(recovery)[-1]
         texts.append(
@@ -1455,7 +1459,7 @@ def _tried_figures(ladder: Ladder, pen: Pen, tried: WhatIf) -> None:
             told = ladder.market.tells_liquidation
             _metric(
                 _("Margin ratio"),
-                pen.percent(tried.margin_ratio_pct, 1) if told else _("not told here"),
+                pen.percent(tried.margin_ratio_pct, 1) if told else _("unknown"),
                 _how(ladder, "margin_ratio_pct", more=_(_ESTIMATE)),
             )
         else:

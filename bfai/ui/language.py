@@ -1,21 +1,25 @@
 """The reader's language, in which every page speaks.
 
-Chosen from the address (`?lang=`) or the browser, changed with one click, kept over page switches. It is looked up at
-each call, because a fragment runs on a fresh thread.
+Chosen from the address (`?lang=`), the settings or the browser, changed with one click, which the settings keep. It is
+looked up at each call, because a fragment runs on a fresh thread. So is the time zone: that of the settings, else the
+browser's.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from datetime import datetime
 
 import streamlit as st
 
 from bfai.i18n import LANGUAGES, Translator, best_language, translator
-from bfai.model import Message
+from bfai.model import BfaiError, Message
+from bfai.ui.session import in_tour, keeper
 
 _STATE = "language"
+_ZONE = "time_zone"
 _MARKDOWN = re.compile(r"([\\`*\[\]<>$~#|!]|(?<!\w)_|_(?!\w)|:(?=\w+[:\[]))")
 
 
@@ -25,12 +29,30 @@ def choose_language() -> str:
     asked = st.query_params.get("lang", "")
     if chosen not in LANGUAGES:
         wished = os.environ.get("BFAI_LANGUAGE") or st.context.locale
-        chosen = asked if asked in LANGUAGES else best_language(wished)
+        kept = _kept_language()
+        chosen = asked if asked in LANGUAGES else kept or best_language(wished)
         st.session_state[_STATE] = chosen
-        st.session_state["language_by_hand"] = asked in LANGUAGES
+        st.session_state["language_by_hand"] = asked in LANGUAGES or kept is not None
     if st.session_state.get("language_by_hand") and asked != chosen:
         st.query_params["lang"] = chosen
     return chosen
+
+
+def _kept_language() -> str | None:
+    if in_tour():
+        return None
+    with suppress(BfaiError):  # no database: the page says so, in the browser's language
+        return keeper().workbench.settings.language
+    return None
+
+
+def speak(language: str) -> None:
+    """From now on in this language, also at the next visit."""
+    st.session_state[_STATE] = language
+    st.session_state["language_by_hand"] = True
+    if not in_tour():
+        with suppress(BfaiError):
+            keeper().workbench.change_settings(language=language)
 
 
 def language_switch(place: str) -> None:
@@ -39,8 +61,7 @@ def language_switch(place: str) -> None:
     def change() -> None:
         picked = st.session_state.get(key)
         if picked in LANGUAGES:
-            st.session_state[_STATE] = picked
-            st.session_state["language_by_hand"] = True
+            speak(str(picked))
 
     now = st.session_state.get(_STATE, "en")
     key = f"language_{place}_{now}"
@@ -57,9 +78,13 @@ def language_switch(place: str) -> None:
     )
 
 
+def chosen_language() -> str:
+    """The language of this visit; before there is one, that of the setting."""
+    return str(st.session_state.get(_STATE) or best_language(os.environ.get("BFAI_LANGUAGE")))
+
+
 def words() -> Translator:
-    """The translator of the language of this visit."""
-    return translator(st.session_state.get(_STATE) or "en")
+    return translator(chosen_language())
 
 
 def _(text: str, **params: object) -> str:
@@ -90,19 +115,33 @@ def plain(text: str) -> str:
 # -- times, in the reader's zone ---------------------------------------------------------------------------------------
 
 
+def choose_zone(kept: str | None) -> None:
+    """Settles the time zone of this run: the one that the settings keep, None for the browser's."""
+    st.session_state[_ZONE] = kept
+
+
+def zone_name() -> str | None:
+    """The reader's time zone, such as Europe/Zagreb; None where nobody says it, then it is UTC."""
+    return st.session_state.get(_ZONE) or st.context.timezone
+
+
 def zone() -> str:
-    """The browser's time zone, as it names it."""
-    return plain(st.context.timezone or "UTC")
+    """The same, to be shown."""
+    return plain(zone_name() or "UTC")
+
+
+def day(at: datetime) -> str:
+    return words().date(at, zone_name())
 
 
 def moment(at: datetime) -> str:
-    return words().datetime(at, st.context.timezone)
+    return words().datetime(at, zone_name())
 
 
 def moment_with_zone(at: datetime) -> str:
     """To the second, and in which zone."""
-    when = words().datetime(at, st.context.timezone, seconds=True)
-    return _("{when} ({zone})", when=when, zone=zone()) if st.context.timezone else when
+    when = words().datetime(at, zone_name(), seconds=True)
+    return _("{when} ({zone})", when=when, zone=zone()) if zone_name() else when
 
 
 def ago(at: datetime) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -28,6 +29,7 @@ from bfai.model import (
     Message,
     Outcome,
     Permission,
+    Sighting,
     Status,
     Target,
     TestRun,
@@ -35,10 +37,13 @@ from bfai.model import (
 )
 from bfai.ui.charts import Beat, strip_svg
 from bfai.ui.language import _, ago, duration, moment, moment_with_zone, n_, plain, say, words, zone
-from bfai.workbench import CHECK_NAMES, STATUS_NAMES, Remedy, RightRow, TestJob, Workbench
+from bfai.ui.session import on_own_computer
+from bfai.workbench import CHECK_NAMES, STATUS_NAMES, AddressView, Remedy, RightRow, Section, TestJob, Workbench
 
 HISTORY = "pages/history.py"
 CONNECTIONS = "pages/connections.py"
+GUIDE = "pages/guide.py"
+_Named = TypeVar("_Named", bound=StrEnum)
 _LIST_NUMBER = re.compile(r"^(\d+)\.")
 _log = logging.getLogger("bfai.ui")
 
@@ -58,7 +63,7 @@ STATUS_LOOKS: dict[Status, Look] = {
     Status.ONLINE: Look(STATUS_NAMES[Status.ONLINE], "green", "check_circle"),
 }
 TESTING = Look(N_("Testing"), "gray", "sync")
-OWN_NETWORK = Look(N_("Our network"), "gray", "wifi_off")
+OWN_NETWORK = Look(N_("Own network"), "gray", "wifi_off")
 _OUTCOMES: dict[Outcome, str] = {
     Outcome.PASS: ":green[:material/check_circle:]",
     Outcome.WARN: ":orange[:material/warning:]",
@@ -77,7 +82,7 @@ BEAT_NAMES = {
     Beat.CONNECTED: N_("connected"),
     Beat.FAILED: N_("failed"),
     Beat.BLOCKED: N_("blocked"),
-    Beat.OWN_NETWORK: N_("our network, not counted"),
+    Beat.OWN_NETWORK: N_("own network, not counted"),
     Beat.HELD: N_("no test, the last result holds"),
     Beat.NO_TEST: N_("no test"),
 }
@@ -121,15 +126,21 @@ def attempting(act: Callable[[], object]) -> Callable[[], None]:
 
 def tell(message: Message, *, refused: bool = False) -> None:
     """Keeps a sentence for `told()`, over a rerun or a page switch."""
-    st.session_state["told"] = (message, refused)
+    st.session_state["told"] = (message, refused, None)
+
+
+_TOLD_FOR = 2.0  # seconds: a page that draws itself anew right away does not swallow the sentence
 
 
 def told() -> None:
     """Shows what `tell` kept, once."""
-    kept: tuple[Message, bool] | None = st.session_state.pop("told", None)
-    if kept is not None:
-        message, refused = kept
+    kept: tuple[Message, bool, float | None] | None = st.session_state.pop("told", None)
+    if kept is None:
+        return
+    message, refused, since = kept
+    if since is None or time.monotonic() - since < _TOLD_FOR:
         (st.warning if refused else st.info)(say(message))
+        st.session_state["told"] = (message, refused, since or time.monotonic())
 
 
 # -- what a widget shows -----------------------------------------------------------------------------------------------
@@ -247,6 +258,60 @@ def exchange_name(workbench: Workbench, exchange_id: str) -> str:
     return exchange.name if exchange else exchange_id
 
 
+def guide_link(
+    workbench: Workbench,
+    exchange_id: str,
+    market: Market,
+    section: Section | None = None,
+    *,
+    cause: Cause | None = None,
+) -> None:
+    """The way to the guide of an exchange, to the section that fits."""
+    asked = {"exchange": exchange_id, "market": market.value}
+    if section is not None:
+        asked["section"] = section.value
+    if cause is not None:
+        asked["cause"] = cause.value
+    label = _("Guide for {exchange}", exchange=exchange_name(workbench, exchange_id))
+    st.page_link(GUIDE, label=label, icon=":material/menu_book:", query_params=asked)
+
+
+def named(kind: type[_Named], value: str | None) -> _Named | None:
+    """What the address of the page names, or None for what it does not know."""
+    return next((one for one in kind if one.value == value), None)
+
+
+def is_shared() -> bool:
+    """Whether the program runs on a host that is everybody's."""
+    return not on_own_computer()
+
+
+def code_of(shown: Sequence[Sighting]) -> None:
+    """Each address with its copy icon; both kinds are named where there are both."""
+    with st.container(gap="xsmall"):
+        for one in shown:
+            if len(shown) > 1:
+                family = f"IPv{one.version}"
+                st.caption(family)
+            st.code(one.address, language=None)
+
+
+def told_by(view: AddressView, exchange_name: str) -> str:
+    """Who told the address, as a sentence."""
+    teller = ", ".join(view.told_by)
+    if not view.now:
+        return _(
+            "Your address is not known right now: {teller} did not tell it, and nobody else is asked.", teller=teller
+        )
+    if exchange_name in ("", teller):
+        return _("This is how {teller} sees you now.", teller=teller)
+    return _(
+        "This is how {teller} sees you now. {exchange} has no call that tells it, and should see the same.",
+        teller=teller,
+        exchange=exchange_name,
+    )
+
+
 def target_facts(workbench: Workbench, target: Target, key_hint: str) -> str:
     """Such as "MEXC · Spot · Live · …B4F2"."""
     exchange = workbench.exchanges().get(target.exchange)
@@ -259,8 +324,9 @@ def target_facts(workbench: Workbench, target: Target, key_hint: str) -> str:
     return " · ".join(facts)
 
 
-def facts(workbench: Workbench, connection: Connection) -> str:
-    return target_facts(workbench, connection.target, connection.key_hint)
+def facts(workbench: Workbench, connection: Connection, marks: Sequence[Message] = ()) -> str:
+    """The same of a connection, with what there is to say of its account."""
+    return " · ".join((target_facts(workbench, connection.target, connection.key_hint), *map(say, marks)))
 
 
 def age(connection: Connection) -> str:
@@ -386,7 +452,7 @@ def rights_table(rows: Sequence[RightRow], market: Market) -> None:
         states.append(f"{strong}{say(row.shown_state)}{strong}")
         text = say(row.evidence)
         if row.state is GrantState.GRANTED and row.boxes and _surplus(row, market):
-            text = _("{evidence}; its box: {boxes}", evidence=text, boxes=", ".join(f"“{box}”" for box in row.boxes))
+            text = _("{evidence}; its box: {boxes}", evidence=text, boxes=words().quoted(*row.boxes))
         evidence.append(text)
     table(columns, alt=_("What this key may do"))
 
@@ -473,11 +539,15 @@ def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) ->
         box(say(remedy.text), title=say(remedy.title), icon=f":material/{look.icon}:")
         if remedy.value:
             st.code(remedy.value, language=None)
+        elif _is_about_address(run):
+            view = workbench.address(_leaving(workbench, run), shared=is_shared())
+            code_of(view.now)
+            st.caption(told_by(view, name))
         if remedy.steps:
             if blocked:
                 st.markdown("**" + _("What to do now") + "**")
             st.markdown("\n".join(f"{number}. {say(step)}" for number, step in enumerate(remedy.steps, start=1)))
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             if remedy.link:
                 st.link_button(
                     _("Open key list at {exchange}", exchange=name),
@@ -487,10 +557,28 @@ def remedy_box(workbench: Workbench, run: TestRun, actions: Sequence[Action]) ->
                 )
             for action in actions:
                 action_button(action, disabled=action.waits and left > 0)
+            guide_link(workbench, run.exchange, run.market, remedy.section, cause=run.diagnosis and run.diagnosis.cause)
         if left > 0:
             countdown(N_("Waiting helps here. Test again in {left}."), lambda: seconds_left(run, remedy))
         if remedy.said:
             st.caption(_("{exchange} said: {words}", exchange=name, words=f"“{plain(remedy.said)}”"))
+
+
+def _is_about_address(run: TestRun) -> bool:
+    """Whether the address of this computer may be what was refused."""
+    found = run.diagnosis
+    if found is None or run.tested_from is not None:
+        return False
+    return found.cause is Cause.IP_NOT_ALLOWED or (
+        found.cause is Cause.AMBIGUOUS and Cause.IP_NOT_ALLOWED in found.candidates
+    )
+
+
+def _leaving(workbench: Workbench, run: TestRun) -> Connection | Target:
+    connection = workbench.connection(run.connection_id) if run.connection_id else None
+    return connection or Target(
+        exchange=run.exchange, market=run.market, region=run.region, environment=run.environment
+    )
 
 
 def advice_list(workbench: Workbench, run: TestRun) -> None:
@@ -504,6 +592,13 @@ def thief_sentence(workbench: Workbench, run: TestRun) -> None:
     sentences = " ".join(say(message) for message in workbench.thief_view(run))
     if sentences:
         st.markdown(":material/visibility: **" + _("If this key were stolen") + f"** · {sentences}")
+
+
+def account_lines(workbench: Workbench, target: Target, run: TestRun, *, except_id: str | None = None) -> None:
+    """Which other connections are of the same account, and that it is a sub-account."""
+    said = " ".join(say(note) for note in workbench.account_notes(target, run.key_report, except_id=except_id))
+    if said:
+        st.markdown(f":material/account_tree: {said}")
 
 
 def result_tables(workbench: Workbench, run: TestRun) -> None:
@@ -555,7 +650,7 @@ def receipt(run: TestRun) -> None:
         )
         if dry:
             st.caption(_("A dry-run order asks whether an order would be allowed. The exchange places none."))
-        st.page_link("pages/guide.py", label=_("Every request that this program can make"), icon=":material/list:")
+        st.page_link(GUIDE, label=_("Every request that this program can make"), icon=":material/list:")
 
 
 def result_head(workbench: Workbench, run: TestRun, title: str, key_hint: str) -> None:

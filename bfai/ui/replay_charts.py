@@ -607,9 +607,12 @@ def grid_spec(
     *,
     now: tuple[Decimal, Decimal] | None = None,
     best: Cell | None = None,
+    chosen: Cell | None = None,
+    choosing: bool = False,
 ) -> Spec:
     """A field for each pair of values, its number in it: blue is a gain, orange a loss, the more the stronger. The best
-    one has a thick frame, that of the present values a dashed one.
+    one has a thick frame, that of the present values a dashed one, the chosen one a dotted one. With `choosing` a click
+    on a field comes back as a selection; `cell_at` tells of which cell.
     """
     top = max((abs(value) for value in values if value is not None), default=Decimal(1)) or Decimal(1)
     columns = len(grid.across.values)
@@ -622,6 +625,8 @@ def grid_spec(
             style |= {"borderWidth": 2, "borderColor": _INK, "borderType": "dashed"}
         if best is not None and (cell.across, cell.down) == (best.across, best.down):
             style |= {"borderWidth": 3, "borderColor": _INK, "borderType": "solid"}
+        if chosen is not None and (cell.across, cell.down) == (chosen.across, chosen.down):
+            style |= {"borderWidth": 4, "borderColor": _INK, "borderType": "dotted"}
         data.append(
             {
                 "value": [number % columns, number // columns, 0.0 if value is None else float(value)],
@@ -661,9 +666,16 @@ def grid_spec(
             {
                 "type": "heatmap",
                 "data": data,
-                "silent": True,
+                "silent": not choosing,
+                **({"selectedMode": "single", "cursor": "pointer"} if choosing else {}),
                 "label": {"show": True, "color": _INK, "textBorderWidth": 0},
                 "emphasis": {"disabled": True},
             }
         ],
     }
+
+
+def cell_at(grid: Grid, spec: Spec, index: int) -> Cell:
+    """The cell of a drawn field, by its place in the series."""
+    place: list[Any] = spec["series"][0]["data"][index]["value"]
+    return grid.cells[int(place[1]) * len(grid.across.values) + int(place[0])]

@@ -65,6 +65,8 @@ BALANCE: Final = Decimal(10_000)
 QUICK: Final = 0.4
 """So many seconds the page waits for a replay before it shows how far it is."""
 PER_PAGE: Final = 12
+PICTURE: Final = "picture"
+"""Where a link below the picture leads back to."""
 MAX_FILE_MB: Final = 60
 SECOND_PART: Final = 0.7
 WHY_WIDTH: Final = 400
@@ -174,6 +176,7 @@ class Kept:
     grid_count: int = 5
     grid_split: bool = True
     grid: Job[Grid] | None = None
+    grid_cell: tuple[Decimal, Decimal] | None = None
     last: Job[Replay] | None = None
 
 
@@ -491,7 +494,7 @@ def _choose_signals(place: Place, parameters: Parameters) -> tuple[Signals | Non
             return None, False
         return None, True
     if kept.asks == "cross" and kept.fast >= kept.slow:
-        st.warning(_("The fast average needs fewer candles than the slow one."))
+        st.warning(_("The fast average must have fewer candles than the slow one."))
         return None, False
     made: Mapping[str, Signals] = {
         "always": Always(),
@@ -844,6 +847,7 @@ class Shown:
         view = self._view()
         with st.container(border=True, key="replay_picture"):
             with st.container(horizontal=True, vertical_alignment="center"):
+                st.header(_("Prices and equity"), anchor=PICTURE, width="content")
                 if len(pairs) > 1:
                     self.place.kept.pair = st.selectbox(
                         _("Pair"),
@@ -899,8 +903,8 @@ class Shown:
 
         moves: tuple[tuple[str, str, Callable[[TimeRange, datetime], TimeRange], bool], ...] = (
             ("earlier", "‹ " + _("Earlier"), time_range.earlier, view.begin <= self.candles.begins.timestamp()),
-            ("wider", "− " + _("Wider"), time_range.wider, whole),
-            ("closer", "+ " + _("Closer"), time_range.closer, shown.span <= least),
+            ("wider", "− " + _("Zoom out"), time_range.wider, whole),
+            ("closer", "+ " + _("Zoom in"), time_range.closer, shown.span <= least),
             ("later", _("Later") + " ›", time_range.later, shown.open),
         )
         with st.container(horizontal=True, width="content", gap="small", key="replay_zoom"):
@@ -965,7 +969,7 @@ class Shown:
             entries.append((sample_svg(charts.RECOVERY), 32, _("Recovery Mode")))
         entries.append((sample_svg(charts.EQUITY), 32, _("equity")))
         if self.other is not None:
-            entries.append((sample_svg(charts.OTHER), 32, _("equity of {other}", other=self.other.name)))
+            entries.append((sample_svg(charts.OTHER), 32, _("equity: {other}", other=self.other.name)))
         entries.append((sample_svg(charts.CAPITAL), 32, _("capital in use")))
         if picture.limit_fits:
             entries.append((sample_svg(LIMIT), 32, _("limit")))
@@ -1090,7 +1094,7 @@ def figures(found: Replay, question: Question, pen: Pen) -> list[Figure]:
             told.worst_dip,
             pen.money,
             _("The deepest fall of the equity from its highest value before, looked at when each candle closes."),
-            _("{share} of the highest", share=pen.percent(told.worst_dip_pct)),
+            _("{share} of the peak", share=pen.percent(told.worst_dip_pct)),
         ),
         Figure(
             _("Peak capital, {quote}", quote=quote),
@@ -1119,7 +1123,7 @@ def figures(found: Replay, question: Question, pen: Pen) -> list[Figure]:
             n_("of {count} day", "of {count} days", _days(told)),
         ),
         Figure(
-            _("Times in Recovery Mode"),
+            _("In Recovery Mode"),
             words().number(told.recoveries),
             Decimal(told.recoveries),
             count,
@@ -1224,15 +1228,16 @@ def _decisions(shown: Shown) -> None:
             only = st.selectbox(
                 _("Pair"), pairs, index=None, key=place.key("filter_pair"), placeholder=_("any"), width=160
             )
-        reasons = st.multiselect(
-            _("Reason"),
-            [reason for reason in Reason if reason in given],
-            format_func=lambda reason: _(REASONS[reason]),
-            key=place.key("filter_reason"),
-            placeholder=_("any"),
-            width=320,
-            disabled=not given,
-        )
+        reasons: list[Reason] = []
+        if given:
+            reasons = st.multiselect(
+                _("Reason"),
+                [reason for reason in Reason if reason in given],
+                format_func=lambda reason: _(REASONS[reason]),
+                key=place.key("filter_reason"),
+                placeholder=_("any"),
+                width=320,
+            )
         _download(_("Decisions as CSV"), partial(log_csv, shown.found), "decisions")
     rows = [
         line
@@ -1319,7 +1324,8 @@ def _page(rows: Sequence[Any], key: str) -> tuple[Sequence[Any], int]:
 def _range_caption(offset: int, here: int, count: int) -> None:
     st.caption(
         _(
-            "{first} to {last} of {count}. Tick a line to see it in the picture above.",
+            "{first} to {last} of {count}. Tick a line to see it in the [picture above]({there}).",
+            there=f"#{PICTURE}",
             first=words().number(offset + 1),
             last=words().number(offset + here),
             count=words().number(count),
@@ -1439,7 +1445,7 @@ def _grid_form(shown: Shown) -> None:
     count = len(plan.across.values) * len(plan.down.values)
 
     def begin() -> None:
-        kept.grid = place.workbench.strategies.replays.start_grid(plan)
+        kept.grid, kept.grid_cell = place.workbench.strategies.replays.start_grid(plan), None
 
     if job is None:
         st.button(
@@ -1475,12 +1481,13 @@ def _grid_result(shown: Shown, grid: Grid) -> None:
     worth = result_of if figure == "result" else _less_dip
     ranked = grid.ranked(worth)
     if not ranked:
-        st.warning(_("None of these values can stand together. Choose other parameters."))
+        st.warning(_("No combination of these values is valid. Choose other parameters."))
         return
     best = ranked[0]
     names = (field_label(grid.across.name, quote), field_label(grid.down.name, quote))
     mine = raw_of(shown.question.parameters)
     now = tuple(Decimal(str(mine[name])).normalize() for name in (grid.across.name, grid.down.name))
+    chosen = next((cell for cell in grid.cells if (cell.across, cell.down) == place.kept.grid_cell), None)
     with st.grid(columns=2 if grid.split_at else 1, min_column_width=320):
         parts = (("tried", _("First part: it chooses")), ("checked", _("Second part: it checks")))
         for part, title in parts if grid.split_at else (("tried", _("All candles")),):
@@ -1489,10 +1496,18 @@ def _grid_result(shown: Shown, grid: Grid) -> None:
                 told = [getattr(cell, part) for cell in grid.cells]
                 values = [None if one is None else worth(one) for one in told]
                 known = [value for value in values if value is not None]
+                choosing = part == "tried"  # what chose could not check any more
+                spec = charts.grid_spec(
+                    grid, values, pen, names, now=cast("Any", now), best=best, chosen=chosen, choosing=choosing
+                )
+                # Named by the choice: what the browser remembers of a click belongs to one drawing.
+                at = "" if chosen is None else f"_{chosen.across}_{chosen.down}"
+                key = place.key(f"grid_map_{part}_{figure}_{shown.question.key[:12]}{at}")
                 st.echarts_chart(
-                    charts.grid_spec(grid, values, pen, names, now=cast("Any", now), best=best),
+                    spec,
                     height=charts.grid_height(grid),
-                    key=place.key(f"grid_map_{part}_{figure}_{shown.question.key[:12]}"),
+                    key=key,
+                    on_select=partial(_choose_cell, place.kept, grid, spec, key) if choosing else "ignore",
                     alt=_(
                         "{title}: {count} cells between {low} and {high}; the best one of the first part is at"
                         " {across} and {down}.",
@@ -1504,8 +1519,24 @@ def _grid_result(shown: Shown, grid: Grid) -> None:
                         down=words().number(best.down),
                     ),
                 )
-    st.caption(_("Blue gains, orange loses, the stronger the more. Thick frame: the best. Dashed: the values now."))
+    st.caption(
+        " ".join(
+            (
+                _("Blue gains, orange loses, the stronger the more. Thick frame: the best. Dashed: the values now."),
+                _("Click a cell of the first part to choose it.") if grid.split_at else _("Click a cell to choose it."),
+            )
+        )
+    )
     _grid_verdict(shown, grid, best, names, worth)
+    _take_values(shown, grid, chosen or best, names, worth, picked=chosen is not None)
+
+
+def _choose_cell(kept: Kept, grid: Grid, spec: charts.Spec, key: str) -> None:
+    """A click on a cell chooses it, and on the chosen one takes that back."""
+    selected: list[Any] = st.session_state[key].selection.selected
+    if selected:
+        cell = charts.cell_at(grid, spec, selected[0]["data_indices"][0])
+        kept.grid_cell = None if kept.grid_cell == (cell.across, cell.down) else (cell.across, cell.down)
 
 
 def _less_dip(summary: Summary) -> Decimal:
@@ -1517,7 +1548,7 @@ def _grid_verdict(
     shown: Shown, grid: Grid, best: Cell, names: tuple[str, str], worth: Callable[[Summary], Decimal]
 ) -> None:
     """What the best cell is worth: its neighbours, and how it did where it had no say."""
-    pen, editor = shown.pen, shown.place.editor
+    pen = shown.pen
     assert best.tried is not None
     top = worth(best.tried)
     around = sorted(worth(cell.tried) for cell in grid.neighbours(best) if cell.tried is not None)
@@ -1568,14 +1599,37 @@ def _grid_verdict(
     else:
         st.markdown(warn + _("Nothing has checked this yet: the same candles chose it. Tick the check above."))
 
+
+def _take_values(
+    shown: Shown, grid: Grid, cell: Cell, names: tuple[str, str], worth: Callable[[Summary], Decimal], *, picked: bool
+) -> None:
+    """The cell that a click chose, or the best one, and its values for the fields."""
+    pen, editor = shown.pen, shown.place.editor
+    if picked:
+        values = {
+            "across": names[0],
+            "x": words().number(cell.across),
+            "down": names[1],
+            "y": words().number(cell.down),
+        }
+        if cell.tried is None:
+            st.markdown(_("Chosen: {across} {x}, {down} {y}. These values cannot stand together.", **values))
+            return
+        made = plain(signed(worth(cell.tried), pen.sum))
+        text = _("Chosen: {across} {x}, {down} {y}, with **{sum}**.", sum=made, **values)
+        if cell.checked is not None:
+            checked = plain(signed(worth(cell.checked), pen.sum))
+            text = " ".join((text, _("In the second part it made **{sum}**.", sum=checked)))
+        st.markdown(text)
     if st.button(
-        _("Put the best values into the fields"),
+        _("Put the chosen values into the fields") if picked else _("Put the best values into the fields"),
         icon=":material/edit:",
         key=shown.place.key("grid_take"),
         help=_("They stay unsaved until you save a revision."),
     ):
-        values = {grid.across.name: best.across, grid.down.name: best.down}
-        changed = raw_of(with_values(parameters_of(editor.raw), values))
-        for name in values:
+        changed = raw_of(
+            with_values(parameters_of(editor.raw), {grid.across.name: cell.across, grid.down.name: cell.down})
+        )
+        for name in (grid.across.name, grid.down.name):
             raw_fix(editor.raw, name, changed[name])
         st.rerun()  # the whole page: the fields are not of this part

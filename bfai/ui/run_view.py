@@ -6,6 +6,7 @@ An engine is a process of its own, so nothing of it is kept here: each drawing a
 from __future__ import annotations
 
 import io
+import re
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +49,7 @@ EVERY: Final = 3.0
 """Seconds between two looks at an engine that runs."""
 PRICE_HOLDS: Final = 60.0
 LOG_LINES: Final = 25
+_LOG_HEAD: Final = re.compile(r"^\d{4}-(\d\d-\d\d \d\d:\d\d:\d\d),\d+ - \S+ - (?:INFO - )?")
 NOWHERE: Final = ("engine_region", "engine_no_futures")
 """Freqtrade does not trade this market: nothing in the fields mends that."""
 USUAL: Final = timedelta(minutes=5)
@@ -227,10 +229,10 @@ def _begin(place: Place, status: EngineStatus) -> None:
             )
         return
     if not status.runs:
-        st.subheader(_("Run it with Freqtrade"), anchor=False)
+        st.header(_("Run it with Freqtrade"), anchor=False)
         ready = _ready(place)
     else:
-        st.subheader(_("For your own Freqtrade"), anchor=False)
+        st.header(_("For your own Freqtrade"), anchor=False)
         ready = False
     with st.container(horizontal=True, vertical_alignment="bottom"):
         interval = st.selectbox(
@@ -410,7 +412,7 @@ def _go_live(place: Place, interval: timedelta) -> None:
     def begin() -> None:
         typed = str(st.session_state.get(key) or "").strip()
         if typed != strategy.name:
-            text = N_("That is not the name, {name}. Nothing was started.")
+            text = N_("The name is {name}; that is not it. Nothing was started.")
             st.session_state["run_live_problem"] = Message(text=text, params={"name": strategy.name})
             return
         _started(place, interval, live=True, typed=typed)
@@ -575,9 +577,14 @@ def _figures(place: Place, strategy: Strategy, status: EngineStatus) -> None:
     with st.expander(_("Log"), icon=":material/notes:", key=f"run_log_{ended}", expanded=ended):
         if log:
             st.caption(_("Its last lines, without secrets; times as it writes them."))
-            st.code(log, language=None)
+            st.code("\n".join(map(short_line, log.splitlines())), language=None)
         else:
             st.caption(_("It has written nothing yet."))
+
+
+def short_line(line: str) -> str:
+    """A line of the log without year, fractions of a second and the part of Freqtrade that wrote it."""
+    return _LOG_HEAD.sub(r"\1 ", line)
 
 
 def _pair(group: OpenGroup) -> str:
@@ -701,14 +708,21 @@ def _forget_button(place: Place) -> None:
     def forget() -> None:
         attempt(lambda: place.workbench.engines.forget(place.strategy.id))
 
-    st.button(
-        _("Clear the paper book"),
-        icon=":material/delete:",
-        type="tertiary",
-        key="run_forget",
-        on_click=forget,
-        help=_("The next start with paper money begins afresh, with today's balance."),
-    )
+    @st.dialog(_("Clear the paper book of {name}?", name=plain(place.strategy.name)))
+    def dialog() -> None:
+        with calm():
+            st.write(_("Its paper groups, open and closed, and their profit are erased. No real order is touched."))
+            st.write(_("The next start with paper money begins afresh, with today's balance."))
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                kept = st.button(_("Keep it"), key="run_forget_no")
+                cleared = st.button(
+                    _("Clear it"), type="primary", icon=":material/delete:", key="run_forget_yes", on_click=forget
+                )
+            if kept or cleared:
+                st.rerun()
+
+    if st.button(_("Clear the paper book"), icon=":material/delete:", type="tertiary", key="run_forget"):
+        dialog()
 
 
 # -- the ladder that an exchange runs itself ---------------------------------------------------------------------------

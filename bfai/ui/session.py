@@ -1,44 +1,51 @@
 """Where the Workbench lives between two runs of a page, and when its vault locks by itself.
 
 On the trader's own machine (Streamlit listens on loopback only) one Workbench serves every tab, so an opened vault
-survives a reload, and locks after fifteen idle minutes. Everywhere else there is no vault: each visitor has a
+survives a reload, and locks after some idle minutes, a setting. Everywhere else there is no vault: each visitor has a
 throw-away Workbench on simulated exchanges that ends with the visit. The tour on a trader's own machine is one, too.
 Scheduled tests run beside the Workbench while its vault is open, and end with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import ipaddress
+import math
 import os
 import threading
 import time
 
 import streamlit as st
 
+from bfai.model import BfaiError
 from bfai.monitor import Monitor
-from bfai.workbench import VaultState, Workbench
+from bfai.workbench import Settings, Workbench
 
-IDLE_MINUTES = 15
 TOUR = "tour"
 _WARM = ("ccxt", "pandas")
 
 
 class Keeper:
     """Holds a Workbench and runs the scheduled tests of its open vault. Locks the vault when nobody clicked for
-    `idle_minutes`; 0 is never.
+    `idle_minutes`; 0 is never, None as long as the setting says.
     """
 
-    def __init__(self, workbench: Workbench, idle_minutes: float) -> None:
+    def __init__(self, workbench: Workbench, idle_minutes: float | None = None) -> None:
         self.workbench = workbench
-        self.idle_minutes = idle_minutes
         self.locked_by_itself = False
+        self.locked_after = 0
+        self._idle_minutes = idle_minutes
         self._monitor = Monitor(workbench)
         self._changing = threading.Lock()
         self._used = time.monotonic()
         self._closed = threading.Event()
-        if idle_minutes > 0:
+        if idle_minutes != 0:
             threading.Thread(target=self._watch, name="bfai-idle", daemon=True).start()
+
+    @property
+    def idle_minutes(self) -> float:
+        return self.workbench.settings.lock_minutes if self._idle_minutes is None else self._idle_minutes
 
     def touch(self) -> None:
         """Somebody clicked."""
@@ -62,12 +69,15 @@ class Keeper:
         self.workbench.close()
 
     def _watch(self) -> None:
-        limit = self.idle_minutes * 60
+        limit = (self._idle_minutes or Settings().lock_minutes) * 60
         while not self._closed.wait(min(5.0, limit / 2)):
+            with contextlib.suppress(BfaiError):  # a database that cannot be read just now: what it said last holds
+                limit = self.idle_minutes * 60 or math.inf
             if time.monotonic() - self._used < limit:
                 continue
-            if self.workbench.vault_state is VaultState.OPEN:
+            if self.workbench.is_open:
                 self.lock()
+                self.locked_after = round(limit / 60)
                 self.locked_by_itself = True
 
 
@@ -91,10 +101,7 @@ def keeper() -> Keeper:
 
 @st.cache_resource(show_spinner=False, on_release=Keeper.close)
 def _keeper(database_url: str | None) -> Keeper:
-    minutes = os.environ.get("BFAI_LOCK_AFTER_MINUTES", "")
-    return Keeper(
-        Workbench.local(database_url), float(minutes) if minutes.replace(".", "", 1).isdigit() else IDLE_MINUTES
-    )
+    return Keeper(Workbench.local(database_url))
 
 
 @st.cache_resource(show_spinner=False, scope="session", on_release=Keeper.close)

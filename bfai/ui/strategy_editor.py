@@ -78,6 +78,7 @@ STATE_LOOKS: Final[Mapping[StrategyState, Look]] = {
     StrategyState.SUSPENDED: Look(STATE_WORDS[StrategyState.SUSPENDED], "orange", "pause_circle"),
 }
 _EDITORS = "strategy_editors"
+_THROWN = "strategy_thrown_away"
 _CACHE = "strategy_cache"
 _REFUSED = "strategy_refused"
 _FACTS_HOLD = 60.0  # seconds; enabling asks anew whatever is kept here
@@ -222,6 +223,26 @@ def new_editor(workbench: Workbench, connections: Sequence[Connection]) -> Edito
 
 def drop_editor(strategy_id: str) -> None:
     _editors().pop(strategy_id, None)
+
+
+def throw_away(workbench: Workbench, strategy: Strategy | None) -> None:
+    """What was typed and not saved, of this strategy or of a new one. The last one can be brought back."""
+    strategy_id = strategy.id if strategy is not None else NEW
+    st.session_state[_THROWN] = (strategy_id, kept_editor(strategy_id))
+    if strategy is None:
+        drop_editor(NEW)
+    else:
+        load_editor(workbench, strategy)
+
+
+def was_thrown_away(strategy_id: str) -> bool:
+    return st.session_state.get(_THROWN, ("",))[0] == strategy_id
+
+
+def bring_back() -> None:
+    """Undoes the last `throw_away`."""
+    strategy_id, thrown = st.session_state.pop(_THROWN)
+    _editors()[strategy_id] = thrown
 
 
 def bind(editor: Editor, connection: Connection) -> None:
@@ -445,6 +466,7 @@ def save(workbench: Workbench, editor: Editor, note: str = "") -> Strategy | Non
         refuse(editor.id, error)
         return None
     load_editor(workbench, strategy).step = editor.step
+    st.session_state.pop(_THROWN, None)
     st.query_params["strategy"] = strategy.id
     return strategy
 
@@ -692,7 +714,11 @@ def _slider(place: _Place, one: Field) -> None:
 
 
 def _begin_with(key: str, value: float | None) -> None:
-    """What a new widget shows first, said so that it can be emptied: one with a default of its own cannot."""
+    """What a new widget shows first, said so that it can be emptied: one with a default of its own cannot.
+
+    It needs `persist_state`: then Streamlit says it again until the browser shows it. A click that comes before would
+    take the field for emptied.
+    """
     if key not in st.session_state:
         st.session_state[key] = value
 
@@ -710,6 +736,7 @@ def _number(place: _Place, one: Field) -> None:
         step=1 if whole else 1.0 if money else 0.1,
         format="%d" if whole else "%.12g",
         key=key,
+        persist_state="page",
         placeholder=_(one.empty) if one.optional else _("a number"),
         help=_(one.help, quote=place.editor.quote) or None,
         on_change=_took(place, one, key, (lambda found: found) if whole else number_text),
@@ -757,6 +784,7 @@ def _typed_twice(place: _Place, one: Field) -> None:
         step=1.0,
         format="%.12g",
         key=key,
+        persist_state="page",
         placeholder=_(one.empty),
         help=_(one.help) or None,
         on_change=take,

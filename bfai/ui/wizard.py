@@ -13,17 +13,22 @@ from functools import partial
 import streamlit as st
 
 from bfai.i18n import N_
-from bfai.model import BfaiError, Cause, Market, Message, Status, Target, TestRun, utc_now
+from bfai.model import BfaiError, Cause, Connection, Message, Status, Target, TestRun, utc_now
+from bfai.ui.addresses import bind_address
+from bfai.ui.guide_parts import guide_steps, key_form, life, shown_once
 from bfai.ui.language import _, say
 from bfai.ui.pieces import (
     ENVIRONMENT_NAMES,
     Action,
+    account_lines,
     action_button,
     advice_list,
     attempting,
     chip,
     countdown,
     exchange_name,
+    guide_link,
+    is_shared,
     market_name,
     receipt,
     remedy_box,
@@ -34,9 +39,10 @@ from bfai.ui.pieces import (
     thief_sentence,
     watch,
 )
-from bfai.workbench import Draft, Exchange, Mode, Pasted, Tick, Workbench
+from bfai.workbench import Draft, Exchange, Mode, Pasted, Workbench
 
 _STATE = "wizard"
+_NAME = "name_chosen"
 _PASTE = "secret_paste"
 _BOXES = {"api_key": "secret_api_key", "secret": "secret_secret", "passphrase": "secret_passphrase"}
 SECRET_KEYS = (_PASTE, *_BOXES.values())
@@ -113,7 +119,7 @@ def draw_wizard(workbench: Workbench, *, on_leave: Callable[[], None]) -> None:
     step = 4 if naming else wizard.step
     _head(wizard, step, exchange)
     if exchange is None or wizard.step == 1:
-        _where(workbench, wizard, on_leave)
+        _where(workbench, on_leave)
     elif wizard.step == 2:
         _make_and_paste(workbench, wizard, exchange, on_leave)
     elif draft is None:
@@ -133,7 +139,7 @@ def draw_wizard(workbench: Workbench, *, on_leave: Callable[[], None]) -> None:
 def _head(wizard: Wizard, step: int, exchange: Exchange | None) -> None:
     name = exchange.name if exchange else ""
     titles = {
-        1: _("Choose exchange and market"),
+        1: _("Choose the exchange"),
         2: _("Make the key at {exchange}, then paste it", exchange=name),
         3: _("Test"),
         4: _("Name and save") if wizard.replaces is None else _("Replace the key"),
@@ -145,44 +151,41 @@ def _head(wizard: Wizard, step: int, exchange: Exchange | None) -> None:
     steps = 4 if wizard.keeps else 3
     with st.container(gap="xsmall"):
         st.title(title, anchor=False)
-        st.markdown(
-            _("Step {step} of {steps} · **{title}**", step=step, steps=steps, title=titles[step]),
-        )
+        st.header(_("Step {step} of {steps} · **{title}**", step=step, steps=steps, title=titles[step]), anchor=False)
         st.progress(step / steps)
 
 
 # -- 1: where ----------------------------------------------------------------------------------------------------------
 
 
-def _where(workbench: Workbench, wizard: Wizard, on_leave: Callable[[], None]) -> None:
+def _where(workbench: Workbench, on_leave: Callable[[], None]) -> None:
+    def choose() -> None:
+        exchange_id = st.session_state.get("wizard_exchange")
+        if exchange_id:
+            to_key(workbench, str(exchange_id))
+
+    exchange_pills(workbench, "wizard_exchange", on_change=choose)
+    st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=on_leave, key="wizard_leave")
+
+
+def exchange_pills(workbench: Workbench, key: str, on_change: Callable[[], None] | None = None) -> str | None:
+    """The exchanges side by side. Gives the id of the chosen one; to choose is to go on, no button follows."""
     exchanges = workbench.exchanges()
-    now = wizard.target
-    chosen = st.pills(
-        _("Exchange"),
-        list(exchanges),
-        default=now.exchange if now.exchange in exchanges else None,
-        format_func=lambda id_: exchanges[id_].name,
-        key="wizard_exchange",
+    return st.pills(
+        _("Exchange"), list(exchanges), format_func=lambda id_: exchanges[id_].name, key=key, on_change=on_change
     )
-    exchange = exchanges.get(chosen or "")
-    target: Target | None = None
-    if exchange is not None:
-        target = _where_there(workbench, exchange, now)
-        st.caption(
-            _("Enable only the market that your bot uses. A second market is a second key and a second connection.")
-        )
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=on_leave, key="wizard_leave")
-        if target is not None:
-            st.button(
-                _("Go on"),
-                type="primary",
-                icon=":material/arrow_forward:",
-                icon_position="right",
-                on_click=_change,
-                kwargs={"target": target, "step": 2, "echo": None},
-                key="wizard_where",
-            )
+
+
+def to_key(workbench: Workbench, exchange_id: str) -> None:
+    """Goes to the step in which the key is made. Market, region and environment begin as most accounts have them."""
+    exchange = workbench.exchanges()[exchange_id]
+    target = Target(
+        exchange=exchange.id,
+        market=exchange.markets[0],
+        region=exchange.regions[0].id,
+        environment=exchange.environments[0],
+    )
+    open_wizard(replace(current_wizard() or Wizard(), step=2, target=target, draft_id=None, job_id=None, echo=None))
 
 
 def _where_there(workbench: Workbench, exchange: Exchange, now: Target) -> Target:
@@ -239,6 +242,8 @@ def _where_there(workbench: Workbench, exchange: Exchange, now: Target) -> Targe
 
 
 def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on_leave: Callable[[], None]) -> None:
+    if wizard.replaces is None:
+        wizard = _choose_where(workbench, wizard, exchange)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader(_("1 · Tick these boxes"), anchor=False)
@@ -251,9 +256,12 @@ def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on
         )
         with st.expander(_("Step by step at {exchange}", exchange=exchange.name)):
             guide_steps(exchange)
+            shown_once(exchange)
+            life(exchange)
+        guide_link(workbench, exchange.id, wizard.target.market)
     with right:
         st.subheader(_("2 · Bind the key to your address"), anchor=False)
-        bind_address(workbench, exchange)
+        bind_address(exchange, workbench.address(_where_it_leaves(workbench, wizard), shared=is_shared()))
         if exchange.expiry_rule:
             st.caption(_(exchange.expiry_rule))
         st.subheader(_("3 · Paste what {exchange} shows", exchange=exchange.name), anchor=False)
@@ -283,55 +291,32 @@ def _make_and_paste(workbench: Workbench, wizard: Wizard, exchange: Exchange, on
     )
 
 
+def _choose_where(workbench: Workbench, wizard: Wizard, exchange: Exchange) -> Wizard:
+    """Market, region and environment of the key, above what they change. Gives the wizard as it is then."""
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True):
+            target = _where_there(workbench, exchange, wizard.target)
+        st.caption(
+            _("Enable only the market that your bot uses. A second market is a second key and a second connection.")
+        )
+    if target != wizard.target:  # a key that was read for another place waits on Connections
+        _change(target=target, draft_id=None, job_id=None, echo=None)
+        wizard = current_wizard() or wizard
+    return wizard
+
+
+def _where_it_leaves(workbench: Workbench, wizard: Wizard) -> Connection | Target:
+    """A new key has the way out of the connection whose key it replaces."""
+    replaced = workbench.connection(wizard.replaces) if wizard.replaces else None
+    return replaced or wizard.target
+
+
 def _to_first_step() -> None:
     _empty_boxes()
     _change(step=1, echo=None)
 
 
 MANY_REGIONS = 4  # more than these stand in a list, not side by side
-_TICKS = {
-    Tick.NEEDED: (":green[:material/check_box:]", N_("tick"), "green"),
-    Tick.EMPTY: (":material/check_box_outline_blank:", N_("leave empty"), "gray"),
-    Tick.NEVER: (":red[:material/disabled_by_default:]", N_("never"), "red"),
-}
-
-
-def key_form(workbench: Workbench, exchange: Exchange, market: Market) -> None:
-    """The boxes of the exchange's key page, as they must be."""
-    with st.container(border=True, gap="xsmall"):
-        for right, tick in workbench.boxes(exchange.id, market):
-            icon, word, colour = _TICKS[tick]
-            strong = "**" if tick is Tick.NEVER else ""
-            with st.container(horizontal=True, wrap=False, vertical_alignment="top"):
-                st.markdown(f"{icon} {strong}{right.box}{strong}", width="stretch")
-                st.markdown(f":{colour}[**{_(word)}**]" if tick is not Tick.EMPTY else _(word), width="content")
-        st.caption(_("A key with the right to withdraw is refused here."))
-
-
-def guide_steps(exchange: Exchange) -> None:
-    """How to make the key there, and what to know about its life."""
-    guide = exchange.guide
-    st.markdown("\n".join(f"{number}. {_(step)}" for number, step in enumerate(guide.steps, start=1)))
-    st.markdown(f":material/visibility_off: {_(guide.shown_once)}")
-    for rule in exchange.expiry_rules:
-        st.markdown(f":material/schedule: {_(rule.text)}")
-    if guide.sub_accounts:
-        st.markdown(f":material/account_tree: {_(guide.sub_accounts)}")
-
-
-def bind_address(workbench: Workbench, exchange: Exchange) -> None:
-    """This computer's address to copy, and where it goes."""
-    st.write(_(exchange.guide.ip_step))
-    address = workbench.own_address()
-    if address:
-        st.code(address, language=None)
-        st.caption(
-            _("Your address as exchanges see it now. On a home line it can change; a test tells you when it did.")
-        )
-    else:
-        st.caption(
-            _("Your address is not known right now. {exchange} shows it when you make the key.", exchange=exchange.name)
-        )
 
 
 def _paste_form(workbench: Workbench, exchange: Exchange) -> None:
@@ -450,12 +435,17 @@ def _result(workbench: Workbench, wizard: Wizard, run: TestRun, on_leave: Callab
     again = Action(_("I changed it, test again"), lambda: _test(workbench), "again", icon=":material/sync:", waits=True)
     paste = Action(_("Paste a new key"), _paste_again, "paste_new")
     drop = Action(_("Forget it now"), forget, "forget")
+    if workbench.replaces_at_once(draft):
+        _save(workbench, draft.id, "")
+        if current_wizard() is None:
+            st.rerun()
     if wizard.saves_failed or run.status.ok:
         if wizard.keeps:
             _name_form(workbench, wizard, draft.id, run)
         else:
             result_head(workbench, run, target_facts(workbench, draft.target, ""), draft.key_hint)
             thief_sentence(workbench, run)
+            account_lines(workbench, draft.target, run)
             advice_list(workbench, run)
             with st.container(horizontal=True):
                 action_button(Action(_("Forget the key and end"), forget, "forget_end", primary=True))
@@ -547,6 +537,7 @@ def _name_form(workbench: Workbench, wizard: Wizard, draft_id: str, run: TestRun
             else:
                 st.markdown(_("**The key does not work yet. It is kept, to be mended later.**"), width="stretch")
         thief_sentence(workbench, run)
+        account_lines(workbench, wizard.target, run, except_id=wizard.replaces)
         advice_list(workbench, run)
         if old is not None:
             st.write(_("The new key takes the place of the old one. Name and history stay."))
@@ -557,15 +548,7 @@ def _name_form(workbench: Workbench, wizard: Wizard, draft_id: str, run: TestRun
                 Action(_("Replace the key"), lambda: _save(workbench, draft_id, old.name), "replace", primary=True)
             )
             return
-        name = st.text_input(
-            _("Name"), value=workbench.suggest_name(wizard.target), max_chars=60, key="connection_name", live="500ms"
-        )
-        problem = workbench.name_problem(name or "")
-        hint = workbench.name_hint(name or "")
-        if problem is not None:
-            st.markdown(f":orange[:material/warning:] {say(problem)}")
-        elif hint is not None:
-            st.caption(say(hint))
+        problem = _name_box(workbench, wizard.target, draft_id, run)
         st.text_input(
             _("What uses it (you may leave this empty)"),
             max_chars=120,
@@ -576,7 +559,7 @@ def _name_form(workbench: Workbench, wizard: Wizard, draft_id: str, run: TestRun
         action_button(
             Action(
                 _("Save the connection"),
-                lambda: _save(workbench, draft_id, str(st.session_state.get("connection_name") or "")),
+                lambda: _save(workbench, draft_id, str(st.session_state.get(_name_key(draft_id)) or "")),
                 "save_connection",
                 primary=True,
             ),
@@ -584,14 +567,69 @@ def _name_form(workbench: Workbench, wizard: Wizard, draft_id: str, run: TestRun
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The suggestion that the name box begins with. `times`: how often one was chosen; each makes the box anew."""
+
+    draft_id: str
+    name: str = ""
+    times: int = 0
+
+
+def _chosen(draft_id: str) -> _Chosen:
+    kept: _Chosen | None = st.session_state.get(_NAME)
+    return kept if kept is not None and kept.draft_id == draft_id else _Chosen(draft_id)
+
+
+def _name_key(draft_id: str) -> str:
+    times = _chosen(draft_id).times
+    return f"connection_name~{times}" if times else "connection_name"
+
+
+def _name_box(workbench: Workbench, target: Target, draft_id: str, run: TestRun) -> Message | None:
+    """The name, what is to be said about it, and some to choose from. Gives what stands against it."""
+    chosen, suggested = _chosen(draft_id), workbench.suggest_names(target, run.key_report)
+    picks = f"name_picks_{chosen.times}"
+
+    def pick() -> None:
+        picked = st.session_state.get(picks)
+        if picked:
+            st.session_state[_NAME] = replace(chosen, name=str(picked), times=chosen.times + 1)
+
+    name = st.text_input(
+        _("Name"), value=chosen.name or suggested[0], max_chars=60, key=_name_key(draft_id), live="500ms"
+    )
+    problem = name_line(workbench, target, name or "")
+    st.pills(_("Suggestions"), suggested, key=picks, on_change=pick)
+    return problem
+
+
+def name_line(workbench: Workbench, target: Target, name: str, *, except_id: str | None = None) -> Message | None:
+    """A line below a box with a name, whatever there is to say, so that nothing moves. Gives what stands against it."""
+    problem = workbench.name_problem(name, except_id=except_id)
+    hint = problem or workbench.name_hint(name, target, except_id=except_id)
+    if hint is None:
+        st.caption(_("Other pages, alerts and exports use this name."))
+    else:
+        icon = ":orange[:material/warning:]" if problem is not None else ":material/lightbulb:"
+        st.caption(f"{icon} {say(hint)}")
+    return problem
+
+
 def _save(workbench: Workbench, draft_id: str, name: str) -> None:
+    """Stores the key and says so, or says why not. A key that replaces another keeps the connection's name."""
     used_by = str(st.session_state.get("connection_used_by") or "")
     note = str(st.session_state.get("connection_note") or "")
+    wizard = current_wizard()
     try:
         connection = workbench.save_draft(draft_id, name=name, used_by=used_by, note=note)
     except BfaiError as error:
         tell(error.message, refused=True)
         return
     leave_wizard()
-    tell(Message(text=N_("{name} is saved. Its secret is never shown again."), params={"name": connection.name}))
-    st.session_state["saved"] = connection.id
+    if wizard is not None and wizard.replaces is not None:
+        text = N_("{name} has its new key. Delete the old one at {exchange}.")
+    else:
+        text = N_("{name} is saved. Its secret is never shown again.")
+    where = exchange_name(workbench, connection.target.exchange)
+    tell(Message(text=text, params={"name": connection.name, "exchange": where}))

@@ -20,6 +20,7 @@ PAGES = (
     "pages/strategies.py",
     "pages/alerts.py",
     "pages/guide.py",
+    "pages/settings.py",
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bfai.i18n import LANGUAGES
 from bfai.model import (
     CheckName,
     Connection,
@@ -151,7 +152,7 @@ def test_our_own_network_is_no_failure(past: Past) -> None:
     past.tests(one, "online", "network", "online")
     at = opened(connection=one, range="24h")
     assert metrics(at)["Outages"] == "0"
-    assert any("1\u00a0h of it by our own network" in text for text in captions(at))
+    assert any("1\u00a0h of it by your own network" in text for text in captions(at))
     open_tab(at, "Causes")
     assert "Nothing failed in this time." in captions(at)
 
@@ -269,7 +270,7 @@ def test_outages_and_checks_and_more_are_drawn(past: Past) -> None:
     assert any(text == "Key: median 180 ms" for text in alts(at))
     open_tab(at, "More")
     assert not problems(at)
-    assert "No end was told in this time." in captions(at)
+    assert "No expiry date was told in this time." in captions(at)
 
 
 def test_all_connections_are_compared_and_one_exchange_is_kept_apart(past: Past) -> None:
@@ -282,7 +283,7 @@ def test_all_connections_are_compared_and_one_exchange_is_kept_apart(past: Past)
     assert compared["Name"].to_list() == ["Gamma", "Beta", "Alpha"]
     assert compared["Online"].to_list()[0] == 0
     assert compared["Online"].to_list()[2] == 1
-    assert all(uri.startswith("data:image/svg+xml;base64,") for uri in compared["Strip"])
+    assert all(uri.startswith("data:image/svg+xml;base64,") for uri in compared["Timeline"])
     assert at.dataframe[1].value.shape[0] == 10
     open_tab(at, "Checks")
     checks = next(item.value for item in at.table if "Median, ms" in item.value.columns)
@@ -323,7 +324,7 @@ def test_three_exports_are_offered(past: Past) -> None:
     assert [item.proto.label for item in at.get("download_button")] == ["CSV", "JSON", "Parquet"]
 
 
-@pytest.mark.parametrize("language", ["nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES)[1:])
 def test_it_speaks_the_readers_language(past: Past, language: str) -> None:
     one = past.connection("Main")
     past.tests(one, "online", "failed", "online", report=SAFE)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bfai.i18n import LANGUAGES
 from tests.app.conftest import captions, choose, problems, texts
 
 
@@ -98,7 +99,7 @@ def test_the_figures_of_a_spot_ladder() -> None:
     found = figures(at)
     assert found["Covers a fall of"] == "9.93%"
     assert found["Capital, USDT"] == "2,180.30"
-    assert found["Share of the limit"] == "not known"
+    assert found["Share of the limit"] == "unknown"
     assert found["Liquidation, USDT"] == "none"
     assert found["Break-even, USDT"] == "56,091.2"
     assert found["Rebound to target"] == "4.83%"
@@ -134,11 +135,11 @@ def test_a_swap_tells_its_liquidation_as_an_estimate() -> None:
 
 def test_what_is_not_known_is_said() -> None:
     at = open_preview("untold")
-    assert figures(at)["Liquidation, USDT"] == "not told here"
-    assert figures(at)["Margin ratio"] == "not told here"
+    assert figures(at)["Liquidation, USDT"] == "unknown"
+    assert figures(at)["Margin ratio"] == "unknown"
 
 
-@pytest.mark.parametrize("language", ["en", "nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES))
 @pytest.mark.parametrize("kind", ["spot", "swap"])
 def test_every_chart_is_described(kind: str, language: str) -> None:
     at = open_preview(kind, language)

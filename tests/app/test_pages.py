@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bfai.i18n import LANGUAGES
 from bfai.ui.session import Keeper, on_own_computer
 from bfai.workbench import VaultState, Workbench
 from tests.app.conftest import (
@@ -25,8 +26,6 @@ from tests.app.conftest import (
     texts,
     toured,
 )
-
-LANGUAGES = ("en", "nl", "hr")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

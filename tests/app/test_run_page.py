@@ -19,7 +19,7 @@ from bfai.model import Connection, Market, Status, Strategy, StrategyState, Targ
 from bfai.simulator import Simulator
 from bfai.strategy.export import CONFIG, STRATEGY_FILE, Bundle
 from bfai.strategy.running import Engines, EngineState, EngineStatus, OpenGroup
-from bfai.ui.run_view import file_stem, result_now, standing_of, zipped
+from bfai.ui.run_view import file_stem, result_now, short_line, standing_of, zipped
 from bfai.ui.session import keeper
 from bfai.workbench import Workbench
 from tests.app.conftest import captions, choose, go, labels, opened_vault, press, problems, texts, toured
@@ -130,6 +130,18 @@ def test_fields_that_are_no_strategy_are_sent_back_to_the_editor(home: Home) -> 
     assert "edit" in at.query_params["view"]
 
 
+def test_a_new_strategy_says_what_comes_first_and_runs_once_it_is_saved(home: Home) -> None:
+    at, workbench, _connection = home()
+    press(at, "new_strategy")
+    at.query_params["view"] = "run"
+    at.run()
+    assert "Save the draft first" in said(at) and not downloads(at)
+    press(at, "save")
+    (strategy,) = workbench.strategies.list()
+    assert at.query_params["strategy"] == strategy.id
+    assert "Save the draft first" not in said(at) and "run_enable" in keys(at)
+
+
 def test_in_the_tour_nothing_runs() -> None:
     at = press(press(go(toured(), PAGE), "new_strategy"), "save")
     run_view(at, at.query_params["strategy"])  # pyright: ignore[reportArgumentType]
@@ -198,6 +210,8 @@ def test_it_is_enabled_started_seen_and_stopped(home: Home) -> None:
     assert "1 group is open in its paper book" in said(at)
     assert "run_start" in keys(at)
     press(at, "run_forget")
+    assert metric(at, "Open groups") == "1", "it asks first"
+    press(at, "run_forget_yes")
     assert metric(at, "Open groups") == "0"
 
 
@@ -248,7 +262,7 @@ def test_real_money_needs_the_name_and_a_real_account(home: Home) -> None:
     assert "stands in no file and no log" in shown
     typed(at).set_value("dips")
     press(at, "run_live_yes")
-    assert at.session_state["run_live_problem"].text.startswith("That is not the name")  # the dialog says it
+    assert at.session_state["run_live_problem"].text.startswith("The name is")  # the dialog says it
     assert not workbench.engines.runs(strategy_id)
     press(at, "run_live")
     typed(at).set_value("Dips")
@@ -298,6 +312,21 @@ def test_the_zip_holds_the_files_and_is_the_same_each_time() -> None:
 @pytest.mark.parametrize(("name", "stem"), [("Dips", "Dips"), ("a/b: c", "a-b--c"), ("…", "strategy")])
 def test_a_name_becomes_a_file(name: str, stem: str) -> None:
     assert file_stem(name) == stem
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            "2026-11-21 22:03:02,583 - bfai_strategy - INFO - bfai BTC/USDT add_on",
+            "11-21 22:03:02 bfai BTC/USDT add_on",
+        ),
+        ("2026-11-21 22:03:02,583 - freqtrade.worker - ERROR - Lost - it", "11-21 22:03:02 ERROR - Lost - it"),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+    ],
+)
+def test_a_line_of_the_log_is_shortened_and_keeps_what_it_says(written: str, shown: str) -> None:
+    assert short_line(written) == shown
 
 
 @pytest.mark.parametrize(("side", "price", "result"), [("long", 110, 20), ("short", 110, -20), ("long", None, None)])

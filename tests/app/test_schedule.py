@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bfai.i18n import LANGUAGES
 from bfai.model import Target
 from bfai.simulator import Simulator
 from bfai.ui.pieces import REDRAWN
@@ -75,7 +76,7 @@ def test_the_tour_tests_on_schedule_while_it_lasts() -> None:
     assert not problems(at)
 
 
-@pytest.mark.parametrize("language", ["en", "nl", "hr"])
+@pytest.mark.parametrize("language", list(LANGUAGES))
 def test_the_interval_of_a_connection_is_chosen_on_its_page(language: str) -> None:
     at = go(toured(language), "pages/history.py")
     box = next(item for item in at.selectbox if str(item.key).startswith("schedule_"))

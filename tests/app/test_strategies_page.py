@@ -241,6 +241,23 @@ def test_what_is_typed_outlives_a_change_of_page_and_of_language(home: Home) -> 
     assert workbench.strategies.get(strategy_id).revision == 1
     press(at, "discard")
     assert field(at, f"strategy_{strategy_id}_first_entry_size").value != 12.34
+    assert "save" not in [item.key for item in at.button]
+    press(at, "bring_back")
+    opened_field = field(at, f"strategy_{strategy_id}_first_entry_size")
+    assert opened_field.value == 12.34
+    assert "bring_back" not in [item.key for item in at.button]
+
+
+def test_a_new_strategy_that_was_thrown_away_comes_back(home: Home) -> None:
+    at, _workbench, _connection = home()
+    press(at, "new_strategy")
+    press(at, "strategy_on")
+    field(at, "strategy_new_first_entry_size").set_value(12.34).run()
+    press(at, "discard")
+    assert "The new strategy is thrown away." in said(at)
+    press(at, "bring_back")
+    assert field(at, "strategy_new_first_entry_size").value == 12.34
+    assert not problems(at)
 
 
 # -- what is wrong -----------------------------------------------------------------------------------------------------
@@ -352,11 +369,11 @@ def test_enabling_is_refused_with_all_reasons(home: Home, at_home: Simulator) ->
     press(go(at, PAGE), f"enable_{strategy_id}")
     shown = said(at)
     assert "cannot be enabled yet." in shown
-    assert "can withdraw" in shown and "may not trade here" in shown and "costs less than MEXC takes" in shown
+    assert "can withdraw" in shown and "may not trade here" in shown and "the least that MEXC takes" in shown
     assert workbench.strategies.get(strategy_id).state is StrategyState.DRAFT
     assert "strategy_test" in [item.key for item in at.button]
     press(at, next(str(item.key) for item in at.button if item.label.startswith("Raise the first order")))
-    assert "costs less than MEXC takes" not in said(at)
+    assert "the least that MEXC takes" not in said(at)
     assert float(parameters_shown(at)["first_entry_size"]) > 1
     at_home.change_account("mexc", "no_futures", permissions="SPOT_ACCOUNT_READ,SPOT_DEAL_READ,SPOT_DEAL_WRITE")
     settle(press(at, "strategy_test"))

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bfai.simulator import Simulator
+from bfai.ui.session import keeper
 from tests.app.conftest import (
     captions,
     choose,
@@ -43,7 +44,6 @@ def secrets(keys: Keys) -> list[str]:
 
 def at_paste_step(at: AppTest, exchange: str = "mexc") -> AppTest:
     choose(at, "wizard_exchange", exchange)
-    press(at, "wizard_where")
     assert "Step 2 of" in texts(at)
     return at
 
@@ -129,6 +129,37 @@ def test_a_name_in_use_is_said_before_saving(at_home: Simulator) -> None:
     assert at.button(key="save_connection").disabled
 
 
+def test_names_are_suggested_and_a_name_that_says_little_gets_a_gentle_word(at_home: Simulator) -> None:
+    at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
+    at.text_input(key="connection_name").set_value("key1").run()
+    assert any("A clear name says" in text and "MEXC Spot Main" in text for text in captions(at))
+    assert not at.button(key="save_connection").disabled
+    at.get("pills")[0].set_value("MEXC Spot Grid").run()
+    assert at.text_input(key="connection_name~1").value == "MEXC Spot Grid"
+    at.text_input(key="connection_name~1").set_value("KuCoin Grid").run()
+    assert any("The name says KuCoin, but this key is for MEXC." in text for text in captions(at))
+    at.get("pills")[0].set_value("MEXC Spot Grid").run()
+    press(at, "save_connection")
+    assert not problems(at)
+    assert "**MEXC Spot Grid**" in texts(at)
+
+
+def test_a_second_key_of_one_account_is_said_on_result_list_and_overview(at_home: Simulator) -> None:
+    for account in ("good", "no_futures"):
+        at_home.change_account("bybit", account, uid=1448001)
+    at = add(at_paste_step(press(opened_vault(), "add_first"), "bybit"), at_home.accounts["bybit"]["good"])
+    press(at, "save_connection")
+    at = add(at_paste_step(press(at, "add"), "bybit"), at_home.accounts["bybit"]["no_futures"])
+    assert "the same Bybit account as “Bybit Spot Main”" in texts(at)
+    press(at, "save_connection")
+    for page in ("pages/connections.py", "app.py"):
+        said = " ".join(captions(settle(go(at, page))))
+        assert "same account as “Bybit Spot Main”" in said
+        assert "same account as “Bybit Spot Main 2”" in said
+    at.query_params["connection"] = keeper().workbench.connections()[0].id
+    assert "the same Bybit account as" in texts(go(at, "pages/history.py"))
+
+
 def test_rotation_replaces_the_key_and_keeps_the_name(at_home: Simulator) -> None:
     at = add(wizard_at_home(), at_home.accounts["mexc"]["no_futures"])
     press(at, "save_connection")
@@ -139,6 +170,43 @@ def test_rotation_replaces_the_key_and_keeps_the_name(at_home: Simulator) -> Non
     press(at, "replace")
     assert "**MEXC Spot Main**" in texts(at)
     assert f"…{str(fresh['apiKey'])[-4:]}" in texts(at)
+
+
+def test_a_key_of_the_same_account_that_is_online_replaces_the_old_one_at_once(at_home: Simulator) -> None:
+    for account in ("no_futures", "sub_account"):
+        at_home.change_account("bybit", account, uid=1448001, permissions="SpotTrade")
+    at = press(opened_vault(), "add_first")
+    at = press(add(at_paste_step(at, "bybit"), at_home.accounts["bybit"]["no_futures"]), "save_connection")
+    press(at, next(item.key for item in at.button if item.key and item.key.startswith("rotate_")))
+    fresh = at_home.accounts["bybit"]["sub_account"]
+    at = add(at, fresh)
+    assert at.title[0].value == "Connections"
+    assert "Bybit Spot Main has its new key. Delete the old one at Bybit." in texts(at)
+    assert f"…{str(fresh['apiKey'])[-4:]}" in texts(at)
+
+
+def test_market_and_region_are_chosen_beside_what_they_change(at_home: Simulator) -> None:
+    at = at_paste_step(press(opened_vault(), "add_first"), "kucoin")
+    keys = at_home.accounts["kucoin"]["no_futures"]
+    choose(at, "wizard_region_kucoin", "eu")
+    choose(at, "wizard_environment_kucoin", "simulator")
+    add(at, keys)
+    press(at, "paste_new")
+    assert at.segmented_control(key="wizard_region_kucoin").value == "eu"
+    assert at.segmented_control(key="wizard_environment_kucoin").value == "simulator"
+    assert "Futures Trading" in texts(at)
+    at.segmented_control(key="wizard_region_kucoin").set_value("global").run()
+    choose(at, "wizard_market_kucoin", "futures")
+    assert at.segmented_control(key="wizard_market_kucoin").value == "futures"
+    assert at.segmented_control(key="wizard_region_kucoin").value == "global"
+    press(at, "wizard_back")
+    at_paste_step(at, "mexc")
+    assert "Make the key at MEXC" in texts(at)
+
+
+def test_an_exchange_chosen_on_the_empty_overview_leads_to_its_key(at_home: Simulator) -> None:
+    at = choose(opened_vault(), "first_exchange", "okx")
+    assert "Make the key at OKX" in texts(at)
 
 
 def test_the_separate_boxes_do_the_same(at_home: Simulator) -> None:

@@ -22,7 +22,6 @@ from tests.app.test_history_page import SAFE, Past
 pytestmark = pytest.mark.browser
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-TABS = ("Causes", "Calendar", "Outages", "Checks", "More")
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ def test_choosing_looking_closer_exporting_and_opening_a_test(
     assert asked(page) == closer
 
     # So do the buttons, and the way back.
-    page.get_by_role("button", name="Wider").click()
+    page.get_by_role("button", name="Zoom out").click()
     page.wait_for_function("before => location.search !== before", arg=urlparse(page.url).query)
     settled(page)
     page.get_by_role("radio", name="7 d", exact=True).click()
@@ -155,14 +154,15 @@ def test_choosing_looking_closer_exporting_and_opening_a_test(
         frames["CSV"]["id"]
     ) == set(parquet["id"])
 
-    # A line of the list opens that test whole.
+    # A line of the list opens that test whole; here without a mouse.
     page.get_by_test_id("stMultiSelect").first.click()
     page.get_by_role("option", name="Failed", exact=True).click()
     page.keyboard.press("Escape")
     expect(page.get_by_text("1 to 3 of 3.", exact=False)).to_be_visible()
     table = page.locator("[class*='st-key-runs_']").get_by_test_id("stDataFrame")
-    table.scroll_into_view_if_needed()
-    table.click(position={"x": 18, "y": 52})
+    table.locator("canvas").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Space")
     expect(page.get_by_text("MEXC is not available")).to_be_visible()
     expect(page.get_by_text("An older test.", exact=False)).to_be_visible()
     opened = wait_for_address(page, "run")
@@ -188,40 +188,6 @@ def exported(page: Page, folder: Path) -> dict[str, pd.DataFrame]:
             found[label] = pd.read_parquet(file)
     page.keyboard.press("Escape")
     return found
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
-def test_nothing_is_wider_than_the_screen(
-    past: Past, serve: Callable[..., object], open_app: Callable[..., Page], theme: str, width: int
-) -> None:
-    viewport = {"width": width, "height": 800}
-    page = open_app(serve(), "/history?connection=main&view=history", color_scheme=theme, viewport=viewport)
-    unlock(page)
-    expect(page.get_by_text("The last 7 days")).to_be_visible()
-    for tab in TABS:
-        page.get_by_role("tab", name=tab, exact=True).click()
-        settled(page)
-        assert too_wide(page) == []
-    for path in ("connection=all", "connection=quiet&view=history", "connection=other&view=history&range=1y"):
-        page.goto(page.url.partition("?")[0] + "?" + path)
-        expect(page.get_by_role("heading", name="Tests & history")).to_be_visible()
-        settled(page)
-        assert too_wide(page) == []
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-
-
-def too_wide(page: Page) -> list[str]:
-    """What reaches beyond the right edge. A table scrolls within itself."""
-    return page.evaluate(
-        """() => {
-            const main = document.querySelector('[data-testid=stMain]');
-            if (main.scrollWidth <= main.clientWidth && document.body.scrollWidth <= innerWidth) return [];
-            return [...main.querySelectorAll('*')]
-                .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
-                .map(one => one.dataset.testid || one.className).slice(0, 5);
-        }"""
-    )
 
 
 def test_every_chart_says_what_it_shows(

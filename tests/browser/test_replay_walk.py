@@ -11,23 +11,11 @@ from playwright.sync_api import Page, expect
 
 from bfai.simulator import Simulator
 from tests.browser.test_history_walk import wait_for_address
-from tests.browser.test_walks import add, click, make_vault, settled
+from tests.browser.test_walks import add, choose, click, make_vault, settled
 
 pytestmark = pytest.mark.browser
 
 MOST_BYTES = 300_000
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    """One of a select box, by what stands on the screen."""
-    settled(page)  # drawing anew would close the list
-    box = page.get_by_test_id("stMain").get_by_role("combobox", name=label, exact=True)
-    box.focus()
-    box.press_sequentially(option)
-    expect(page.get_by_role("option", name=option).first).to_be_visible()
-    box.press("ArrowDown")
-    box.press("Enter")
-    settled(page)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)], ids=["laptop", "phone"])
@@ -72,18 +60,28 @@ def test_a_replay_from_sample_data_to_a_better_revision(
     address = wait_for_address(page, "from", "to")
     settled(page)
     expect(page.get_by_role("img", name=re.compile("In view: .*add-on"))).to_be_visible()
+    page.get_by_role("link", name="picture above").click()
+    expect(page.get_by_role("heading", name="Prices and equity")).to_be_in_viewport()
     click(page, "Later ›")
     page.wait_for_function("before => !location.search.includes(encodeURIComponent(before))", arg=address["from"])
     click(page, "All")
     page.wait_for_function("() => !location.search.includes('from=')")
 
-    # A small grid, and its best values into the fields.
+    # A small grid; a cell that is clicked is chosen, clicked again it is not; the best values into the fields.
     page.get_by_role("radio", name="Try other values").click()
     page.get_by_role("radio", name="3", exact=True).click()
     click(page, "Try 9 combinations")
     expect(page.get_by_text(re.compile("Best of 9: "))).to_be_visible(timeout=60_000)
     expect(page.get_by_text("which had no say, it made", exact=False)).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("Second part: it checks: 9 cells"))).to_be_visible()
+    part = page.locator("[aria-label^='First part: it chooses']").first
+    for chosen in ("Put the chosen values into the fields", "Put the best values into the fields"):
+        settled(page)
+        part.scroll_into_view_if_needed()
+        box = part.bounding_box()
+        assert box is not None
+        part.click(position={"x": box["width"] - 30, "y": 25})  # the upper right one
+        expect(page.get_by_role("button", name=chosen)).to_be_visible()
     click(page, "Put the best values into the fields")
     expect(page.get_by_text("changes not saved")).to_be_visible()
     click(page, "Save revision 2")
@@ -93,7 +91,7 @@ def test_a_replay_from_sample_data_to_a_better_revision(
     choose(page, "Compare with", "Revision 1")
     figures = page.get_by_test_id("stTable").filter(has_text="Difference")
     expect(figures.get_by_role("row").filter(has_text="Result, USDT")).to_be_visible()
-    expect(page.get_by_text("equity of Revision 1")).to_be_visible()
+    expect(page.get_by_text("equity: Revision 1")).to_be_visible()
 
     # Nothing is wider than the screen, and no picture was large.
     assert page.evaluate("document.documentElement.scrollWidth") <= width

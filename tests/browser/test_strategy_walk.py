@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from bfai.simulator import Simulator
 from tests.browser.test_walks import add, click, make_vault, settled
@@ -38,16 +38,37 @@ def test_a_strategy_from_risk_level_to_revisions(
     click(page, "Save the connection")
     expect(page.get_by_text("MEXC Spot Main is saved.")).to_be_visible()
 
-    # A risk level fills the fields; a slider that moves makes it custom, and the preview moves with it.
+    # A quick hand on a slow line: a number that the browser has not drawn yet is not taken for emptied.
     visit(page, "Strategies")
     click(page, "New strategy")
     expect(page.get_by_text("Freqtrade runs on MEXC spot")).to_be_visible()
     expect(page.get_by_text("Covers a fall of").first).to_be_visible()
-    click(page, "Go on")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/NumberInput.*.js", hold)
+    page.get_by_role("radio", name=re.compile("Add-ons and exit")).click()
+    slider = page.get_by_role("slider", name="Number of add-ons")
+    slider.press("ArrowLeft")
+    expect(slider).to_have_value("5")
+    expect(page.get_by_role("img", name="A ladder of 5 add-ons")).to_be_visible()
+    settled(page)
+    assert held
+    page.unroute("**/NumberInput.*.js")  # it arrives
+    page.get_by_text("Advanced: when a group may begin").click()
+    for field, value in (("Widest spread (%)", "0.5"), ("Wait after a group has closed (s)", "60")):
+        expect(page.get_by_label(field, exact=True)).to_have_value(value)
+    slider.press("ArrowRight")
+    expect(page.get_by_role("img", name="A ladder of 6 add-ons")).to_be_visible()
+    expect(page.get_by_label("Widest spread (%)", exact=True)).to_have_value("0.5")
+
+    # A risk level fills the fields; a slider that moves makes it custom, and the preview moves with it.
+    click(page, "Back")
     page.get_by_role("radio", name="Aggressive").click()
     expect(page.get_by_role("textbox", name="Margin limit: USDT")).to_have_value("50%")
     click(page, "Go on")
-    slider = page.get_by_role("slider", name="Number of add-ons")
     expect(slider).to_have_value("6")
     expect(page.get_by_role("img", name="A ladder of 6 add-ons")).to_be_visible()
     slider.press("ArrowLeft")

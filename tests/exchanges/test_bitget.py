@@ -519,9 +519,9 @@ def test_the_key_page_is_told_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("words", "boxes"),
     [
-        (["stor"], "“Spot”"),
-        (["uta_mgt"], "“UTA trade (unified account)”"),
-        (["uta_trade"], "“UTA management (unified account)”"),
+        (["stor"], "Spot"),
+        (["uta_mgt"], "UTA trade (unified account)"),
+        (["uta_trade"], "UTA management (unified account)"),
     ],
 )
 def test_only_the_boxes_of_this_kind_of_account_are_named(words: list[str], boxes: str) -> None:
@@ -529,7 +529,7 @@ def test_only_the_boxes_of_this_kind_of_account_are_named(words: list[str], boxe
         cause=Cause.PERMISSION_MISSING, candidates=(Cause.PERMISSION_MISSING,), permission=Permission.SPOT_TRADE
     )
     report = unified(words) if words[0].startswith("uta") else classic(words)
-    assert diagnosis.sentence(missing, BITGET, Market.SPOT, report).params["boxes"] == boxes
+    assert diagnosis.sentence(missing, BITGET, Market.SPOT, report).params["q_boxes"] == boxes
 
 
 # -- whole tests -------------------------------------------------------------------------------------------------------

@@ -481,7 +481,7 @@ def test_a_key_without_trade_is_refused_the_dry_run(simulator: Simulator, gatewa
     run = run_once(gateway, "okx", sample(simulator, "okx", "read_only"))
     assert run.diagnosis is not None
     assert (run.diagnosis.cause, run.diagnosis.permission) == (Cause.PERMISSION_MISSING, Permission.SPOT_TRADE)
-    assert "“Trade”" in str(diagnosis.sentence(run.diagnosis, OKX, Market.SPOT, run.key_report).params["boxes"])
+    assert "Trade" in str(diagnosis.sentence(run.diagnosis, OKX, Market.SPOT, run.key_report).params["q_boxes"])
 
 
 @pytest.mark.parametrize("site", ["eea", "us"])

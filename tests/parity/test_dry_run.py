@@ -1,12 +1,7 @@
-"""The real Freqtrade runs an enabled strategy dry on a simulated exchange, from the gate to the stop button.
-
-Freqtrade has its own HTTP stack: a `sitecustomize` in its environment sends it to the simulator, in tests only.
-"""
+"""The real Freqtrade runs an enabled strategy dry on a simulated exchange, from the gate to the stop."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,62 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from bfai.model import Market, Status, Strategy, Target
+from bfai.model import Status, Strategy, Target, utc_now
 from bfai.simulator import Simulator
-from bfai.strategy.parameters import StrategyError, preset
-from bfai.strategy.running import EngineError, EngineState
+from bfai.strategy.parameters import StrategyError
+from bfai.strategy.running import EngineError, EngineState, write_state
 from bfai.transport import Gateway
 from bfai.workbench import Workbench
+from tests.engines import Price, holding, in_no_file, needs_shell, parity, quick, redirected
 from tests.helpers import sample
-from tests.parity.test_parity import PYTHON
 
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.slow,
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(PYTHON is None, reason="needs Freqtrade: python3 run.py parity installs it and runs this"),
-    pytest.mark.skipif(sys.platform == "win32", reason="the redirect is a shell script"),
-]
+pytestmark = [*parity, needs_shell]
 FAST = {"exchange": {"enable_ws": False}, "internals": {"process_throttle_secs": 1}}
-
-
-class Price:
-    """What the simulated exchange asks and bids, set by the test."""
-
-    def __init__(self, simulator: Simulator, first: str) -> None:
-        self.now = Decimal(first)
-        simulator.set_mutator(self)
-
-    def __call__(self, exchange: str, path: str, body: bytes) -> bytes:
-        bid, ask = str(self.now), str(self.now + Decimal("0.1"))
-        if path.endswith("/depth"):
-            rows = {"lastUpdateId": 1, "bids": [[bid, "50"]], "asks": [[ask, "50"]]}
-            return json.dumps(rows).encode()
-        if "/ticker/" in path and body.startswith(b"{"):
-            told = {**json.loads(body), "bidPrice": bid, "askPrice": ask, "lastPrice": bid, "price": bid}
-            return json.dumps(told).encode()
-        return body
-
-
-@pytest.fixture
-def redirected(tmp_path: Path, simulator: Simulator) -> Path:
-    """Freqtrade's Python, every host of which is the simulator."""
-    place = tmp_path / "shim"
-    place.mkdir()
-    shutil.copy(Path(__file__).parents[1] / "redirect.py", place / "redirect.py")
-    code = f"import redirect; redirect.install({simulator.gateway!r}, {str(simulator.ca_file)!r})\n"
-    (place / "sitecustomize.py").write_text(code)
-    script = tmp_path / "python"
-    script.write_text(f'#!/bin/sh\nPYTHONPATH="{place}" exec "{PYTHON}" "$@"\n')
-    script.chmod(0o755)
-    return script
 
 
 @pytest.fixture
 def workbench(
-    tmp_path: Path, gateway: Gateway, redirected: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, gateway: Gateway, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workbench]:
-    monkeypatch.setenv("BFAI_FREQTRADE_PYTHON", str(redirected))
+    monkeypatch.setenv("BFAI_FREQTRADE_PYTHON", str(redirected(tmp_path, simulator)))
     with Workbench.local(f"sqlite:///{tmp_path}/bfai.db", gateway=gateway) as found:
         found.create_vault("correct horse battery staple")
         yield found
@@ -83,16 +40,14 @@ def enabled(workbench: Workbench, simulator: Simulator) -> Strategy:
     draft = workbench.draft(Target(exchange="binance"), sample(simulator, "binance", "good"))
     assert workbench.start_draft_test(draft.id).wait(20).status.ok
     connection = workbench.save_draft(draft.id, name="Binance")
-    parameters = preset("balanced", Market.SPOT, ["BTC/USDT"], "50").changed(
-        addon_step_pct="0.5", addon_step_multiplier="1", addon_max_count=3, addon_multiplier="1.5", addon_cooldown=0,
-        take_profit_pct="0.3", recovery__enabled=False, margin_limit_total="60%", deposit_load_max="90", max_groups=1,
-        cooldown_after_close=0,
-    )  # fmt: skip
+    parameters = quick("BTC/USDT")
     strategy = workbench.strategies.create("Dry", connection.id, parameters)
     return workbench.strategies.enable(strategy.id)
 
 
-def test_a_group_opens_adds_and_closes_without_a_key(workbench: Workbench, simulator: Simulator) -> None:
+def test_a_group_opens_adds_and_closes_without_a_key(
+    workbench: Workbench, simulator: Simulator, tmp_path: Path
+) -> None:
     strategy = enabled(workbench, simulator)
     price = Price(simulator, "64000.0")
     began = time.perf_counter()
@@ -137,8 +92,36 @@ def test_a_group_opens_adds_and_closes_without_a_key(workbench: Workbench, simul
     assert stopped.state is EngineState.STOPPED
 
     key = sample(simulator, "binance", "good")
-    for path in workbench.engines.folder(strategy.id).rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            assert key.api_key.encode() not in content and key.secret.encode() not in content, path
+    in_no_file(tmp_path, [key.api_key, key.secret])
     sys.stderr.write(f"\nengine: {time.perf_counter() - began:.0f} s\n")
+
+
+def test_a_live_one_has_its_key_in_its_own_environment_and_nowhere_else(
+    workbench: Workbench, simulator: Simulator, tmp_path: Path
+) -> None:
+    """The key works at once, so it did arrive. It is told to open nothing: not even a simulated order is sent."""
+    strategy, key = enabled(workbench, simulator), sample(simulator, "binance", "good")
+    secrets, engines = [key.api_key, key.secret], workbench.engines
+
+    def asked() -> set[object]:
+        return {seen["path"] for seen in simulator.seen if seen["account"] == "good" and not seen["fault"]}
+
+    simulator.forget()
+    engines.start(
+        strategy.id,
+        workbench.strategies.freqtrade(strategy.id, interval=timedelta(minutes=1), watched=True),
+        revision=1,
+        credentials=key,
+        extra=FAST,
+        prepared=lambda: write_state(engines.folder(strategy.id), connection_ok=True, may_open=False, at=utc_now()),
+    )
+    end = time.monotonic() + 60
+    while "/api/v3/account" not in asked() or "blocked connection" not in engines.log(strategy.id):
+        assert time.monotonic() < end and engines.runs(strategy.id), engines.log(strategy.id)
+        time.sleep(0.2)
+    assert holding("environ", secrets) == {engines.status(strategy.id).pid}
+    assert holding("cmdline", secrets) == set()
+    in_no_file(tmp_path, secrets)
+    engines.stop(strategy.id)
+    assert holding("environ", secrets) == set()
+    in_no_file(tmp_path, secrets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
@@ -68,9 +69,10 @@ class Recording(Transport):
         proxy: str | None = None,
         *,
         max_body: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> Answer:
         self.sent.append((method, url, headers, body))
-        return await super().fetch(method, url, headers, body, proxy, max_body=max_body)
+        return await super().fetch(method, url, headers, body, proxy, max_body=max_body, family=family)
 
 
 def reading(gateway: Gateway, work: Callable[[Markets, Recording], Awaitable[Any]], **more: Any) -> Any:

@@ -127,6 +127,19 @@ def test_one_that_ends_by_itself_says_why(engines: Engines, bundle: Bundle) -> N
     assert "started" in engines.log("one")
 
 
+def test_its_log_is_shown_without_what_it_repeats(engines: Engines, bundle: Bundle) -> None:
+    engines.start("one", bundle, revision=1, extra={"ends": True})
+    until(lambda: not engines.runs("one"))
+    time_of = "2026-01-01 00:00:00,000"
+    turn = f"{time_of} - freqtrade.wallets - INFO - Wallets synced.\n" * 20
+    turn += f"{time_of} - freqtrade.freqtradebot - INFO - Found open order for Trade(id=1, pair=BTC/USDT)\n" * 20
+    turn += f"{time_of} - freqtrade.rpc.rpc_manager - INFO - Sending rpc message: {{'type': entry, 'trade_id': 1}}\n"
+    said = f"{time_of} - bfai_strategy - INFO - bfai BTC/USDT opened\n"
+    with (engines.folder("one") / "engine.log").open("a") as log:
+        log.write(said + turn)
+    assert engines.log("one", 1) == said.strip()
+
+
 def test_one_that_does_not_listen_is_ended(engines: Engines, bundle: Bundle) -> None:
     engines.start("one", bundle, revision=1, extra={"deaf": True})
     until((engines.folder("one") / "ready").exists)

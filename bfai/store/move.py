@@ -1,0 +1,140 @@
+"""Everything of one owner, from one database to another of either kind, as it is: what is sealed stays sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice, zip_longest
+from typing import Any, Final, NamedTuple
+
+from bfai.i18n import N_
+from bfai.model import Message
+from bfai.store import Store, StoreError
+from bfai.store.sql import SqlStore
+
+_BATCH = 2000
+
+
+class Table(NamedTuple):
+    """`order` is what tells its rows apart, and `points` which columns hold numbers of rows of which table."""
+
+    name: str
+    order: str
+    points: Mapping[str, str] = {}
+
+
+_OF = {"connection": "connection"}
+TABLES: Final = (
+    Table("vault", "id"),
+    Table("wrap", "kind"),
+    Table("setting", "name"),
+    Table("connection", "pk", {"report": "key_report"}),
+    Table("secret", "connection, field", _OF),
+    Table("key_report", "pk", _OF),
+    Table("pattern", "pk", _OF),
+    Table("run", "connection, started_at, seq", {**_OF, "pattern": "pattern", "report": "key_report"}),
+    Table("rollup", "connection, day", _OF),
+    Table("rollup_hours", "connection, metric, day", _OF),
+    Table("rollup_day", "connection, day", _OF),
+    Table("schedule", "connection", _OF),
+    Table("pause", "place"),
+    Table("strategy", "pk", _OF),
+    Table("revision", "strategy, number", {"strategy": "strategy"}),
+    Table("event", "pk", _OF),
+    Table("channel", "pk"),
+    Table("delivery", "pk", {"event": "event", "channel": "channel"}),
+    Table("market_data", "name"),
+    Table("candle_series", "pk"),
+    Table("candle_chunk", "series, number", {"series": "candle_series"}),
+    Table("address", "pk"),
+    Table("audit", "pk"),
+)
+"""All that belong to an owner, each after those that its rows cannot be without."""
+_POINTED_AT = {table for one in TABLES for table in one.points.values()}
+
+
+class MoveRefused(StoreError):
+    """Nothing was moved."""
+
+
+def move(source: Store, target: Store) -> int:
+    """Put everything of the source's owner into the target, for the target's owner. How many rows.
+
+    In one transaction there, and compared row by row before it ends. Nobody changes the source meanwhile, and it stays
+    as it is. Raises `MoveRefused` where the target holds anything of its owner, and `StoreError`.
+    """
+    if not isinstance(source, SqlStore) or not isinstance(target, SqlStore):
+        raise TypeError("only what speaks SQL can be moved")
+    _refuse_used(target)  # also where both are the same: they would wait for each other
+    with source.together(), target.together():
+        _refuse_used(target)
+        numbers: dict[str, dict[int, int]] = {name: {} for name in _POINTED_AT}
+        for table in TABLES:
+            _copy(source, target, table, numbers)
+        _point_at_reports(source, target, numbers)
+        return sum(_compare(source, target, table, numbers) for table in TABLES)
+
+
+def _refuse_used(target: SqlStore) -> None:
+    with target.together():
+        for table in TABLES:
+            if next(target.all_rows(table.name, ["owner"], "owner"), None) is not None:
+                text = N_(
+                    "The other database already holds a vault, or other data of this owner. Nothing is moved. Choose an"
+                    " empty one."
+                )
+                raise MoveRefused(Message(text=text))
+
+
+def _columns(store: SqlStore, table: Table) -> list[str]:
+    """Those that are copied: numbers of rows and of owners are the database's own."""
+    return [name for name in store.columns(table.name) if name not in ("pk", "owner")]
+
+
+def _copy(source: SqlStore, target: SqlStore, table: Table, numbers: dict[str, dict[int, int]]) -> None:
+    if table.name == "schedule":  # those that every new connection has
+        target.remove_rows(table.name)
+    columns = _columns(source, table)
+    if table.name in _POINTED_AT:
+        for number, *values in source.all_rows(table.name, ["pk", *columns], table.order):
+            row = _pointing(table, dict(zip(columns, values, strict=True)), numbers)
+            numbers[table.name][number] = target.put_row(table.name, row)
+        return
+    rows = (
+        _pointing(table, dict(zip(columns, values, strict=True)), numbers)
+        for values in source.all_rows(table.name, columns, table.order)
+    )
+    while batch := list(islice(rows, _BATCH)):
+        target.put_rows(table.name, batch)
+
+
+def _pointing(table: Table, row: dict[str, Any], numbers: dict[str, dict[int, int]]) -> dict[str, Any]:
+    """The row with the numbers that other rows have in the target; none where those are not there yet."""
+    for column, other in table.points.items():
+        row[column] = numbers[other].get(row[column])
+    return row
+
+
+def _point_at_reports(source: SqlStore, target: SqlStore, numbers: dict[str, dict[int, int]]) -> None:
+    """A connection and its last key report point at each other."""
+    for number, report in source.all_rows("connection", ["pk", "report"], "pk"):
+        if report is not None:
+            target.point_at_report(numbers["connection"][number], numbers["key_report"].get(report))
+
+
+def _compare(source: SqlStore, target: SqlStore, table: Table, numbers: dict[str, dict[int, int]]) -> int:
+    """How many rows the table has in both; raises where one is not the other."""
+    columns, count = _columns(source, table), 0
+    sent: Iterator[Any] = source.all_rows(table.name, columns, table.order)
+    arrived: Iterator[Any] = target.all_rows(table.name, columns, table.order)
+    for one, other in zip_longest(sent, arrived):
+        if one is None or other is None:
+            raise _differs(table)
+        if _pointing(table, dict(zip(columns, one, strict=True)), numbers) != dict(zip(columns, other, strict=True)):
+            raise _differs(table)
+        count += 1
+    return count
+
+
+def _differs(table: Table) -> MoveRefused:
+    text = N_("What arrived is not what was sent, in {table}. Nothing is moved. Try again, or choose another database.")
+    return MoveRefused(Message(text=text, params={"table": table.name}))
