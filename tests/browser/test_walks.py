@@ -32,7 +32,7 @@ def choose(page: Page, label: str, option: str) -> None:
     settled(page)  # drawing anew would close the list, and so would scrolling: the keyboard does neither
     box = page.get_by_test_id("stMain").get_by_role("combobox", name=label, exact=True)
     box.focus()
-    box.press_sequentially(option.split()[0])
+    box.press_sequentially(option.split(maxsplit=1)[0])
     page.get_by_role("option", name=option).first.click()
     settled(page)
 
