@@ -10,6 +10,7 @@ A strategy that runs is run by the real Freqtrade on the simulator; `BFAI_FREQTR
 from __future__ import annotations
 
 import contextlib
+import datetime
 import math
 import os
 import random
@@ -63,6 +64,9 @@ SHOWN = {
     ("replay", "light", 1280),
     ("replay", "dark", 390),
     ("run", "light", 1280),
+    ("alerts", "light", 1280),
+    ("guide", "light", 1280),
+    ("settings", "light", 1280),
 }
 SIZES = {1280: 900, 390: 844}
 
@@ -111,6 +115,10 @@ def make_past(url: str) -> None:
                     down = max(0, down - 1)
     vault.lock()
     store.close()
+    with Workbench.local(url) as workbench:
+        workbench.unlock(PASSWORD)
+        workbench.alerts.add("Phone", "ntfy://bfai-of-somebody", quiet=(datetime.time(23), datetime.time(7)))
+        workbench.alerts.add("Desk", "discord://4711/example", repeat_hours=6)
 
 
 def _past_run(
@@ -285,10 +293,16 @@ def take(
     settled(page)
     page.locator("[class*='st-key-choose_view']").get_by_role("radio").nth(2).click()
     shoot("run")
-    go(page, "alerts")
-    shoot("alerts")
     go(page, "guide")
+    page.get_by_role("radio", name="MEXC", exact=True).click()
+    page.wait_for_url("**exchange=mexc**")
     shoot("guide")
+    page.goto(f"http://127.0.0.1:{past}/alerts")
+    unlock()
+    page.get_by_text("Phone").first.wait_for(timeout=120_000)
+    shoot("alerts")
+    go(page, "settings")
+    shoot("settings", ".st-key-settings_password" if width > 700 else "")
     page.goto(f"http://127.0.0.1:{past}/history?connection=past0&view=history&range=30d")
     unlock()
     for name, address in (("history", ""), ("history-all", "connection=all&range=30d")):
@@ -325,7 +339,7 @@ def main(arguments: list[str]) -> None:
             path = os.environ.get("BFAI_CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
             every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "replay"}
-            every |= {"alerts", "guide", "history", "history-all", "run", "run-view"}
+            every |= {"alerts", "guide", "settings", "history", "history-all", "run"}
             for theme in ("light", "dark"):
                 for width in SIZES:
                     wanted = every if everything else {n for n, t, w in SHOWN if (t, w) == (theme, width)}

@@ -308,6 +308,9 @@ class Feed:
             raise CandlesError.of(_NO_INTERVAL, exchange=exchange, interval=name, choices=choices)
         step, now = INTERVALS[name] // timedelta(seconds=1), self.now()
         begin = math.ceil(since.timestamp() / step) * step
+        # Not everywhere do days begin at midnight UTC: that of the beginning may hold one that opens after `since`.
+        if step == _DAY and (shelf.reach is None or begin - step >= now.timestamp() - shelf.reach * step):
+            begin -= step
         closed = math.floor((now.timestamp() - SETTLED) / step) * step
         end = min(math.ceil((until or now).timestamp() / step) * step, closed)
         if end <= begin:
@@ -319,6 +322,8 @@ class Feed:
         series = _Series(self._store, "/".join(place), step)
         reading = _Reading(self, target, pair, name, shelf, series, (begin, end), on_progress, stopped)
         columns = reading.columns()
+        first, last = np.searchsorted(columns[0], (math.ceil(since.timestamp()), math.ceil((until or now).timestamp())))
+        columns = tuple(column[first:last] for column in columns)
         if not len(columns[0]):
             times = {"since": as_text(begin), "until": as_text(end)}
             raise CandlesError.of(_NO_CANDLES, exchange=exchange, pair=pair, **times)

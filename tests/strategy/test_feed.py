@@ -267,6 +267,16 @@ def test_a_clock_that_is_ahead_keeps_no_half_candle(exchange: str, bench: Bench)
         assert rows(found) == path(exchange, interval, since, now - timedelta(seconds=SETTLED))
 
 
+@pytest.mark.parametrize("hour", [3, 15, 17, 23])
+def test_days_that_begin_in_the_afternoon(hour: int, bench: Bench) -> None:
+    """Whatever the time of day is: all days that open within what was asked for, and no other."""
+    bench.at = datetime.now(UTC).replace(hour=hour, minute=10, second=0, microsecond=0) - 2 * DAY
+    since, until = bench.at - 20 * DAY, bench.at - 10 * DAY
+    found = bench.candles(target("htx"), "1d", since, until)
+    assert rows(found) == [row for row in path("htx", "1d", since, bench.at) if row[0] < until.timestamp()]
+    assert len(found) == 10
+
+
 def test_a_rate_limit_in_between(bench: Bench, simulator: Simulator) -> None:
     slow = {"path": "/api/v3/klines", "status": 429, "retry_after": 0, "count": 1}
     now, bench.patient = bench.freeze(), True
