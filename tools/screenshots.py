@@ -253,7 +253,7 @@ def take(
 
     def unlock() -> None:
         lock = page.locator("input[type=password]")
-        expect(lock.or_(page.get_by_test_id("stMetric").first)).to_be_visible(timeout=20_000)
+        expect(lock.or_(page.locator(".st-key-lock_now")).first).to_be_attached(timeout=60_000)
         if lock.is_visible():
             lock.fill(PASSWORD)
             lock.press("Enter")
