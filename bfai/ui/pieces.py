@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from bfai.hosting import Kind
 from bfai.i18n import N_
 from bfai.model import (
     BfaiError,
@@ -37,7 +38,7 @@ from bfai.model import (
 )
 from bfai.ui.charts import Beat, strip_svg
 from bfai.ui.language import _, ago, duration, moment, moment_with_zone, n_, plain, say, words, zone
-from bfai.ui.session import on_own_computer
+from bfai.ui.session import hosting
 from bfai.workbench import CHECK_NAMES, STATUS_NAMES, AddressView, Remedy, RightRow, Section, TestJob, Workbench
 
 HISTORY = "pages/history.py"
@@ -283,7 +284,7 @@ def named(kind: type[_Named], value: str | None) -> _Named | None:
 
 def is_shared() -> bool:
     """Whether the program runs on a host that is everybody's."""
-    return not on_own_computer()
+    return hosting().kind is not Kind.LOCAL
 
 
 def code_of(shown: Sequence[Sighting]) -> None:
