@@ -65,7 +65,13 @@ class Provider:
 
     def token(self, asked: Mapping[str, str]) -> dict[str, Any]:
         at = int(time.time() - self.ago)
-        claims = {**PEOPLE[asked["person"]], "iss": self.issuer, "aud": CLIENT, "iat": at, "exp": int(time.time()) + 3600}
+        claims = {
+            **PEOPLE[asked["person"]],
+            "iss": self.issuer,
+            "aud": CLIENT,
+            "iat": at,
+            "exp": int(time.time()) + 3600,
+        }
         if asked.get("nonce"):
             claims["nonce"] = asked["nonce"]
         signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.key)

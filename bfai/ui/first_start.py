@@ -14,7 +14,7 @@ import streamlit as st
 from bfai.hosting import Person
 from bfai.i18n import N_
 from bfai.model import BfaiError, Message
-from bfai.ui.language import _, language_switch, n_, plain, say
+from bfai.ui.language import _, language_switch, n_, say
 from bfai.ui.pieces import attempt, calm, told
 from bfai.ui.session import Keeper, hosting, leave_tour, log_out, signed_in, start_tour
 from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
@@ -82,7 +82,9 @@ def _doors(workbench: Workbench) -> None:
             _choose_vault,
         ),
     )
-    for number, (label, text, icon, act) in enumerate(doors):
+    first = 2 if workbench.mode is Mode.HOSTED else 0  # who signed in has come for the vault
+    for number in sorted(range(len(doors)), key=lambda number: number != first):
+        label, text, icon, act = doors[number]
         with st.container(border=True):
             st.write(text)
             st.button(
@@ -91,7 +93,7 @@ def _doors(workbench: Workbench) -> None:
                 on_click=act,
                 key=f"door_{number}",
                 width="stretch",
-                type="primary" if number == 0 else "secondary",
+                type="primary" if number == first else "secondary",
             )
 
 
@@ -338,7 +340,7 @@ def account() -> None:
     """Who is signed in, and the way out."""
     who = signed_in()
     if isinstance(who, Person) and who.name:
-        st.caption(_("Signed in as {name}.", name=plain(who.name)))
+        st.caption(_("Signed in as {name}.", name=f"`{who.name.replace('`', '')}`"))  # as code it is no mail link
     st.button(_("Log out"), icon=":material/logout:", width="stretch", on_click=log_out, key="log_out")
 
 
@@ -356,8 +358,8 @@ def open_while(minutes: int) -> str:
 def shared_server() -> str:
     """What anybody should know who uses a key on a server."""
     return _(
-        "A server's address is shared by all who use it: binding a key to it protects little. In the United States,"
-        " where Community Cloud runs, Binance (451) and Bybit (403) answer no key."
+        "A server's address is shared by all who use it, so binding a key to it protects little. In the United States,"
+        " where Community Cloud runs, Binance (451) and Bybit (403) refuse every request."
     )
 
 

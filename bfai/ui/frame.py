@@ -85,7 +85,7 @@ def open_page(name: str) -> Workbench:
         workbench = kept.workbench
         _sidebar(kept)
         if workbench.mode is Mode.HOSTED:
-            _hosted_note()
+            st.caption(f":material/dns: {shared_server()}")
         _notice_lock(kept)
     choose_zone(workbench.settings.time_zone)
     told()
@@ -174,12 +174,6 @@ def _banner() -> None:
                 _("This is the demo. Exchanges are simulated, nothing is kept. Never type a real key here."),
                 width="stretch",
             )
-
-
-def _hosted_note() -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(_("Server"), icon=":material/dns:", color="gray")
-        st.caption(shared_server(), width="stretch")
 
 
 @st.fragment(run_every=15.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import secrets
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
@@ -280,6 +281,33 @@ def guide_link(
 def named(kind: type[_Named], value: str | None) -> _Named | None:
     """What the address of the page names, or None for what it does not know."""
     return next((one for one in kind if one.value == value), None)
+
+
+def download_button(
+    label: str,
+    make: Callable[[], str | bytes],
+    *,
+    file_name: str,
+    mime: str,
+    key: str,
+    icon: str | None = ":material/download:",
+    width: Literal["content", "stretch"] = "content",
+) -> None:
+    """A file that is made when it is asked for.
+
+    Streamlit serves it to whoever knows its address, which it works out from the content. So there is an address only
+    after the click, for a short time, and a random word in the kind of the file makes it one that nobody can guess.
+    """
+    st.download_button(
+        label,
+        data=make,
+        file_name=file_name,
+        mime=f"{mime}; for={secrets.token_hex(16)}",
+        icon=icon,
+        on_click="ignore",
+        key=key,
+        width=width,
+    )
 
 
 def is_shared() -> bool:
