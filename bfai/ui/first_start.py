@@ -332,7 +332,7 @@ def unfinished(problem: Message | None) -> None:
         st.title(_("This workbench is not set up yet"), anchor=False)
         if problem is not None:
             st.warning(say(problem))
-        st.caption(_("Nothing is kept and nobody can sign in until then. The guide is docs/community-cloud.md."))
+        st.caption(_("Until then nothing is kept. The guide is docs/community-cloud.md."))
         _look_around()
 
 
