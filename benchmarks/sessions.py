@@ -9,6 +9,7 @@ where it was more than 600 MB.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 ROOT = Path(__file__).parents[1]
@@ -43,11 +45,12 @@ class Visitor:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        for message in self._line:
-            heard = ForwardMsg()
-            heard.ParseFromString(bytes(message))
-            if heard.HasField("script_finished") and heard.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                self._drawn.release()
+        with contextlib.suppress(ConnectionClosed):
+            for message in self._line:
+                heard = ForwardMsg()
+                heard.ParseFromString(bytes(message))
+                if heard.HasField("script_finished") and heard.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                    self._drawn.release()
 
     def open(self, page: str) -> None:
         """Opens a page and waits until it is drawn."""
