@@ -389,7 +389,10 @@ def kept_for_all(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
                 text = ast.unparse(decorator)
-                if re.search(r"\b(cache|lru_cache|cache_data|cache_resource)\b", text) and "scope='session'" not in text:
+                if (
+                    re.search(r"\b(cache|lru_cache|cache_data|cache_resource)\b", text)
+                    and "scope='session'" not in text
+                ):
                     yield node.name
 
 

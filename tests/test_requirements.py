@@ -13,7 +13,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 GLIBC = 31  # Debian 11's is 2.31
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(GLIBC, 4, -1)]
-AWAY = ("NewConnectionError", "NameResolutionError", "ConnectTimeout", "ReadTimeout", "ProxyError", "Connection refused")
+AWAY = (
+    "NewConnectionError",
+    "NameResolutionError",
+    "ConnectTimeout",
+    "ReadTimeout",
+    "ProxyError",
+    "Connection refused",
+)
 
 
 @pytest.mark.timeout(300)

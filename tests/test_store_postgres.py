@@ -365,6 +365,19 @@ def refusal(url: str) -> str:
     return str(refused.value)
 
 
+def test_the_authorities_that_a_computer_trusts_are_there_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    system = "postgresql://bfai:x@db.example.com/bfai?sslrootcert=system"
+    for url in (system, f"{system}&sslmode=verify-full"):
+        given = read_address(url).given
+        assert given["sslmode"] == "verify-full"
+        assert "BEGIN CERTIFICATE" in Path(given["sslrootcert"]).read_text(encoding="utf-8")
+    assert read_address(f"{system}&sslmode=require").given["sslrootcert"] == "system", "libpq refuses the two together"
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    assert read_address(system).given["sslrootcert"] == "system", "then libpq finds them by itself"
+
+
 def test_what_keeps_us_out_is_named(postgres: Server, capfd: pytest.CaptureFixture[str]) -> None:
     wrong = "a-wrong-password"
     assert "refused the user or the password" in refusal(postgres.url("shared", password=wrong))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
@@ -118,7 +119,24 @@ def read_address(url: str) -> Address:
         )
         raise StoreUnreachable(Message(text=text)) from None  # what libpq says holds a part of the URL
     place = f"{given.get('host', 'localhost')}{port and ':'}{port}"
-    return Address(given, f"{place}/{given.get('dbname', '')}")
+    return Address(_with_trust(given), f"{place}/{given.get('dbname', '')}")
+
+
+_BUNDLES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+def _with_trust(given: dict[str, Any]) -> dict[str, Any]:
+    """With the authorities that this computer trusts where `sslrootcert=system` asks for them: the OpenSSL within
+    psycopg's ready-made package looks for them in a place of its own, where nobody has put any.
+    """
+    weaker = given.get("sslmode", "verify-full") != "verify-full"  # which libpq refuses by itself
+    told = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    if given.get("sslrootcert") != "system" or weaker or told:
+        return given
+    import certifi
+
+    bundle = next((place for place in _BUNDLES if os.path.isfile(place)), certifi.where())
+    return {**given, "sslmode": "verify-full", "sslrootcert": bundle}
 
 
 # Connections
