@@ -92,7 +92,7 @@ def test_broken_secrets_do_not_matter_at_home() -> None:
 
 @pytest.mark.parametrize(
     ("address", "alone"),
-    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("", False), ("0.0.0.0", False), ("192.0.2.1", False)],
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("", False), ("0.0.0.0", False), ("192.168.1.5", False)],
 )
 def test_loopback(address: str, alone: bool) -> None:
     assert is_loopback(address) is alone

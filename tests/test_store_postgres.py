@@ -72,6 +72,7 @@ def fill(store: Store) -> None:
     store.put_market_data("mexc", "[]", T0)
     store.put_candle_chunks("okx/BTC", {1: b"x"}, T0, 1000)
     store.set_setting("s", 1)
+    store.see_address("straight", "203.0.113.7", "mexc", T0)
     end = RunEnd("me", T0, timedelta(hours=1), T0, "mexc", Pause(1, T0, T0 + SECOND))
     store.add_run(a_run(connection, 6), end=end)
 

@@ -127,7 +127,9 @@ class Visit:
             self._socket.send(frame)
             while True:
                 message = ForwardMsg()
-                message.ParseFromString(bytes(self._socket.recv(20)))
+                heard_now = self._socket.recv(20)
+                assert isinstance(heard_now, bytes)
+                message.ParseFromString(heard_now)
                 heard += str(message)
                 if message.HasField("new_session"):
                     self.session = message.new_session.initialize.session_id

@@ -21,6 +21,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Final, LiteralString, NamedTuple, cast
 
 import psycopg
@@ -135,7 +136,7 @@ def _with_trust(given: dict[str, Any]) -> dict[str, Any]:
         return given
     import certifi
 
-    bundle = next((place for place in _BUNDLES if os.path.isfile(place)), certifi.where())
+    bundle = next((place for place in _BUNDLES if Path(place).is_file()), certifi.where())
     return {**given, "sslmode": "verify-full", "sslrootcert": bundle}
 
 

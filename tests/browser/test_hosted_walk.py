@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -40,6 +41,12 @@ def unlock(page: Page) -> None:
     expect(page.get_by_text("Vault open")).to_be_visible()
 
 
+def proofs_of(page: Page) -> list[dict[str, Any]]:
+    """The cookies that say who somebody is."""
+    cookies: list[Any] = list(page.context.cookies())
+    return [one for one in cookies if one["name"].startswith("_streamlit_user")]
+
+
 def fetched(url: str) -> int:
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
@@ -70,9 +77,8 @@ def test_two_people_on_one_server_never_meet(
         click(page, "Save the connection")
         expect(page.get_by_text(re.compile("Spot Main is saved"))).to_be_visible()
     alice, bob = pages["alice"], pages["bob"]
-    for cookie in alice.context.cookies():
-        if cookie["name"].startswith("_streamlit_user"):
-            assert cookie["httpOnly"] and cookie["sameSite"] == "Lax"
+    proofs = proofs_of(alice)
+    assert proofs and all(one["httpOnly"] and one["sameSite"] == "Lax" for one in proofs)
 
     # Each by the other's address. A reload locks, and neither password nor address opens anything of the other's.
     with Workbench.hosted(postgres_url, owner_of(provider.issuer, PEOPLE["alice"]["sub"])) as hers:
@@ -116,7 +122,7 @@ def test_two_people_on_one_server_never_meet(
     unlock(other)
     click(alice, "Log out")
     expect(alice.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
-    assert not [cookie for cookie in alice.context.cookies() if cookie["name"].startswith("_streamlit_user")]
+    assert not proofs_of(alice)
     expect(other.get_by_text("You are logged out.")).to_be_visible(timeout=30_000)
     assert "MEXC Spot Main" not in other.content()
     thief = open_app(server, "/history", storage_state=copied)
