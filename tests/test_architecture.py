@@ -299,6 +299,8 @@ def test_the_settings_that_keep_secrets() -> None:
     assert kept["browser.gatherUsageStats"] is False
     assert kept["server.enableAgentApi"] is False
     assert kept["server.enableXsrfProtection"] is True
+    assert kept["server.enableCORS"] is True
+    assert not {name for name in kept if "trustedUserHeaders" in name or "unsafeMetrics" in name}
     # Community Cloud reads this file: an address here would cut the app off there. run.py gives it at home.
     assert not {"server.address", "server.port", "server.allowedHosts"} & set(kept)
 

@@ -26,7 +26,7 @@ from bfai.hosting import owner_of
 from bfai.simulator import Simulator
 from bfai.strategy.parameters import Parameters
 from bfai.workbench import Workbench
-from tests.browser.conftest import LOOPBACK, Server
+from tests.browser.conftest import LOOPBACK, ROOT, Server
 from tests.oidc import COOKIE_SECRET, Provider
 
 PASSWORD = "correct horse battery staple"
@@ -357,3 +357,23 @@ def test_nothing_else_of_the_server_is_served(home: Server) -> None:
     assert ask(home, "POST", "/_stcore/agent/sessions", b"{}")[0] in (404, 405)
     status, said, _ = ask(home, "GET", "/_stcore/metrics")
     assert status == 200 and b"user" not in said.lower()
+
+
+# -- without any setting -----------------------------------------------------------------------------------------------
+
+
+def test_without_any_setting_it_is_the_demo_and_keeps_nothing(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    """As Community Cloud starts it: on every address."""
+    kept = ROOT / "data"
+    before = {file: file.stat().st_mtime_ns for file in kept.rglob("*")}
+    server = Server({"BFAI_DATABASE_URL": "", "BFAI_ALLOW_NON_LOOPBACK": ""}, log=tmp_path / "log")
+    try:
+        line = visit(server)
+        assert "Never type a real key here" in line.page()
+        assert "Everything is in memory, and gone when you leave." in line.page("settings")
+        for text in ("log_out", "sign_in_0", "master_password"):
+            assert text not in line.told
+    finally:
+        server.stop()
+    assert {file: file.stat().st_mtime_ns for file in kept.rglob("*")} == before
+    assert "Traceback" not in server.text()
