@@ -268,6 +268,22 @@ def read_proxy(text: str) -> str | None:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def is_public(proxy: str) -> bool:
+    """Whether a proxy is a public address in figures: names are looked up anew each time, and may lead anywhere."""
+    try:
+        host = ipaddress.ip_address(urlsplit(proxy).hostname or "")
+    except ValueError:
+        return False
+    wrapped = isinstance(host, ipaddress.IPv6Address) and (
+        host.ipv4_mapped or host.sixtofour or host.teredo or any(host in one for one in _WRAPPED)
+    )
+    return host.is_global and not host.is_multicast and not wrapped
+
+
+_WRAPPED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+"""IPv6 addresses that hold an IPv4 one, beside those that Python knows by name."""
+
+
 def _is_host(text: str) -> bool:
     if ":" not in text:
         return _HOST.fullmatch(text) is not None

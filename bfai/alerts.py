@@ -41,7 +41,20 @@ from bfai.model import (
     StrategyState,
     utc_now,
 )
-from bfai.sending import SEND_SECONDS, Note, Outcome, Send, clean, load, read_address, send_by_apprise
+from bfai.sending import (
+    SEND_SECONDS,
+    SERVICES,
+    Address,
+    BadAddress,
+    Note,
+    Outcome,
+    Send,
+    clean,
+    is_service,
+    load,
+    read_address,
+    send_by_apprise,
+)
 from bfai.store import BadName, Store, UnknownChannel
 from bfai.transport import redact
 from bfai.vault import Vault, VaultError, VaultLocked
@@ -92,6 +105,10 @@ _BAD = (EventKind.STATUS_FAILED, EventKind.BLOCKED, EventKind.WITHDRAW_APPEARED)
 _STATUS = (*_BAD, EventKind.RECOVERED)
 _STRATEGY = (EventKind.STRATEGY_SUSPENDED, EventKind.STRATEGY_RESUMED)
 _COUNTING = frozenset(Cause) - {Cause.LOCAL_NETWORK}
+_NO_HOST = N_(
+    "This workbench runs on a server, which sends to these only: {schemes}, and ntfy:// with nothing but a topic. For a"
+    " host of your own run it on your own computer."
+)
 _ENDS_WELL = (EventKind.RECOVERED, EventKind.STRATEGY_RESUMED)
 _LOOKED_BACK = 200
 
@@ -107,13 +124,17 @@ class Alerts:
         send: Send | None = None,
         *,
         sends: bool = True,
+        only_services: bool = False,
     ) -> None:
-        """`vault` gives the open vault, None while it is locked: then nothing is sent. `sends` False: nor ever."""
+        """`vault` gives the open vault, None while it is locked: then nothing is sent. `sends` False: nor ever.
+        `only_services`: to services with an address of their own only, never to a host that the owner names.
+        """
         self._store = store
         self._vault = vault
         self._clock = clock
         self._send = send or send_by_apprise
         self._sends = sends
+        self._only_services = only_services
         self._holder = f"{socket.gethostname()[:40]} {os.getpid()} {uuid.uuid4().hex[:8]}"
         self._lock = threading.Lock()
         self._worker: threading.Thread | None = None
@@ -152,7 +173,7 @@ class Alerts:
         """
         if not self._sends:
             raise AlertsNotHere
-        found, channel_id = read_address(address), uuid.uuid4().hex
+        found, channel_id = self._read(address), uuid.uuid4().hex
         values = _values(name, kinds, quiet, grace_minutes, repeat_hours)
         channel = _channel({**values, "id": channel_id, "hint": found.hint, "created_at": self._clock()})
         return self._store.add_channel(channel, self._open_vault().seal_address(channel_id, found.url))
@@ -172,7 +193,7 @@ class Alerts:
         old = self._channel(channel_id)
         sealed, hint = None, old.hint
         if address.strip():
-            found = read_address(address)
+            found = self._read(address)
             sealed, hint = self._open_vault().seal_address(channel_id, found.url), found.hint
         values = _values(name, kinds, quiet, grace_minutes, repeat_hours)
         changed = _channel({**values, "id": channel_id, "hint": hint, "created_at": old.created_at})
@@ -196,6 +217,12 @@ class Alerts:
         found = next((one for one in self.channels() if one.id == channel_id), None)
         if found is None:
             raise UnknownChannel
+        return found
+
+    def _read(self, address: str) -> Address:
+        found = read_address(address)
+        if self._only_services and not is_service(found.url):
+            raise BadAddress(Message(text=_NO_HOST, params={"schemes": ", ".join(SERVICES)}))
         return found
 
     def _open_vault(self) -> Vault:
@@ -405,6 +432,8 @@ class Alerts:
         return False
 
     def _sent(self, address: str, note: Note) -> Outcome:
+        if self._only_services and not is_service(address):  # of a vault that was brought here from home
+            return Outcome(Message(text=_NO_HOST, params={"schemes": ", ".join(SERVICES)}))
         try:
             outcome = self._send(address, note._replace(title=redact(note.title), body=redact(note.body)))
         except Exception as error:

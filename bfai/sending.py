@@ -82,6 +82,8 @@ _WITH_HEADERS: Final = frozenset("json jsons form forms xml xmls".split())
 """To a program of the reader's own, which can tell a repetition by a header."""
 SCHEMES: Final = tuple(sorted((*_WITH_HOST, *_WITH_TOKEN)))
 """Ways to send over a network. Apprise knows more: some run programs, open files or draw on this computer's desktop."""
+SERVICES: Final = tuple("discord gchat opsgenie pagerduty pbul pover prowl slack spush tgram threema webex".split())
+"""Those that are one service at one address, whatever else an address of them says."""
 _OPENS_FILES = frozenset("template pgp pgppub pgpprv pgpkey pgpprvkey wkd attach attachment keyfile pem config".split())
 _PARAMETER = re.compile(r"[?&;][\s+:-]*(\w+)\s*=")
 
@@ -119,6 +121,15 @@ def read_address(text: str) -> Address:
         text = N_("This is no whole {scheme}:// address: a part is missing or malformed. The examples show the form.")
         raise BadAddress(Message(text=text, params={"scheme": scheme}))
     return Address(url, _hint(scheme, url))
+
+
+def is_service(url: str) -> bool:
+    """Whether it leads to a service that everybody knows, and never to a host that its writer chose."""
+    plugin = _plugin(url)
+    if plugin is None:
+        return False
+    scheme = _scheme(plugin)
+    return scheme in (*SERVICES, "wxteams") or (scheme in ("ntfy", "ntfys") and getattr(plugin, "mode", "") == "cloud")
 
 
 def _hint(scheme: str, url: str) -> str:

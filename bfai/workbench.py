@@ -190,6 +190,8 @@ TERMS_SECONDS = 8.0
 class Mode(StrEnum):
     LOCAL = "local"
     DEMO = "demo"
+    HOSTED = "hosted"
+    """On a server, for one of many who sign in: nothing of the server or of the others is told."""
 
 
 class VaultState(StrEnum):
@@ -342,7 +344,8 @@ class Workbench:
         self._history = History(store, self._now)
         self._engines = Engines(engine_home) if engine_home is not None else None
         self._strategies = Strategies(store, self._market_data, self._here, self._terms, clock, self._engines)
-        self._alerts = Alerts(store, lambda: self._vault, self._now, sends=mode is not Mode.DEMO)
+        hosted = mode is Mode.HOSTED
+        self._alerts = Alerts(store, lambda: self._vault, self._now, sends=mode is not Mode.DEMO, only_services=hosted)
 
     def _now(self) -> datetime:
         return utc_now() if self._clock is None else self._clock()
@@ -359,6 +362,10 @@ class Workbench:
         """The engines that run strategies. Raises EngineError where none can be kept."""
         if self._engines is None:
             text = N_("Here nothing is kept, so no engine can run. Start the workbench on your own computer.")
+            if self.mode is Mode.HOSTED:
+                text = N_(
+                    "No engine runs on a shared server. Download the files below, and run them on your own computer."
+                )
             raise EngineError(Message(text=text))
         return self._engines
 
@@ -499,6 +506,14 @@ class Workbench:
         return cls(store, mode=Mode.LOCAL, gateway=gateway or Gateway.from_environment(), engine_home=home)
 
     @classmethod
+    def hosted(cls, database_url: str, owner: str, *, gateway: Gateway | None = None) -> Workbench:
+        """That of one of many people on a server's PostgreSQL. No engine runs there and no file of the server is read;
+        what goes wrong with the database is told without its address. Raises BfaiError.
+        """
+        store = open_store(database_url, owner=owner, discreet=True)
+        return cls(store, mode=Mode.HOSTED, gateway=gateway or Gateway.from_environment())
+
+    @classmethod
     def tour(cls) -> Workbench:
         """A throw-away workbench with an open vault in memory, on simulated exchanges."""
         store = open_store("sqlite://:memory:")
@@ -564,6 +579,29 @@ class Workbench:
         finally:
             target.close()
 
+    def begin_visit(self, signed_in_at: datetime) -> bool:
+        """Whether somebody who signed in at this time, as the provider says, has not logged out since."""
+        kept = self._store.setting(_VISITS, {})
+        at = signed_in_at.timestamp()
+        if at <= kept.get("ended", 0.0):
+            return False
+        if at > kept.get("newest", 0.0):
+            with self._store.together():
+                kept = self._store.setting(_VISITS, {})
+                self._store.set_setting(_VISITS, {**kept, "newest": max(at, kept.get("newest", 0.0))})
+            self._store.audit(AuditEntry(at=self._now(), action="signed_in"))
+        return True
+
+    def end_visits(self) -> None:
+        """Log out everywhere: no sign-in up to now counts any more, wherever its cookie is.
+
+        The provider's clock is compared with itself, so it need not agree with this computer's.
+        """
+        with self._store.together():
+            newest = self._store.setting(_VISITS, {}).get("newest", 0.0)
+            self._store.set_setting(_VISITS, {"newest": newest, "ended": newest})
+        self._store.audit(AuditEntry(at=self._now(), action="signed_out"))
+
     def change_password(self, old: str, new: str) -> None:
         self._open_vault().change_password(self._store, old, new)
 
@@ -594,11 +632,13 @@ class Workbench:
 
     def environment(self) -> list[Variable]:
         """The environment variables that the program reads, without any secret."""
-        return setting_up.variables()
+        return [] if self.mode is Mode.HOSTED else setting_up.variables()
 
     def place(self) -> Place | None:
-        """The file that holds everything, and its size in bytes; None where nothing is kept."""
-        return self._store.place()
+        """The file that holds everything, and its size in bytes; None where nothing is kept, or it is not the owner's
+        business: a shared database.
+        """
+        return None if self.mode is Mode.HOSTED else self._store.place()
 
     def packages(self) -> tuple[Package, ...]:
         """The packages that run with this program, with their licences."""
@@ -1016,6 +1056,8 @@ class Workbench:
 
     def find_bot_keys(self, path: str) -> Findings:
         """The keys in another bot's file or folder on this computer. Sends nothing. BfaiError where there is none."""
+        if self.mode is Mode.HOSTED:
+            raise BfaiError(Message(text=N_("The files of this server are not yours. Upload your file instead.")))
         return bots.find_keys(path)
 
     def find_uploaded_keys(self, files: Sequence[tuple[str, str]]) -> Findings:
@@ -1252,6 +1294,8 @@ class Workbench:
     def _engine(self, target: Target | None = None) -> Engine:
         if self._is_simulated(target):
             return _simulator_engine()
+        if target is not None:  # of a vault that was brought here from home
+            self._check_way_out(target.egress_proxy)
         return self._own_engine or _engine(self._gateway)
 
     def _here(self, target: Target) -> Target:
@@ -1446,7 +1490,17 @@ class Workbench:
         found = addresses.read_proxy(proxy)
         if found is not None and self.mode is Mode.DEMO:
             raise BfaiError(Message(text=N_("Simulated exchanges are on this computer: no way out is needed here.")))
+        self._check_way_out(found)
         return self._store.update_connection(connection_id, egress_proxy=found)
+
+    def _check_way_out(self, proxy: str | None) -> None:
+        """On a server a way out leads to the internet, never to what only the server reaches. Raises BfaiError."""
+        if self.mode is Mode.HOSTED and proxy is not None and not addresses.is_public(proxy):
+            text = N_(
+                "This workbench runs on a server: a way out is a public address in figures there, such as"
+                " socks5://203.0.113.7:1080."
+            )
+            raise BfaiError(Message(text=text))
 
     # -- the tripwire --------------------------------------------------------------------------------------------------
 
@@ -1659,6 +1713,10 @@ def _engine_home(url: str, owner: str) -> Path | None:
         return None
     home = Path(path).absolute().parent / "engines"
     return home if owner == "local" else home / hashlib.sha256(owner.encode()).hexdigest()[:16]
+
+
+_VISITS = "visits"
+"""The setting that holds when the owner signed in last, and up to when no sign-in counts any more."""
 
 
 def _pairing(connection_id: str) -> str:

@@ -16,7 +16,7 @@ from bfai.ui.language import chosen_language, speak, words
 from bfai.ui.pieces import attempt, head, table
 from bfai.ui.schedule import INTERVALS
 from bfai.ui.session import in_tour
-from bfai.workbench import LICENCE, VERSION, Settings, Workbench
+from bfai.workbench import LICENCE, VERSION, Mode, Settings, Workbench
 
 READING_WIDTH = 760
 FRESH_HOURS = (1, 6, 12, 24, 48, 72, 168, 720)
@@ -39,7 +39,8 @@ def draw(workbench: Workbench) -> None:
             password(workbench)
         data(workbench)
         leaving(workbench)
-        environment(workbench)
+        if workbench.mode is not Mode.HOSTED:
+            environment(workbench)
         about(workbench)
 
 
@@ -256,7 +257,7 @@ def vault(workbench: Workbench, settings: Settings, fixed: dict[str, str]) -> No
             LOCK_MINUTES,
             settings.lock_minutes,
             lambda minutes: duration(minutes * 60) if minutes else _("never"),
-            note=_("Locked, it tests nothing and shows nothing. Its keys stay sealed on the disk in any case."),
+            note=_("Locked, it tests nothing and shows nothing. Its keys stay sealed in any case."),
             fixed_by=fixed.get("lock_minutes"),
         )
 
@@ -308,6 +309,17 @@ def change(workbench: Workbench) -> None:
 def data(workbench: Workbench) -> None:
     with st.container(border=True):
         st.header(_("Your data"), anchor=False)
+        if workbench.mode is Mode.HOSTED:
+            st.write(
+                _("Everything is in the database of whoever runs this workbench. Nobody else who signs in sees it.")
+            )
+            st.caption(
+                _(
+                    "Keys in it are sealed: whoever has a copy still needs your master password. Names, results and"
+                    " strategies are not."
+                )
+            )
+            return
         place = workbench.place()
         if place is None:
             st.write(_("Everything is in memory, and gone when you leave."))
@@ -335,7 +347,8 @@ def size_of(count: int) -> str:
 
 def leaving(workbench: Workbench) -> None:
     with st.container(border=True):
-        st.header(_("What leaves this computer"), anchor=False)
+        hosted = workbench.mode is Mode.HOSTED
+        st.header(_("What leaves this server") if hosted else _("What leaves this computer"), anchor=False)
         reached = workbench.reached()
         lines = [
             n_(
@@ -356,6 +369,8 @@ def leaving(workbench: Workbench) -> None:
             lines.append(_("**To your alert channels:** what happened, never a key. {channels}", channels=names))
         else:
             lines.append(_("**To alert channels:** nothing, as there is none."))
+        if hosted:
+            lines.append(_("**To the sign-in provider:** that you sign in here, and when. It tells who you are."))
         lines.append(
             _("**To the package index:** requests for what is installed, at the first start and for an engine.")
         )
@@ -366,7 +381,7 @@ def leaving(workbench: Workbench) -> None:
             _("A key, to anybody but the exchange that made it."),
             _("An order, a transfer, a withdrawal: the workbench sends none. Only an engine that you start trades."),
         ]
-        if not st.get_option("browser.gatherUsageStats"):
+        if not hosted and not st.get_option("browser.gatherUsageStats"):
             never.append(_("Statistics about you: they are turned off, and there is no account with us."))
         st.markdown("\n".join(f"- {line}" for line in never))
         with st.expander(_("Every exchange and its hosts"), icon=":material/dns:"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -15,6 +16,7 @@ from bfai.ui.pieces import (
     attempting,
     badge,
     choose_view,
+    download_button,
     head,
     rerun_when_done,
     table,
@@ -493,14 +495,12 @@ def export(workbench: Workbench, strategy: Strategy) -> None:
             stem = file_stem(strategy.name)
             with st.container(horizontal=True):
                 for kind, as_yaml in (("json", False), ("yaml", True)):
-                    st.download_button(
+                    download_button(
                         _("Download {kind}", kind=kind.upper()),
-                        workbench.strategies.export(strategy.id, as_yaml=as_yaml),
+                        partial(workbench.strategies.export, strategy.id, as_yaml=as_yaml),
                         file_name=f"{stem}.{kind}",
                         mime="application/json" if kind == "json" else "application/yaml",
-                        icon=":material/download:",
                         key=f"download_{kind}",
-                        on_click="ignore",
                     )
 
     dialog()

@@ -299,6 +299,8 @@ def test_the_settings_that_keep_secrets() -> None:
     assert kept["browser.gatherUsageStats"] is False
     assert kept["server.enableAgentApi"] is False
     assert kept["server.enableXsrfProtection"] is True
+    assert kept["server.enableCORS"] is True
+    assert not {name for name in kept if "trustedUserHeaders" in name or "unsafeMetrics" in name}
     # Community Cloud reads this file: an address here would cut the app off there. run.py gives it at home.
     assert not {"server.address", "server.port", "server.allowedHosts"} & set(kept)
 
@@ -350,3 +352,59 @@ def test_everything_can_be_read(theme: str) -> None:
 def test_community_cloud_reads_requirements_txt_and_nothing_else() -> None:
     """It would take any of these first."""
     assert not [name for name in ("uv.lock", "Pipfile", "environment.yml") if (ROOT / name).exists()]
+
+
+# --- what people share in one process ----------------------------------------------------------------------------
+
+SHARED = {
+    "bfai/about.py: packages": "what is installed",
+    "bfai/exchanges/__init__.py: all_exchanges": "facts about exchanges",
+    "bfai/i18n.py: _catalogue": "texts",
+    "bfai/i18n.py: translator": "texts",
+    "bfai/sending.py: _apprise": "a library",
+    "bfai/sending.py: _asset": "its settings",
+    "bfai/store/packing.py: _doubles": "how numbers lie in bytes",
+    "bfai/store/postgres.py: _sent": "statements without values",
+    "bfai/strategy/candles.py: _sample": "made-up candles",
+    "bfai/strategy/limits.py: _judge": "an instance of ccxt without keys, which sends nothing",
+    "bfai/strategy/limits.py: _kind": "a class of ccxt",
+    "bfai/transport.py: _prototype": "an instance of ccxt without keys: each test works on a copy of it",
+    "bfai/ui/session.py: _has_authlib": "whether a package is there",
+    "bfai/ui/session.py: _keeper": "the one workbench of somebody's own computer, never opened where people sign in",
+    "bfai/ui/session.py: warm_up": "a thread that imports packages",
+    "bfai/workbench.py: _engine": "an event loop with open connections to exchanges, which keeps no key and no answer",
+    "bfai/workbench.py: _shared_simulator": "made-up accounts",
+    "bfai/workbench.py: _simulator_engine": "the same event loop for made-up accounts",
+}
+"""What is kept for everybody in the process, and why nobody learns of anybody by it."""
+
+
+def kept_for_all(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            for decorator in node.decorator_list:
+                text = ast.unparse(decorator)
+                if (
+                    re.search(r"\b(cache|lru_cache|cache_data|cache_resource)\b", text)
+                    and "scope='session'" not in text
+                ):
+                    yield node.name
+
+
+def test_what_is_kept_for_all_people_of_a_process_is_known() -> None:
+    found = {
+        f"{file.relative_to(ROOT).as_posix()}: {name}"
+        for file in (*PACKAGE, *PAGES)
+        if "simulator" not in file.parts
+        for name in kept_for_all(ast.parse(file.read_text(encoding="utf-8")))
+    }
+    assert found == set(SHARED)
+    assert list(kept_for_all(ast.parse("@st.cache_data(ttl=5)\ndef figures(): ...")))
+    assert not list(kept_for_all(ast.parse("@st.cache_data(scope='session')\ndef figures(): ...")))
+
+
+def test_files_are_given_out_in_one_place() -> None:
+    """Streamlit serves them to whoever knows their address: `pieces.download_button` makes one that nobody guesses."""
+    for file in (*PAGES, *UI):
+        calls = re.findall(r"\bst\.download_button\b", file.read_text(encoding="utf-8"))
+        assert len(calls) == (file.name == "pieces.py"), file

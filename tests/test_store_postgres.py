@@ -72,6 +72,7 @@ def fill(store: Store) -> None:
     store.put_market_data("mexc", "[]", T0)
     store.put_candle_chunks("okx/BTC", {1: b"x"}, T0, 1000)
     store.set_setting("s", 1)
+    store.see_address("straight", "203.0.113.7", "mexc", T0)
     end = RunEnd("me", T0, timedelta(hours=1), T0, "mexc", Pause(1, T0, T0 + SECOND))
     store.add_run(a_run(connection, 6), end=end)
 
@@ -363,6 +364,19 @@ def refusal(url: str) -> str:
     with pytest.raises(StoreUnreachable) as refused:
         open_store(url)
     return str(refused.value)
+
+
+def test_the_authorities_that_a_computer_trusts_are_there_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    system = "postgresql://bfai:x@db.example.com/bfai?sslrootcert=system"
+    for url in (system, f"{system}&sslmode=verify-full"):
+        given = read_address(url).given
+        assert given["sslmode"] == "verify-full"
+        assert "BEGIN CERTIFICATE" in Path(given["sslrootcert"]).read_text(encoding="utf-8")
+    assert read_address(f"{system}&sslmode=require").given["sslrootcert"] == "system", "libpq refuses the two together"
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    assert read_address(system).given["sslrootcert"] == "system", "then libpq finds them by itself"
 
 
 def test_what_keeps_us_out_is_named(postgres: Server, capfd: pytest.CaptureFixture[str]) -> None:

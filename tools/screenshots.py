@@ -4,7 +4,7 @@ Without `--all` only those that the documentation shows; with it every page, lig
 `BFAI_LANGUAGE=de-DE` takes them in that language: what is clicked is found by its key, or by a name that stays.
 The history is that of a database made for it: tests that were really made against the simulator, spread over a month.
 A strategy that runs is run by the real Freqtrade on the simulator; `BFAI_FREQTRADE` names its environment, as for
-`run.py parity`, and without it that picture stays as it is.
+`run.py parity`, and without it that picture stays as it is. So do those of people who sign in, without PostgreSQL.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from bfai.hosting import owner_of  # noqa: E402
 from bfai.model import (  # noqa: E402
     Cause,
     Connection,
@@ -49,6 +50,9 @@ from bfai.transport import Gateway  # noqa: E402
 from bfai.vault import Vault  # noqa: E402
 from bfai.workbench import Workbench  # noqa: E402
 from tests.engines import PYTHON, Price, quick, redirected  # noqa: E402
+from tests.oidc import PEOPLE, Provider  # noqa: E402
+from tests.postgres import Server as Database  # noqa: E402
+from tests.postgres import binaries  # noqa: E402
 
 PASSWORD = "correct horse battery staple"
 PAST = (("MEXC Spot Main", "mexc"), ("KuCoin Spot Grid", "kucoin"), ("OKX Spot DCA", "okx"))
@@ -67,6 +71,10 @@ SHOWN = {
     ("alerts", "light", 1280),
     ("guide", "light", 1280),
     ("settings", "light", 1280),
+    ("demo", "light", 1280),
+    ("sign-in", "light", 1280),
+    ("sign-in", "dark", 390),
+    ("hosted", "light", 1280),
 }
 SIZES = {1280: 900, 390: 844}
 
@@ -188,9 +196,74 @@ def _until(holds: Callable[[], bool]) -> None:
     raise RuntimeError("Freqtrade did not do it")
 
 
-def start(port: int, database: str = "sqlite://:memory:", **settings: str) -> subprocess.Popen[bytes]:
-    """The app on loopback; without a database the tour is what there is to see."""
-    options = ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
+@contextlib.contextmanager
+def deployed(folder: Path) -> Generator[dict[str, str]]:
+    """The addresses of the app as it is deployed: `demo`, and `hosted` where people can sign in."""
+    programs = binaries()
+    with contextlib.ExitStack() as stack:
+        ports = {"demo": free_port()}
+        processes = [start(ports["demo"], local=False)]
+        if programs is not None:
+            server = Database(programs)
+            stack.callback(server.remove)
+            url = stack.enter_context(server.database("shared"))
+            provider = stack.enter_context(Provider())
+            simulator = stack.enter_context(Simulator())
+            secrets = provider.secrets(folder / "secrets.toml")
+            gateway = Gateway.parse(simulator.gateway, simulator.ca_file)
+            with Workbench.hosted(url, owner_of(provider.issuer, PEOPLE["alice"]["sub"]), gateway=gateway) as workbench:
+                workbench.create_vault(PASSWORD)
+                for exchange, account in (("mexc", "no_futures"), ("kucoin", "good"), ("okx", "good")):
+                    keys = simulator.accounts[exchange][account]
+                    credentials = Credentials(keys["apiKey"] or "", keys["secret"] or "", keys["password"])
+                    draft = workbench.draft(Target(exchange=exchange), credentials)
+                    workbench.start_draft_test(draft.id).wait(60)
+                    workbench.save_draft(draft.id, name=workbench.suggest_name(draft.target))
+            ports["hosted"] = free_port()
+            settings = {"BFAI_GATEWAY": simulator.gateway, "BFAI_GATEWAY_CA": str(simulator.ca_file)}
+            options = ("--secrets.files", str(secrets))
+            processes.append(start(ports["hosted"], url, *options, local=False, **settings))
+        try:
+            yield {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        finally:
+            for process in processes:
+                process.terminate()
+                process.wait(20)
+
+
+def take_deployed(browser: Browser, at: dict[str, str], folder: Path, theme: str, width: int, wanted: set[str]) -> None:
+    scheme, size = ("dark" if theme == "dark" else "light"), {"width": width, "height": SIZES[width]}
+    context = browser.new_context(color_scheme=scheme, viewport=size, locale="en-GB", timezone_id="Europe/Zagreb")  # type: ignore[arg-type]
+    page = context.new_page()
+
+    def shoot(name: str) -> None:
+        if name in wanted:
+            settled(page)
+            page.screenshot(path=folder / f"{name}-{theme}-{width}.png")
+
+    page.goto(at["demo"])
+    page.locator("[class*='st-key-card_']").nth(7).wait_for(timeout=120_000)
+    page.wait_for_timeout(3000)
+    shoot("demo")
+    if "hosted" in at:
+        page.goto(at["hosted"])
+        page.locator(".st-key-sign_in_0").wait_for()
+        shoot("sign-in")
+        page.locator(".st-key-sign_in_0 button").click()
+        page.get_by_role("link", name="alice").click()
+        page.locator("input[type=password]").fill(PASSWORD)
+        page.locator("input[type=password]").press("Enter")
+        page.locator("[class*='st-key-card_']").nth(2).wait_for()
+        shoot("hosted")
+    context.close()
+
+
+def start(
+    port: int, database: str = "sqlite://:memory:", *more: str, local: bool = True, **settings: str
+) -> subprocess.Popen[bytes]:
+    """The app on loopback; without a database the tour is what there is to see. Not `local`: as it is deployed."""
+    options = ["--server.port", str(port), "--server.headless", "true", *more]
+    options += ["--server.address", "127.0.0.1"] if local else []
     process = subprocess.Popen(  # nosec B603 # no shell
         [sys.executable, "-m", "streamlit", "run", "app.py", *options],
         cwd=ROOT,
@@ -339,12 +412,14 @@ def main(arguments: list[str]) -> None:
             path = os.environ.get("BFAI_CHROMIUM", "/usr/bin/chromium")
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
             every = {"first-start", "overview", "refused", "connections", "wizard", "strategies", "replay"}
-            every |= {"alerts", "guide", "settings", "history", "history-all", "run"}
+            every |= {"alerts", "guide", "settings", "history", "history-all", "run", "demo", "sign-in", "hosted"}
+            elsewhere = stack.enter_context(deployed(Path(home.name)))
             for theme in ("light", "dark"):
                 for width in SIZES:
                     wanted = every if everything else {n for n, t, w in SHOWN if (t, w) == (theme, width)}
                     if wanted:
                         take(browser, port, past, runs, folder, theme, width, wanted)
+                        take_deployed(browser, elsewhere, folder, theme, width, wanted)
             browser.close()
     finally:
         for process in processes:

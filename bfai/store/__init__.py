@@ -864,19 +864,21 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, *, owner: str = "local", clock: Callable[[], datetime] = utc_now) -> Store:
+def open_store(
+    url: str, *, owner: str = "local", clock: Callable[[], datetime] = utc_now, discreet: bool = False
+) -> Store:
     """Open the database at `url` for `owner`; create it, and its directory, where there is none. `clock` tells the
     time of audit entries and of changes to strategies.
 
     `sqlite:///data/bfai.db` is a path relative to the working directory, `sqlite:////var/lib/bfai.db` an absolute one,
     `sqlite://:memory:` a database of its own that is gone when closed, `postgresql://user:password@host/database` a
     database of PostgreSQL, with what libpq understands behind a `?`. Raises `StoreError`, never with a password, or an
-    address that could hold one, in its text.
+    address that could hold one, in its text; a `discreet` PostgreSQL tells nothing about itself, but in the log.
     """
     if url.startswith(("postgresql://", "postgres://")):
         from bfai.store.postgres import open_postgres
 
-        return open_postgres(url, owner=owner, clock=clock)
+        return open_postgres(url, owner=owner, clock=clock, discreet=discreet)
     if not url.startswith("sqlite://") or len(url) == len("sqlite://"):
         text = N_(
             "This is no address of a database. Set BFAI_DATABASE_URL to a file, such as sqlite:///data/bfai.db, or to"

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Final, LiteralString, NamedTuple, cast
 
 import psycopg
@@ -50,6 +53,8 @@ MOST_CONNECTIONS: Final = 8  # of one process to one database
 BUSY_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
 
+_log = logging.getLogger("bfai.store")
+
 _MIGRATION_LOCK = 0x62666169  # "bfai"
 _PATH = f"SET LOCAL search_path = {SCHEMA}, pg_temp"
 # What libpq is told unless the address says otherwise. Times are seconds, but `tcp_user_timeout` milliseconds.
@@ -65,25 +70,32 @@ _Db = psycopg.Connection[Any]
 
 
 class Address(NamedTuple):
-    """Where a database is. `shown` is what may be shown of it: never a password."""
+    """Where a database is. `shown` is what may be shown of it: never a password. `discreet`: nothing may, and what goes
+    wrong with it stands in the log only.
+    """
 
     given: dict[str, Any]
     shown: str
+    discreet: bool = False
 
     def __repr__(self) -> str:
         return f"Address({self.shown!r})"
 
 
-def open_postgres(url: str, *, owner: str = "local", clock: Callable[[], datetime] = utc_now) -> PostgresStore:
+def open_postgres(
+    url: str, *, owner: str = "local", clock: Callable[[], datetime] = utc_now, discreet: bool = False
+) -> PostgresStore:
     """Open the database at `url`; see `bfai.store.open_store`. Raises `StoreError`."""
-    address = read_address(url)
+    address = read_address(url)._replace(discreet=discreet)
     pool = _Pool.of(address)
     try:
         with _plainly(address):
             _make_ready(pool)
             return PostgresStore(pool, owner, clock)
-    except BaseException:
+    except BaseException as error:
         pool.leave()
+        if isinstance(error, StoreError):
+            raise _as_told(error, address) from None
         raise
 
 
@@ -108,7 +120,24 @@ def read_address(url: str) -> Address:
         )
         raise StoreUnreachable(Message(text=text)) from None  # what libpq says holds a part of the URL
     place = f"{given.get('host', 'localhost')}{port and ':'}{port}"
-    return Address(given, f"{place}/{given.get('dbname', '')}")
+    return Address(_with_trust(given), f"{place}/{given.get('dbname', '')}")
+
+
+_BUNDLES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+def _with_trust(given: dict[str, Any]) -> dict[str, Any]:
+    """With the authorities that this computer trusts where `sslrootcert=system` asks for them: the OpenSSL within
+    psycopg's ready-made package looks for them in a place of its own, where nobody has put any.
+    """
+    weaker = given.get("sslmode", "verify-full") != "verify-full"  # which libpq refuses by itself
+    told = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    if given.get("sslrootcert") != "system" or weaker or told:
+        return given
+    import certifi
+
+    bundle = next((place for place in _BUNDLES if Path(place).is_file()), certifi.where())
+    return {**given, "sslmode": "verify-full", "sslrootcert": bundle}
 
 
 # Connections
@@ -135,7 +164,7 @@ class _Pool:
     @classmethod
     def of(cls, address: Address) -> _Pool:
         """That of the address, for one user more."""
-        key = repr(sorted(address.given.items()))
+        key = repr((address.discreet, sorted(address.given.items())))
         with cls._all_lock:
             pool = cls._all.setdefault(key, cls(key, address))
             pool._users += 1
@@ -161,7 +190,7 @@ class _Pool:
     def begun(self, beginning: str) -> Generator[_Db]:
         """A connection on which these statements, which begin a transaction, were run."""
         if not self._room.acquire(timeout=BUSY_SECONDS):
-            raise _busy(self.address)
+            raise _as_told(_busy(self.address), self.address)
         try:
             db = self._begin(beginning)
             try:
@@ -571,7 +600,25 @@ def _plainly(address: Address) -> Generator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise _translated(error, address) from error
+        raise _as_told(_translated(error, address), address) from error
+
+
+def _as_told(error: StoreError, address: Address) -> StoreError:
+    """What people of a shared database hear of it: what they can do. Its keeper finds what is wrong in the log."""
+    if not address.discreet or error.message.text in _TOLD:
+        return error
+    _log.warning("%s: %s", type(error).__name__, error)
+    text = _BUSY if isinstance(error, StoreLocked) else _FULL if isinstance(error, StoreFull) else _UNUSABLE
+    return type(error)(Message(text=text))
+
+
+_BUSY = N_("The database is busy. Nothing of this change is stored. Try again in a moment.")
+_FULL = N_("The database is full. Nothing of this change is stored. Tell whoever runs this workbench.")
+_UNUSABLE = N_(
+    "The database cannot be used just now. Try again in a moment; if it stays so, tell whoever runs this workbench: the"
+    " log says why."
+)
+_TOLD: Final = frozenset({_BUSY, _FULL, _UNUSABLE})
 
 
 def _translated(error: psycopg.Error, address: Address) -> StoreError:

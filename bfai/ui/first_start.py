@@ -11,13 +11,14 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from bfai.hosting import Person
 from bfai.i18n import N_
-from bfai.model import BfaiError
+from bfai.model import BfaiError, Message
 from bfai.ui.language import _, language_switch, n_, say
 from bfai.ui.pieces import attempt, calm, told
-from bfai.ui.session import Keeper, leave_tour, start_tour
+from bfai.ui.session import Keeper, hosting, leave_tour, log_out, signed_in, start_tour
 from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
-from bfai.workbench import Workbench
+from bfai.workbench import Mode, Workbench
 
 _DOOR = "door"
 _HARD = 3  # from here on there is nothing to better
@@ -40,8 +41,9 @@ def column(width: int = 420) -> Generator[None]:
         language_switch("column")
 
 
-def first_start(workbench: Workbench) -> None:
+def first_start(keeper: Keeper) -> None:
     """Nothing is here yet: three ways to begin."""
+    workbench = keeper.workbench
     match st.session_state.get(_DOOR):
         case "check":
             _check_one(workbench)
@@ -50,10 +52,12 @@ def first_start(workbench: Workbench) -> None:
                 _make_vault(workbench)
         case _:
             with column():
-                _doors()
+                _doors(workbench)
+                if workbench.mode is Mode.HOSTED:
+                    account()
 
 
-def _doors() -> None:
+def _doors(workbench: Workbench) -> None:
     st.title(_("Is this API key safe for a bot?"), anchor=False)
     st.write(_("The workbench reads what a key may do, refuses one that can withdraw, and tests that it works."))
     doors = (
@@ -71,12 +75,16 @@ def _doors() -> None:
         ),
         (
             _("Open a vault"),
-            _("Keep connections on this computer, sealed with a master password, and test them again and again."),
+            _("Keep connections here, sealed with a master password that only you know, and test them again and again.")
+            if workbench.mode is Mode.HOSTED
+            else _("Keep connections on this computer, sealed with a master password, and test them again and again."),
             ":material/lock:",
             _choose_vault,
         ),
     )
-    for number, (label, text, icon, act) in enumerate(doors):
+    first = 2 if workbench.mode is Mode.HOSTED else 0  # who signed in has come for the vault
+    for number in sorted(range(len(doors)), key=lambda number: number != first):
+        label, text, icon, act = doors[number]
         with st.container(border=True):
             st.write(text)
             st.button(
@@ -85,7 +93,7 @@ def _doors() -> None:
                 on_click=act,
                 key=f"door_{number}",
                 width="stretch",
-                type="primary" if number == 0 else "secondary",
+                type="primary" if number == first else "secondary",
             )
 
 
@@ -115,7 +123,19 @@ def _check_one(workbench: Workbench) -> None:
 
 def _make_vault(workbench: Workbench) -> None:
     st.title(_("Open a vault"), anchor=False)
-    st.write(_("Your keys are sealed on this computer with one master password."))
+    hosted = workbench.mode is Mode.HOSTED
+    if hosted:
+        st.write(
+            _("Your keys are sealed with one master password before they are stored. Signing in does not open them.")
+        )
+        st.caption(
+            _(
+                "While the vault is open, this server can read what is in it. Use it only if you trust whoever runs it;"
+                " otherwise run the workbench on your own computer."
+            )
+        )
+    else:
+        st.write(_("Your keys are sealed on this computer with one master password."))
     password = st.text_input(_("Master password"), type="password", key="new_password", live="300ms")
     password_strength(workbench, password)
     with st.form("vault", border=False):
@@ -128,7 +148,9 @@ def _make_vault(workbench: Workbench) -> None:
         )
         minutes = workbench.settings.lock_minutes
         st.caption(
-            n_(
+            open_while(minutes)
+            if hosted
+            else n_(
                 "On this computer the opened vault stays open across reloads and locks after {count} minute without a"
                 " click.",
                 "On this computer the opened vault stays open across reloads and locks after {count} minutes without a"
@@ -193,6 +215,8 @@ def lock_screen(keeper: Keeper) -> None:
                     keeper.locked_after,
                 )
             )
+        elif keeper.workbench.mode is Mode.HOSTED:
+            st.caption(_("Here the opened vault lives only as long as the page: a reload locks it. Nothing is lost."))
         waits = _seconds_to_wait() > 0
         with st.form("unlock", border=False):
             st.text_input(_("Master password"), type="password", key="master_password", autocomplete="current-password")
@@ -210,6 +234,8 @@ def lock_screen(keeper: Keeper) -> None:
             _back_off()
         elif st.session_state.get("unlock_problem"):
             st.warning(st.session_state["unlock_problem"])
+        if keeper.workbench.mode is Mode.HOSTED:
+            account()
 
 
 def _unlock(keeper: Keeper) -> None:
@@ -254,6 +280,87 @@ def cannot_open(error: BfaiError) -> None:
         with st.container(horizontal=True):
             st.button(_("Try again"), type="primary", key="database_again")
             st.button(_("Look around with the simulator"), on_click=start_tour, key="database_tour")
+
+
+# -- signing in --------------------------------------------------------------------------------------------------------
+
+
+def welcome(problem: Message | None) -> None:
+    """Nobody is signed in. `problem` says why one who was is not any more."""
+    with column():
+        st.title(_("Is this API key safe for a bot?"), anchor=False)
+        st.write(_("The workbench reads what a key may do, refuses one that can withdraw, and tests that it works."))
+        if problem is not None:
+            st.info(say(problem))
+        with st.container(border=True):
+            st.write(
+                _(
+                    "Signing in tells people apart and gives you a vault of your own. What is in it is sealed with a"
+                    " master password, which you choose next."
+                )
+            )
+            for number, provider in enumerate(hosting().providers):
+                label = _("Sign in") if provider is None else _("Sign in with {provider}", provider=provider.title())
+                st.button(
+                    label,
+                    icon=":material/login:",
+                    type="primary" if number == 0 else "secondary",
+                    on_click=st.login,
+                    args=(provider,),
+                    key=f"sign_in_{number}",
+                    width="stretch",
+                )
+        _look_around()
+        st.caption(shared_server())
+
+
+def _look_around() -> None:
+    with st.container(border=True):
+        st.write(_("Simulated exchanges with sample keys, good ones and bad ones. Nothing is kept."))
+        st.button(
+            _("Look around with the simulator"),
+            icon=":material/explore:",
+            on_click=start_tour,
+            key="welcome_tour",
+            width="stretch",
+        )
+
+
+def unfinished(problem: Message | None) -> None:
+    """It was to be hosted, and something is missing."""
+    with column():
+        st.title(_("This workbench is not set up yet"), anchor=False)
+        if problem is not None:
+            st.warning(say(problem))
+        st.caption(_("Until then nothing is kept. The guide is docs/community-cloud.md."))
+        _look_around()
+
+
+def account() -> None:
+    """Who is signed in, and the way out."""
+    who = signed_in()
+    if isinstance(who, Person) and who.name:
+        st.caption(_("Signed in as {name}.", name=f"`{who.name.replace('`', '')}`"))  # as code it is no mail link
+    st.button(_("Log out"), icon=":material/logout:", width="stretch", on_click=log_out, key="log_out")
+
+
+def open_while(minutes: int) -> str:
+    """For how long the vault of a visit stays open; `minutes` without a click, 0 being for ever."""
+    if not minutes:
+        return _("Stays open as long as this page. A reload locks it.")
+    return n_(
+        "Stays open as long as this page. A reload locks it, and so does {count} minute without a click.",
+        "Stays open as long as this page. A reload locks it, and so do {count} minutes without a click.",
+        minutes,
+    )
+
+
+def shared_server() -> str:
+    """What anybody should know who uses a key on a server."""
+    return _(
+        "A server's address is shared by all who use it, so binding a key to it protects little. In the United States,"
+        " where Community Cloud runs, Binance (451) and Bybit (403) refuse every request."
+    )
 
 
 def end_tour() -> None:

@@ -11,12 +11,24 @@ from pathlib import Path
 
 import streamlit as st
 
+from bfai.hosting import Kind
 from bfai.i18n import N_
 from bfai.model import BfaiError
-from bfai.ui.first_start import cannot_open, end_tour, first_start, lock_now, lock_screen
+from bfai.ui.first_start import (
+    account,
+    cannot_open,
+    end_tour,
+    first_start,
+    lock_now,
+    lock_screen,
+    open_while,
+    shared_server,
+    unfinished,
+    welcome,
+)
 from bfai.ui.language import _, choose_language, choose_zone, language_switch, n_
 from bfai.ui.pieces import REDRAWN, told
-from bfai.ui.session import Keeper, in_tour, keeper, on_own_computer, tour, warm_up
+from bfai.ui.session import Keeper, NotSignedIn, hosting, in_tour, keeper, signed_in, tour, warm_up
 from bfai.workbench import Mode, VaultState, Workbench
 
 ASSETS = Path(__file__).parent / "assets"
@@ -72,6 +84,8 @@ def open_page(name: str) -> Workbench:
         kept = _opened_keeper()
         workbench = kept.workbench
         _sidebar(kept)
+        if workbench.mode is Mode.HOSTED:
+            st.caption(f":material/dns: {shared_server()}")
         _notice_lock(kept)
     choose_zone(workbench.settings.time_zone)
     told()
@@ -79,8 +93,14 @@ def open_page(name: str) -> Workbench:
 
 
 def _opened_keeper() -> Keeper:
+    if hosting().kind is Kind.UNFINISHED:
+        unfinished(hosting().problem)
+        st.stop()
     try:
         kept = keeper()
+    except NotSignedIn as error:
+        welcome(None if signed_in() is None else error.message)
+        st.stop()
     except BfaiError as error:
         cannot_open(error)
         st.stop()
@@ -90,7 +110,7 @@ def _opened_keeper() -> Keeper:
     if state is VaultState.LOCKED:
         lock_screen(kept)
     elif state is VaultState.NONE:
-        first_start(kept.workbench)
+        first_start(kept)
     if state is not VaultState.OPEN:
         st.stop()
     kept.run_tests()
@@ -107,7 +127,7 @@ def _sidebar(kept: Keeper | None) -> None:
         with st.container(border=True, gap="xsmall"):
             if kept is not None:
                 _vault_box(kept)
-            elif on_own_computer():
+            elif hosting().kind is not Kind.DEMO:
                 st.markdown("**:material/explore: " + _("Tour") + "**")
                 st.caption(_("Exchanges are simulated, nothing is kept."))
                 st.button(
@@ -121,28 +141,33 @@ def _sidebar(kept: Keeper | None) -> None:
                 st.markdown("**:material/home: " + _("Run it at home") + "**")
                 st.caption(_("With real keys it runs on your own computer only. One command in the project's folder:"))
                 st.code("python3 run.py", language=None)
+                st.caption(shared_server())
         language_switch("sidebar")
 
 
 def _vault_box(kept: Keeper) -> None:
+    hosted, minutes = kept.workbench.mode is Mode.HOSTED, round(kept.idle_minutes)
     st.markdown("**:green[:material/lock_open:] " + _("Vault open") + "**")
-    minutes = round(kept.idle_minutes)
-    st.caption(
-        n_(
-            "Stays open across reloads. Locks after {count} minute without a click.",
-            "Stays open across reloads. Locks after {count} minutes without a click.",
-            minutes,
-        )
-        if minutes
-        else _("Stays open until you lock it or end the program.")
-    )
+    st.caption(open_while(minutes) if hosted else _stays_open(minutes))
     st.button(_("Lock now"), icon=":material/lock:", width="stretch", on_click=lock_now, args=(kept,), key="lock_now")
+    if hosted:
+        account()
+
+
+def _stays_open(minutes: int) -> str:
+    if not minutes:
+        return _("Stays open until you lock it or end the program.")
+    return n_(
+        "Stays open across reloads. Locks after {count} minute without a click.",
+        "Stays open across reloads. Locks after {count} minutes without a click.",
+        minutes,
+    )
 
 
 def _banner() -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(_("Simulator"), icon=":material/science:", color="violet")
-        if on_own_computer():
+        if hosting().kind is not Kind.DEMO:
             st.caption(_("This is the tour. Exchanges are simulated, nothing is kept."), width="stretch")
         else:
             st.caption(
@@ -153,9 +178,22 @@ def _banner() -> None:
 
 @st.fragment(run_every=15.0)
 def _notice_lock(kept: Keeper) -> None:
-    """Draws the lock on a page that still shows an opened vault after it locked by itself."""
-    if kept.workbench.vault_state is not VaultState.OPEN:
+    """Draws the lock on a page that still shows an opened vault after it locked by itself, or its owner logged out
+    elsewhere.
+    """
+    if not kept.workbench.is_open or _logged_out(kept):
         st.rerun()
+
+
+def _logged_out(kept: Keeper) -> bool:
+    if kept.workbench.mode is not Mode.HOSTED:
+        return False
+    try:
+        return keeper() is not kept
+    except NotSignedIn:
+        return True
+    except BfaiError:  # a database that cannot be read just now
+        return False
 
 
 def is_simulated(workbench: Workbench) -> bool:

@@ -53,6 +53,7 @@ from bfai.ui.pieces import (
     OWN_NETWORK,
     STATUS_LOOKS,
     bars_alt,
+    download_button,
     facts,
     milliseconds,
     moved,
@@ -1004,12 +1005,12 @@ def export(view: View) -> None:
             ("JSON", "json", "application/json", partial(view.history.to_json, zone=zone_of())),
             ("Parquet", "parquet", "application/vnd.apache.parquet", view.history.to_parquet),
         ):
-            st.download_button(
+            download_button(
                 label,
-                data=partial(make, *view.asked),
+                partial(make, *view.asked),
                 file_name=f"bfai-{kind}tests-{slug}.{ending}",
                 mime=mime,
-                on_click="ignore",
                 key=f"export_{ending}",
+                icon=None,
                 width="stretch",
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import secrets
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -12,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
+from bfai.hosting import Kind
 from bfai.i18n import N_
 from bfai.model import (
     BfaiError,
@@ -37,7 +39,7 @@ from bfai.model import (
 )
 from bfai.ui.charts import Beat, strip_svg
 from bfai.ui.language import _, ago, duration, moment, moment_with_zone, n_, plain, say, words, zone
-from bfai.ui.session import on_own_computer
+from bfai.ui.session import hosting
 from bfai.workbench import CHECK_NAMES, STATUS_NAMES, AddressView, Remedy, RightRow, Section, TestJob, Workbench
 
 HISTORY = "pages/history.py"
@@ -281,9 +283,36 @@ def named(kind: type[_Named], value: str | None) -> _Named | None:
     return next((one for one in kind if one.value == value), None)
 
 
+def download_button(
+    label: str,
+    make: Callable[[], str | bytes],
+    *,
+    file_name: str,
+    mime: str,
+    key: str,
+    icon: str | None = ":material/download:",
+    width: Literal["content", "stretch"] = "content",
+) -> None:
+    """A file that is made when it is asked for.
+
+    Streamlit serves it to whoever knows its address, which it works out from the content. So there is an address only
+    after the click, for a short time, and a random word in the kind of the file makes it one that nobody can guess.
+    """
+    st.download_button(
+        label,
+        data=make,
+        file_name=file_name,
+        mime=f"{mime}; for={secrets.token_hex(16)}",
+        icon=icon,
+        on_click="ignore",
+        key=key,
+        width=width,
+    )
+
+
 def is_shared() -> bool:
     """Whether the program runs on a host that is everybody's."""
-    return not on_own_computer()
+    return hosting().kind is not Kind.LOCAL
 
 
 def code_of(shown: Sequence[Sighting]) -> None:

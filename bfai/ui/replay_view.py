@@ -53,7 +53,7 @@ from bfai.ui import time_range
 from bfai.ui.history_view import FOLLOWED, choose_line, forget_selections, no_list, zone_of
 from bfai.ui.ladder_view import LIMIT, Pen, digits_of, figure_card, sample_svg
 from bfai.ui.language import _, duration, moment, n_, plain, say, words
-from bfai.ui.pieces import calm, choose_by_address, exchange_name, redraw, table
+from bfai.ui.pieces import calm, choose_by_address, download_button, exchange_name, redraw, table
 from bfai.ui.strategy_editor import Editor, field_label, known_facts, problem_text, raw_fix
 from bfai.ui.strategy_fields import parameters_of, raw_of
 from bfai.ui.time_range import TimeRange
@@ -1334,15 +1334,7 @@ def _range_caption(offset: int, here: int, count: int) -> None:
 
 
 def _download(label: str, make: Callable[[], str], name: str) -> None:
-    st.download_button(
-        label,
-        data=make,
-        file_name=f"bfai-replay-{name}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"replay_csv_{name}",
-    )
+    download_button(label, make, file_name=f"bfai-replay-{name}.csv", mime="text/csv", key=f"replay_csv_{name}")
 
 
 def look_at(shown: Shown, since: datetime, until: datetime, pair: str | None) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import streamlit as st
@@ -26,7 +27,19 @@ from bfai.strategy.ladder import LadderMarket
 from bfai.strategy.parameters import Parameters, Problem, Severity, StrategyError, check
 from bfai.strategy.running import ENGINE_STATES, EngineState, EngineStatus, OpenGroup, read_state
 from bfai.ui.language import _, duration, moment, n_, plain, say, words
-from bfai.ui.pieces import Look, attempt, attempting, badge, calm, exchange_name, redraw, start, table, tell
+from bfai.ui.pieces import (
+    Look,
+    attempt,
+    attempting,
+    badge,
+    calm,
+    download_button,
+    exchange_name,
+    redraw,
+    start,
+    table,
+    tell,
+)
 from bfai.ui.strategy_editor import (
     Editor,
     enable,
@@ -256,14 +269,12 @@ def _begin(place: Place, status: EngineStatus) -> None:
                 live = st.button(_("Real money …"), icon=":material/payments:", key="run_live")
         bundle = _bundle(place, interval)
         if bundle is not None:
-            st.download_button(
+            download_button(
                 _("Download for Freqtrade"),
-                zipped(bundle),
+                partial(zipped, bundle),
                 file_name=f"{file_stem(strategy.name)}-freqtrade-{strategy.revision}.zip",
                 mime="application/zip",
-                icon=":material/download:",
                 key="run_download",
-                on_click="ignore",
             )
     if ready:
         st.caption(
@@ -745,12 +756,11 @@ def _hosted(place: Place, connection: Connection) -> None:
         for problem in found.problems:
             st.markdown(f":orange[:material/warning:] {problem_text(problem, plain(place.editor.quote))}")
         st.code(found.text, language=None, height=260)
-        st.download_button(
+        text = found.text
+        download_button(
             _("Download the request"),
-            found.text,
+            lambda: text,
             file_name=f"{file_stem(place.strategy.name)}-{found.exchange}.json",
             mime="application/json",
-            icon=":material/download:",
             key="run_hosted_download",
-            on_click="ignore",
         )

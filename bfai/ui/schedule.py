@@ -11,7 +11,7 @@ from bfai.model import Connection, utc_now
 from bfai.ui.language import _, ago, duration, n_, plain
 from bfai.ui.pieces import attempt, redraw
 from bfai.ui.session import in_tour, keeper
-from bfai.workbench import Workbench
+from bfai.workbench import Mode, Workbench
 
 INTERVALS: tuple[int, ...] = (0, 5 * 60, 15 * 60, 30 * 60, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 """Seconds; 0 is off."""
@@ -91,7 +91,10 @@ def tests_run_while() -> str:
     """For how long automatic tests go on."""
     if in_tour():
         return _("Tests run while this page is open. Closing it ends them.")
-    minutes = round(keeper().idle_minutes)
+    kept = keeper()
+    minutes = round(kept.idle_minutes)
+    if kept.workbench.mode is Mode.HOSTED:
+        return _("Tests run while this page is open and the vault unlocked. Closing it ends them.")
     if not minutes:
         return _(
             "Tests run until you lock the vault or end the program; `python -m bfai monitor` goes on without them."

@@ -1,8 +1,9 @@
 """Where the Workbench lives between two runs of a page, and when its vault locks by itself.
 
 On the trader's own machine (Streamlit listens on loopback only) one Workbench serves every tab, so an opened vault
-survives a reload, and locks after some idle minutes, a setting. Everywhere else there is no vault: each visitor has a
-throw-away Workbench on simulated exchanges that ends with the visit. The tour on a trader's own machine is one, too.
+survives a reload, and locks after some idle minutes, a setting. Hosted, each visit of somebody who signed in has a
+Workbench of its own on that person's rows, which ends with the visit: a reload locks. Everywhere else there is no
+vault: each visitor has a throw-away Workbench on simulated exchanges that ends with the visit. The tour is one, too.
 Scheduled tests run beside the Workbench while its vault is open, and end with it.
 """
 
@@ -10,15 +11,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import ipaddress
+import importlib.util
 import math
 import os
 import threading
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
 
 import streamlit as st
 
-from bfai.model import BfaiError
+from bfai.hosting import Hosting, Kind, Person, is_loopback, judge, person
+from bfai.i18n import N_
+from bfai.model import BfaiError, Message, utc_now
 from bfai.monitor import Monitor
 from bfai.workbench import Settings, Workbench
 
@@ -81,22 +87,85 @@ class Keeper:
                 self.locked_by_itself = True
 
 
-def on_own_computer() -> bool:
-    """Whether only this computer can reach the app, or its owner said that a proxy guards it."""
-    if os.environ.get("BFAI_ALLOW_NON_LOOPBACK") == "1":
-        return True
-    address = str(st.get_option("server.address") or "")
-    if address == "localhost":
-        return True
+class NotSignedIn(BfaiError):
+    """Nobody is signed in here, or not any more."""
+
+
+def hosting() -> Hosting:
+    """What the app is here. The environment says it, and where it says nothing the secrets do."""
+    return judge(
+        database_url=os.environ.get("BFAI_DATABASE_URL") or _secret("BFAI_DATABASE_URL"),
+        auth=_auth(),
+        loopback=is_loopback(str(st.get_option("server.address") or "")),
+        allowed=os.environ.get("BFAI_ALLOW_NON_LOOPBACK") == "1",
+        authlib=_has_authlib(),
+        headers=st.get_option("server.trustedUserHeaders"),
+        unreadable=not _secrets() and any(Path(file).exists() for file in st.get_option("secrets.files")),
+    )
+
+
+def _secrets() -> Mapping[str, Any]:
+    """Empty where there are none, or they cannot be read: Streamlit says so in its log when it starts."""
     try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+        st.secrets.keys()
+    except FileNotFoundError:
+        return {}
+    return st.secrets
+
+
+def _secret(name: str) -> str | None:
+    found = _secrets().get(name)
+    return found if isinstance(found, str) else None
+
+
+def _auth() -> Mapping[str, Any] | None:
+    if "auth" not in _secrets():
+        return None
+    found: object = st.secrets["auth"]
+    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
+
+
+@st.cache_resource(show_spinner=False)
+def _has_authlib() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("authlib", "httpx"))
+
+
+def signed_in() -> Person | Message | None:
+    """Who has this page open; a message that says why a sign-in does not count any more; None for nobody."""
+    return person(cast("Mapping[str, Any]", st.user.to_dict()), utc_now())
 
 
 def keeper() -> Keeper:
-    """The one Workbench of this computer. Raises BfaiError where its database cannot be used."""
-    return _keeper(os.environ.get("BFAI_DATABASE_URL"))
+    """The Workbench of this computer, or that of this visit of whoever signed in. Raises BfaiError where its database
+    cannot be used, and NotSignedIn.
+    """
+    found = hosting()
+    if found.kind is Kind.LOCAL:
+        return _keeper(found.database_url)
+    who = signed_in() if found.kind is Kind.HOSTED else found.problem
+    if isinstance(who, Person) and found.database_url:
+        kept = _own_keeper(found.database_url, who.owner)
+        if kept.workbench.begin_visit(who.signed_in_at):
+            return kept
+        _own_keeper.clear()
+        who = Message(text=N_("You are logged out. Sign in again; nothing is lost."))
+    raise NotSignedIn(who if isinstance(who, Message) else Message(text=N_("Sign in first.")))
+
+
+@st.cache_resource(show_spinner=False, scope="session", on_release=Keeper.close)
+def _own_keeper(database_url: str, owner: str) -> Keeper:
+    return Keeper(Workbench.hosted(database_url, owner))
+
+
+def log_out() -> None:
+    """Locks, forgets, and ends every visit of this person, in whatever browser it is."""
+    with contextlib.suppress(BfaiError):
+        kept = keeper()
+        kept.lock()
+        kept.workbench.end_visits()
+    _own_keeper.clear()
+    st.session_state.clear()
+    st.logout()
 
 
 @st.cache_resource(show_spinner=False, on_release=Keeper.close)
@@ -120,7 +189,7 @@ def tour() -> Workbench:
 
 def in_tour() -> bool:
     """Whether this visit has a throw-away Workbench."""
-    return not on_own_computer() or bool(st.session_state.get(TOUR))
+    return hosting().kind is Kind.DEMO or bool(st.session_state.get(TOUR))
 
 
 def start_tour() -> None:

@@ -221,7 +221,7 @@ def _where_there(workbench: Workbench, exchange: Exchange, now: Target) -> Targe
             )
     first = exchange.environments[0]
     environment = first
-    if workbench.mode is Mode.LOCAL and len(exchange.environments) > 1:
+    if workbench.mode is not Mode.DEMO and len(exchange.environments) > 1:
         environment = st.segmented_control(
             _("Environment"),
             list(exchange.environments),

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bfai.i18n import LANGUAGES
-from bfai.ui.session import Keeper, on_own_computer
+from bfai.ui.session import Keeper
 from bfai.workbench import VaultState, Workbench
 from tests.app.conftest import (
     PAGES,
@@ -246,16 +246,6 @@ def test_a_vault_in_use_stays_open(tmp_path: Path) -> None:
         time.sleep(0.1)
     assert workbench.vault_state is VaultState.OPEN
     keeper.close()
-
-
-@pytest.mark.parametrize(
-    ("address", "home"),
-    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("192.168.1.5", False), ("", False)],
-)
-def test_home_is_loopback_only(address: str, home: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BFAI_ALLOW_NON_LOOPBACK", raising=False)
-    monkeypatch.setattr("streamlit.get_option", lambda name: address)
-    assert on_own_computer() is home
 
 
 def test_a_broken_page_says_one_calm_sentence(

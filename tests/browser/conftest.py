@@ -92,17 +92,19 @@ LOOPBACK = ("--server.address", "127.0.0.1")
 
 @pytest.fixture
 def serve(simulator: Simulator, tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts the app: `serve()` as on the trader's own machine, `serve(local=False)` as it is deployed."""
+    """Starts the app: `serve()` as on the trader's own machine, `serve(local=False)` as it is deployed. What stands
+    before that are options of Streamlit.
+    """
     started: list[Server] = []
 
-    def start(*, local: bool = True, **environment: str) -> Server:
+    def start(*options: str, local: bool = True, **environment: str) -> Server:
         settings = {
             "BFAI_DATABASE_URL": f"sqlite:///{tmp_path}/bfai.db",
             "BFAI_GATEWAY": simulator.gateway,
             "BFAI_GATEWAY_CA": str(simulator.ca_file),
             **environment,
         }
-        server = Server(settings, *(LOOPBACK if local else ()), log=tmp_path / f"server{len(started)}.log")
+        server = Server(settings, *(LOOPBACK if local else ()), *options, log=tmp_path / f"server{len(started)}.log")
         started.append(server)
         return server
 
