@@ -515,6 +515,12 @@ class SqlStore(ABC):
             self._write_audit(action, wrap.kind)
         self._erase_traces()
 
+    def remove_wrap(self, kind: str, *, action: str) -> None:
+        with self._writing():
+            self._do("DELETE FROM wrap WHERE owner = :owner AND kind = :kind", kind=kind)
+            self._write_audit(action, kind)
+        self._erase_traces()
+
     def set_unlock_failures(self, expected: int, count: int, at: datetime) -> bool:
         with self._writing():
             changed = self._do(
