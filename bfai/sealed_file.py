@@ -7,11 +7,13 @@ refused. `docs/backup.md` has the format byte for byte.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -172,14 +174,14 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def _wrap(row: dict[str, Any]) -> Wrap:
-    kinds = Wrap.__annotations__
-    values = {name: bytes.fromhex(row[name]) if "bytes" in str(kinds[name]) else row[name] for name in Wrap._fields}
-    for name in ("format", "memory_kib", "passes", "lanes"):
-        if type(values[name]) is not int or not 0 <= values[name] < 2**32:
-            raise ValueError(name)
-    if not isinstance(values["kind"], str):
-        raise TypeError
-    return Wrap(**values)
+    numbers = [row[name] for name in ("format", "memory_kib", "passes", "lanes")]
+    if not isinstance(row["kind"], str) or any(type(one) is not int or not 0 <= one < 2**32 for one in numbers):
+        raise ValueError
+    salt, nonce, ciphertext, checksum = (
+        bytes.fromhex(row[name]) for name in ("salt", "nonce", "ciphertext", "checksum")
+    )
+    format_, memory_kib, passes, lanes = numbers
+    return Wrap(row["kind"], format_, salt, memory_kib, passes, lanes, nonce, ciphertext, checksum)
 
 
 # The chunks
@@ -245,26 +247,24 @@ def unsealed(file: BinaryIO, header: Header, key: bytes) -> Iterator[bytes]:
 # The file
 
 
-def written_whole(path: str, write: Callable[[BinaryIO], None], check: Callable[[BinaryIO], None]) -> None:
-    """Put a file at `path`, for nobody else's eyes, once it is on the disk and `check` has read it again; else nothing.
-
-    Raises `OSError`, and what the two raise.
+@contextlib.contextmanager
+def written_whole(path: Path) -> Generator[BinaryIO]:
+    """A file to write and read, for nobody else's eyes, which is at `path` if all within went well; else there is
+    none. Raises `OSError`.
     """
-    part = f"{path}.part-{os.urandom(4).hex()}"
+    part = path.with_name(f"{path.name}.part-{os.urandom(4).hex()}")
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            write(file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-            file.seek(0)
-            check(file)
-        os.replace(part, path)
+        part.replace(path)
     except BaseException:
-        os.unlink(part)
+        part.unlink()
         raise
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+    if hasattr(os, "O_DIRECTORY"):  # so that its name is on the disk as well
+        folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

@@ -317,7 +317,9 @@ def file_key(root: bytes, file_id: bytes) -> bytes:
     """The key of one backup file, from a vault's data key or a key of the file's own. `file_id` is fresh random bytes,
     so that no two files have one key.
     """
-    return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", "backup", FORMAT, file_id)).derive(root)
+    return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", "backup", FORMAT, file_id)).derive(
+        root
+    )
 
 
 def _sound_cost(vault_id: str, wrap: Wrap, most: Cost) -> Cost:

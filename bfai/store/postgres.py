@@ -526,6 +526,11 @@ class PostgresStore(SqlStore):
             yield
             _say(db, "COMMIT")
 
+    @contextlib.contextmanager
+    def long_look(self) -> Generator[SqlStore]:
+        with self._reading():
+            yield self
+
     def _snapshot(self) -> contextlib.AbstractContextManager[None]:
         return self._reading()
 
