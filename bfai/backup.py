@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from bfai import settings
 from bfai.about import VERSION
@@ -282,9 +282,10 @@ class BackupFile:
         self._lines = iter(_Lines(self._file, self._header, self._key))
         self._at, self._end = -1, None
         with _as_damage():
-            self._head: dict[str, Any] = json.loads(next(self._lines))
-            if not isinstance(self._head, dict):
+            head: Any = json.loads(next(self._lines))
+            if not isinstance(head, dict):
                 raise BackupDamaged()
+            self._head = cast("dict[str, Any]", head)
 
     def _to_marker(self) -> None:
         for line in self._lines:
@@ -310,7 +311,7 @@ class BackupFile:
 
 def _value(value: Any) -> Any:
     if isinstance(value, list):
-        (text,) = value
+        (text,) = cast("list[Any]", value)
         return base64.b64decode(text, validate=True)
     if isinstance(value, dict):
         raise BackupDamaged()
@@ -363,20 +364,21 @@ class Backups:
         return Path(chosen).expanduser() if chosen else self._home
 
     def set_folder(self, typed: str) -> None:
-        """Keep backups there from now on; nothing typed is the usual place. Raises `BackupError` where it cannot be
-        written.
+        """Keep backups there from now on; nothing typed is the usual place. Raises `SettingRefused` for what is no
+        whole path, `BackupError` where it cannot be written.
         """
-        typed = typed.strip()
-        if typed:
-            folder = Path(typed).expanduser()
-            if not folder.is_absolute():
-                text = N_("Write the whole path of the folder, from its beginning.")
-                raise BackupError(Message(text=text))
-            with _plainly(folder):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                with tempfile.TemporaryFile(dir=folder):
-                    pass
-        settings.change(self._store, self._now(), {"backup_folder": typed or None})
+        before = settings.read(self._store).backup_folder
+        settings.change(self._store, self._now(), {"backup_folder": typed.strip() or None})
+        folder = self.folder
+        try:
+            if folder is not None:
+                with _plainly(folder):
+                    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    with tempfile.TemporaryFile(dir=folder):
+                        pass
+        except BackupError:
+            settings.change(self._store, self._now(), {"backup_folder": before})
+            raise
 
     @property
     def last(self) -> Last:
@@ -401,6 +403,9 @@ class Backups:
             with _plainly(folder):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             to = folder / self.new_name(mark)
+        elif to.exists():
+            text = N_("There is a file {path} already. It is left as it is: choose another name.")
+            raise BackupError(Message(text=text, params={"path": str(to)}))
         with self._one_at_a_time, _plainly(to), written_whole(to) as file:
             rows = self._write(file, password)
             size = file.tell()
@@ -568,7 +573,7 @@ class Backups:
 
     def _state(self) -> dict[str, Any]:
         state = self._store.setting(_STATE)
-        return state if isinstance(state, dict) else {}
+        return cast("dict[str, Any]", state) if isinstance(state, dict) else {}
 
     def new_name(self, mark: str = "") -> str:
         """A file name that tells which vault and when, and sorts by time."""

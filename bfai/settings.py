@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -40,8 +41,10 @@ def _zone(name: str | None) -> str | None:
 
 
 def _folder(path: str | None) -> str | None:
-    if path is not None and not (0 < len(path) <= LONGEST_PATH and path.isprintable()):
-        raise ValueError(path)
+    if path is not None:
+        short = 0 < len(path) <= LONGEST_PATH and path.isprintable()
+        if not short or not Path(os.path.expanduser(path)).is_absolute():  # noqa: PTH111 - raises nothing
+            raise ValueError(path)
     return path
 
 
@@ -117,6 +120,7 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "BFAI_FREQTRADE_PYTHON": N_("the Python that has Freqtrade"),
     "BFAI_MASTER_PASSWORD": N_("opens the vault on the command line; other programs of yours can read it"),
     "BFAI_MASTER_PASSWORD_FILE": N_("a file with the password, for the command line"),
+    "BFAI_BACKUP_PASSWORD": N_("opens a backup on the command line, where that is not the master password"),
     "BFAI_LANGUAGE": N_("the language where none was chosen"),
     "BFAI_LOCK_AFTER_MINUTES": N_("after how many minutes without a click the vault locks"),
     "BFAI_TEST_HOLDS_HOURS": N_("for how many hours a passed test holds"),
@@ -124,7 +128,7 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "BFAI_GATEWAY_CA": N_("the certificate of that simulator"),
     "BFAI_ALLOW_NON_LOOPBACK": N_("opens the vault although other computers may reach the app"),
 }
-_SECRETS: Final = frozenset({"BFAI_MASTER_PASSWORD"})
+_SECRETS: Final = frozenset({"BFAI_MASTER_PASSWORD", "BFAI_BACKUP_PASSWORD"})
 
 
 def read(store: Store, environment: Mapping[str, str] | None = None) -> Settings:

@@ -90,9 +90,12 @@ class WrongCode(WrongPassword):
     """That is not the recovery code of this vault. `seconds` as of `WrongPassword`."""
 
     def __init__(self, seconds: int = 0) -> None:
-        super().__init__(seconds)
-        text = N_("That is not this vault's recovery code. Only the newest paper holds.")
-        self.message = Message(text=text)
+        self.seconds = seconds
+        if seconds:
+            text = N_("That is not this vault's recovery code. Next try in {seconds} seconds.")
+        else:
+            text = N_("That is not this vault's recovery code. Only the newest paper holds.")
+        VaultError.__init__(self, Message(text=text, params={"seconds": seconds} if seconds else {}))
 
 
 class NoRecoveryCode(VaultError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
+import sqlite3
 import stat
 import zlib
 from collections.abc import Iterator
@@ -34,10 +36,11 @@ from bfai.sealed_file import (
     read_header,
     unsealed,
 )
-from bfai.store import StoreError, open_store
+from bfai.settings import SettingRefused
+from bfai.store import StoreError, StoreFull, open_store
 from bfai.store.migrations import MIGRATIONS
 from bfai.store.move import TABLES
-from bfai.store.sqlite import open_old
+from bfai.store.sqlite import copies, open_old
 from bfai.vault import Cost, Vault, VaultLocked, WrongPassword, file_key, fresh_wrap, revoke_recovery_code
 from tests.test_move import everything
 from tests.test_store import actions, add
@@ -537,6 +540,42 @@ def test_a_backup_of_an_older_version_is_brought_up(here: Place, tmp_path: Path)
     target.close()
 
 
+def test_a_copy_lies_beside_the_database_before_its_tables_change(tmp_path: Path) -> None:
+    path = tmp_path / "bfai.db"
+    with contextlib.closing(open_old(path, 5)) as old, old.together():
+        old.put_rows("setting", [{"name": "s", "value": "1"}])
+    assert copies(path) == [], "one that is new has nothing to lose"
+    for name in ("0003_x", "0004_y"):
+        (tmp_path / f"bfai.db.before-{name}").touch()
+    open_store(f"sqlite:///{path}").close()
+    kept = copies(path)
+    assert [one.name for one in kept] == ["bfai.db.before-0004_y", "bfai.db.before-0006_candles"]
+    assert stat.S_IMODE(kept[-1].stat().st_mode) == 0o600
+    with contextlib.closing(sqlite3.connect(kept[-1])) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (5,)
+        assert db.execute("SELECT value FROM setting").fetchall() == [("1",)]
+    open_store(f"sqlite:///{path}").close()
+    assert copies(path) == kept, "nothing was changed, so nothing was copied"
+
+
+def test_without_room_for_the_copy_the_tables_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bfai.db"
+    open_old(path, 5).close()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(StoreFull, match="no space left"):
+        open_store(f"sqlite:///{path}")
+    monkeypatch.undo()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (5,)
+    assert [one.name for one in tmp_path.iterdir() if ".before-" in one.name] == []
+    open_store(f"sqlite:///{path}").close()
+
+
 # -- the schedule ------------------------------------------------------------------------------------------------------
 
 
@@ -597,7 +636,7 @@ def test_a_scheduled_backup_that_fails_says_so_and_comes_again(here: Place) -> N
 
 
 def test_the_folder_is_tried_when_it_is_chosen(here: Place, tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match="whole path"):
+    with pytest.raises(SettingRefused, match="whole path"):
         here.backups.set_folder("backups")
     (tmp_path / "file").touch()
     with pytest.raises(BackupError, match="cannot be written"):
