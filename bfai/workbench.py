@@ -29,7 +29,7 @@ from bfai import settings as setting_up
 from bfai.about import LICENCE, VERSION, Package, packages
 from bfai.addresses import AddressView
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
-from bfai.backup import BackupFile, Backups, Contents, Preview, default_folder
+from bfai.backup import BackupFile, Backups, Contents, Made, Preview, default_folder
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -149,6 +149,7 @@ __all__ = [
     "Kept",
     "KnownRefusal",
     "LogLine",
+    "Made",
     "Mode",
     "NotSavable",
     "OpenGroup",
