@@ -241,8 +241,9 @@ def lock_screen(keeper: Keeper) -> None:
             else:
                 st.write(
                     _(
-                        "This vault has no recovery code, so nobody can open it. An older backup opens with the password"
-                        " of its day. Else move the database away, begin anew, and make new keys at your exchanges."
+                        "This vault has no recovery code, so nobody can open it. An older backup opens with the"
+                        " password of its day. Else move the database away, begin anew, and make new keys at your"
+                        " exchanges."
                     )
                 )
 
