@@ -740,9 +740,10 @@ def _print_preview(preview: Preview) -> None:
         (N_("Strategies"), len(preview.there.strategies), here and len(here.strategies)),
         (N_("Alert channels"), preview.there.channels, here and here.channels),
     ]
-    click.echo(f"{'':<24}{words.t(N_('backup')):>12}{words.t(N_('here now')):>16}", err=True)
+    there_head, here_head = words.t(N_("In the backup")), words.t(N_("Here now"))
+    click.echo(f"{'':<24}{there_head:>16}{here_head:>16}", err=True)
     for label, there, now in rows:
-        click.echo(f"{words.t(label):<24}{there:>12}{'–' if now is None else now:>16}", err=True)
+        click.echo(f"{words.t(label):<24}{there:>16}{'–' if now is None else now:>16}", err=True)
     for text, names in (
         (N_("Only in the backup: {names}"), preview.only_there if here else ()),
         (N_("Only here now: {names}"), preview.only_here),

@@ -31,13 +31,13 @@ _SHORTER = "keep_shorter"
 
 
 def draw(workbench: Workbench) -> None:
-    head(_("Settings"), _("Every change holds at once."))
-    settings, fixed = workbench.settings, workbench.fixed_settings()
     code = workbench.waiting_code
     if code is not None and not in_tour():
         with st.container(width=READING_WIDTH):
             recovery_sheet(workbench, code)
         return
+    head(_("Settings"), _("Every change holds at once."))
+    settings, fixed = workbench.settings, workbench.fixed_settings()
     with st.container(width=READING_WIDTH):
         reader(workbench, settings)
         tests(workbench, settings, fixed)

@@ -10,7 +10,7 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Message
 from bfai.ui.language import _, moment, n_, plain, say, words
-from bfai.ui.pieces import calm, on_paper, size_of, table, tell
+from bfai.ui.pieces import calm, head, on_paper, size_of, table, tell
 from bfai.ui.session import Keeper
 from bfai.workbench import BackupFile, Made, Preview, Workbench
 
@@ -83,10 +83,12 @@ def _make(workbench: Workbench, own: bool) -> None:
 
 
 def _download(workbench: Workbench, made: Made) -> None:
-    data: Any = made.content if made.path is None else made.path.read_bytes
+    """Not for one that is too large to be uploaded again: it lies in the folder."""
+    if made.path is not None and (made.size > LARGEST_UPLOAD * 1_000_000 or not made.path.exists()):
+        return
     st.download_button(
         _("Download the backup"),
-        data,
+        made.content if made.path is None else made.path.read_bytes(),  # a file that is read later can be missed
         file_name=made.name,
         mime="application/octet-stream",
         icon=":material/download:",
@@ -165,8 +167,8 @@ def _preview(workbench: Workbench, found: BackupFile, preview: Preview, done: Ca
     if not preview.same_vault:
         st.markdown(":orange[:material/warning:] " + _("It is of another vault, with its own master password."))
     for text, names in (
-        (N_("Comes back with it: {names}"), preview.only_there),
-        (N_("Is gone afterwards: {names}"), preview.only_here),
+        (N_("Only in the backup: {names}"), preview.only_there),
+        (N_("Only here now: {names}"), preview.only_here),
     ):
         if names:
             st.markdown(_(text, names=", ".join(f"**{plain(name)}**" for name in names)))
@@ -287,10 +289,9 @@ def _revoke(workbench: Workbench) -> None:
 def recovery_sheet(workbench: Workbench, code: str) -> None:
     """The code that waits, to be printed or written down, and the box to type it back."""
     on_paper()
-    st.subheader(_("Recovery code of your vault"), anchor=False)
-    st.write(_("Print this page or write the code on paper. It is shown this once."))
+    head(_("Recovery code of your vault"), _("Print this page or write the code on paper. It is shown this once."))
     groups = code.split("-")
-    with st.container(border=True, width=420):
+    with st.container(border=True, width=420, gap=None):
         for start in range(0, len(groups), 2):
             st.markdown("## `" + "  ".join(groups[start : start + 2]) + "`")
     st.caption(
