@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bfai.backup
 from bfai import sealed_file
 from bfai.backup import SUFFIX, BackupExists, BackupFile, Backups, NotSaved, WeakBackupPassword
+from bfai.cli import main
 from bfai.model import AuditEntry, BfaiError, Credentials, DeliveryState
+from bfai.monitor import Monitor
 from bfai.recovery_code import new_code
 from bfai.sealed_file import (
     CHUNK,
@@ -42,6 +45,7 @@ from bfai.store.migrations import MIGRATIONS
 from bfai.store.move import TABLES
 from bfai.store.sqlite import copies, open_old
 from bfai.vault import Cost, Vault, VaultLocked, WrongPassword, file_key, fresh_wrap, revoke_recovery_code
+from bfai.workbench import Mode, Workbench
 from tests.test_move import everything
 from tests.test_store import actions, add
 from tests.test_store_postgres import fill
@@ -682,3 +686,67 @@ def test_every_refusal_is_a_sentence() -> None:
     for refusal in (NoBackup(), BackupDamaged(), BackupTooNew(), WrongBackupPassword(True), BackupExists(), NotSaved()):
         assert isinstance(refusal, BfaiError)
         assert refusal.message.text.endswith(".")
+
+
+# -- the command line and the monitor ----------------------------------------------------------------------------------
+
+
+def test_the_commands_make_check_and_restore(tmp_path: Path) -> None:
+    def run(*arguments: str, code: int = 0, database: str = "here", **environment: str) -> Any:
+        given = {
+            "BFAI_DATABASE_URL": f"sqlite:///{tmp_path}/{database}.db",
+            "BFAI_MASTER_PASSWORD": WORD,
+            "BFAI_LANGUAGE": "en",
+            "BFAI_BACKUP_PASSWORD": None,
+            "BFAI_MASTER_PASSWORD_FILE": None,
+        }
+        found = CliRunner().invoke(main, arguments, env={**given, **environment})
+        assert found.exit_code == code, found.output
+        return found
+
+    assert "no vault yet" in run("backup", "make", code=3).output
+    run("vault", "init")
+    made = Path(run("backup", "make").stdout.strip())
+    assert made.parent == tmp_path / "backups"
+    to = str(tmp_path / f"own{SUFFIX}")
+    run("backup", "make", "--to", to, "--own-password", BFAI_BACKUP_PASSWORD=OWN)
+    assert "It is left as it is" in run("backup", "make", "--to", to, code=1).output
+    told = json.loads(run("backup", "check", "--json", str(made)).stdout)
+    assert (told["format"], told["own_password"], told["holds"]["rows"]) == ("bfai.backup-check/1", False, 3)
+    assert "set BFAI_BACKUP_PASSWORD" in run("backup", "check", to, code=3).output
+    assert "a password of its own" in run("backup", "check", to, code=3, BFAI_BACKUP_PASSWORD=WORD).output
+    assert "does not open" in run("backup", "check", str(made), code=3, BFAI_MASTER_PASSWORD=OWN).output
+    run("backup", "check", to, BFAI_BACKUP_PASSWORD=OWN)
+    assert "There is a vault here already" in run("backup", "restore", str(made), code=1).output
+    assert (
+        "not the password"
+        in run(
+            "backup", "restore", "--replace", str(made), code=3, BFAI_BACKUP_PASSWORD=WORD, BFAI_MASTER_PASSWORD=OWN
+        ).output
+    )
+    run("backup", "restore", "--replace", str(made))
+    assert len(list(made.parent.glob(f"*before-restore{SUFFIX}"))) == 1
+    assert "Only here" not in run("backup", "restore", to, database="there", BFAI_BACKUP_PASSWORD=OWN).output
+    run("backup", "make", database="there")
+    made.write_bytes(made.read_bytes()[:-1])
+    assert "damaged or cut short" in run("backup", "check", str(made), code=1).output
+    (tmp_path / "note.txt").write_text("hello")
+    assert "no backup of the workbench" in run("backup", "check", str(tmp_path / "note.txt"), code=1).output
+
+
+def test_a_monitor_makes_the_scheduled_backup(tmp_path: Path) -> None:
+    clock = Clock()
+    store = open_store(f"sqlite:///{tmp_path}/bfai.db")
+    workbench = Workbench(store, mode=Mode.LOCAL, gateway=None, clock=clock, backup_home=tmp_path / "backups")
+    with workbench:
+        workbench.create_vault(WORD)
+        workbench.change_settings(backup_days=1)
+        monitor = Monitor(workbench, clock=clock)
+        for minutes in (0, 10, 23 * 60, 24 * 60):
+            clock.time = NOW + timedelta(minutes=minutes)
+            monitor.step()
+        assert len(list((tmp_path / "backups").iterdir())) == 2
+        workbench.lock()
+        clock.time += timedelta(days=2)
+        monitor.step()
+        assert len(list((tmp_path / "backups").iterdir())) == 2
