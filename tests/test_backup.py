@@ -185,9 +185,14 @@ def test_a_vault_that_is_here_is_replaced_only_when_asked_and_saved(here: Place,
     assert "Only here" in [one.name for one in here.store.connections()]
 
 
-def test_another_vault_takes_the_place_of_this_one(here: Place, content: bytes, tmp_path: Path) -> None:
-    other = Place(f"sqlite:///{tmp_path}/other.db", tmp_path / "elsewhere", keeps=False)
-    other.vault = Vault.create(other.store, OWN)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_another_vault_takes_the_place_of_this_one(
+    kind: str, here: Place, content: bytes, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/other.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    other = Place(url, tmp_path / "elsewhere", full=True, keeps=False)
+    assert other.vault is not None
+    other.vault.change_password(other.store, WORD, OWN)
     other.store.audit(AuditEntry(at=NOW, action="noted", subject="x"))
     found, preview = other.backups.open(io.BytesIO(content), WORD)
     assert not preview.same_vault
