@@ -448,7 +448,7 @@ class PostgresStore(SqlStore):
 
     def place(self) -> Place:
         with self._reading():
-            size = self._do(_SIZE).fetchone()[0]
+            size = self._execute(_SIZE, {}).fetchone()[0]
         return Place(self._pool.address.shown, size)
 
     def close(self) -> None:
