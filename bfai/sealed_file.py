@@ -28,7 +28,7 @@ from bfai.vault import Cost, VaultDamaged, VaultTooNew, WrongPassword, file_key,
 MAGIC: Final = b"\x89BFAI-BACKUP\r\n\x1a\n"
 VERSION: Final = 1
 CHUNK: Final = 256 * 1024
-MOST: Final = Cost(memory_kib=512 * 1024, passes=16, lanes=16)
+MOST: Final = Cost(memory_kib=128 * 1024, passes=16, lanes=16)
 """What a file may ask of this computer before it is known to be genuine."""
 OWN: Final = "own"
 """The kind of wrap that is under a password of the file's own."""

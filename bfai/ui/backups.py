@@ -14,8 +14,8 @@ from bfai.ui.pieces import calm, head, on_paper, size_of, table, tell
 from bfai.ui.session import Keeper
 from bfai.workbench import BackupFile, Made, Preview, Workbench
 
-LARGEST_UPLOAD = 200
-"""Megabytes. What is larger is restored in a terminal."""
+LARGEST_UPLOAD, LARGEST_SHARED = 200, 25
+"""Megabytes; the second where many share the memory. What is larger is restored in a terminal."""
 OWN_BOXES = ("backup_own", "backup_own_again")
 _MADE, _OPENED, _SAID, _ROUND = "backup_made", "backup_opened", "backup_said", "backup_round"
 _SAVED = "backup_saved"
@@ -107,7 +107,7 @@ def restore_backup(workbench: Workbench, done: Callable[[], None]) -> None:
         _("Backup file"),
         type=["bfaibackup"],
         key=f"backup_file_{number}",
-        max_upload_size=LARGEST_UPLOAD,
+        max_upload_size=LARGEST_UPLOAD if workbench.backups.keeps else LARGEST_SHARED,
         on_change=lambda: st.session_state.pop(_OPENED, None),
     )
     with st.container(width=420):
