@@ -18,7 +18,7 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from time import sleep
-from typing import Any, NoReturn, TextIO, TypeVar, cast
+from typing import Any, BinaryIO, NoReturn, TextIO, TypeVar, cast
 
 import click
 
@@ -50,6 +50,7 @@ from bfai.model import (
 from bfai.monitor import Monitor, check_interval
 from bfai.pairing import Code, with_pairing
 from bfai.paste import judge_fields
+from bfai.sealed_file import WrongBackupPassword, read_header
 from bfai.settings import WORDS as SETTING_WORDS
 from bfai.settings import Settings, from_text
 from bfai.strategy import ladder as laddering
@@ -71,6 +72,7 @@ from bfai.workbench import (
     Findings,
     Kept,
     PairingError,
+    Preview,
     Scope,
     VaultIsLocked,
     VaultState,
@@ -127,7 +129,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (VaultIsLocked, VaultLocked, WrongPassword, UnlockBackoff) as error:
+        except (VaultIsLocked, VaultLocked, WrongPassword, WrongBackupPassword, UnlockBackoff) as error:
             _stop(_say(error.message), LOCKED)
         except BfaiError as error:
             _stop(_say(error.message), LOCKED if isinstance(error, VaultError) else NOT_OK)
@@ -600,6 +602,154 @@ def vault_move(url: str) -> None:
         " look whether all is there, then delete it, because it holds your sealed keys, too."
     )
     click.echo(words.t(text), err=True)
+
+
+@vault.command("recovery-code")
+@click.option("--revoke", is_flag=True, help="No code opens the vault any more.")
+def vault_recovery_code(revoke: bool) -> None:
+    """Make a recovery code for paper: it opens the vault when the password is forgotten. An earlier one ends."""
+    words, (workbench, password) = _words(), _unlocked()
+    with workbench:
+        if revoke:
+            workbench.revoke_recovery_code()
+            click.echo(words.t(N_("The recovery code opens nothing any more. Destroy the paper.")), err=True)
+            return
+        click.echo(workbench.new_recovery_code(password))
+        text = N_(
+            "Write this on paper and keep it away from this computer: whoever has it and a copy of your data has your"
+            " keys. It is not shown again."
+        )
+        click.echo(words.t(text), err=True)
+        while True:
+            prompt = words.t(N_("Type it once, from the paper"))
+            try:
+                workbench.confirm_recovery_code(str(click.prompt(prompt, err=True)))
+                break
+            except BfaiError as error:
+                click.echo(_say(error.message), err=True)
+        click.echo(words.t(N_("From now on this code opens the vault, and no earlier one does.")), err=True)
+
+
+@vault.command("recover")
+def vault_recover() -> None:
+    """Open the vault with its recovery code, and give it a new password."""
+    words = _words()
+    with Workbench.local() as workbench:
+        if workbench.vault_state is VaultState.NONE:
+            _stop(words.t(N_("There is no vault yet. Make one with: python -m bfai vault init")), LOCKED)
+        code = str(click.prompt(words.t(N_("Recovery code")), err=True))
+        new = os.environ.get("BFAI_NEW_MASTER_PASSWORD", "")
+        prompt = words.t(N_("New master password"))
+        new = new or str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+        workbench.recover(code, new)
+    click.echo(words.t(N_("The vault has its new password. The recovery code stays good.")), err=True)
+
+
+# -- backups -----------------------------------------------------------------------------------------------------------
+
+
+@main.group()
+def backup() -> None:
+    """Make a backup, check one, or put one back. What is in it stays sealed."""
+
+
+@backup.command("make")
+@click.option("--to", "to", type=click.Path(path_type=Path), default=None, help="The file; else one in the folder.")
+@click.option("--own-password", is_flag=True, help="Give it a password of its own instead of the vault's.")
+def backup_make(to: Path | None, own_password: bool) -> None:
+    """Make a backup of everything, and read it again to check it. Its path goes to stdout."""
+    words = _words()
+    with _open_workbench() as workbench:
+        own = _backup_password(words.t(N_("Password of the backup")), confirm=True) if own_password else None
+        made = workbench.backups.make(password=own, to=to)
+    click.echo(str(made.path))
+    text = NN_(
+        "{count} row is in it. It was read again and is whole.",
+        "{count} rows are in it. It was read again and is whole.",
+    )
+    click.echo(_say(Message(text=text, params={"count": made.rows})), err=True)
+
+
+@backup.command("check")
+@click.argument("file", type=click.File("rb"))
+@_as_json
+def backup_check(file: BinaryIO, as_json: bool) -> None:
+    """Read a backup to its end, and say what is in it. Changes nothing."""
+    with Workbench.local() as workbench:
+        _, preview = workbench.backups.open(file, _password_of(file))
+    if as_json:
+        there = preview.there._asdict() | {"rows": preview.rows}
+        _print_json(
+            {
+                "format": "bfai.backup-check/1",
+                "made_at": reporting.iso(preview.made_at),
+                "version": preview.version,
+                "own_password": preview.own,
+                "holds": there,
+            }
+        )
+        return
+    _print_preview(preview)
+
+
+@backup.command("restore")
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--replace", is_flag=True, help="Put it in the place of the vault that is here, which is backed up first."
+)
+def backup_restore(file: BinaryIO, replace: bool) -> None:
+    """Put a backup into the database of BFAI_DATABASE_URL. Stop the app and the monitor first."""
+    words = _words()
+    with Workbench.local() as workbench:
+        found, preview = workbench.backups.open(file, _password_of(file))
+        _print_preview(preview)
+        if replace and preview.here is not None:
+            workbench.unlock(_password(words.t(N_("Master password of the vault that is here now"))))
+        workbench.restore_backup(found, replace=replace)
+    text = N_("All of it is here and compared. The vault opens with the master password that it had then.")
+    click.echo(words.t(text), err=True)
+
+
+def _password_of(file: BinaryIO) -> str:
+    """What opens this backup."""
+    own = read_header(file).own
+    if own:
+        return _backup_password(_words().t(N_("Password of the backup")))
+    given = os.environ.get("BFAI_BACKUP_PASSWORD")
+    return given or _password(_words().t(N_("Master password, or recovery code, of then")))
+
+
+def _backup_password(prompt: str, *, confirm: bool = False) -> str:
+    given = os.environ.get("BFAI_BACKUP_PASSWORD")
+    if given:
+        return given
+    if not sys.stdin.isatty():
+        text = N_("The backup needs its password: set BFAI_BACKUP_PASSWORD, or run this in a terminal.")
+        _stop(_words().t(text), LOCKED)
+    return str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+def _print_preview(preview: Preview) -> None:
+    words = _words()
+    text = N_("Made {time} by version {version}.")
+    click.echo(words.t(text, time=reporting.iso(preview.made_at), version=preview.version), err=True)
+    here = preview.here
+    rows = [
+        (N_("Connections"), len(preview.there.connections), here and len(here.connections)),
+        (N_("Tests"), preview.there.tests, here and here.tests),
+        (N_("Strategies"), len(preview.there.strategies), here and len(here.strategies)),
+        (N_("Alert channels"), preview.there.channels, here and here.channels),
+    ]
+    there_head, here_head = words.t(N_("In the backup")), words.t(N_("Here now"))
+    click.echo(f"{'':<24}{there_head:>16}{here_head:>16}", err=True)
+    for label, there, now in rows:
+        click.echo(f"{words.t(label):<24}{there:>16}{'–' if now is None else now:>16}", err=True)
+    for text, names in (
+        (N_("Only in the backup: {names}"), preview.only_there if here else ()),
+        (N_("Only here now: {names}"), preview.only_here),
+    ):
+        if names:
+            click.echo(words.t(text, names=", ".join(names)), err=True)
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ TICK_SECONDS: Final = 2.0
 DOWN: Final = frozenset({Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED, Cause.LOCATION_RESTRICTED})
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
+_BACKUP_LOOK = timedelta(minutes=5)
 
 _log = logging.getLogger("bfai.monitor")
 
@@ -231,6 +232,7 @@ class Monitor:
         self._offline: Pause | None = None
         self._maintained: datetime | None = None
         self._delivered: datetime | None = None
+        self._backed_up: datetime | None = None
         self._errands: set[str] = set()
         self._stepping = threading.Lock()
         self._scheduler: Any = None
@@ -316,7 +318,9 @@ class Monitor:
                 self._running[connection_id] = (connections[connection_id], job)
 
     def _do_errands(self) -> None:
-        """The database is kept small daily, what waits to be told is told each minute and after each test."""
+        """The database is kept small daily, what waits to be told is told each minute and after each test. Every few
+        minutes somebody looks whether a backup is due.
+        """
         now = self._clock()
         if self._maintained is None or not timedelta() <= now - self._maintained < _DAY:
             self._maintained = now
@@ -324,6 +328,9 @@ class Monitor:
         if self._delivered is None or not timedelta() <= now - self._delivered < _MINUTE:
             self._delivered = now
             self._do("deliver", self._workbench.alerts.deliver_due)
+        if self._backed_up is None or not timedelta() <= now - self._backed_up < _BACKUP_LOOK:
+            self._backed_up = now
+            self._do("back up", self._workbench.backups.run_due)
 
     def _do(self, name: str, errand: Callable[[], object]) -> None:
         """On a thread of its own where the monitor runs in the background: it must not keep a test waiting."""

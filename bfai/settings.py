@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from bfai.store import Store
 
 SHORTEST_INTERVAL: Final = 5
 """Minutes between two tests of a connection."""
+LONGEST_PATH: Final = 1000
 
 
 def _language(name: str | None) -> str | None:
@@ -36,6 +38,14 @@ def _zone(name: str | None) -> str | None:
         except (KeyError, OSError):  # a zone that is not there, a folder of zones
             raise ValueError(name) from None
     return name
+
+
+def _folder(path: str | None) -> str | None:
+    if path is not None:
+        short = 0 < len(path) <= LONGEST_PATH and path.isprintable()
+        if not short or not Path(os.path.expanduser(path)).is_absolute():  # noqa: PTH111 - raises nothing
+            raise ValueError(path)
+    return path
 
 
 def _interval(minutes: int) -> int:
@@ -59,6 +69,12 @@ class Settings(BaseModel):
     """How often a new connection is tested by itself; 0 is off, else 5 at least."""
     lock_minutes: int = Field(default=15, ge=0, le=24 * 60)
     """After how long without a click the app locks the vault; 0 is never."""
+    backup_days: int = Field(default=0, ge=0, le=30)
+    """Every how many days a backup is made by itself; 0 is never."""
+    backups_kept: int = Field(default=10, ge=1, le=1000)
+    """How many of those are kept."""
+    backup_folder: Annotated[str | None, AfterValidator(_folder)] = None
+    """Where backups are put; None is beside the database, where that is a file."""
 
 
 NAMES: Final = tuple(Settings.model_fields)
@@ -69,6 +85,9 @@ WORDS: Final[Mapping[str, str]] = {
     "keep_runs_days": N_("Whole tests are kept for (days)"),
     "schedule_minutes": N_("A new connection is tested every (minutes, 0 is off)"),
     "lock_minutes": N_("The vault locks after (minutes without a click, 0 is never)"),
+    "backup_days": N_("A backup is made every (days, 0 is never)"),
+    "backups_kept": N_("So many scheduled backups are kept"),
+    "backup_folder": N_("Backups are put into (a folder)"),
 }
 """What each is called where a line has to do."""
 FROM_ENVIRONMENT: Final[Mapping[str, str]] = {
@@ -101,6 +120,7 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "BFAI_FREQTRADE_PYTHON": N_("the Python that has Freqtrade"),
     "BFAI_MASTER_PASSWORD": N_("opens the vault on the command line; other programs of yours can read it"),
     "BFAI_MASTER_PASSWORD_FILE": N_("a file with the password, for the command line"),
+    "BFAI_BACKUP_PASSWORD": N_("opens a backup on the command line, where that is not the master password"),
     "BFAI_LANGUAGE": N_("the language where none was chosen"),
     "BFAI_LOCK_AFTER_MINUTES": N_("after how many minutes without a click the vault locks"),
     "BFAI_TEST_HOLDS_HOURS": N_("for how many hours a passed test holds"),
@@ -108,7 +128,7 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "BFAI_GATEWAY_CA": N_("the certificate of that simulator"),
     "BFAI_ALLOW_NON_LOOPBACK": N_("opens the vault although other computers may reach the app"),
 }
-_SECRETS: Final = frozenset({"BFAI_MASTER_PASSWORD"})
+_SECRETS: Final = frozenset({"BFAI_MASTER_PASSWORD", "BFAI_BACKUP_PASSWORD"})
 
 
 def read(store: Store, environment: Mapping[str, str] | None = None) -> Settings:
@@ -193,6 +213,8 @@ def _range(name: str) -> Message:
         return Message(text=text, params={"name": name, "names": ", ".join(LANGUAGES)})
     if name == "time_zone":
         return Message(text=N_("There is no such time zone. A zone is named like Europe/Zagreb."))
+    if name == "backup_folder":
+        return Message(text=N_("A folder is written as its whole path, such as /home/ann/backups."))
     least, most = limits(name)
     if name == "schedule_minutes":
         text = N_("{name} is 0, which is off, or a whole number from {least} to {most}.")

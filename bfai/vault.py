@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from bfai.i18n import N_
 from bfai.model import BfaiError, Credentials, Message, utc_now
+from bfai.recovery_code import read_code
 from bfai.store import Sealed, Store, VaultRow, Wrap
 
 FORMAT: Final = 1
@@ -37,7 +38,7 @@ FREE_FAILURES: Final = 3  # from this one on, every failed unlock is followed by
 LONGEST_WAIT_S: Final = 300.0
 
 _KEY_BYTES, _NONCE_BYTES, _SALT_BYTES, _TAG_BYTES = 32, 12, 16, 16
-_BY_PASSWORD = "password"
+_BY_PASSWORD, _BY_CODE = "password", "recovery"
 
 
 class Cost(NamedTuple):
@@ -52,7 +53,7 @@ class Cost(NamedTuple):
 
 
 DEFAULT_COST = Cost(memory_kib=64 * 1024, passes=4, lanes=4)
-_LIMIT = Cost(memory_kib=4 * 1024 * 1024, passes=1000, lanes=255)  # more than this in a row is damage, not a wish
+MOST_COST = Cost(memory_kib=4 * 1024 * 1024, passes=1000, lanes=255)  # more than this in a row is damage, not a wish
 
 
 class VaultError(BfaiError):
@@ -83,6 +84,25 @@ class WrongPassword(VaultError):
         else:
             text = N_("That is not the password. Check Caps Lock and the keyboard's language, then try again.")
         super().__init__(Message(text=text, params={"seconds": seconds} if seconds else {}))
+
+
+class WrongCode(WrongPassword):
+    """That is not the recovery code of this vault. `seconds` as of `WrongPassword`."""
+
+    def __init__(self, seconds: int = 0) -> None:
+        self.seconds = seconds
+        if seconds:
+            text = N_("That is not this vault's recovery code. Next try in {seconds} seconds.")
+        else:
+            text = N_("That is not this vault's recovery code. Only the newest paper holds.")
+        VaultError.__init__(self, Message(text=text, params={"seconds": seconds} if seconds else {}))
+
+
+class NoRecoveryCode(VaultError):
+    """The vault has none."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This vault has no recovery code. Only its master password opens it.")))
 
 
 class UnlockBackoff(VaultError):
@@ -268,21 +288,27 @@ def _checksum(vault_id: str, wrap: Wrap) -> bytes:
     return hashlib.sha256(encode("bfai checksum", vault_id, *wrap[:-1])).digest()[:8]
 
 
-def wrap_key(vault_id: str, data_key: bytes, password: str, cost: Cost, *, salt: bytes, nonce: bytes) -> Wrap:
+def wrap_key(
+    vault_id: str, data_key: bytes, password: str, cost: Cost, *, salt: bytes, nonce: bytes, kind: str = _BY_PASSWORD
+) -> Wrap:
     """Wrap the data key under a password. `salt` (16 bytes) and `nonce` (12) must be fresh random bytes."""
     key = _derive(password, salt, cost)
-    ciphertext = AESGCM(key).encrypt(nonce, data_key, _wrap_data(vault_id, _BY_PASSWORD, salt, cost))
-    wrap = Wrap(_BY_PASSWORD, FORMAT, salt, *cost, nonce=nonce, ciphertext=ciphertext, checksum=b"")
+    ciphertext = AESGCM(key).encrypt(nonce, data_key, _wrap_data(vault_id, kind, salt, cost))
+    wrap = Wrap(kind, FORMAT, salt, *cost, nonce=nonce, ciphertext=ciphertext, checksum=b"")
     return wrap._replace(checksum=_checksum(vault_id, wrap))
 
 
-def _fresh_wrap(vault_id: str, data_key: bytes, password: str, cost: Cost) -> Wrap:
-    return wrap_key(vault_id, data_key, password, cost, salt=os.urandom(_SALT_BYTES), nonce=os.urandom(_NONCE_BYTES))
+def fresh_wrap(vault_id: str, data_key: bytes, password: str, cost: Cost, kind: str = _BY_PASSWORD) -> Wrap:
+    """`wrap_key` with fresh random bytes."""
+    salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
+    return wrap_key(vault_id, data_key, password, cost, salt=salt, nonce=nonce, kind=kind)
 
 
-def unwrap_key(vault_id: str, wrap: Wrap, password: str) -> bytes:
-    """The data key. Raises `WrongPassword`, `VaultTooNew`, `VaultDamaged`. One derivation."""
-    cost = _sound_cost(vault_id, wrap)
+def unwrap_key(vault_id: str, wrap: Wrap, password: str, *, most: Cost = MOST_COST) -> bytes:
+    """The data key. Raises `WrongPassword`, `VaultTooNew`, `VaultDamaged`; the last also for a wrap that asks for more
+    than `most`. One derivation.
+    """
+    cost = _sound_cost(vault_id, wrap, most)
     key = _derive(password, wrap.salt, cost)
     try:
         return AESGCM(key).decrypt(wrap.nonce, wrap.ciphertext, _wrap_data(vault_id, wrap.kind, wrap.salt, cost))
@@ -290,7 +316,16 @@ def unwrap_key(vault_id: str, wrap: Wrap, password: str) -> bytes:
         raise WrongPassword() from None
 
 
-def _sound_cost(vault_id: str, wrap: Wrap) -> Cost:
+def file_key(root: bytes, file_id: bytes) -> bytes:
+    """The key of one backup file, from a vault's data key or a key of the file's own. `file_id` is fresh random bytes,
+    so that no two files have one key.
+    """
+    return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", "backup", FORMAT, file_id)).derive(
+        root
+    )
+
+
+def _sound_cost(vault_id: str, wrap: Wrap, most: Cost) -> Cost:
     if wrap.format > FORMAT:
         raise VaultTooNew()
     cost = Cost(wrap.memory_kib, wrap.passes, wrap.lanes)
@@ -298,7 +333,7 @@ def _sound_cost(vault_id: str, wrap: Wrap) -> Cost:
     sound = (
         wrap.format == FORMAT
         and lengths == (_SALT_BYTES, _NONCE_BYTES, _KEY_BYTES + _TAG_BYTES)
-        and all(1 <= value <= limit for value, limit in zip(cost, _LIMIT, strict=True))
+        and all(1 <= value <= limit for value, limit in zip(cost, most, strict=True))
         and cost.memory_kib >= 8 * cost.lanes
         and hmac.compare_digest(wrap.checksum, _checksum(vault_id, wrap))
     )
@@ -343,23 +378,39 @@ def _count_attempt(store: Store, at: datetime) -> VaultRow:
             return row
 
 
-def _unwrap_counted(store: Store, password: str, now: Callable[[], datetime]) -> tuple[VaultRow, bytes]:
+def _unwrap_counted(
+    store: Store, password: str, now: Callable[[], datetime], kind: str = _BY_PASSWORD
+) -> tuple[VaultRow, bytes]:
     row = _count_attempt(store, now())
-    wrap = row.wraps.get(_BY_PASSWORD)
+    wrap = row.wraps.get(kind)
     try:
         if row.format > FORMAT:
             raise VaultTooNew()
         if wrap is None:
-            raise VaultDamaged()
+            raise VaultDamaged() if kind == _BY_PASSWORD else NoRecoveryCode()
         data_key = unwrap_key(row.id, wrap, password)
     except WrongPassword:
         store.unlock_failed(now())
-        raise WrongPassword(_whole(wait_after(row.failures + 1))) from None
+        refusal = WrongPassword if kind == _BY_PASSWORD else WrongCode
+        raise refusal(_whole(wait_after(row.failures + 1))) from None
     except VaultError:
         store.set_unlock_failures(row.failures + 1, row.failures, row.failed_at or now())  # no password was tried
         raise
     store.unlock_succeeded()
     return row, data_key
+
+
+def revoke_recovery_code(store: Store) -> None:
+    """The recovery code opens nothing from then on. Raises `NoRecoveryCode`. Audited as `recovery_code_revoked`."""
+    row = store.vault()
+    if row is None or _BY_CODE not in row.wraps:
+        raise NoRecoveryCode()
+    store.remove_wrap(_BY_CODE, action="recovery_code_revoked")
+
+
+def has_recovery_code(store: Store) -> bool:
+    row = store.vault()
+    return row is not None and _BY_CODE in row.wraps
 
 
 class Vault:
@@ -388,7 +439,7 @@ class Vault:
         """Make the vault of the store's owner. Raises `WeakPassword`, `VaultExists`. There is no default password."""
         _refuse_weak(password)
         vault_id, data_key = os.urandom(16).hex(), os.urandom(_KEY_BYTES)
-        wrap = _fresh_wrap(vault_id, data_key, password, cost or DEFAULT_COST)
+        wrap = fresh_wrap(vault_id, data_key, password, cost or DEFAULT_COST)
         store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {wrap.kind: wrap}))
         return cls(vault_id, data_key)
 
@@ -406,7 +457,28 @@ class Vault:
         had = Cost(wrap.memory_kib, wrap.passes, wrap.lanes)
         wanted = had.at_least(cost or DEFAULT_COST)
         if wanted != had:
-            store.replace_wrap(_fresh_wrap(row.id, data_key, password, wanted), action="cost_raised")
+            store.replace_wrap(fresh_wrap(row.id, data_key, password, wanted), action="cost_raised")
+        return cls(row.id, data_key)
+
+    @classmethod
+    def recover(
+        cls,
+        store: Store,
+        code: str,
+        new: str,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        cost: Cost | None = None,
+    ) -> Vault:
+        """Open the vault with its recovery code, as it was typed, and wrap the data key under a new password.
+
+        Raises `BadCode` where the letters cannot be right, `WeakPassword`, `NoRecoveryCode`, `WrongCode`, and what else
+        `unlock` raises: guesses are counted with those at the password. The code stays good. Audited as `recovered`.
+        """
+        code = read_code(code)
+        _refuse_weak(new)
+        row, data_key = _unwrap_counted(store, code, now, _BY_CODE)
+        store.replace_wrap(fresh_wrap(row.id, data_key, new, cost or DEFAULT_COST), action="recovered")
         return cls(row.id, data_key)
 
     @classmethod
@@ -484,9 +556,7 @@ class Vault:
 
         `key` is the key's fingerprint, `salt` fresh random bytes, which may be kept in clear. Raises `VaultLocked`.
         """
-        if self._key is None:
-            raise VaultLocked()
-        code = hmac.digest(_subkey(bytes(self._key), "pairing"), encode(self.id, connection_id, key, salt), "sha256")
+        code = hmac.digest(_subkey(self._data_key(), "pairing"), encode(self.id, connection_id, key, salt), "sha256")
         return code[:16]
 
     def change_password(
@@ -498,10 +568,32 @@ class Vault:
         """
         self._open_sealing()
         _refuse_weak(new)
-        row, data_key = _unwrap_counted(store, old, now)
-        if row.id != self.id or self._key is None or not hmac.compare_digest(data_key, bytes(self._key)):
+        self.check_password(store, old, now=now)
+        wrap = fresh_wrap(self.id, self._data_key(), new, cost or DEFAULT_COST)
+        store.replace_wrap(wrap, action="password_changed")
+
+    def check_password(self, store: Store, password: str, *, now: Callable[[], datetime] = utc_now) -> None:
+        """Whether this is the vault's password: returns, or raises what `unlock` raises. Guesses are counted alike."""
+        row, data_key = _unwrap_counted(store, password, now)
+        if row.id != self.id or not hmac.compare_digest(data_key, self._data_key()):
             raise VaultDamaged()
-        store.replace_wrap(_fresh_wrap(row.id, data_key, new, cost or DEFAULT_COST), action="password_changed")
+
+    def set_recovery_code(self, store: Store, code: str, *, cost: Cost | None = None) -> None:
+        """Wrap the data key under a recovery code as well; an earlier code opens nothing from then on.
+
+        Raises `BadCode`, `VaultLocked`. Audited as `recovery_code_made`.
+        """
+        wrap = fresh_wrap(self.id, self._data_key(), read_code(code), cost or DEFAULT_COST, _BY_CODE)
+        store.replace_wrap(wrap, action="recovery_code_made")
+
+    def backup_key(self, file_id: bytes) -> bytes:
+        """The key of a backup file that opens with what opens the vault. Raises `VaultLocked`."""
+        return file_key(self._data_key(), file_id)
+
+    def _data_key(self) -> bytes:
+        if self._key is None:
+            raise VaultLocked()
+        return bytes(self._key)
 
     def lock(self) -> None:
         """Forget the key. Every later use raises `VaultLocked`; locking twice is fine."""

@@ -29,6 +29,7 @@ from bfai import settings as setting_up
 from bfai.about import LICENCE, VERSION, Package, packages
 from bfai.addresses import AddressView
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
+from bfai.backup import BackupFile, Backups, Contents, Made, Preview, default_folder
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.diagnosis import (
@@ -76,6 +77,7 @@ from bfai.model import (
 from bfai.monitor import TestLease
 from bfai.pairing import CODE_LIFE, LONGEST_REPORT, Code, Pairing, PairingError
 from bfai.paste import Pasted
+from bfai.recovery_code import new_code, read_code
 from bfai.sending import BadAddress
 from bfai.settings import Settings, Variable
 from bfai.store import (
@@ -102,7 +104,7 @@ from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
 from bfai.transport import Gateway, Transport
 from bfai.tripwire import Tripwire
-from bfai.vault import Vault, strength
+from bfai.vault import Vault, has_recovery_code, revoke_recovery_code, strength
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
 
 if TYPE_CHECKING:
@@ -127,10 +129,13 @@ __all__ = [
     "AddressView",
     "Alerts",
     "AlreadyConnected",
+    "BackupFile",
+    "Backups",
     "BadAddress",
     "BotKey",
     "Candles",
     "CandlesStopped",
+    "Contents",
     "Draft",
     "EngineError",
     "EngineState",
@@ -144,6 +149,7 @@ __all__ = [
     "Kept",
     "KnownRefusal",
     "LogLine",
+    "Made",
     "Mode",
     "NotSavable",
     "OpenGroup",
@@ -152,6 +158,7 @@ __all__ = [
     "PairingError",
     "Pasted",
     "Place",
+    "Preview",
     "Reached",
     "Remedy",
     "Right",
@@ -177,6 +184,7 @@ __all__ = [
 
 DEFAULT_DATABASE = "sqlite:///data/bfai.db"
 DRAFT_LIFE = timedelta(minutes=10)
+CODE_WAITS = timedelta(minutes=15)
 MAX_DRAFTS = 20
 SIMULATOR_SECONDS = 30.0
 FOLLOW_SECONDS = 0.25
@@ -320,6 +328,7 @@ class Workbench:
         clock: Callable[[], datetime] | None = None,
         chance: Callable[[], float] = random.random,
         engine_home: Path | None = None,
+        backup_home: Path | None = None,
     ) -> None:
         """Prefer `Workbench.local()` and `Workbench.tour()`.
 
@@ -346,6 +355,9 @@ class Workbench:
         self._strategies = Strategies(store, self._market_data, self._here, self._terms, clock, self._engines)
         hosted = mode is Mode.HOSTED
         self._alerts = Alerts(store, lambda: self._vault, self._now, sends=mode is not Mode.DEMO, only_services=hosted)
+        keeps = mode is Mode.LOCAL and not store.ephemeral
+        self._backups = Backups(store, lambda: self._vault, self._now, keeps=keeps, home=backup_home)
+        self._on_paper: tuple[str, datetime] | None = None  # a recovery code that was not confirmed yet
 
     def _now(self) -> datetime:
         return utc_now() if self._clock is None else self._clock()
@@ -502,8 +514,11 @@ class Workbench:
         """
         url = database_url or os.environ.get("BFAI_DATABASE_URL") or DEFAULT_DATABASE
         store = open_store(url, owner=owner)
-        home = _engine_home(url, owner)
-        return cls(store, mode=Mode.LOCAL, gateway=gateway or Gateway.from_environment(), engine_home=home)
+        way = gateway or Gateway.from_environment()
+        path = url.removeprefix("sqlite:///")
+        file = None if path == url or not path or store.ephemeral else Path(path)
+        backups = None if file is None else default_folder(file, owner)
+        return cls(store, mode=Mode.LOCAL, gateway=way, engine_home=_engine_home(url, owner), backup_home=backups)
 
     @classmethod
     def hosted(cls, database_url: str, owner: str, *, gateway: Gateway | None = None) -> Workbench:
@@ -518,6 +533,21 @@ class Workbench:
         """A throw-away workbench with an open vault in memory, on simulated exchanges."""
         store = open_store("sqlite://:memory:")
         return cls(store, mode=Mode.DEMO, gateway=None, vault=Vault.throw_away(store))
+
+    @property
+    def backups(self) -> Backups:
+        """Everything in one sealed file, and back."""
+        return self._backups
+
+    def restore_backup(self, found: BackupFile, *, replace: bool = False) -> int:
+        """Puts a backup here; see `Backups.restore`. The vault is locked afterwards: it opens with the password that it
+        had when the backup was made. How many rows.
+        """
+        count = self._backups.restore(found, replace=replace)
+        self.lock()
+        for draft in self.drafts():
+            self.forget_draft(draft.id)
+        return count
 
     def close(self) -> None:
         """Forgets the vault's key and every draft, and closes the store. Waits for messages that are being sent."""
@@ -564,7 +594,53 @@ class Workbench:
         """Raises WrongPassword, UnlockBackoff (`.seconds`) and what else `Vault.unlock` raises."""
         self._vault = Vault.unlock(self._store, password)
 
+    def recover(self, code: str, new: str) -> None:
+        """Opens the vault with its recovery code and gives it a new password; see `Vault.recover`."""
+        self._vault = Vault.recover(self._store, code, new)
+
+    @property
+    def has_recovery_code(self) -> bool:
+        """Whether a recovery code opens the vault."""
+        return has_recovery_code(self._store)
+
+    def new_recovery_code(self, password: str) -> str:
+        """A code to be written down. It opens nothing until `confirm_recovery_code`; raises what a password raises."""
+        self._open_vault().check_password(self._store, password)
+        self._on_paper = (new_code(), self._now())
+        return self._on_paper[0]
+
+    @property
+    def waiting_code(self) -> str | None:
+        """The code that was not confirmed yet, for fifteen minutes."""
+        if self._on_paper is None or self._now() - self._on_paper[1] > CODE_WAITS:
+            self._on_paper = None
+            return None
+        return self._on_paper[0]
+
+    def confirm_recovery_code(self, typed: str) -> None:
+        """From now on the code opens the vault, and an earlier one does not. Raises BfaiError where what was typed is
+        not the code that waits.
+        """
+        waiting = self.waiting_code
+        if waiting is None:
+            raise BfaiError(Message(text=N_("This code was thrown away: it waited too long. Make a new one.")))
+        if read_code(typed) != waiting:
+            text = N_("That is another code than the one shown. Type the one that you have just written down.")
+            raise BfaiError(Message(text=text))
+        self._open_vault().set_recovery_code(self._store, waiting)
+        self._on_paper = None
+
+    def forget_recovery_code(self) -> None:
+        """The code that waits is thrown away; the one from before stays good."""
+        self._on_paper = None
+
+    def revoke_recovery_code(self) -> None:
+        """No code opens the vault any more. Raises NoRecoveryCode, VaultIsLocked."""
+        self._open_vault()
+        revoke_recovery_code(self._store)
+
     def lock(self) -> None:
+        self._on_paper = None
         vault, self._vault = self._vault, None
         if vault is not None:
             vault.lock()

@@ -10,18 +10,10 @@ from bfai.model import Cause, Market, Target
 from bfai.ui import _, calm, open_page, plain, say
 from bfai.ui.addresses import bind_address
 from bfai.ui.guide_parts import asked, guide_steps, key_form, life, refusals, shown_once
-from bfai.ui.pieces import CONNECTIONS, guide_link, head, is_shared, market_name, named, table
+from bfai.ui.pieces import CONNECTIONS, guide_link, head, is_shared, market_name, named, on_paper, table
 from bfai.workbench import CAUSE_NAMES, PERMISSION_NAMES, STATE_NAMES, Exchange, Explanation, Section, Workbench
 
 READING_WIDTH = 760
-ON_PAPER = """<style>
-@media print {
-  @page { margin: 10mm; }
-  [data-testid="stSidebar"], [data-testid="stHeader"], .st-key-screen_only { display: none !important; }
-  [data-testid="stMainBlockContainer"] { zoom: 0.62; padding: 0 !important; }
-}
-</style>"""
-"""Streamlit prints its sidebar and its buttons as well, and there is no option against it."""
 _CHOSEN = "guide_exchange"
 _PASTED = "explain_text"
 _WHERE = "explain_exchange"
@@ -288,7 +280,7 @@ def _open_guide() -> None:
 
 def exchange_guide(workbench: Workbench, exchange: Exchange) -> None:
     """Everything about this exchange's keys on one page. The section that the address asks for stands first."""
-    st.html(ON_PAPER)
+    on_paper()
     with head(_("The key at {exchange}", exchange=exchange.name)), st.container(key="screen_only", horizontal=True):
         st.button(_("All exchanges"), icon=":material/arrow_back:", key="all_exchanges", on_click=leave)
         st.link_button(

@@ -11,9 +11,10 @@ import streamlit as st
 from bfai.i18n import LANGUAGES, N_
 from bfai.model import BfaiError, Message, utc_now
 from bfai.ui import _, calm, duration, n_, open_page, plain, say
+from bfai.ui.backups import last_backup, make_backup, recovery_code, recovery_sheet, restore_backup
 from bfai.ui.first_start import password_strength
 from bfai.ui.language import chosen_language, speak, words
-from bfai.ui.pieces import attempt, head, table
+from bfai.ui.pieces import attempt, head, size_of, table
 from bfai.ui.schedule import INTERVALS
 from bfai.ui.session import in_tour
 from bfai.workbench import LICENCE, VERSION, Mode, Settings, Workbench
@@ -22,12 +23,19 @@ READING_WIDTH = 760
 FRESH_HOURS = (1, 6, 12, 24, 48, 72, 168, 720)
 KEPT_DAYS = (7, 30, 90, 180, 365, 730, 1825, 3650)
 LOCK_MINUTES = (5, 10, 15, 30, 60, 120, 240, 480, 0)
+BACKUP_DAYS = (0, 1, 7)
+BACKUPS_KEPT = (3, 5, 10, 20, 50, 100)
 BOXES = ("settings_password", "settings_new_password", "settings_new_password_again")
 _SAID = "password_said"
 _SHORTER = "keep_shorter"
 
 
 def draw(workbench: Workbench) -> None:
+    code = workbench.waiting_code
+    if code is not None and not in_tour():
+        with st.container(width=READING_WIDTH):
+            recovery_sheet(workbench, code)
+        return
     head(_("Settings"), _("Every change holds at once."))
     settings, fixed = workbench.settings, workbench.fixed_settings()
     with st.container(width=READING_WIDTH):
@@ -37,6 +45,8 @@ def draw(workbench: Workbench) -> None:
         if not in_tour():
             vault(workbench, settings, fixed)
             password(workbench)
+            recovery(workbench)
+            backups(workbench, settings)
         data(workbench)
         leaving(workbench)
         if workbench.mode is not Mode.HOSTED:
@@ -303,6 +313,65 @@ def change(workbench: Workbench) -> None:
     st.session_state[_SAID] = (Message(text=text), True)
 
 
+def recovery(workbench: Workbench) -> None:
+    with st.container(border=True):
+        st.header(_("Recovery code"), anchor=False)
+        recovery_code(workbench)
+
+
+# -- backups -----------------------------------------------------------------------------------------------------------
+
+
+def backups(workbench: Workbench, settings: Settings) -> None:
+    with st.container(border=True):
+        st.header(_("Backup"), anchor=False)
+        last_backup(workbench)
+        make_backup(workbench)
+        if workbench.backups.keeps:
+            backup_schedule(workbench, settings)
+        else:
+            st.caption(_("Nothing is kept on this server but your data. Download a backup now and then."))
+        with st.expander(_("Restore a backup"), icon=":material/settings_backup_restore:"):
+            restore_backup(workbench, lambda: None)
+
+
+def backup_schedule(workbench: Workbench, settings: Settings) -> None:
+    names = {0: _("never"), 1: _("every day"), 7: _("every week")}
+    choice(
+        workbench,
+        "backup_days",
+        _("A backup is made by itself"),
+        BACKUP_DAYS,
+        settings.backup_days,
+        lambda days: names.get(days) or n_("every {count} day", "every {count} days", days),
+        note=_("While the vault is open, here or in a monitor."),
+        fixed_by=None,
+    )
+    if settings.backup_days:
+        choice(
+            workbench,
+            "backups_kept",
+            _("So many of those are kept"),
+            BACKUPS_KEPT,
+            settings.backups_kept,
+            lambda count: words().number(count),
+            note=_("What you delete here stays in older backups until they go. Those made by hand stay."),
+            fixed_by=None,
+        )
+    folder = workbench.backups.folder
+    key = f"setting_backup_folder_{folder}"
+
+    def take() -> None:
+        attempt(lambda: workbench.backups.set_folder(str(st.session_state[key])))
+
+    st.text_input(_("Folder for backups"), value=str(folder or ""), key=key, on_change=take)
+    st.caption(
+        _("On another disk it outlives this one. Empty is beside your data.")
+        if settings.backup_folder or folder is not None
+        else _("Name a folder on this computer; without one there is nothing on a schedule.")
+    )
+
+
 # -- where it lies -----------------------------------------------------------------------------------------------------
 
 
@@ -328,18 +397,10 @@ def data(workbench: Workbench) -> None:
         st.code(place.name, language=None, wrap_lines=True)
         st.caption(
             _(
-                "To have a copy, end the program and copy this file. Keys in it are sealed: whoever has the copy still"
-                " needs the master password."
+                "Keys in it are sealed: whoever has a copy still needs the master password. A backup, above, is made"
+                " while the program runs and says whether it is whole."
             )
         )
-
-
-def size_of(count: int) -> str:
-    """Bytes in the unit that suits them."""
-    kilobytes = count / 1000
-    if kilobytes < 1000:
-        return _("{number} kB", number=words().number(max(1, round(kilobytes))))
-    return _("{number} MB", number=words().number(kilobytes / 1000, 1))
 
 
 # -- what leaves -------------------------------------------------------------------------------------------------------

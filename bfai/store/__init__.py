@@ -390,6 +390,10 @@ class Store(Protocol):
         """Put `wrap` in the place of the one of its kind. Audited as `action`."""
         ...
 
+    def remove_wrap(self, kind: str, *, action: str) -> None:
+        """Nothing that it wrapped opens with it any more. Audited as `action`."""
+        ...
+
     def set_unlock_failures(self, expected: int, count: int, at: datetime) -> bool:
         """Set count and time if the count is still `expected`; False if somebody else was quicker. Not audited."""
         ...

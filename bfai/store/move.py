@@ -1,10 +1,14 @@
-"""Everything of one owner, from one database to another of either kind, as it is: what is sealed stays sealed."""
+"""Everything of one owner, from one place to another, as it is: what is sealed stays sealed.
+
+Between databases of either kind, and from a backup.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from bfai.i18n import N_
 from bfai.model import Message
@@ -49,11 +53,24 @@ TABLES: Final = (
     Table("audit", "pk"),
 )
 """All that belong to an owner, each after those that its rows cannot be without."""
-_POINTED_AT = {table for one in TABLES for table in one.points.values()}
+POINTED_AT: Final = frozenset(table for one in TABLES for table in one.points.values())
+"""The tables whose rows others point at, by their number `pk`."""
+
+
+class Rows(Protocol):
+    """Where rows come from. They are asked for table by table in the order of `TABLES`, several times over."""
+
+    def columns(self, table: str) -> list[str]: ...
+
+    def all_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[tuple[Any, ...]]: ...
 
 
 class MoveRefused(StoreError):
     """Nothing was moved."""
+
+
+class TargetUsed(MoveRefused):
+    """The target holds something of its owner."""
 
 
 def move(source: Store, target: Store) -> int:
@@ -64,37 +81,83 @@ def move(source: Store, target: Store) -> int:
     """
     if not isinstance(source, SqlStore) or not isinstance(target, SqlStore):
         raise TypeError("only what speaks SQL can be moved")
-    _refuse_used(target)  # also where both are the same: they would wait for each other
-    with source.together(), target.together():
-        _refuse_used(target)
-        numbers: dict[str, dict[int, int]] = {name: {} for name in _POINTED_AT}
-        for table in TABLES:
-            _copy(source, target, table, numbers)
-        _point_at_reports(source, target, numbers)
-        return sum(_compare(source, target, table, numbers) for table in TABLES)
+    _refuse_used(target, TABLES)  # also where both are the same: they would wait for each other
+    with source.together():
+        return put(source, target)
 
 
-def _refuse_used(target: SqlStore) -> None:
+def put(source: Rows, target: SqlStore, *, replace: bool = False, tables: Sequence[Table] = TABLES) -> int:
+    """Put everything of the source into the target, for its owner, in one transaction, and compare it row by row before
+    that ends. How many rows.
+
+    With `replace` what the owner has there goes first, but for the audit trail, which is never deleted: what it does
+    not have yet is added to it. Raises `MoveRefused`, and `TargetUsed` without `replace` where there is anything.
+    """
     with target.together():
-        for table in TABLES:
+        if replace:
+            target.clear([table.name for table in reversed(tables) if table.name != "audit"])
+        else:
+            _refuse_used(target, tables)
+        for table in tables:
+            if set(_columns(source, table)) != set(_columns(target, table)):
+                raise _differs(table)
+        numbers: dict[str, dict[int, int]] = {name: {} for name in POINTED_AT}
+        for table in tables:
+            if replace and table.name == "audit":
+                _add_missing(source, target, table)
+            else:
+                _copy(source, target, table, numbers)
+        if any(table.name == "key_report" for table in tables):
+            _point_at_reports(source, target, numbers)
+        compared = (
+            _all_there(source, target, table)
+            if replace and table.name == "audit"
+            else _compare(source, target, table, numbers)
+            for table in tables
+        )
+        return sum(compared)
+
+
+def _refuse_used(target: SqlStore, tables: Sequence[Table]) -> None:
+    with target.together():
+        for table in tables:
             if next(target.all_rows(table.name, ["owner"], "owner"), None) is not None:
                 text = N_(
                     "The other database already holds a vault, or other data of this owner. Nothing is moved. Choose an"
                     " empty one."
                 )
-                raise MoveRefused(Message(text=text))
+                raise TargetUsed(Message(text=text))
 
 
-def _columns(store: SqlStore, table: Table) -> list[str]:
+def _columns(source: Rows, table: Table) -> list[str]:
     """Those that are copied: numbers of rows and of owners are the database's own."""
-    return [name for name in store.columns(table.name) if name not in ("pk", "owner")]
+    return [name for name in source.columns(table.name) if name not in ("pk", "owner")]
 
 
-def _copy(source: SqlStore, target: SqlStore, table: Table, numbers: dict[str, dict[int, int]]) -> None:
+def _add_missing(source: Rows, target: SqlStore, table: Table) -> None:
+    columns = _columns(source, table)
+    there = Counter(target.all_rows(table.name, columns, table.order))
+    for row in source.all_rows(table.name, columns, table.order):
+        if there[row] > 0:
+            there[row] -= 1
+        else:
+            target.put_rows(table.name, [dict(zip(columns, row, strict=True))])
+
+
+def _all_there(source: Rows, target: SqlStore, table: Table) -> int:
+    """How many rows the source has; raises where one of them is not in the target."""
+    columns = _columns(source, table)
+    sent = Counter(source.all_rows(table.name, columns, table.order))
+    if sent - Counter(target.all_rows(table.name, columns, table.order)):
+        raise _differs(table)
+    return sent.total()
+
+
+def _copy(source: Rows, target: SqlStore, table: Table, numbers: dict[str, dict[int, int]]) -> None:
     if table.name == "schedule":  # those that every new connection has
         target.remove_rows(table.name)
     columns = _columns(source, table)
-    if table.name in _POINTED_AT:
+    if table.name in POINTED_AT:
         for number, *values in source.all_rows(table.name, ["pk", *columns], table.order):
             row = _pointing(table, dict(zip(columns, values, strict=True)), numbers)
             numbers[table.name][number] = target.put_row(table.name, row)
@@ -114,14 +177,14 @@ def _pointing(table: Table, row: dict[str, Any], numbers: dict[str, dict[int, in
     return row
 
 
-def _point_at_reports(source: SqlStore, target: SqlStore, numbers: dict[str, dict[int, int]]) -> None:
+def _point_at_reports(source: Rows, target: SqlStore, numbers: dict[str, dict[int, int]]) -> None:
     """A connection and its last key report point at each other."""
     for number, report in source.all_rows("connection", ["pk", "report"], "pk"):
         if report is not None:
             target.point_at_report(numbers["connection"][number], numbers["key_report"].get(report))
 
 
-def _compare(source: SqlStore, target: SqlStore, table: Table, numbers: dict[str, dict[int, int]]) -> int:
+def _compare(source: Rows, target: SqlStore, table: Table, numbers: dict[str, dict[int, int]]) -> int:
     """How many rows the table has in both; raises where one is not the other."""
     columns, count = _columns(source, table), 0
     sent: Iterator[Any] = source.all_rows(table.name, columns, table.order)

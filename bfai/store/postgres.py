@@ -477,7 +477,7 @@ class PostgresStore(SqlStore):
 
     def place(self) -> Place:
         with self._reading():
-            size = self._do(_SIZE).fetchone()[0]
+            size = self._execute(_SIZE, {}).fetchone()[0]
         return Place(self._pool.address.shown, size)
 
     def close(self) -> None:
@@ -554,6 +554,11 @@ class PostgresStore(SqlStore):
         with self._transaction(self._to_read) as db:
             yield
             _say(db, "COMMIT")
+
+    @contextlib.contextmanager
+    def long_look(self) -> Generator[SqlStore]:
+        with self._reading():
+            yield self
 
     def _snapshot(self) -> contextlib.AbstractContextManager[None]:
         return self._reading()

@@ -467,6 +467,23 @@ class SqlStore(ABC):
     def remove_rows(self, table: str) -> None:
         self._do(f"DELETE FROM {table} WHERE owner = :owner")
 
+    def clear(self, tables: Sequence[str]) -> None:
+        """Take all rows of the owner out of these tables, which come before those that they point at."""
+        with self._writing():
+            self._do("UPDATE connection SET report = NULL WHERE owner = :owner")
+            for table in tables:
+                self.remove_rows(table)
+            self._forget()
+        self._erase_traces()
+
+    def doubt_deliveries(self) -> None:
+        """What is still to be told was perhaps told since these rows were written."""
+        self._do("UPDATE delivery SET doubtful = 1 WHERE owner = :owner AND state IN ('waiting', 'sending', 'failed')")
+
+    @abstractmethod
+    def long_look(self) -> AbstractContextManager[SqlStore]:
+        """The owner's rows as they are now, for as long as it takes, while others read and write on."""
+
     def point_at_report(self, connection: int, report: int | None) -> None:
         self._set(connection, report=report)
 
@@ -513,6 +530,12 @@ class SqlStore(ABC):
             self._do("DELETE FROM wrap WHERE owner = :owner AND kind = :kind", kind=wrap.kind)
             self._insert("wrap", **wrap._asdict())
             self._write_audit(action, wrap.kind)
+        self._erase_traces()
+
+    def remove_wrap(self, kind: str, *, action: str) -> None:
+        with self._writing():
+            self._do("DELETE FROM wrap WHERE owner = :owner AND kind = :kind", kind=kind)
+            self._write_audit(action, kind)
         self._erase_traces()
 
     def set_unlock_failures(self, expected: int, count: int, at: datetime) -> bool:

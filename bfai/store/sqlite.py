@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import sqlite3
@@ -38,6 +39,8 @@ from bfai.store.sql import Found, SqlStore, insertion
 APPLICATION_ID: Final = 0x62666169  # "bfai": says in the file's header whose it is
 BUSY_SECONDS: Final = 5.0
 MIGRATION_SECONDS: Final = 60.0
+COPIES_KEPT: Final = 2
+"""So many copies from before migrations stay beside the database."""
 
 _HEADER = b"SQLite format 3\x00"
 
@@ -54,12 +57,22 @@ def open_sqlite(path: str | None, *, owner: str = "local", clock: Callable[[], d
     return _open(str(file), file, owner, clock)
 
 
-def _open(place: str, file: Path | None, owner: str, clock: Callable[[], datetime]) -> SqliteStore:
+def open_old(path: Path, step: int, clock: Callable[[], datetime] = utc_now) -> SqliteStore:
+    """A new database as it was after so many migrations, for the rows of an old backup: only `bfai.store.move` can use
+    it. `open_sqlite` takes it from there.
+    """
+    _make_file(path)
+    return _open(str(path), path, "local", clock, step)
+
+
+def _open(
+    place: str, file: Path | None, owner: str, clock: Callable[[], datetime], step: int | None = None
+) -> SqliteStore:
     with _plainly(file):
         db = sqlite3.connect(place, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         with _plainly(file):
-            _make_ready(db, file)
+            _make_ready(db, file, step)
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA secure_delete = ON")
             db.execute("PRAGMA synchronous = FULL")  # what was said to be saved is saved, also when the power fails
@@ -111,24 +124,26 @@ def _look(db: sqlite3.Connection) -> _Found:
     return _Found(application, version, tables, migrations)
 
 
-def _make_ready(db: sqlite3.Connection, file: Path | None) -> None:
+def _make_ready(db: sqlite3.Connection, file: Path | None, step: int | None = None) -> None:
     found = _judge(_look(db), file)
-    if found.version == len(migrations.MIGRATIONS):
+    if found.version == (step or len(migrations.MIGRATIONS)):
         if file is not None:
             _hide(file)
         return
     if file is None:
-        _migrate(db)
+        _migrate(db, step)
         return
     from filelock import FileLock, Timeout
 
     try:
         # Two processes that start together would both make the tables: sqlite-utils looks first and acts after.
         with FileLock(f"{file}.lock", timeout=MIGRATION_SECONDS, mode=0o600):
-            _judge(_look(db), file)
+            found = _judge(_look(db), file)
             _hide(file)
             db.execute("PRAGMA journal_mode = WAL")
-            _migrate(db)
+            if 0 < found.version < (step or len(migrations.MIGRATIONS)):
+                _copy_aside(db, file, found.version)
+            _migrate(db, step)
     except Timeout as error:
         raise _locked(file) from error
     except PermissionError as error:
@@ -144,7 +159,36 @@ def _judge(found: _Found, file: Path | None) -> _Found:
     return found
 
 
-def _migrate(db: sqlite3.Connection) -> None:
+def copies(file: Path) -> list[Path]:
+    """The copies that were made before migrations, the oldest first."""
+    found = (one for one in file.parent.glob(f"{glob.escape(file.name)}.before-*") if one.suffix != ".part")
+    return sorted(found, key=lambda one: (one.stat().st_mtime_ns, one.name))
+
+
+def _copy_aside(db: sqlite3.Connection, file: Path, version: int) -> None:
+    """A copy of the whole database beside it, before its tables are changed. It has its name once it is whole."""
+    name = migrations.MIGRATIONS[version].name  # of the first that is to come
+    copy = file.with_name(f"{file.name}.before-{name}")
+    part = copy.with_name(f"{copy.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with contextlib.closing(sqlite3.connect(part)) as target:
+            db.backup(target)
+            sound = target.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+        if not sound:
+            raise _damaged(file)
+        os.replace(part, copy)
+    except OSError as error:
+        raise _full(file) if error.errno in (errno.ENOSPC, errno.EDQUOT) else _read_only(copy) from error
+    finally:
+        part.unlink(missing_ok=True)
+    for old in copies(file)[:-COPIES_KEPT]:
+        with contextlib.suppress(OSError):
+            old.unlink()
+
+
+def _migrate(db: sqlite3.Connection, until: int | None = None) -> None:
     # Only where a database is new or old: sqlite-utils brings pandas with it, which takes longer than all else here.
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
@@ -152,7 +196,7 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.create_function("repacked", 2, repacked, deterministic=True)
     steps = Migrations("bfai")
-    for number, migration in enumerate(migrations.MIGRATIONS, 1):
+    for number, migration in enumerate(migrations.MIGRATIONS[:until], 1):
 
         @steps(name=migration.name)
         def step(_: Database, number: int = number, statements: Sequence[str] = migration.sqlite) -> None:
@@ -336,6 +380,16 @@ class SqliteStore(SqlStore):
             finally:
                 if self._db.in_transaction:
                     self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def long_look(self) -> Generator[SqlStore]:
+        if self._file is None:
+            with self._snapshot():
+                yield self
+            return
+        other = _open(str(self._file), self._file, self._owner_name, self._clock)
+        with contextlib.closing(other), other._snapshot():
+            yield other
 
     def _execute(self, sql: str, values: dict[str, Any], *, plain: bool = False) -> Found:
         cursor = self._db.execute(sql, values)

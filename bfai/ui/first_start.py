@@ -14,8 +14,9 @@ import streamlit as st
 from bfai.hosting import Person
 from bfai.i18n import N_
 from bfai.model import BfaiError, Message
+from bfai.ui.backups import recover, restore_backup
 from bfai.ui.language import _, language_switch, n_, say
-from bfai.ui.pieces import attempt, calm, told
+from bfai.ui.pieces import attempt, calm, tell, told
 from bfai.ui.session import Keeper, hosting, leave_tour, log_out, signed_in, start_tour
 from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
 from bfai.workbench import Mode, Workbench
@@ -50,6 +51,9 @@ def first_start(keeper: Keeper) -> None:
         case "vault":
             with column():
                 _make_vault(workbench)
+        case "restore":
+            with column(560):
+                _bring_back(workbench)
         case _:
             with column():
                 _doors(workbench)
@@ -104,6 +108,17 @@ def _choose_check() -> None:
 
 def _choose_vault() -> None:
     st.session_state[_DOOR] = "vault"
+
+
+def _choose_restore() -> None:
+    st.session_state[_DOOR] = "restore"
+
+
+def _bring_back(workbench: Workbench) -> None:
+    st.title(_("Restore a backup"), anchor=False)
+    st.write(_("Everything that was in the vault comes back: connections, sealed keys, history, strategies."))
+    restore_backup(workbench, _back_to_doors)
+    st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_choose_vault, key="restore_back")
 
 
 def _back_to_doors() -> None:
@@ -169,7 +184,15 @@ def _make_vault(workbench: Workbench) -> None:
             key="create_vault",
             width="stretch",
         )
-    st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_back_to_doors, key="vault_back")
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.button(_("Back"), icon=":material/arrow_back:", type="tertiary", on_click=_back_to_doors, key="vault_back")
+        st.button(
+            _("Restore a backup"),
+            icon=":material/settings_backup_restore:",
+            type="tertiary",
+            on_click=_choose_restore,
+            key="vault_restore",
+        )
     problem = st.session_state.pop("vault_problem", None)
     if problem:
         st.warning(problem)
@@ -198,6 +221,8 @@ def _create(workbench: Workbench) -> None:
     except BfaiError as error:
         st.session_state["vault_problem"] = say(error.message)
         return
+    text = N_("The vault is made. For a day on which you forget its password, make a recovery code under Settings.")
+    tell(Message(text=text))
     _back_to_doors()
 
 
@@ -234,6 +259,17 @@ def lock_screen(keeper: Keeper) -> None:
             _back_off()
         elif st.session_state.get("unlock_problem"):
             st.warning(st.session_state["unlock_problem"])
+        with st.expander(_("I forgot the password"), icon=":material/help:"):
+            if keeper.workbench.has_recovery_code:
+                recover(keeper, _refused)
+            else:
+                st.write(
+                    _(
+                        "This vault has no recovery code, so nobody can open it. An older backup opens with the"
+                        " password of its day. Else move the database away, begin anew, and make new keys at your"
+                        " exchanges."
+                    )
+                )
         if keeper.workbench.mode is Mode.HOSTED:
             account()
 
@@ -245,12 +281,16 @@ def _unlock(keeper: Keeper) -> None:
     try:
         keeper.workbench.unlock(password)
     except BfaiError as error:
-        wait = float(getattr(error, "seconds", 0))
-        st.session_state["next_try"] = time.monotonic() + wait
-        st.session_state["unlock_problem"] = say(error.message) if not wait else None
+        _refused(error)
         return
     keeper.locked_by_itself = False
     st.session_state.pop("next_try", None)
+
+
+def _refused(error: BfaiError) -> None:
+    wait = float(getattr(error, "seconds", 0))
+    st.session_state["next_try"] = time.monotonic() + wait
+    st.session_state["unlock_problem"] = say(error.message) if not wait else None
 
 
 def _seconds_to_wait() -> int:

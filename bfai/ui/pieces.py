@@ -89,6 +89,20 @@ BEAT_NAMES = {
     Beat.NO_TEST: N_("no test"),
 }
 
+_ON_PAPER = """<style>
+@media print {
+  @page { margin: 10mm; }
+  [data-testid="stSidebar"], [data-testid="stHeader"], .st-key-screen_only { display: none !important; }
+  [data-testid="stMainBlockContainer"] { zoom: 0.62; padding: 0 !important; }
+}
+</style>"""
+"""Streamlit prints its sidebar and its buttons as well, and there is no option against it."""
+
+
+def on_paper() -> None:
+    """This page may be printed: without the links, and without what is in the container `screen_only`."""
+    st.html(_ON_PAPER)
+
 
 # -- calm --------------------------------------------------------------------------------------------------------------
 
@@ -444,6 +458,14 @@ def table(columns: Mapping[str, Sequence[str]], *, alt: str) -> None:
     """A quiet table with Markdown cells. One that begins with a date, "21. stu 2026.", is no numbered list."""
     cells = {name: [_LIST_NUMBER.sub(r"\1\.", cell) for cell in column] for name, column in columns.items()}
     st.table(cells, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
+
+
+def size_of(count: int) -> str:
+    """Bytes in the unit that suits them."""
+    kilobytes = count / 1000
+    if kilobytes < 1000:
+        return _("{number} kB", number=words().number(max(1, round(kilobytes))))
+    return _("{number} MB", number=words().number(kilobytes / 1000, 1))
 
 
 def milliseconds(value: float | None) -> str:

@@ -19,7 +19,8 @@ from streamlit.testing.v1 import AppTest
 from bfai.about import packages
 from bfai.exchanges import all_exchanges
 from bfai.i18n import DEFAULT_LANGUAGE, LANGUAGES, LOCALES
-from tests.app.conftest import PAGES, choose, go, open_app, opened_vault, press, problems, toured
+from bfai.ui.session import keeper
+from tests.app.conftest import PAGES, PASSWORD, choose, go, open_app, opened_vault, press, problems, toured
 
 OTHERS = [language for language in LANGUAGES if language != DEFAULT_LANGUAGE]
 WORD = re.compile(r"[^\W\d_]{3,}")
@@ -180,9 +181,16 @@ def test_no_door_keeps_english(language: str, monkeypatch: pytest.MonkeyPatch) -
     for door in ("", "door_1", "door_2"):
         at = press(open_app(language), door) if door else open_app(language)
         assert not (found := leftovers(at, language)), f"{door}: {found}"
+    assert not (found := leftovers(press(at, "vault_restore"), language)), found
     at = opened_vault(language)
     for page in PAGES:
         assert not (found := leftovers(go(at, page), language)), f"{page}: {found}"
+    at.text_input(key="recovery_password").set_value(PASSWORD)
+    press(at, "make_code")
+    assert not (found := leftovers(at, language)), found
+    keeper().workbench.confirm_recovery_code(keeper().workbench.waiting_code or "")
+    press(at.run(), "make_backup")
+    assert not (found := leftovers(at, language)), found
     press(at, "lock_now")
     assert not (found := leftovers(at, language)), found
 

@@ -98,8 +98,15 @@ def walk(page: Page, server: Any, simulator: Simulator, bench: Workbench, url: s
     for place in PLACES[:2]:
         visit(page, place)
         yield f"{place.name}, many"
+    visit(page, PLACES[-1])
+    page.get_by_label("Master password, to make a code").fill(MASTER)
+    click(page, "Make a recovery code")
+    drawn(page, "Recovery code of your vault")
+    yield "recovery code"
     click(page, "Lock now")
     drawn(page, "The vault is locked")
+    page.get_by_text("I forgot the password").click()
+    drawn(page, "This vault has no recovery code")
     yield "locked"
 
 
@@ -144,6 +151,10 @@ def _beginning(page: Page) -> Iterator[str]:
     click(page, "Open a vault")
     drawn(page, "At least 10 characters.")
     yield "a new vault"
+    click(page, "Restore a backup")
+    drawn(page, "Look into the backup")
+    yield "a backup comes back"
+    click(page, "Back")
     page.get_by_label("Master password", exact=True).fill(MASTER)
     page.get_by_label("Master password, again").fill(MASTER)
     click(page, "Open the vault")
