@@ -33,6 +33,8 @@ from bfai.i18n import N_
 from bfai.model import BfaiError, Message
 from bfai.store.rollups import np, pd
 
+MOST_COLUMNS: Final = 500
+"""Of a table. One with thousands is something else, and would be read for minutes."""
 MAX_BYTES: Final = 200 * 1024 * 1024
 """Of a file, unpacked."""
 MAX_CANDLES: Final = 3_000_000
@@ -377,12 +379,12 @@ class _Csv:
 
     @classmethod
     def of(cls, text: str, name: str, least: int) -> Self | None:
-        """None where none of the first lines has `least` cells."""
+        """None where none of the first lines has `least` cells, or one has more than any table of these."""
         for above, line in enumerate(text[:100_000].split("\n")[:12]):
             # Commas may stand within numbers; the other marks stand between cells only.
             mark = next((mark for mark in "\t;|," if line.count(mark) >= least - 1), None)
             if mark is not None:
-                return cls(text, name, above, mark)
+                return cls(text, name, above, mark) if line.count(mark) < MOST_COLUMNS else None
         return None
 
     def frame(self, **how: Any) -> Any:

@@ -12,6 +12,7 @@ import contextlib
 import gzip
 import json
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -291,6 +292,7 @@ class Canned(Transport):
         proxy: str | None = None,
         *,
         max_body: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> Answer:
         found = self._answers.get(url.path) or {"transport_error": "read_timeout"}
         text = found.get("body")
@@ -323,8 +325,9 @@ class Recorded(Transport):
         proxy: str | None = None,
         *,
         max_body: int = 2**21,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> Answer:
-        answer = await super().fetch(method, url, headers, body, proxy, max_body=max_body)
+        answer = await super().fetch(method, url, headers, body, proxy, max_body=max_body, family=family)
         text = answer.body if len(answer.body) < 20_000 else ""
         self.answers[url.path] = {"status": answer.status, "headers": dict(answer.headers), "body": text}
         return answer
