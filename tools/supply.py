@@ -231,7 +231,8 @@ def _component(part: Part, reference: str) -> dict[str, Any]:
 
 
 def _named_in(text: str) -> set[str]:
-    return {str(canonicalize_name(name)) for name in re.findall(r"^([A-Za-z0-9_.-]+)==", text, re.MULTILINE)}
+    names = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[a-z]+\])?==", text, re.MULTILINE)
+    return {str(canonicalize_name(name)) for name in names}
 
 
 def sbom(target: Path) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Message
 from bfai.ui.language import _, moment, n_, plain, say, words
-from bfai.ui.pieces import calm, head, on_paper, size_of, table, tell
+from bfai.ui.pieces import calm, download_button, head, on_paper, size_of, table, tell
 from bfai.ui.session import Keeper
 from bfai.workbench import BackupFile, Made, Preview, Workbench
 
@@ -86,12 +86,11 @@ def _download(workbench: Workbench, made: Made) -> None:
     """Not for one that is too large to be uploaded again: it lies in the folder."""
     if made.path is not None and (made.size > LARGEST_UPLOAD * 1_000_000 or not made.path.exists()):
         return
-    st.download_button(
+    download_button(
         _("Download the backup"),
         made.content if made.path is None else made.path.read_bytes(),  # a file that is read later can be missed
         file_name=made.name,
         mime="application/octet-stream",
-        icon=":material/download:",
         on_click=workbench.backups.downloaded,
         key="download_backup",
     )

@@ -299,26 +299,31 @@ def named(kind: type[_Named], value: str | None) -> _Named | None:
 
 def download_button(
     label: str,
-    make: Callable[[], str | bytes],
+    make: Callable[[], str | bytes] | bytes,
     *,
     file_name: str,
     mime: str,
     key: str,
     icon: str | None = ":material/download:",
     width: Literal["content", "stretch"] = "content",
+    on_click: Callable[[], None] | None = None,
 ) -> None:
-    """A file that is made when it is asked for.
+    """A file that is made when it is asked for, or that is here already.
 
     Streamlit serves it to whoever knows its address, which it works out from the content. So there is an address only
     after the click, for a short time, and a random word in the kind of the file makes it one that nobody can guess.
+    What is here already has its address while the page shows it, with a word of the visit.
     """
+    word = secrets.token_hex(16)
+    if isinstance(make, bytes):
+        word = st.session_state.setdefault("download_word", word)
     st.download_button(
         label,
         data=make,
         file_name=file_name,
-        mime=f"{mime}; for={secrets.token_hex(16)}",
+        mime=f"{mime}; for={word}",
         icon=icon,
-        on_click="ignore",
+        on_click=on_click or "ignore",
         key=key,
         width=width,
     )
