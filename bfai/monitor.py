@@ -378,7 +378,8 @@ def _woken_every(seconds: float, wake: Callable[[], None]) -> Any:
             now, jobs = datetime.now(UTC), cast("Any", self)
             try:
                 for job in jobs.get_jobs():
-                    if job.next_run_time > now + length:
+                    due = getattr(job, "next_run_time", None)  # None: it came after the end, and is never done
+                    if due is not None and due > now + length:
                         jobs.modify_job(job.id, next_run_time=now)
                 waits = super()._process_jobs()
             except JobLookupError:  # it is shut down while it works: from then on it finds no job any more

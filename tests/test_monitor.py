@@ -788,3 +788,11 @@ def test_what_wakes_the_monitor_ends_quietly_in_the_midst_of_its_work(monkeypatc
     assert not thread.is_alive()
     enders[0].join(20)
     assert died == []
+
+
+def test_work_that_comes_after_the_end_surprises_nobody() -> None:
+    """The thread that looks for work may look once more after it was told to end."""
+    scheduler = _woken_every(60.0, lambda: None)
+    scheduler.shutdown()
+    scheduler.add_job(lambda: None)
+    assert scheduler._process_jobs() == 60.0
