@@ -943,7 +943,9 @@ def _watch(workbench: Workbench, only: list[str] | None, *, once: bool) -> int:
     text = N_("Tests run on their schedules. End it with Ctrl+C.")
     click.echo(_words().t(text), err=True)
     while not asked.wait(1.0):  # a wait without end hears no signal on Windows
-        pass
+        if not workbench.is_open:
+            watch.stop(_LAST_TESTS_SECONDS)
+            _stop(_words().t(N_("The vault was changed by another program. Start this one again.")), LOCKED)
     watch.stop(_LAST_TESTS_SECONDS)
     return OK
 

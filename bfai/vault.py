@@ -18,7 +18,7 @@ import os
 import threading
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -27,9 +27,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from bfai.i18n import N_
-from bfai.model import BfaiError, Credentials, Message, utc_now
-from bfai.store import Sealed, Store, VaultRow, Wrap
+from bfai.i18n import N_, NN_
+from bfai.model import BfaiError, Channel, Connection, Credentials, Message, utc_now
+from bfai.store import Resealed, Sealed, Store, VaultRow, Wrap
 
 FORMAT: Final = 1
 MINIMUM_LENGTH: Final = 10  # characters of a master password
@@ -79,10 +79,13 @@ class WrongPassword(VaultError):
     def __init__(self, seconds: int = 0) -> None:
         self.seconds = seconds
         if seconds:
-            text = N_("That is not the password. Next try in {seconds} seconds.")
+            text = NN_(
+                "That is not the password. Next try in {count} second.",
+                "That is not the password. Next try in {count} seconds.",
+            )
         else:
             text = N_("That is not the password. Check Caps Lock and the keyboard's language, then try again.")
-        super().__init__(Message(text=text, params={"seconds": seconds} if seconds else {}))
+        super().__init__(Message(text=text, params={"count": seconds} if seconds else {}))
 
 
 class UnlockBackoff(VaultError):
@@ -90,8 +93,11 @@ class UnlockBackoff(VaultError):
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
-        text = N_("Too many attempts with a wrong password. Next try in {seconds} seconds.")
-        super().__init__(Message(text=text, params={"seconds": seconds}))
+        text = NN_(
+            "Too many attempts with a wrong password. Next try in {count} second.",
+            "Too many attempts with a wrong password. Next try in {count} seconds.",
+        )
+        super().__init__(Message(text=text, params={"count": seconds}))
 
 
 class WeakPassword(VaultError):
@@ -145,6 +151,17 @@ class AddressTampered(VaultError):
     def __init__(self) -> None:
         text = N_("The stored address of this channel was changed from outside, so it stays sealed. Put it in again.")
         super().__init__(Message(text=text))
+
+
+class NotRotated(VaultError):
+    """A connection or a channel does not open, so its secret cannot be sealed under another key."""
+
+    def __init__(self, name: str) -> None:
+        text = N_(
+            "What is sealed for {name} was changed from outside and does not open, so the key stays as it is. Delete"
+            " {name} or give it its key again, then renew the vault's key."
+        )
+        super().__init__(Message(text=text, params={"name": name}))
 
 
 class NotThrowAway(VaultError):
@@ -259,6 +276,11 @@ def _subkey(data_key: bytes, purpose: str) -> bytes:
     return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", purpose, FORMAT)).derive(data_key)
 
 
+def key_check(data_key: bytes) -> bytes:
+    """Tells data keys apart and tells nothing else of them: 8 bytes, kept in clear."""
+    return _subkey(data_key, "check")[:8]
+
+
 def _wrap_data(vault_id: str, kind: str, salt: bytes, cost: Cost) -> bytes:
     return encode("bfai wrap", FORMAT, vault_id, kind, salt, cost.memory_kib, cost.passes, cost.lanes)
 
@@ -322,6 +344,18 @@ def _whole(seconds: float) -> int:
     return int(-(-seconds // 1))
 
 
+def _wait_left(row: VaultRow, at: datetime) -> float:
+    """Where the clock was set back the wait begins anew."""
+    since = max(timedelta(), at - (row.failed_at or at))
+    return wait_after(row.failures) - since.total_seconds() if row.failures else 0.0
+
+
+def unlock_wait(store: Store, *, now: Callable[[], datetime] = utc_now) -> int:
+    """For how many seconds every attempt is refused, 0 if it is not. No attempt is counted."""
+    row = store.vault()
+    return 0 if row is None else max(0, _whole(_wait_left(row, now())))
+
+
 def _count_attempt(store: Store, at: datetime) -> VaultRow:
     """Count an attempt before it is made: attempts at the same time, and killed ones, are counted too.
 
@@ -331,13 +365,11 @@ def _count_attempt(store: Store, at: datetime) -> VaultRow:
         row = store.vault()
         if row is None:
             raise NoVault()
-        failed_at = row.failed_at or at
-        if failed_at > at:
+        if row.failed_at is not None and row.failed_at > at:
             # The clock was set back. Start the wait anew, or it would last until the clock catches up.
-            failed_at = at
             store.set_unlock_failures(row.failures, row.failures, at)
-        left = wait_after(row.failures) - (at - failed_at).total_seconds()
-        if row.failures and left > 0:
+        left = _wait_left(row, at)
+        if left > 0:
             raise UnlockBackoff(_whole(left))
         if store.set_unlock_failures(row.failures, row.failures + 1, at):
             return row
@@ -352,14 +384,26 @@ def _unwrap_counted(store: Store, password: str, now: Callable[[], datetime]) ->
         if wrap is None:
             raise VaultDamaged()
         data_key = unwrap_key(row.id, wrap, password)
+        check = key_check(data_key)
+        if row.key_check not in (None, check):
+            raise VaultDamaged()
     except WrongPassword:
         store.unlock_failed(now())
         raise WrongPassword(_whole(wait_after(row.failures + 1))) from None
     except VaultError:
         store.set_unlock_failures(row.failures + 1, row.failures, row.failed_at or now())  # no password was tried
         raise
-    store.unlock_succeeded()
+    store.unlock_succeeded(check)
     return row, data_key
+
+
+class Rotated(NamedTuple):
+    """A vault under its new data key, how much was sealed anew, and which kinds of wrap are dead."""
+
+    vault: Vault
+    connections: int
+    channels: int
+    dead: tuple[str, ...]
 
 
 class Vault:
@@ -368,11 +412,12 @@ class Vault:
     Safe to use from several threads.
     """
 
-    __slots__ = ("_fingerprint_key", "_key", "_sealing", "id")
+    __slots__ = ("_fingerprint_key", "_key", "_sealing", "id", "key_check")
 
     def __init__(self, vault_id: str, data_key: bytes) -> None:
         """Prefer `create`, `unlock` or `throw_away`. `data_key` is 32 random bytes."""
         self.id = vault_id
+        self.key_check = key_check(data_key)
         self._key: bytearray | None = bytearray(data_key)
         self._sealing: AESGCM | None = AESGCM(_subkey(data_key, "seal"))
         self._fingerprint_key: bytes | None = _subkey(data_key, "fingerprint")
@@ -389,7 +434,7 @@ class Vault:
         _refuse_weak(password)
         vault_id, data_key = os.urandom(16).hex(), os.urandom(_KEY_BYTES)
         wrap = _fresh_wrap(vault_id, data_key, password, cost or DEFAULT_COST)
-        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {wrap.kind: wrap}))
+        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {wrap.kind: wrap}, key_check(data_key)))
         return cls(vault_id, data_key)
 
     @classmethod
@@ -406,7 +451,8 @@ class Vault:
         had = Cost(wrap.memory_kib, wrap.passes, wrap.lanes)
         wanted = had.at_least(cost or DEFAULT_COST)
         if wanted != had:
-            store.replace_wrap(_fresh_wrap(row.id, data_key, password, wanted), action="cost_raised")
+            dearer = _fresh_wrap(row.id, data_key, password, wanted)
+            store.replace_wrap(dearer, action="cost_raised", key_check=key_check(data_key))
         return cls(row.id, data_key)
 
     @classmethod
@@ -414,9 +460,9 @@ class Vault:
         """A vault without a password that ends with the program. Raises `NotThrowAway` for a store that is kept."""
         if not store.ephemeral:
             raise NotThrowAway()
-        vault_id = os.urandom(16).hex()
-        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {}))
-        return cls(vault_id, os.urandom(_KEY_BYTES))
+        vault_id, data_key = os.urandom(16).hex(), os.urandom(_KEY_BYTES)
+        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {}, key_check(data_key)))
+        return cls(vault_id, data_key)
 
     @property
     def locked(self) -> bool:
@@ -501,7 +547,43 @@ class Vault:
         row, data_key = _unwrap_counted(store, old, now)
         if row.id != self.id or self._key is None or not hmac.compare_digest(data_key, bytes(self._key)):
             raise VaultDamaged()
-        store.replace_wrap(_fresh_wrap(row.id, data_key, new, cost or DEFAULT_COST), action="password_changed")
+        wrap = _fresh_wrap(row.id, data_key, new, cost or DEFAULT_COST)
+        store.replace_wrap(wrap, action="password_changed", key_check=self.key_check)
+
+    def rotate(
+        self, store: Store, password: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
+    ) -> Rotated:
+        """Make a new data key and seal everything anew under it, in one transaction: all of it, or nothing.
+
+        The new vault has the same id and password. Whatever else opened the old one is dead: other wraps, and every
+        other vault that is open. Raises what `unlock` raises (guesses are counted alike), `NotRotated`, `KeyReplaced`
+        and `VaultLocked`. This vault stays open under the old key; lock it.
+        """
+        self._open_sealing()
+        row, data_key = _unwrap_counted(store, password, now)
+        if row.id != self.id or not hmac.compare_digest(key_check(data_key), self.key_check):
+            raise VaultDamaged()
+        fresh_key = os.urandom(_KEY_BYTES)
+        fresh, wrap = Vault(row.id, fresh_key), _fresh_wrap(row.id, fresh_key, password, cost or DEFAULT_COST)
+        with store.together():
+            connections = {one.id: self._resealed(store, one, fresh) for one in store.connections()}
+            addresses = {one.id: self._readdressed(store, one, fresh) for one in store.channels()}
+            dead = store.replace_key(wrap, fresh.key_check, connections, addresses, was=self.key_check)
+        return Rotated(fresh, len(connections), len(addresses), tuple(dead))
+
+    def _resealed(self, store: Store, connection: Connection, fresh: Vault) -> Resealed:
+        try:
+            credentials = self.open(connection.id, store.sealed(connection.id))
+        except Tampered:
+            raise NotRotated(connection.name) from None
+        fingerprint = fresh.fingerprint(connection.target.exchange, credentials.api_key)
+        return Resealed(fresh.seal(connection.id, credentials), fingerprint)
+
+    def _readdressed(self, store: Store, channel: Channel, fresh: Vault) -> Sealed:
+        try:
+            return fresh.seal_address(channel.id, self.open_address(channel.id, store.channel_address(channel.id)))
+        except AddressTampered:
+            raise NotRotated(channel.name) from None
 
     def lock(self) -> None:
         """Forget the key. Every later use raises `VaultLocked`; locking twice is fine."""

@@ -1,4 +1,4 @@
-"""Everything of one owner, from one database to another of either kind, as it is: what is sealed stays sealed."""
+"""Everything of one owner: from one database to another of either kind, what is sealed stays sealed; or gone."""
 
 from __future__ import annotations
 
@@ -72,6 +72,16 @@ def move(source: Store, target: Store) -> int:
             _copy(source, target, table, numbers)
         _point_at_reports(source, target, numbers)
         return sum(_compare(source, target, table, numbers) for table in TABLES)
+
+
+def erase(store: Store) -> None:
+    """Delete everything of the store's owner, the trail too, in one transaction. The store can be used afterwards."""
+    if not isinstance(store, SqlStore):
+        raise TypeError("only what speaks SQL can be erased")
+    with store.together():
+        for table in (TABLES[0], *reversed(TABLES)):  # the trail lasts as long as the vault
+            store.remove_rows(table.name)
+    store.forget_all()
 
 
 def _refuse_used(target: SqlStore) -> None:

@@ -446,9 +446,13 @@ class PostgresStore(SqlStore):
     def ephemeral(self) -> bool:
         return False
 
+    @property
+    def overwrites(self) -> bool:
+        return False
+
     def place(self) -> Place:
         with self._reading():
-            size = self._do(_SIZE).fetchone()[0]
+            size = self._execute(_SIZE, {}).fetchone()[0]
         return Place(self._pool.address.shown, size)
 
     def close(self) -> None:

@@ -7,19 +7,23 @@ two have no words in common they are SQLite's, which knows no other way, and few
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import struct
 import threading
 import unicodedata
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, time, timedelta
 from time import sleep
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
     Before,
@@ -53,10 +57,13 @@ from bfai.store import (
     ChannelNameTaken,
     Judge,
     Keep,
+    KeyReplaced,
     MarketData,
     NameTaken,
     PatternFacts,
     Pause,
+    Resealed,
+    RowDamaged,
     RunEnd,
     RunExists,
     RunRow,
@@ -159,10 +166,36 @@ def _seconds(every: timedelta | None) -> int | None:
     return None if every is None else every // timedelta(seconds=1)
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _sound(read: Callable[_P, _T]) -> Callable[_P, _T]:
+    """What a row holds means something, or it is damage and said so: no error of a parser is for a trader's eyes, and
+    its text could hold the row.
+    """
+
+    @functools.wraps(read)
+    def reading(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return read(*args, **kwargs)
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, zlib.error, struct.error):
+            raise RowDamaged() from None
+
+    return reading
+
+
+def _refuse_changed(body: str, digest: bytes) -> None:
+    """A pattern is what it was when it was kept: one that differs in a bit could tell another verdict."""
+    if hashlib.sha256(body.encode()).digest() != digest:
+        raise RowDamaged()
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+@_sound
 def _connection(row: Row) -> Connection:
     return Connection(
         id=row["id"],
@@ -210,6 +243,7 @@ def _columns(connection: Connection) -> dict[str, Any]:
     }
 
 
+@_sound
 def _strategy(row: Row) -> Strategy:
     return Strategy(
         id=row["id"],
@@ -227,6 +261,7 @@ def _strategy(row: Row) -> Strategy:
     )
 
 
+@_sound
 def _revision(row: Row) -> Revision:
     return Revision(
         strategy_id=row["strategy_id"],
@@ -238,6 +273,7 @@ def _revision(row: Row) -> Revision:
     )
 
 
+@_sound
 def _schedule(row: Row) -> Schedule:
     return Schedule(
         connection_id=row["connection_id"],
@@ -278,6 +314,7 @@ def _fitting(statuses: object, causes: object, changes_only: bool) -> str:
     return f"{_FITTING}{among}{' AND r.change > 0' if changes_only else ''}"
 
 
+@_sound
 def _event(row: Row) -> Event:
     columns = {name: row[name] for name in ("connection_id", "kind", "run_id")}
     return Event.model_validate({**json.loads(row["body"]), **columns, "id": row["event_id"], "at": _time(row["at"])})
@@ -292,6 +329,7 @@ def _clock_time(text: str | None) -> time | None:
     return None if text is None else time.fromisoformat(text)
 
 
+@_sound
 def _channel(row: Row) -> Channel:
     return Channel(
         id=row["id"],
@@ -326,6 +364,13 @@ _DELIVERIES = (
 )
 
 
+@_sound
+def _audit_entry(row: Sequence[Any]) -> AuditEntry:
+    at, action, subject, detail = row
+    return AuditEntry(at=_time(at), action=action, subject=subject, detail=json.loads(detail))
+
+
+@_sound
 def _delivery(row: Row) -> Delivery:
     return Delivery(
         id=row["pk"],
@@ -377,6 +422,10 @@ class SqlStore(ABC):
     @property
     @abstractmethod
     def ephemeral(self) -> bool: ...
+
+    @property
+    @abstractmethod
+    def overwrites(self) -> bool: ...
 
     @abstractmethod
     def close(self) -> None: ...
@@ -467,16 +516,22 @@ class SqlStore(ABC):
     def remove_rows(self, table: str) -> None:
         self._do(f"DELETE FROM {table} WHERE owner = :owner")
 
+    def forget_all(self) -> None:
+        """After all rows of the owner were removed: nothing of them is left where this program can help it."""
+        self._forget()
+        self._erase_traces()
+
     def point_at_report(self, connection: int, report: int | None) -> None:
         self._set(connection, report=report)
 
     # The vault
 
+    @_sound
     def vault(self) -> VaultRow | None:
         with self._reading():
             # One statement, so that a password change in between cannot give half of each.
             rows = self._do(
-                "SELECT v.id AS vault_id, v.format AS vault_format, created_at, failures, failed_at, w.*"
+                "SELECT v.id AS vault_id, v.format AS vault_format, created_at, failures, failed_at, key_check, w.*"
                 " FROM vault v LEFT JOIN wrap w ON w.owner = v.owner WHERE v.owner = :owner"
             ).fetchall()
         if not rows:
@@ -490,6 +545,7 @@ class SqlStore(ABC):
             failures=head["failures"],
             failed_at=_maybe_time(head["failed_at"]),
             wraps=wraps,
+            key_check=head["key_check"],
         )
 
     def create_vault(self, row: VaultRow) -> None:
@@ -503,17 +559,25 @@ class SqlStore(ABC):
                 created_at=_micros(row.created_at),
                 failures=row.failures,
                 failed_at=_maybe_micros(row.failed_at),
+                key_check=row.key_check,
             )
             for wrap in row.wraps.values():
                 self._insert("wrap", **wrap._asdict())
             self._write_audit("vault_created", row.id)
 
-    def replace_wrap(self, wrap: Wrap, *, action: str) -> None:
+    def replace_wrap(self, wrap: Wrap, *, action: str, key_check: bytes | None = None) -> None:
         with self._writing():
+            if key_check is not None:
+                self._refuse_other_key(key_check)
             self._do("DELETE FROM wrap WHERE owner = :owner AND kind = :kind", kind=wrap.kind)
             self._insert("wrap", **wrap._asdict())
             self._write_audit(action, wrap.kind)
         self._erase_traces()
+
+    def _refuse_other_key(self, key_check: bytes) -> None:
+        row = self._do("SELECT key_check FROM vault WHERE owner = :owner").fetchone()
+        if row is None or row["key_check"] not in (None, key_check):
+            raise KeyReplaced()
 
     def set_unlock_failures(self, expected: int, count: int, at: datetime) -> bool:
         with self._writing():
@@ -530,9 +594,53 @@ class SqlStore(ABC):
             self._do("UPDATE vault SET failed_at = :at WHERE owner = :owner", at=_micros(at))
             self._put_audit(AuditEntry(at=at, action="unlock_failed"))
 
-    def unlock_succeeded(self) -> None:
+    def unlock_succeeded(self, key_check: bytes | None = None) -> None:
         with self._writing():
-            self._do("UPDATE vault SET failures = 0, failed_at = NULL WHERE owner = :owner")
+            self._do(
+                "UPDATE vault SET failures = 0, failed_at = NULL, key_check = coalesce(key_check, :key_check)"
+                " WHERE owner = :owner",
+                key_check=key_check,
+            )
+
+    def replace_key(
+        self,
+        wrap: Wrap,
+        key_check: bytes,
+        connections: Mapping[str, Resealed],
+        addresses: Mapping[str, Sealed],
+        *,
+        was: bytes,
+    ) -> list[str]:
+        with self._writing():
+            self._refuse_other_key(was)
+            kinds = [row["kind"] for row in self._do("SELECT kind FROM wrap WHERE owner = :owner ORDER BY kind")]
+            self._do("DELETE FROM wrap WHERE owner = :owner")
+            self._insert("wrap", **wrap._asdict())
+            self._do("UPDATE vault SET key_check = :key_check WHERE owner = :owner", key_check=key_check)
+            for connection_id, resealed in connections.items():
+                pk = self._row(connection_id)["pk"]
+                for field, secret in resealed.secrets.items():
+                    # In place: a row of the same length leaves nothing of what it was in the page that holds it.
+                    self._do(
+                        "UPDATE secret SET format = :format, nonce = :nonce, ciphertext = :ciphertext"
+                        " WHERE owner = :owner AND connection = :pk AND field = :field",
+                        pk=pk,
+                        field=field,
+                        **secret._asdict(),
+                    )
+                self._set(pk, fingerprint=resealed.fingerprint)
+            for channel_id, address in addresses.items():
+                self._do(
+                    "UPDATE channel SET format = :format, nonce = :nonce, ciphertext = :ciphertext"
+                    " WHERE owner = :owner AND id = :id",
+                    id=channel_id,
+                    **address._asdict(),
+                )
+            gone = [kind for kind in kinds if kind != wrap.kind]
+            detail = {"connections": len(connections), "channels": len(addresses), "gone": ", ".join(gone)}
+            self._write_audit("vault_rotated", wrap.kind, **detail)
+        self._erase_traces()
+        return gone
 
     # Connections
 
@@ -699,6 +807,7 @@ class SqlStore(ABC):
                 self._write_audit("confirmation_cleared", connection_id, name=row["name"])
             return _connection(self._row(connection_id))
 
+    @_sound
     def key_report(self, connection_id: str) -> KeyReport | None:
         with self._reading():
             row = self._do(
@@ -708,6 +817,7 @@ class SqlStore(ABC):
             ).fetchone()
         return None if row is None else KeyReport.model_validate_json(row["body"])
 
+    @_sound
     def account_facts(self) -> dict[str, AccountFacts]:
         with self._reading():
             rows = self._do(
@@ -728,6 +838,7 @@ class SqlStore(ABC):
                 self._put_end(row["pk"], end)
             return _connection(self._row(row["id"]))
 
+    @_sound
     def _before(self, row: Row, run: TestRun) -> Before:
         """What is known of the connection before `run` is kept."""
         bodies: list[str] = []
@@ -863,11 +974,13 @@ class SqlStore(ABC):
         )
         return pattern, _json(packed.texts)
 
+    @_sound
     def run(self, run_id: str) -> TestRun | None:
         with self._reading():
             row = self._run_row(run_id)
         if row is None:
             return None
+        _refuse_changed(row["pattern_body"], row["pattern_hash"])
         columns: dict[str, Any] = {
             "id": run_id,
             "connection_id": row["connection_id"],
@@ -879,7 +992,8 @@ class SqlStore(ABC):
 
     def _run_row(self, run_id: str) -> Row | None:
         what = (
-            "r.*, c.id AS connection_id, p.body AS pattern_body, p.usual, k.body AS report_body FROM {}"
+            "r.*, c.id AS connection_id, p.body AS pattern_body, p.hash AS pattern_hash, p.usual,"
+            " k.body AS report_body FROM {}"
             " JOIN pattern p ON p.pk = r.pattern LEFT JOIN key_report k ON k.pk = r.report WHERE r.owner = :owner"
         )
         started_at = id_time(run_id)
@@ -980,6 +1094,7 @@ class SqlStore(ABC):
                 name: self._light(self._rows(query, connection=key, n=n)[::-1], names) for key, name in names.items()
             }
 
+    @_sound
     def _light(self, rows: Sequence[Any], names: Mapping[int, str]) -> list[RunRow]:
         """Run rows for rows of `_LIGHT` columns. Within `_reading` or the like."""
         patterns = self._facts({row[4] for row in rows})
@@ -1008,12 +1123,14 @@ class SqlStore(ABC):
         known = self._patterns
         return known if known.keys() >= set(patterns) else self._read_patterns()
 
+    @_sound
     def _read_patterns(self) -> dict[int, PatternFacts]:
         """Those that came since: a pattern never changes, and never gets the number of another one."""
-        query = "SELECT pk, status, cause, body FROM pattern WHERE owner = :owner AND pk > :last"
+        query = "SELECT pk, status, cause, body, hash FROM pattern WHERE owner = :owner AND pk > :last"
         with self._lock:
             known, aside = self._patterns, self._aside
             for row in self._do(query, last=max(known, default=0)):
+                _refuse_changed(row["body"], row["hash"])
                 facts = known[row["pk"]] = pattern_facts(row["status"], row["cause"], row["body"])
                 if facts.set_aside:
                     aside.append(row["pk"])
@@ -1322,6 +1439,7 @@ class SqlStore(ABC):
             )
             self._write_audit("scheduled", connection_id, name=row["name"], every_s=_seconds(every))
 
+    @_sound
     def pauses(self) -> dict[str, Pause]:
         with self._reading():
             rows = self._do("SELECT * FROM pause WHERE owner = :owner").fetchall()
@@ -1814,6 +1932,7 @@ class SqlStore(ABC):
             old = _micros(fetched_at - MARKET_DATA_KEPT)
             self._do("DELETE FROM market_data WHERE owner = :owner AND fetched_at < :old", old=old)
 
+    @_sound
     def market_data(self, key: str) -> MarketData | None:
         with self._reading():
             query = "SELECT body, fetched_at FROM market_data WHERE owner = :owner AND name = :name"
@@ -1894,6 +2013,7 @@ class SqlStore(ABC):
                 most=ADDRESSES_KEPT,
             )
 
+    @_sound
     def sightings(self, way: str) -> list[Sighting]:
         with self._reading():
             rows = self._do(
@@ -1916,19 +2036,58 @@ class SqlStore(ABC):
         with self._writing():
             self._put_audit(entry)
 
-    def audit_entries(self, limit: int | None = None) -> list[AuditEntry]:
+    def audit_entries(
+        self,
+        limit: int | None = None,
+        offset: int = 0,
+        *,
+        actions: Collection[str] | None = None,
+        subjects: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[AuditEntry]:
+        fitting, values = self._of_audit(actions, subjects, since, until)
         with self._reading():
-            rows = self._do(
-                "SELECT * FROM audit WHERE owner = :owner ORDER BY pk DESC LIMIT :limit",
+            rows = self._rows(
+                f"SELECT at, action, subject, detail {fitting} ORDER BY pk DESC LIMIT :limit OFFSET :offset",
                 limit=_ALL if limit is None else limit,
-            ).fetchall()
-        return [
-            AuditEntry(
-                at=_time(row["at"]), action=row["action"], subject=row["subject"], detail=json.loads(row["detail"])
+                offset=offset,
+                **values,
             )
-            for row in rows
-        ]
+        return [_audit_entry(row) for row in rows]
 
+    def count_audit_entries(
+        self,
+        *,
+        actions: Collection[str] | None = None,
+        subjects: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        fitting, values = self._of_audit(actions, subjects, since, until)
+        with self._reading():
+            return self._do(f"SELECT count(*) {fitting}", **values).fetchone()[0]
+
+    def _of_audit(
+        self,
+        actions: Collection[str] | None,
+        subjects: Collection[str] | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> tuple[str, dict[str, Any]]:
+        """Which lines of the trail fit filters that are given, and the values that this takes."""
+        fitting, values = "FROM audit WHERE owner = :owner", dict[str, Any]()
+        for column, among in (("action", actions), ("subject", subjects)):
+            if among is not None:
+                fitting += f" AND {column} IN (SELECT value FROM json_each(:{column}))"
+                values[column] = self._list(among)
+        for name, sign, at in (("since", ">=", since), ("until", "<", until)):
+            if at is not None:
+                fitting += f" AND at {sign} :{name}"
+                values[name] = _micros(at)
+        return fitting, values
+
+    @_sound
     def setting(self, name: str, default: Any = None) -> Any:
         with self._reading():
             row = self._do("SELECT value FROM setting WHERE owner = :owner AND name = :name", name=name).fetchone()

@@ -278,6 +278,10 @@ class SqliteStore(SqlStore):
     def ephemeral(self) -> bool:
         return self._file is None
 
+    @property
+    def overwrites(self) -> bool:
+        return True
+
     def place(self) -> Place | None:
         if self._file is None:
             return None
@@ -359,3 +363,10 @@ class SqliteStore(SqlStore):
             self._traces = self._db.in_transaction  # then at its end
             if not self._traces:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def forget_all(self) -> None:
+        super().forget_all()  # zeros are written over all of it, and only then the file becomes small
+        with contextlib.suppress(sqlite3.Error), self._lock:
+            if not self._db.in_transaction:
+                self._db.execute("VACUUM")
+        self._erase_traces()
