@@ -105,7 +105,7 @@ from bfai.strategy.terms import ask as ask_terms
 from bfai.trail import KIND_NAMES, Kind, Wanted, describe, kind_of
 from bfai.transport import Gateway, Transport
 from bfai.tripwire import Tripwire
-from bfai.vault import Vault, strength, unlock_wait
+from bfai.vault import Vault, WrongPassword, strength, unlock_wait
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ __all__ = [
     "VaultState",
     "Wanted",
     "Workbench",
+    "WrongPassword",
     "describe",
     "interval_name",
     "kind_of",
@@ -628,8 +629,8 @@ class Workbench:
         return Renewed(done.connections, done.channels, _RECOVERY in done.dead)
 
     def delete_everything(self) -> None:
-        """Deletes the vault, every connection, strategy, test, setting and line of the trail of this owner, and the
-        folders of engines. Needs no password: whoever can read the database can delete it. There is no vault afterwards.
+        """Deletes the vault, every connection, strategy, test, setting and line of the trail of this owner, and what
+        engines left. Needs no password: whoever can read the database can delete it. There is no vault afterwards.
 
         Raises EngineError while an engine runs, and StoreError; then nothing is deleted.
         """

@@ -23,7 +23,6 @@ from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bfai.i18n import N_
 from bfai.model import (
     AuditEntry,
     Before,

@@ -17,7 +17,7 @@ from bfai.ui.language import _, language_switch, n_, say
 from bfai.ui.pieces import attempt, calm, told
 from bfai.ui.session import Keeper, leave_tour, start_tour
 from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
-from bfai.workbench import Workbench
+from bfai.workbench import Workbench, WrongPassword
 
 _DOOR = "door"
 _HARD = 3  # from here on there is nothing to better
@@ -193,7 +193,7 @@ def lock_screen(keeper: Keeper) -> None:
                     keeper.locked_after,
                 )
             )
-        waits = _seconds_to_wait() > 0
+        waits = _heed_wait(keeper)
         with st.form("unlock", border=False):
             st.text_input(_("Master password"), type="password", key="master_password", autocomplete="current-password")
             st.form_submit_button(
@@ -208,6 +208,8 @@ def lock_screen(keeper: Keeper) -> None:
             )
         if waits:
             _back_off()
+        elif st.session_state.pop("wait_over", False):  # in the place of what counted down, so that nothing moves
+            st.info(_("You can try again now."))
         elif st.session_state.get("unlock_problem"):
             st.warning(st.session_state["unlock_problem"])
 
@@ -219,12 +221,18 @@ def _unlock(keeper: Keeper) -> None:
     try:
         keeper.workbench.unlock(password)
     except BfaiError as error:
-        wait = float(getattr(error, "seconds", 0))
-        st.session_state["next_try"] = time.monotonic() + wait
-        st.session_state["unlock_problem"] = say(error.message) if not wait else None
+        st.session_state["unlock_problem"] = say(error.message)
+        st.session_state["was_wrong"] = isinstance(error, WrongPassword)
         return
     keeper.locked_by_itself = False
     st.session_state.pop("next_try", None)
+
+
+def _heed_wait(keeper: Keeper) -> bool:
+    """Whether every attempt is refused just now: also after wrong ones in another window, or before a restart."""
+    left = keeper.workbench.unlock_wait()
+    st.session_state["next_try"] = time.monotonic() + left
+    return left > 0
 
 
 def _seconds_to_wait() -> int:
@@ -236,14 +244,22 @@ def _seconds_to_wait() -> int:
 def _back_off() -> None:
     left = _seconds_to_wait()
     if left <= 0:
+        st.session_state["wait_over"] = True
+        st.session_state.pop("unlock_problem", None)
         st.rerun()
-    st.warning(
-        n_(
+    if st.session_state.get("was_wrong"):
+        told = n_(
             "That is not the password. Next try in {count} second.",
             "That is not the password. Next try in {count} seconds.",
             left,
         )
-    )
+    else:
+        told = n_(
+            "Too many attempts with a wrong password. Next try in {count} second.",
+            "Too many attempts with a wrong password. Next try in {count} seconds.",
+            left,
+        )
+    st.warning(told)
 
 
 def cannot_open(error: BfaiError) -> None:
