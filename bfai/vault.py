@@ -272,13 +272,20 @@ def _derive(password: str, salt: bytes, cost: Cost) -> bytes:
         raise NoMemory(cost.memory_kib // 1024) from None
 
 
-def _subkey(data_key: bytes, purpose: str) -> bytes:
-    return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", purpose, FORMAT)).derive(data_key)
+def _subkey(data_key: bytes | bytearray, purpose: str) -> bytearray:
+    """Whoever asked for it overwrites it."""
+    key = bytearray(_KEY_BYTES)
+    HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", purpose, FORMAT)).derive_into(data_key, key)
+    return key
+
+
+def _wipe(key: bytearray) -> None:
+    key[:] = bytes(len(key))
 
 
 def key_check(data_key: bytes) -> bytes:
     """Tells data keys apart and tells nothing else of them: 8 bytes, kept in clear."""
-    return _subkey(data_key, "check")[:8]
+    return bytes(_subkey(data_key, "check")[:8])
 
 
 def _wrap_data(vault_id: str, kind: str, salt: bytes, cost: Cost) -> bytes:
@@ -419,8 +426,10 @@ class Vault:
         self.id = vault_id
         self.key_check = key_check(data_key)
         self._key: bytearray | None = bytearray(data_key)
-        self._sealing: AESGCM | None = AESGCM(_subkey(data_key, "seal"))
-        self._fingerprint_key: bytes | None = _subkey(data_key, "fingerprint")
+        seal = _subkey(data_key, "seal")
+        self._sealing: AESGCM | None = AESGCM(seal)
+        _wipe(seal)
+        self._fingerprint_key: bytearray | None = _subkey(data_key, "fingerprint")
 
     def __repr__(self) -> str:
         return "Vault(…)"
@@ -523,7 +532,7 @@ class Vault:
         key = self._fingerprint_key
         if key is None:
             raise VaultLocked()
-        return hmac.digest(key, encode(exchange, api_key), "sha256")
+        return hmac.digest(bytes(key), encode(exchange, api_key), "sha256")
 
     def pairing_code(self, connection_id: str, key: bytes, salt: bytes) -> bytes:
         """16 bytes that nobody can tell without this vault: a one-time code for one connection and one key.
@@ -532,7 +541,9 @@ class Vault:
         """
         if self._key is None:
             raise VaultLocked()
-        code = hmac.digest(_subkey(bytes(self._key), "pairing"), encode(self.id, connection_id, key, salt), "sha256")
+        pairing = _subkey(self._key, "pairing")
+        code = hmac.digest(bytes(pairing), encode(self.id, connection_id, key, salt), "sha256")
+        _wipe(pairing)
         return code[:16]
 
     def change_password(
@@ -587,9 +598,11 @@ class Vault:
 
     def lock(self) -> None:
         """Forget the key. Every later use raises `VaultLocked`; locking twice is fine."""
-        key, self._key, self._sealing, self._fingerprint_key = self._key, None, None, None
-        if key is not None:
-            key[:] = bytes(len(key))
+        keys = (self._key, self._fingerprint_key)
+        self._key, self._sealing, self._fingerprint_key = None, None, None
+        for key in keys:
+            if key is not None:
+                _wipe(key)
 
     def _open_sealing(self) -> AESGCM:
         if self._sealing is None:

@@ -30,9 +30,11 @@ def renew_key(workbench: Workbench) -> None:
                 " have seen this computer with the vault open. Connections, history and password stay."
             )
         )
-        with st.container(width=420):
+        with st.form("renew", border=False, width=420):
             st.text_input(_("Master password"), type="password", key=_PASSWORD, autocomplete="current-password")
-        st.button(_("Renew the key"), icon=":material/autorenew:", key="renew_key", on_click=_renew, args=(workbench,))
+            st.form_submit_button(
+                _("Renew the key"), icon=":material/autorenew:", key="renew_key", on_click=_renew, args=(workbench,)
+            )
         said: tuple[list[Message], bool] | None = st.session_state.pop(_SAID, None)  # here, where it is looked for
         if said is not None:
             (st.success if said[1] else st.warning)(" ".join(say(message) for message in said[0]))
