@@ -83,6 +83,9 @@ WORDS: Final[Mapping[str, Words]] = {
             "The vault's key was renewed: {count} connections sealed anew.",
         ),
     ),
+    "recovery_code_made": Words(Kind.VAULT, N_("A recovery code was made; an earlier one opens nothing any more.")),
+    "recovery_code_revoked": Words(Kind.VAULT, N_("The recovery code was revoked.")),
+    "recovered": Words(Kind.VAULT, N_("The vault was opened with the recovery code and has a new master password.")),
     "trail_exported": Words(
         Kind.VAULT,
         NN_("The audit trail was exported: {count} line.", "The audit trail was exported: {count} lines."),

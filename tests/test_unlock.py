@@ -124,13 +124,14 @@ def test_one_persons_attempts_never_touch_anothers(make_store: MakeStore) -> Non
 def guess_as_another_program(url: str) -> None:
     """In a process of its own: says that it is ready, waits for the word, guesses, and says what came of it."""
     store = open_store(url)
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     sys.stdin.readline()
     for _ in range(10):
         try:
             Vault.unlock(store, WRONG, now=lambda: T0, cost=CHEAP)
         except VaultError as error:
-            print(type(error).__name__)
+            sys.stdout.write(f"{type(error).__name__}\n")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -11,11 +11,14 @@ Any of them may raise a `StoreError`; nothing is half written when it does.
 
 from __future__ import annotations
 
+import functools
+import struct
+import zlib
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from bfai.i18n import N_
 from bfai.model import (
@@ -256,6 +259,25 @@ class RowDamaged(StoreDamaged):
     def __init__(self) -> None:
         text = N_("Something in the database is damaged, so it is not used. Put a backup in its place.")
         super().__init__(Message(text=text))
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def sound(read: Callable[_P, _T]) -> Callable[_P, _T]:
+    """What a row holds means something, or it is damage and said so: an error of a parser is not for a trader's eyes,
+    and its text could hold the row.
+    """
+
+    @functools.wraps(read)
+    def reading(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return read(*args, **kwargs)
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, zlib.error, struct.error):
+            raise RowDamaged from None
+
+    return reading
 
 
 class StoreForeign(StoreError):

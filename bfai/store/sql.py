@@ -7,19 +7,16 @@ two have no words in common they are SQLite's, which knows no other way, and few
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-import struct
 import threading
 import unicodedata
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, time, timedelta
 from time import sleep
-from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -81,6 +78,7 @@ from bfai.store import (
     account_data,
     connection_deleted,
     no_events,
+    sound,
 )
 from bfai.store import rollups as up
 from bfai.store.packing import (
@@ -165,25 +163,6 @@ def _seconds(every: timedelta | None) -> int | None:
     return None if every is None else every // timedelta(seconds=1)
 
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
-def _sound(read: Callable[_P, _T]) -> Callable[_P, _T]:
-    """What a row holds means something, or it is damage and said so: no error of a parser is for a trader's eyes, and
-    its text could hold the row.
-    """
-
-    @functools.wraps(read)
-    def reading(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return read(*args, **kwargs)
-        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, zlib.error, struct.error):
-            raise RowDamaged() from None
-
-    return reading
-
-
 def _refuse_changed(body: str, digest: bytes) -> None:
     """A pattern is what it was when it was kept: one that differs in a bit could tell another verdict."""
     if hashlib.sha256(body.encode()).digest() != digest:
@@ -194,7 +173,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-@_sound
+@sound
 def _connection(row: Row) -> Connection:
     return Connection(
         id=row["id"],
@@ -242,7 +221,7 @@ def _columns(connection: Connection) -> dict[str, Any]:
     }
 
 
-@_sound
+@sound
 def _strategy(row: Row) -> Strategy:
     return Strategy(
         id=row["id"],
@@ -260,7 +239,7 @@ def _strategy(row: Row) -> Strategy:
     )
 
 
-@_sound
+@sound
 def _revision(row: Row) -> Revision:
     return Revision(
         strategy_id=row["strategy_id"],
@@ -272,7 +251,7 @@ def _revision(row: Row) -> Revision:
     )
 
 
-@_sound
+@sound
 def _schedule(row: Row) -> Schedule:
     return Schedule(
         connection_id=row["connection_id"],
@@ -313,7 +292,7 @@ def _fitting(statuses: object, causes: object, changes_only: bool) -> str:
     return f"{_FITTING}{among}{' AND r.change > 0' if changes_only else ''}"
 
 
-@_sound
+@sound
 def _event(row: Row) -> Event:
     columns = {name: row[name] for name in ("connection_id", "kind", "run_id")}
     return Event.model_validate({**json.loads(row["body"]), **columns, "id": row["event_id"], "at": _time(row["at"])})
@@ -328,7 +307,7 @@ def _clock_time(text: str | None) -> time | None:
     return None if text is None else time.fromisoformat(text)
 
 
-@_sound
+@sound
 def _channel(row: Row) -> Channel:
     return Channel(
         id=row["id"],
@@ -363,13 +342,13 @@ _DELIVERIES = (
 )
 
 
-@_sound
+@sound
 def _audit_entry(row: Sequence[Any]) -> AuditEntry:
     at, action, subject, detail = row
     return AuditEntry(at=_time(at), action=action, subject=subject, detail=json.loads(detail))
 
 
-@_sound
+@sound
 def _delivery(row: Row) -> Delivery:
     return Delivery(
         id=row["pk"],
@@ -525,7 +504,7 @@ class SqlStore(ABC):
 
     # The vault
 
-    @_sound
+    @sound
     def vault(self) -> VaultRow | None:
         with self._reading():
             # One statement, so that a password change in between cannot give half of each.
@@ -806,7 +785,7 @@ class SqlStore(ABC):
                 self._write_audit("confirmation_cleared", connection_id, name=row["name"])
             return _connection(self._row(connection_id))
 
-    @_sound
+    @sound
     def key_report(self, connection_id: str) -> KeyReport | None:
         with self._reading():
             row = self._do(
@@ -816,7 +795,7 @@ class SqlStore(ABC):
             ).fetchone()
         return None if row is None else KeyReport.model_validate_json(row["body"])
 
-    @_sound
+    @sound
     def account_facts(self) -> dict[str, AccountFacts]:
         with self._reading():
             rows = self._do(
@@ -837,7 +816,7 @@ class SqlStore(ABC):
                 self._put_end(row["pk"], end)
             return _connection(self._row(row["id"]))
 
-    @_sound
+    @sound
     def _before(self, row: Row, run: TestRun) -> Before:
         """What is known of the connection before `run` is kept."""
         bodies: list[str] = []
@@ -973,7 +952,7 @@ class SqlStore(ABC):
         )
         return pattern, _json(packed.texts)
 
-    @_sound
+    @sound
     def run(self, run_id: str) -> TestRun | None:
         with self._reading():
             row = self._run_row(run_id)
@@ -1008,6 +987,7 @@ class SqlStore(ABC):
         query = f"SELECT {what.format(tables + ' ON c.pk = r.connection')}"
         return self._do(query, id=run_key(run_id, -1)).fetchone()
 
+    @sound
     def runs(
         self,
         connection_id: str | None = None,
@@ -1082,6 +1062,7 @@ class SqlStore(ABC):
             filters = self._filters(self._names(connection_id), since, until, statuses, causes)
             return sum(self._do(query, **values).fetchone()[0] for values in filters)
 
+    @sound
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         query = (
             f"SELECT {_LIGHT} FROM run r WHERE r.owner = :owner AND r.connection = :connection"
@@ -1093,7 +1074,7 @@ class SqlStore(ABC):
                 name: self._light(self._rows(query, connection=key, n=n)[::-1], names) for key, name in names.items()
             }
 
-    @_sound
+    @sound
     def _light(self, rows: Sequence[Any], names: Mapping[int, str]) -> list[RunRow]:
         """Run rows for rows of `_LIGHT` columns. Within `_reading` or the like."""
         patterns = self._facts({row[4] for row in rows})
@@ -1122,7 +1103,7 @@ class SqlStore(ABC):
         known = self._patterns
         return known if known.keys() >= set(patterns) else self._read_patterns()
 
-    @_sound
+    @sound
     def _read_patterns(self) -> dict[int, PatternFacts]:
         """Those that came since: a pattern never changes, and never gets the number of another one."""
         query = "SELECT pk, status, cause, body, hash FROM pattern WHERE owner = :owner AND pk > :last"
@@ -1194,7 +1175,10 @@ class SqlStore(ABC):
 
     def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]:
         with self._reading():
-            return self._facts(patterns)
+            known = self._facts(patterns)
+        if not known.keys() >= set(patterns):
+            raise RowDamaged()
+        return known
 
     def ends(self, keys: Collection[int], since: int = 0) -> dict[int, tuple[int, int]]:
         with self._reading():
@@ -1438,7 +1422,7 @@ class SqlStore(ABC):
             )
             self._write_audit("scheduled", connection_id, name=row["name"], every_s=_seconds(every))
 
-    @_sound
+    @sound
     def pauses(self) -> dict[str, Pause]:
         with self._reading():
             rows = self._do("SELECT * FROM pause WHERE owner = :owner").fetchall()
@@ -1931,7 +1915,7 @@ class SqlStore(ABC):
             old = _micros(fetched_at - MARKET_DATA_KEPT)
             self._do("DELETE FROM market_data WHERE owner = :owner AND fetched_at < :old", old=old)
 
-    @_sound
+    @sound
     def market_data(self, key: str) -> MarketData | None:
         with self._reading():
             query = "SELECT body, fetched_at FROM market_data WHERE owner = :owner AND name = :name"
@@ -2012,7 +1996,7 @@ class SqlStore(ABC):
                 most=ADDRESSES_KEPT,
             )
 
-    @_sound
+    @sound
     def sightings(self, way: str) -> list[Sighting]:
         with self._reading():
             rows = self._do(
@@ -2086,7 +2070,7 @@ class SqlStore(ABC):
                 values[name] = _micros(at)
         return fitting, values
 
-    @_sound
+    @sound
     def setting(self, name: str, default: Any = None) -> Any:
         with self._reading():
             row = self._do("SELECT value FROM setting WHERE owner = :owner AND name = :name", name=name).fetchone()

@@ -184,6 +184,8 @@ def _plainly(file: Path | None) -> Generator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(error, file) from error
+    except UnicodeDecodeError:  # text that is none any more: its error would hold it
+        raise _damaged(file) from None
 
 
 def _translated(error: sqlite3.Error, file: Path | None) -> StoreError:
@@ -200,6 +202,8 @@ def _translated(error: sqlite3.Error, file: Path | None) -> StoreError:
     }
     if code in makers:
         return makers[code](file)
+    if "decode to UTF-8" in str(error) or "malformed" in str(error):
+        return _damaged(file)
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return StoreClosed(Message(text=N_("The database is closed. Open the program again.")))
     text = N_("The database {file} cannot be used: {reason}. Nothing of this change is stored.")

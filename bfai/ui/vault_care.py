@@ -116,10 +116,12 @@ def _what_stays(left: list[LeftKey]) -> None:
     if left:
         st.markdown("**" + _("What goes on working until you delete it there:") + "**")
         places = {one.exchange: one.key_page for one in left}
+        lines: list[str] = []
         for exchange, page in list(places.items())[:_MOST_LINES]:
             hints = [f"{plain(one.connection)} (…{plain(one.key_hint)})" for one in left if one.exchange == exchange]
             shown = ", ".join(hints[:_MOST_LINES])
-            st.markdown(f"- [{_('Key list at {exchange}', exchange=plain(exchange))}]({page}): {shown}")
+            lines.append(f"- [{_('Key list at {exchange}', exchange=plain(exchange))}]({page}): {shown}")
+        st.markdown("\n".join(lines))
         more = len(places) - _MOST_LINES
         if more > 0:
             st.caption(n_("and at {count} other exchange", "and at {count} other exchanges", more))
