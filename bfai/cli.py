@@ -661,7 +661,7 @@ def vault_rotate() -> None:
     click.echo(_say(Message(text=text, params={"count": done.connections})), err=True)
     if done.code_is_dead:
         click.echo(_words().t(N_("The recovery code on paper opens nothing any more.")), err=True)
-    click.echo(_words().t(N_("Unlock the app again, and start a monitor again that runs.")), err=True)
+    click.echo(_words().t(N_("Unlock the app again, and restart a monitor that runs.")), err=True)
 
 
 @vault.command("delete")

@@ -20,7 +20,8 @@ ABOUT = "about"
 
 
 def draw(workbench: Workbench) -> None:
-    actions = head(_("Audit trail"), f"{_('What was done here, the newest first')} · {zone_note()}")
+    what = _("What was done here, the newest first")
+    actions = head(_("Audit trail"), f"{what} · {zone_note()}")
     names = about_names(workbench)
     wanted = choose(names)
     with actions:

@@ -120,7 +120,8 @@ def _what_stays(left: list[LeftKey]) -> None:
         for exchange, page in list(places.items())[:_MOST_LINES]:
             hints = [f"{plain(one.connection)} (…{plain(one.key_hint)})" for one in left if one.exchange == exchange]
             shown = ", ".join(hints[:_MOST_LINES])
-            lines.append(f"- [{_('Key list at {exchange}', exchange=plain(exchange))}]({page}): {shown}")
+            label = _("Key list at {exchange}", exchange=plain(exchange))
+            lines.append(f"- [{label}]({page}): {shown}")
         st.markdown("\n".join(lines))
         more = len(places) - _MOST_LINES
         if more > 0:
