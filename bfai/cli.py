@@ -407,7 +407,13 @@ def _report_fields(key: Any) -> dict[str, Any]:
 @click.argument("path", required=False)
 @click.option("--test", "test_them", is_flag=True, help="Test every key that was found: each is shown to its exchange.")
 @click.option("--import", "import_them", is_flag=True, help="Test them, and store those that pass in the vault.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(Kind)), help="Of the trail: only these kinds.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([kind.value for kind in Kind]),
+    help="Of the trail: only these kinds.",
+)
 @click.option("--connection", default=None, help="Of the trail: only this connection, by its name.")
 @click.option("--strategy", default=None, help="Of the trail: only this strategy, by its name.")
 @click.option("--since", default=None, help="Of the trail: such as 24h, 7d or 4w.")

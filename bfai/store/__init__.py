@@ -274,7 +274,16 @@ def sound(read: Callable[_P, _T]) -> Callable[_P, _T]:
     def reading(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return read(*args, **kwargs)
-        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, zlib.error, struct.error):
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            ArithmeticError,
+            StopIteration,
+            RecursionError,
+            zlib.error,
+            struct.error,
+        ):
             raise RowDamaged from None
 
     return reading

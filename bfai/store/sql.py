@@ -173,6 +173,24 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+def _exactly(values: Sequence[Any], *kinds: type) -> None:
+    """A damaged row may hold another kind of value than its column does."""
+    if any(type(value) is not kind for value, kind in zip(values, kinds, strict=True)):
+        raise RowDamaged()
+
+
+def _sealed(row: Row) -> Sealed:
+    sealed = Sealed(row["format"], row["nonce"], row["ciphertext"])
+    _exactly(sealed, int, bytes, bytes)
+    return sealed
+
+
+def _wrap(row: Row) -> Wrap:
+    wrap = Wrap(*(row[name] for name in Wrap._fields))
+    _exactly(wrap, str, int, bytes, int, int, int, bytes, bytes, bytes)
+    return wrap
+
+
 @sound
 def _connection(row: Row) -> Connection:
     return Connection(
@@ -514,8 +532,9 @@ class SqlStore(ABC):
             ).fetchall()
         if not rows:
             return None
-        wraps = {row["kind"]: Wrap(*(row[name] for name in Wrap._fields)) for row in rows if row["kind"] is not None}
+        wraps = {row["kind"]: _wrap(row) for row in rows if row["kind"] is not None}
         head = rows[0]
+        _exactly([head["vault_id"], head["vault_format"], head["failures"]], str, int, int)
         return VaultRow(
             id=head["vault_id"],
             format=head["vault_format"],
@@ -756,7 +775,7 @@ class SqlStore(ABC):
             ).fetchall()
         if not rows:
             raise UnknownConnection()
-        return {row["field"]: Sealed(row["format"], row["nonce"], row["ciphertext"]) for row in rows if row["field"]}
+        return {row["field"]: _sealed(row) for row in rows if row["field"]}
 
     def delete_connection(self, connection_id: str, *, events: Sequence[Event] = ()) -> None:
         with self._writing():
@@ -1831,7 +1850,7 @@ class SqlStore(ABC):
     def channel_address(self, channel_id: str) -> Sealed:
         with self._reading():
             row = self._channel_row(channel_id)
-        return Sealed(row["format"], row["nonce"], row["ciphertext"])
+        return _sealed(row)
 
     def deliveries(
         self,
