@@ -326,15 +326,15 @@ def test_the_trail_is_printed_filtered_and_exported(cli: Cli, simulator: Simulat
     assert lines[-1].endswith("The vault was made.")
     for options, count in (
         (("--kind", "vault"), 1),
-        (("--connection", "grid"), 2),
+        (("--connection", "grid", "--kind", "connection"), 2),
         (("--search", "GRID called"), 1),
-        (("--since", "1h"), 3),
+        (("--since", "1h"), 4),
         (("--kind", "strategy"), 0),
     ):
         assert len(cli("audit", *options).stdout.splitlines()) == count, options
     told = json.loads(cli("audit", "--json").stdout)
     assert told["format"] == "bfai.trail/1"
-    assert len(told["entries"]) == 3
+    assert len(told["entries"]) == 4
     table = cli("audit", "--csv").stdout
     assert table.splitlines()[0] == "at,local,kind,action,what,subject,detail"
     assert "exported" in table

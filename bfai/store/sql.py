@@ -1208,7 +1208,10 @@ class SqlStore(ABC):
                 keys=self._list(sorted(keys)),
                 since=since,
             )
-        return {key: (first, last) for key, first, last in rows if first is not None}
+        found = {key: (first, last) for key, first, last in rows if first is not None}
+        for first, last in found.values():
+            _exactly((first, last), int, int)
+        return found
 
     def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
         what = "r.connection, r.started_at, r.pattern FROM json_each(:keys) w CROSS JOIN run r INDEXED BY run_by_change"
