@@ -5,7 +5,6 @@ One narrow column, no sidebar and no page link, so that nothing of a locked work
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -193,7 +192,7 @@ def lock_screen(keeper: Keeper) -> None:
                     keeper.locked_after,
                 )
             )
-        waits = _heed_wait(keeper)
+        waits = keeper.workbench.unlock_wait() > 0
         with st.form("unlock", border=False):
             st.text_input(_("Master password"), type="password", key="master_password", autocomplete="current-password")
             st.form_submit_button(
@@ -207,7 +206,7 @@ def lock_screen(keeper: Keeper) -> None:
                 width="stretch",
             )
         if waits:
-            _back_off()
+            _back_off(keeper)
         elif st.session_state.pop("wait_over", False):  # in the place of what counted down, so that nothing moves
             st.info(_("You can try again now."))
         elif st.session_state.get("unlock_problem"):
@@ -225,24 +224,12 @@ def _unlock(keeper: Keeper) -> None:
         st.session_state["was_wrong"] = isinstance(error, WrongPassword)
         return
     keeper.locked_by_itself = False
-    st.session_state.pop("next_try", None)
-
-
-def _heed_wait(keeper: Keeper) -> bool:
-    """Whether every attempt is refused just now: also after wrong ones in another window, or before a restart."""
-    left = keeper.workbench.unlock_wait()
-    st.session_state["next_try"] = time.monotonic() + left
-    return left > 0
-
-
-def _seconds_to_wait() -> int:
-    left = float(st.session_state.get("next_try") or 0.0) - time.monotonic()
-    return max(0, -int(-left // 1))
 
 
 @st.fragment(run_every=1.0)
-def _back_off() -> None:
-    left = _seconds_to_wait()
+def _back_off(keeper: Keeper) -> None:
+    """Counts down. It asks each time: somebody may have typed the right password elsewhere."""
+    left = keeper.workbench.unlock_wait()
     if left <= 0:
         st.session_state["wait_over"] = True
         st.session_state.pop("unlock_problem", None)
