@@ -61,7 +61,7 @@ def choose(names: dict[str, str]) -> Wanted:
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
-            _("About"),
+            _("Connection or strategy"),
             list(names),
             index=list(names).index(asked),
             format_func=names.__getitem__,
