@@ -176,7 +176,8 @@ class Alerts:
         found, channel_id = self._read(address), uuid.uuid4().hex
         values = _values(name, kinds, quiet, grace_minutes, repeat_hours)
         channel = _channel({**values, "id": channel_id, "hint": found.hint, "created_at": self._clock()})
-        return self._store.add_channel(channel, self._open_vault().seal_address(channel_id, found.url))
+        with self._store.together():  # nobody renews the vault's key meanwhile
+            return self._store.add_channel(channel, self._open_vault().seal_address(channel_id, found.url))
 
     def change(
         self,
@@ -191,13 +192,13 @@ class Alerts:
     ) -> Channel:
         """Everything about a channel anew; an empty address leaves the one that is there. Raises as `add` does."""
         old = self._channel(channel_id)
-        sealed, hint = None, old.hint
-        if address.strip():
-            found = self._read(address)
-            sealed, hint = self._open_vault().seal_address(channel_id, found.url), found.hint
+        found = self._read(address) if address.strip() else None
         values = _values(name, kinds, quiet, grace_minutes, repeat_hours)
+        hint = found.hint if found is not None else old.hint
         changed = _channel({**values, "id": channel_id, "hint": hint, "created_at": old.created_at})
-        return self._store.change_channel(changed, sealed)
+        with self._store.together():
+            sealed = self._open_vault().seal_address(channel_id, found.url) if found is not None else None
+            return self._store.change_channel(changed, sealed)
 
     def remove(self, channel_id: str) -> None:
         """With its address and its part of the log."""

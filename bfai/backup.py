@@ -437,8 +437,8 @@ class Backups:
         file_id = os.urandom(32)
         with _sql(self._store).long_look() as source:
             row = source.vault()
-            if row is None or row.id != vault.id:
-                raise VaultLocked()
+            if row is None or row.id != vault.id or row.key_check not in (None, vault.key_check):
+                raise VaultLocked()  # of another key, nothing would open the file
             wraps: dict[str, Wrap]
             if password is None:
                 id, key = vault.id, vault.backup_key(file_id)

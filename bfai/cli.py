@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from time import sleep
@@ -64,6 +64,7 @@ from bfai.workbench import (
     ENGINE_STATES,
     EVENT_NAMES,
     KEPT_NAMES,
+    KIND_NAMES,
     LONGEST_REPORT,
     STATE_NAMES,
     STATUS_NAMES,
@@ -71,12 +72,16 @@ from bfai.workbench import (
     EngineStatus,
     Findings,
     Kept,
+    Kind,
     PairingError,
     Preview,
     Scope,
     VaultIsLocked,
     VaultState,
+    Wanted,
     Workbench,
+    describe,
+    kind_of,
 )
 
 OK, NOT_OK, USAGE, LOCKED = 0, 1, 2, 3
@@ -401,16 +406,46 @@ def _report_fields(key: Any) -> dict[str, Any]:
 
 
 @main.command()
-@click.argument("path")
+@click.argument("path", required=False)
 @click.option("--test", "test_them", is_flag=True, help="Test every key that was found: each is shown to its exchange.")
 @click.option("--import", "import_them", is_flag=True, help="Test them, and store those that pass in the vault.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([kind.value for kind in Kind]),
+    help="Of the trail: only these kinds.",
+)
+@click.option("--connection", default=None, help="Of the trail: only this connection, by its name.")
+@click.option("--strategy", default=None, help="Of the trail: only this strategy, by its name.")
+@click.option("--since", default=None, help="Of the trail: such as 24h, 7d or 4w.")
+@click.option("--search", default="", help="Of the trail: only lines with these words.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the trail as CSV.")
 @_as_json
-def audit(path: str, test_them: bool, import_them: bool, as_json: bool) -> None:
-    """Find keys in the files of Freqtrade, OctoBot, Hummingbot and passivbot, and in .env, JSON and YAML files, also in
-    their backups. Never prints one.
+def audit(
+    path: str | None,
+    test_them: bool,
+    import_them: bool,
+    kinds: tuple[str, ...],
+    connection: str | None,
+    strategy: str | None,
+    since: str | None,
+    search: str,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Without PATH: the audit trail, what was done here, line by line. Needs no password.
 
-    Without --test nothing is sent. Exit 1 where a tested key is not in order.
+    With PATH: find keys in the files of Freqtrade, OctoBot, Hummingbot and passivbot, and in .env, JSON and YAML files,
+    also in their backups. Never prints one. Without --test nothing is sent. Exit 1 where a tested key is not in order.
     """
+    if path is None:
+        if test_them or import_them:
+            raise click.UsageError("--test, --import: PATH")
+        _print_trail(kinds, connection, strategy, since, search, "csv" if as_csv else "json" if as_json else "")
+        return
+    if kinds or connection or strategy or since or search or as_csv:
+        raise click.UsageError("--kind, --connection, --strategy, --since, --search, --csv: no PATH")
     with _open_workbench() if import_them else _throw_away() as workbench:
         found = workbench.find_bot_keys(path)
         testable = [key for key in found.keys if key.testable]
@@ -424,6 +459,40 @@ def audit(path: str, test_them: bool, import_them: bool, as_json: bool) -> None:
         else:
             _print_audit(found, runs, workbench)
     sys.exit(OK if all(run.status.ok for run in runs.values()) else NOT_OK)
+
+
+def _print_trail(
+    kinds: tuple[str, ...], connection: str | None, strategy: str | None, since: str | None, search: str, form: str
+) -> None:
+    if connection and strategy:
+        raise click.UsageError("--connection, --strategy")
+    start, words = utc_now() - _span(since) if since else None, _words()
+    with Workbench.local() as workbench:
+        subject = ""
+        if connection or strategy:
+            subject = _subject(workbench, connection, strategy)
+        wanted = Wanted(tuple(Kind(kind) for kind in kinds), subject, start, None, search)
+        if form:
+            click.echo(workbench.export_trail(wanted, words.render, form, UTC), nl=form == "json")
+            return
+        names = workbench.trail_names()
+        for entry in workbench.trail(wanted, words.render)[0]:
+            kind, what = words.t(KIND_NAMES[kind_of(entry)]), words.render(describe(entry, names, words.render))
+            click.echo(f"{reporting.iso(entry.at)}  {kind:<12} {what}")
+
+
+def _subject(workbench: Workbench, connection: str | None, strategy: str | None) -> str:
+    """The id of what is named, also of what is deleted."""
+    name = connection or strategy or ""
+    found = workbench.find(name) if connection else workbench.strategies.find(name)
+    if found is not None:
+        return found.id
+    gone = workbench.deleted_names()[0 if connection else 1]
+    for id_, was in gone.items():
+        if was.casefold() == name.casefold():
+            return id_
+    text = N_("There is no connection named {name}.") if connection else N_("There is no strategy named {name}.")
+    _stop(_words().t(text, name=name), NOT_OK)
 
 
 def _test_found(workbench: Workbench, keys: list[BotKey], *, store: bool) -> dict[str, TestRun]:
@@ -560,7 +629,7 @@ def _unlocked(ask: Callable[[Workbench], str] | None = None, *, patient: bool = 
 
 @main.group()
 def vault() -> None:
-    """Make the vault, change its password, or move it to another database."""
+    """Make the vault, change its password, renew its key, move it to another database, or delete everything."""
 
 
 @vault.command("init")
@@ -585,6 +654,47 @@ def vault_change_password() -> None:
     new = new or str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
     workbench.change_password(old, new)
     click.echo(words.t(N_("The password is changed.")), err=True)
+
+
+@vault.command("rotate")
+def vault_rotate() -> None:
+    """Seal everything anew under a new key. Connections, history and the password stay; a recovery code ends."""
+    workbench, password = _unlocked()
+    with workbench:
+        done = workbench.rotate_vault(password)
+    text = NN_(
+        "The key is renewed, and {count} connection is sealed anew.",
+        "The key is renewed, and {count} connections are sealed anew.",
+    )
+    click.echo(_say(Message(text=text, params={"count": done.connections})), err=True)
+    if done.code_is_dead:
+        click.echo(_words().t(N_("The recovery code on paper opens nothing any more.")), err=True)
+    click.echo(_words().t(N_("Unlock the app again, and restart a monitor that runs.")), err=True)
+
+
+@vault.command("delete")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def vault_delete(yes: bool) -> None:
+    """Delete the vault and everything in it: keys, tests, strategies, settings, the audit trail. Needs no password."""
+    words = _words()
+    with Workbench.local() as workbench:
+        if workbench.vault_state is VaultState.NONE:
+            _stop(words.t(N_("There is no vault yet. Make one with: python -m bfai vault init")), NOT_OK)
+        left = workbench.left_at_exchanges()
+        click.echo(_say(workbench.what_deleting_does()), err=True)
+        for one in left:
+            text = N_("{name} (…{key_hint}) goes on working at {exchange} until you delete it there: {page}")
+            told = {"name": one.connection, "key_hint": one.key_hint, "exchange": one.exchange, "page": one.key_page}
+            click.echo(words.t(text, **told), err=True)
+        click.echo(words.t(N_("Backups and exports that you made stay. Delete those files yourself.")), err=True)
+        word = words.t(N_("DELETE"))
+        if not yes:
+            if not sys.stdin.isatty():
+                _stop(words.t(N_("Say --yes, or run this in a terminal.")), USAGE)
+            if click.prompt(words.t(N_("Type {word} to go on"), word=word), err=True) != word:
+                _stop(words.t(N_("Nothing is deleted. Type {word} as it stands there."), word=word), NOT_OK)
+        workbench.delete_everything()
+    click.echo(words.t(N_("Everything is deleted here.")), err=True)
 
 
 @vault.command("move")
@@ -1093,7 +1203,9 @@ def _watch(workbench: Workbench, only: list[str] | None, *, once: bool) -> int:
     text = N_("Tests run on their schedules. End it with Ctrl+C.")
     click.echo(_words().t(text), err=True)
     while not asked.wait(1.0):  # a wait without end hears no signal on Windows
-        pass
+        if not workbench.is_open:
+            watch.stop(_LAST_TESTS_SECONDS)
+            _stop(_words().t(N_("The vault was changed by another program. Start this one again.")), LOCKED)
     watch.stop(_LAST_TESTS_SECONDS)
     return OK
 

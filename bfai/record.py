@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from bfai.model import Cause, KeyReport
-from bfai.store import Store, Track
+from bfai.store import RowDamaged, Store, Track, sound
 from bfai.store import rollups as up
 from bfai.store.packing import measures
 from bfai.store.rollups import np
@@ -127,6 +127,7 @@ class Record:
     def now(self) -> int:
         return micros(self._clock())
 
+    @sound
     def tracks(self, connection_ids: Collection[str] | None, exchange: str | None = None) -> tuple[Track, ...]:
         """Roll-ups of hours that are not over yet are not looked at: the clock was set back."""
         past = self.now() // up.HOUR * up.HOUR
@@ -135,12 +136,18 @@ class Record:
 
     def steady(self, tracks: Callable[[], tuple[Track, ...]], read: Callable[[tuple[Track, ...]], _T]) -> _T:
         """What `read` makes of the tracks, read again where somebody rolled up or cleared away in the meantime."""
-        known = tracks()
+        read, known = sound(read), tracks()
         for _ in range(_TRIES):
-            found, before = read(known), known
+            before, damage = known, None
+            try:
+                found = read(known)
+            except RowDamaged as error:  # or what it points at was just deleted
+                found, damage = None, error
             known = tracks()
             if known == before:
-                return found
+                if damage is not None:
+                    raise damage
+                return cast("_T", found)
         return read(known)
 
     def _once(self, key: Hashable, make: Callable[[], _T]) -> _T:

@@ -18,7 +18,7 @@ import os
 import threading
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -27,10 +27,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from bfai.i18n import N_
-from bfai.model import BfaiError, Credentials, Message, utc_now
+from bfai.i18n import N_, NN_
+from bfai.model import BfaiError, Channel, Connection, Credentials, Message, utc_now
 from bfai.recovery_code import read_code
-from bfai.store import Sealed, Store, VaultRow, Wrap
+from bfai.store import Resealed, Sealed, Store, VaultRow, Wrap
 
 FORMAT: Final = 1
 MINIMUM_LENGTH: Final = 10  # characters of a master password
@@ -80,10 +80,13 @@ class WrongPassword(VaultError):
     def __init__(self, seconds: int = 0) -> None:
         self.seconds = seconds
         if seconds:
-            text = N_("That is not the password. Next try in {seconds} seconds.")
+            text = NN_(
+                "That is not the password. Next try in {count} second.",
+                "That is not the password. Next try in {count} seconds.",
+            )
         else:
             text = N_("That is not the password. Check Caps Lock and the keyboard's language, then try again.")
-        super().__init__(Message(text=text, params={"seconds": seconds} if seconds else {}))
+        super().__init__(Message(text=text, params={"count": seconds} if seconds else {}))
 
 
 class WrongCode(WrongPassword):
@@ -92,10 +95,13 @@ class WrongCode(WrongPassword):
     def __init__(self, seconds: int = 0) -> None:
         self.seconds = seconds
         if seconds:
-            text = N_("That is not this vault's recovery code. Next try in {seconds} seconds.")
+            text = NN_(
+                "That is not this vault's recovery code. Next try in {count} second.",
+                "That is not this vault's recovery code. Next try in {count} seconds.",
+            )
         else:
             text = N_("That is not this vault's recovery code. Only the newest paper holds.")
-        VaultError.__init__(self, Message(text=text, params={"seconds": seconds} if seconds else {}))
+        VaultError.__init__(self, Message(text=text, params={"count": seconds} if seconds else {}))
 
 
 class NoRecoveryCode(VaultError):
@@ -110,8 +116,11 @@ class UnlockBackoff(VaultError):
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
-        text = N_("Too many attempts with a wrong password. Next try in {seconds} seconds.")
-        super().__init__(Message(text=text, params={"seconds": seconds}))
+        text = NN_(
+            "Too many attempts with a wrong password. Next try in {count} second.",
+            "Too many attempts with a wrong password. Next try in {count} seconds.",
+        )
+        super().__init__(Message(text=text, params={"count": seconds}))
 
 
 class WeakPassword(VaultError):
@@ -165,6 +174,17 @@ class AddressTampered(VaultError):
     def __init__(self) -> None:
         text = N_("The stored address of this channel was changed from outside, so it stays sealed. Put it in again.")
         super().__init__(Message(text=text))
+
+
+class NotRotated(VaultError):
+    """A connection or a channel does not open, so its secret cannot be sealed under another key."""
+
+    def __init__(self, name: str) -> None:
+        text = N_(
+            "What is sealed for {name} was changed from outside and does not open, so the key stays as it is. Delete"
+            " {name} or give it its key again, then renew the vault's key."
+        )
+        super().__init__(Message(text=text, params={"name": name}))
 
 
 class NotThrowAway(VaultError):
@@ -275,8 +295,20 @@ def _derive(password: str, salt: bytes, cost: Cost) -> bytes:
         raise NoMemory(cost.memory_kib // 1024) from None
 
 
-def _subkey(data_key: bytes, purpose: str) -> bytes:
-    return HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", purpose, FORMAT)).derive(data_key)
+def _subkey(data_key: bytes | bytearray, purpose: str) -> bytearray:
+    """Whoever asked for it overwrites it."""
+    key = bytearray(_KEY_BYTES)
+    HKDFExpand(algorithm=SHA256(), length=_KEY_BYTES, info=encode("bfai", purpose, FORMAT)).derive_into(data_key, key)
+    return key
+
+
+def _wipe(key: bytearray) -> None:
+    key[:] = bytes(len(key))
+
+
+def key_check(data_key: bytes) -> bytes:
+    """Tells data keys apart and tells nothing else of them: 8 bytes, kept in clear."""
+    return bytes(_subkey(data_key, "check")[:8])
 
 
 def _wrap_data(vault_id: str, kind: str, salt: bytes, cost: Cost) -> bytes:
@@ -357,6 +389,18 @@ def _whole(seconds: float) -> int:
     return int(-(-seconds // 1))
 
 
+def _wait_left(row: VaultRow, at: datetime) -> float:
+    """Where the clock was set back the wait begins anew."""
+    since = max(timedelta(), at - (row.failed_at or at))
+    return wait_after(row.failures) - since.total_seconds() if row.failures else 0.0
+
+
+def unlock_wait(store: Store, *, now: Callable[[], datetime] = utc_now) -> int:
+    """For how many seconds every attempt is refused, 0 if it is not. No attempt is counted."""
+    row = store.vault()
+    return 0 if row is None else max(0, _whole(_wait_left(row, now())))
+
+
 def _count_attempt(store: Store, at: datetime) -> VaultRow:
     """Count an attempt before it is made: attempts at the same time, and killed ones, are counted too.
 
@@ -366,13 +410,11 @@ def _count_attempt(store: Store, at: datetime) -> VaultRow:
         row = store.vault()
         if row is None:
             raise NoVault()
-        failed_at = row.failed_at or at
-        if failed_at > at:
+        if row.failed_at is not None and row.failed_at > at:
             # The clock was set back. Start the wait anew, or it would last until the clock catches up.
-            failed_at = at
             store.set_unlock_failures(row.failures, row.failures, at)
-        left = wait_after(row.failures) - (at - failed_at).total_seconds()
-        if row.failures and left > 0:
+        left = _wait_left(row, at)
+        if left > 0:
             raise UnlockBackoff(_whole(left))
         if store.set_unlock_failures(row.failures, row.failures + 1, at):
             return row
@@ -389,6 +431,9 @@ def _unwrap_counted(
         if wrap is None:
             raise VaultDamaged() if kind == _BY_PASSWORD else NoRecoveryCode()
         data_key = unwrap_key(row.id, wrap, password)
+        check = key_check(data_key)
+        if row.key_check not in (None, check):
+            raise VaultDamaged()
     except WrongPassword:
         store.unlock_failed(now())
         refusal = WrongPassword if kind == _BY_PASSWORD else WrongCode
@@ -396,7 +441,7 @@ def _unwrap_counted(
     except VaultError:
         store.set_unlock_failures(row.failures + 1, row.failures, row.failed_at or now())  # no password was tried
         raise
-    store.unlock_succeeded()
+    store.unlock_succeeded(check)
     return row, data_key
 
 
@@ -413,20 +458,32 @@ def has_recovery_code(store: Store) -> bool:
     return row is not None and _BY_CODE in row.wraps
 
 
+class Rotated(NamedTuple):
+    """A vault under its new data key, how much was sealed anew, and which kinds of wrap are dead."""
+
+    vault: Vault
+    connections: int
+    channels: int
+    dead: tuple[str, ...]
+
+
 class Vault:
     """An open vault: it holds the data key until `lock()`. Shows nothing, is never pickled or copied.
 
     Safe to use from several threads.
     """
 
-    __slots__ = ("_fingerprint_key", "_key", "_sealing", "id")
+    __slots__ = ("_fingerprint_key", "_key", "_sealing", "id", "key_check")
 
     def __init__(self, vault_id: str, data_key: bytes) -> None:
         """Prefer `create`, `unlock` or `throw_away`. `data_key` is 32 random bytes."""
         self.id = vault_id
+        self.key_check = key_check(data_key)
         self._key: bytearray | None = bytearray(data_key)
-        self._sealing: AESGCM | None = AESGCM(_subkey(data_key, "seal"))
-        self._fingerprint_key: bytes | None = _subkey(data_key, "fingerprint")
+        seal = _subkey(data_key, "seal")
+        self._sealing: AESGCM | None = AESGCM(seal)
+        _wipe(seal)
+        self._fingerprint_key: bytearray | None = _subkey(data_key, "fingerprint")
 
     def __repr__(self) -> str:
         return "Vault(…)"
@@ -440,7 +497,7 @@ class Vault:
         _refuse_weak(password)
         vault_id, data_key = os.urandom(16).hex(), os.urandom(_KEY_BYTES)
         wrap = fresh_wrap(vault_id, data_key, password, cost or DEFAULT_COST)
-        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {wrap.kind: wrap}))
+        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {wrap.kind: wrap}, key_check(data_key)))
         return cls(vault_id, data_key)
 
     @classmethod
@@ -457,7 +514,8 @@ class Vault:
         had = Cost(wrap.memory_kib, wrap.passes, wrap.lanes)
         wanted = had.at_least(cost or DEFAULT_COST)
         if wanted != had:
-            store.replace_wrap(fresh_wrap(row.id, data_key, password, wanted), action="cost_raised")
+            dearer = fresh_wrap(row.id, data_key, password, wanted)
+            store.replace_wrap(dearer, action="cost_raised", key_check=key_check(data_key))
         return cls(row.id, data_key)
 
     @classmethod
@@ -478,7 +536,8 @@ class Vault:
         code = read_code(code)
         _refuse_weak(new)
         row, data_key = _unwrap_counted(store, code, now, _BY_CODE)
-        store.replace_wrap(fresh_wrap(row.id, data_key, new, cost or DEFAULT_COST), action="recovered")
+        wrap = fresh_wrap(row.id, data_key, new, cost or DEFAULT_COST)
+        store.replace_wrap(wrap, action="recovered", key_check=key_check(data_key))
         return cls(row.id, data_key)
 
     @classmethod
@@ -486,9 +545,9 @@ class Vault:
         """A vault without a password that ends with the program. Raises `NotThrowAway` for a store that is kept."""
         if not store.ephemeral:
             raise NotThrowAway()
-        vault_id = os.urandom(16).hex()
-        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {}))
-        return cls(vault_id, os.urandom(_KEY_BYTES))
+        vault_id, data_key = os.urandom(16).hex(), os.urandom(_KEY_BYTES)
+        store.create_vault(VaultRow(vault_id, FORMAT, utc_now(), 0, None, {}, key_check(data_key)))
+        return cls(vault_id, data_key)
 
     @property
     def locked(self) -> bool:
@@ -549,14 +608,18 @@ class Vault:
         key = self._fingerprint_key
         if key is None:
             raise VaultLocked()
-        return hmac.digest(key, encode(exchange, api_key), "sha256")
+        return hmac.digest(bytes(key), encode(exchange, api_key), "sha256")
 
     def pairing_code(self, connection_id: str, key: bytes, salt: bytes) -> bytes:
         """16 bytes that nobody can tell without this vault: a one-time code for one connection and one key.
 
         `key` is the key's fingerprint, `salt` fresh random bytes, which may be kept in clear. Raises `VaultLocked`.
         """
-        code = hmac.digest(_subkey(self._data_key(), "pairing"), encode(self.id, connection_id, key, salt), "sha256")
+        if self._key is None:
+            raise VaultLocked()
+        pairing = _subkey(self._key, "pairing")
+        code = hmac.digest(bytes(pairing), encode(self.id, connection_id, key, salt), "sha256")
+        _wipe(pairing)
         return code[:16]
 
     def change_password(
@@ -570,7 +633,7 @@ class Vault:
         _refuse_weak(new)
         self.check_password(store, old, now=now)
         wrap = fresh_wrap(self.id, self._data_key(), new, cost or DEFAULT_COST)
-        store.replace_wrap(wrap, action="password_changed")
+        store.replace_wrap(wrap, action="password_changed", key_check=self.key_check)
 
     def check_password(self, store: Store, password: str, *, now: Callable[[], datetime] = utc_now) -> None:
         """Whether this is the vault's password: returns, or raises what `unlock` raises. Guesses are counted alike."""
@@ -584,7 +647,7 @@ class Vault:
         Raises `BadCode`, `VaultLocked`. Audited as `recovery_code_made`.
         """
         wrap = fresh_wrap(self.id, self._data_key(), read_code(code), cost or DEFAULT_COST, _BY_CODE)
-        store.replace_wrap(wrap, action="recovery_code_made")
+        store.replace_wrap(wrap, action="recovery_code_made", key_check=self.key_check)
 
     def backup_key(self, file_id: bytes) -> bytes:
         """The key of a backup file that opens with what opens the vault. Raises `VaultLocked`."""
@@ -595,11 +658,48 @@ class Vault:
             raise VaultLocked()
         return bytes(self._key)
 
+    def rotate(
+        self, store: Store, password: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
+    ) -> Rotated:
+        """Make a new data key and seal everything anew under it, in one transaction: all of it, or nothing.
+
+        The new vault has the same id and password. Whatever else opened the old one is dead: other wraps, and every
+        other vault that is open. Raises what `unlock` raises (guesses are counted alike), `NotRotated`, `KeyReplaced`
+        and `VaultLocked`. This vault stays open under the old key; lock it.
+        """
+        self._open_sealing()
+        row, data_key = _unwrap_counted(store, password, now)
+        if row.id != self.id or not hmac.compare_digest(key_check(data_key), self.key_check):
+            raise VaultDamaged()
+        fresh_key = os.urandom(_KEY_BYTES)
+        fresh, wrap = Vault(row.id, fresh_key), fresh_wrap(row.id, fresh_key, password, cost or DEFAULT_COST)
+        with store.together():
+            connections = {one.id: self._resealed(store, one, fresh) for one in store.connections()}
+            addresses = {one.id: self._readdressed(store, one, fresh) for one in store.channels()}
+            dead = store.replace_key(wrap, fresh.key_check, connections, addresses, was=self.key_check)
+        return Rotated(fresh, len(connections), len(addresses), tuple(dead))
+
+    def _resealed(self, store: Store, connection: Connection, fresh: Vault) -> Resealed:
+        try:
+            credentials = self.open(connection.id, store.sealed(connection.id))
+        except Tampered:
+            raise NotRotated(connection.name) from None
+        fingerprint = fresh.fingerprint(connection.target.exchange, credentials.api_key)
+        return Resealed(fresh.seal(connection.id, credentials), fingerprint)
+
+    def _readdressed(self, store: Store, channel: Channel, fresh: Vault) -> Sealed:
+        try:
+            return fresh.seal_address(channel.id, self.open_address(channel.id, store.channel_address(channel.id)))
+        except AddressTampered:
+            raise NotRotated(channel.name) from None
+
     def lock(self) -> None:
         """Forget the key. Every later use raises `VaultLocked`; locking twice is fine."""
-        key, self._key, self._sealing, self._fingerprint_key = self._key, None, None, None
-        if key is not None:
-            key[:] = bytes(len(key))
+        keys = (self._key, self._fingerprint_key)
+        self._key, self._sealing, self._fingerprint_key = None, None, None
+        for key in keys:
+            if key is not None:
+                _wipe(key)
 
     def _open_sealing(self) -> AESGCM:
         if self._sealing is None:

@@ -17,7 +17,7 @@ import unicodedata
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from bfai import addresses, bots, monitor, pairing, paste, tripwire, words
 from bfai import names as naming
 from bfai import settings as setting_up
+from bfai import trail as trailing
 from bfai.about import LICENCE, VERSION, Package, packages
 from bfai.addresses import AddressView
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
@@ -84,6 +85,7 @@ from bfai.store import (
     AccountFacts,
     Pause,
     Place,
+    RowDamaged,
     RunEnd,
     RunRow,
     Schedule,
@@ -94,7 +96,7 @@ from bfai.store import (
     connection_deleted,
     open_store,
 )
-from bfai.store.move import move
+from bfai.store.move import erase, move
 from bfai.strategy.candles import SAMPLES, Candles, SignalRow, interval_name, read_candles, read_signals, sample
 from bfai.strategy.desk import MarketData, Strategies
 from bfai.strategy.feed import CandlesStopped
@@ -102,9 +104,10 @@ from bfai.strategy.limits import Markets, PairRules, declared
 from bfai.strategy.running import ENGINE_STATES, EngineError, Engines, EngineState, EngineStatus, OpenGroup
 from bfai.strategy.terms import Terms
 from bfai.strategy.terms import ask as ask_terms
+from bfai.trail import KIND_NAMES, Kind, Wanted, describe, kind_of
 from bfai.transport import Gateway, Transport
 from bfai.tripwire import Tripwire
-from bfai.vault import Vault, has_recovery_code, revoke_recovery_code, strength
+from bfai.vault import Vault, WrongPassword, has_recovery_code, revoke_recovery_code, strength, unlock_wait
 from bfai.words import CHECK_NAMES, STATE_NAMES, STATUS_NAMES, RightRow
 
 if TYPE_CHECKING:
@@ -119,6 +122,7 @@ __all__ = [
     "ENGINE_STATES",
     "EVENT_NAMES",
     "KEPT_NAMES",
+    "KIND_NAMES",
     "LICENCE",
     "LONGEST_REPORT",
     "PERMISSION_NAMES",
@@ -147,7 +151,9 @@ __all__ = [
     "FoundKey",
     "History",
     "Kept",
+    "Kind",
     "KnownRefusal",
+    "LeftKey",
     "LogLine",
     "Made",
     "Mode",
@@ -161,6 +167,7 @@ __all__ = [
     "Preview",
     "Reached",
     "Remedy",
+    "Renewed",
     "Right",
     "RightRow",
     "RunRow",
@@ -175,8 +182,12 @@ __all__ = [
     "Tripwire",
     "Variable",
     "VaultState",
+    "Wanted",
     "Workbench",
+    "WrongPassword",
+    "describe",
     "interval_name",
+    "kind_of",
     "read_candles",
     "read_signals",
     "sample",
@@ -189,6 +200,9 @@ MAX_DRAFTS = 20
 SIMULATOR_SECONDS = 30.0
 FOLLOW_SECONDS = 0.25
 """How often a test that another program runs is looked after."""
+_TRAIL_AT_ONCE = 5000
+_RECOVERY = "recovery"
+"""The kind of wrap that a recovery code on paper opens."""
 CANDLES_SECONDS = 60.0
 """How long some pages of candles may take, with the time until the exchange's limits let them go."""
 TERMS_SECONDS = 8.0
@@ -213,6 +227,14 @@ class VaultIsLocked(BfaiError):
 
     def __init__(self) -> None:
         super().__init__(Message(text=N_("The vault is locked. Unlock it with the master password.")))
+
+
+class VaultIsRenewed(VaultIsLocked):
+    """Another program renewed the vault's key, or deleted the vault, since it was opened here."""
+
+    def __init__(self) -> None:
+        text = N_("The vault was changed by another program, so it is locked here. Unlock it again.")
+        BfaiError.__init__(self, Message(text=text))
 
 
 class AlreadyConnected(BfaiError):
@@ -291,6 +313,25 @@ def simulator_gateway() -> Gateway:
     return Gateway.parse(simulator.gateway, simulator.ca_file)
 
 
+class Renewed(NamedTuple):
+    """How many connections and alert channels were sealed anew, and whether a recovery code opens nothing any more."""
+
+    connections: int
+    channels: int
+    code_is_dead: bool
+
+
+class LeftKey(NamedTuple):
+    """A key that an exchange still has: the name of its connection, of the exchange, its last four characters, and the
+    exchange's page with its keys.
+    """
+
+    connection: str
+    exchange: str
+    key_hint: str
+    key_page: str
+
+
 class RequestMade(NamedTuple):
     """A request that the program can make. `purpose` is a message id, `market` None where it serves both."""
 
@@ -354,9 +395,9 @@ class Workbench:
         self._engines = Engines(engine_home) if engine_home is not None else None
         self._strategies = Strategies(store, self._market_data, self._here, self._terms, clock, self._engines)
         hosted = mode is Mode.HOSTED
-        self._alerts = Alerts(store, lambda: self._vault, self._now, sends=mode is not Mode.DEMO, only_services=hosted)
+        self._alerts = Alerts(store, self._vault_if_open, self._now, sends=mode is not Mode.DEMO, only_services=hosted)
         keeps = mode is Mode.LOCAL and not store.ephemeral
-        self._backups = Backups(store, lambda: self._vault, self._now, keeps=keeps, home=backup_home)
+        self._backups = Backups(store, self._vault_if_open, self._now, keeps=keeps, home=backup_home)
         self._on_paper: tuple[str, datetime] | None = None  # a recovery code that was not confirmed yet
 
     def _now(self) -> datetime:
@@ -427,7 +468,9 @@ class Workbench:
         ran = self.engines.runs(strategy_id)
         found = self.engines.stop(strategy_id)
         if ran:
-            self._store.audit(AuditEntry(at=utc_now(), action="engine_stopped", subject=strategy_id))
+            strategy = self._store.strategy(strategy_id)
+            detail: dict[str, str | int | float | bool | None] = {"name": strategy.name if strategy else None}
+            self._store.audit(AuditEntry(at=utc_now(), action="engine_stopped", subject=strategy_id, detail=detail))
         return found
 
     def engine_status(self, strategy_id: str) -> EngineStatus:
@@ -477,7 +520,7 @@ class Workbench:
 
     def _terms(self, connection: Connection, rules: PairRules, clock_offset_ms: float) -> Terms | None:
         """What the account of this connection pays; None while the vault is locked."""
-        vault, target = self._vault, connection.target.model_copy(update={"market": rules.market})
+        vault, target = self._vault_if_open(), connection.target.model_copy(update={"market": rules.market})
         if vault is None:
             return None
         credentials = vault.open(connection.id, self._store.sealed(connection.id))
@@ -592,11 +635,15 @@ class Workbench:
 
     def unlock(self, password: str) -> None:
         """Raises WrongPassword, UnlockBackoff (`.seconds`) and what else `Vault.unlock` raises."""
-        self._vault = Vault.unlock(self._store, password)
+        self._vault = Vault.unlock(self._store, password, now=self._now)
+
+    def unlock_wait(self) -> int:
+        """For how many seconds every attempt to unlock is refused, whoever makes it; 0 if it is not."""
+        return unlock_wait(self._store, now=self._now)
 
     def recover(self, code: str, new: str) -> None:
         """Opens the vault with its recovery code and gives it a new password; see `Vault.recover`."""
-        self._vault = Vault.recover(self._store, code, new)
+        self._vault = Vault.recover(self._store, code, new, now=self._now)
 
     @property
     def has_recovery_code(self) -> bool:
@@ -605,7 +652,7 @@ class Workbench:
 
     def new_recovery_code(self, password: str) -> str:
         """A code to be written down. It opens nothing until `confirm_recovery_code`; raises what a password raises."""
-        self._open_vault().check_password(self._store, password)
+        self._open_vault().check_password(self._store, password, now=self._now)
         self._on_paper = (new_code(), self._now())
         return self._on_paper[0]
 
@@ -679,7 +726,68 @@ class Workbench:
         self._store.audit(AuditEntry(at=self._now(), action="signed_out"))
 
     def change_password(self, old: str, new: str) -> None:
-        self._open_vault().change_password(self._store, old, new)
+        self._open_vault().change_password(self._store, old, new, now=self._now)
+
+    def rotate_vault(self, password: str) -> Renewed:
+        """Seals everything anew under a new data key, all of it or nothing. Raises what `Vault.rotate` raises.
+
+        Other programs that have the vault open must unlock it again, and pairing codes that wait end.
+        """
+        old = self._open_vault()
+        done = old.rotate(self._store, password, now=self._now)  # no transaction around it: it counts attempts
+        self._vault = done.vault
+        old.lock()
+        for connection in self._store.connections():
+            if self._store.setting(_pairing(connection.id)) is not None:
+                self._store.set_setting(_pairing(connection.id), None)
+        return Renewed(done.connections, done.channels, _RECOVERY in done.dead)
+
+    def delete_everything(self) -> None:
+        """Deletes the vault, every connection, strategy, test, setting and line of the trail of this owner, and what
+        engines left. Needs no password: whoever can read the database can delete it. There is no vault afterwards.
+
+        Raises EngineError while an engine runs, and StoreError; then nothing is deleted.
+        """
+        known = self._engines.known() if self._engines is not None else ()
+        if self._engines is not None and any(self._engines.runs(one) for one in known):
+            raise EngineError(Message(text=N_("An engine runs. Stop every engine first, on the page of its strategy.")))
+        erase(self._store)
+        self.lock()
+        for draft in self.drafts():
+            self.forget_draft(draft.id)
+        for one in known:
+            self.engines.remove(one)
+
+    def left_at_exchanges(self) -> list[LeftKey]:
+        """The keys of connections that go on working at their exchanges, whatever is deleted here."""
+        exchanges = all_exchanges()
+        found = [
+            LeftKey(
+                one.name,
+                exchanges[one.target.exchange].name,
+                one.key_hint,
+                exchanges[one.target.exchange].guide.key_page,
+            )
+            for one in self.connections()
+            if one.target.environment is not Environment.SIMULATOR
+        ]
+        return sorted(found, key=lambda one: (one.exchange.casefold(), one.connection.casefold()))
+
+    def what_deleting_does(self) -> Message:
+        """How far what is deleted here is gone."""
+        if self._store.overwrites:
+            return Message(
+                text=N_(
+                    "It is overwritten in the file. A disk, a file system or a backup may keep older copies that no"
+                    " program can reach: in them keys are sealed with the master password."
+                )
+            )
+        return Message(
+            text=N_(
+                "It is deleted in PostgreSQL, which overwrites it in its own time. Its log and the backups of whoever"
+                " runs it may keep older copies: in them keys are sealed with the master password."
+            )
+        )
 
     def password_strength(self, password: str) -> tuple[int, Message]:
         """0 (guessed at once) to 4 (very hard to guess), and what would better it."""
@@ -687,9 +795,21 @@ class Workbench:
         return found.score, Message(text=_STRENGTH_HINTS[found.hint])
 
     def _open_vault(self) -> Vault:
-        if self._vault is None:
+        """The vault, if it is open and its key is the one that is in force. Within `together()` it stays so."""
+        vault = self._vault
+        if vault is None:
             raise VaultIsLocked
-        return self._vault
+        row = self._store.vault()
+        if row is None or row.id != vault.id or row.key_check not in (None, vault.key_check):
+            self.lock()
+            raise VaultIsRenewed
+        return vault
+
+    def _vault_if_open(self) -> Vault | None:
+        try:
+            return self._open_vault()
+        except VaultIsLocked:
+            return None
 
     # -- settings ------------------------------------------------------------------------------------------------------
 
@@ -854,8 +974,9 @@ class Workbench:
     def draft(self, target: Target, credentials: Credentials, *, replaces: str | None = None) -> Draft:
         """Takes a key to be tested. Raises AlreadyConnected where it is stored under another connection."""
         target = self._here(target)
-        if self._vault is not None:
-            found = self._store.connection_by_fingerprint(self._vault.fingerprint(target.exchange, credentials.api_key))
+        vault = self._vault_if_open()
+        if vault is not None:
+            found = self._store.connection_by_fingerprint(vault.fingerprint(target.exchange, credentials.api_key))
             if found is not None:
                 raise AlreadyConnected(found.name)
         draft = Draft(uuid.uuid4().hex, target, credentials.hint, self._now() + DRAFT_LIFE, replaces)
@@ -971,39 +1092,45 @@ class Workbench:
         """Stores a tested key. Raises NotSavable, NameTaken, AlreadyConnected, VaultIsLocked, StoreError; then it
         stays a draft.
         """
-        vault, held = self._open_vault(), self._held(draft_id)
+        self._open_vault()
+        held = self._held(draft_id)
         draft = held.draft
         refusal = self.can_save(draft)
         if refusal is not None:
             raise NotSavable(refusal)
-        assert draft.run is not None
         credentials = self._draft_vault.open(draft_id, held.sealed)
+        with self._store.together():  # nobody renews the vault's key meanwhile
+            connection = self._put_away(self._open_vault(), draft, credentials, name, used_by, note)
+        self._alerts.wake()
+        self.forget_draft(draft_id)
+        return connection
+
+    def _put_away(
+        self, vault: Vault, draft: Draft, credentials: Credentials, name: str, used_by: str, note: str
+    ) -> Connection:
+        assert draft.run is not None
         fingerprint = vault.fingerprint(draft.target.exchange, credentials.api_key)
         taken = self._store.connection_by_fingerprint(fingerprint)
         if taken is not None:
             raise AlreadyConnected(taken.name)
         if draft.replaces is not None:
             run = draft.run.model_copy(update={"connection_id": draft.replaces})
-            with self._store.together():
-                connection = self._store.replace_credentials(
-                    draft.replaces,
-                    vault.seal(draft.replaces, credentials),
-                    fingerprint,
-                    credentials.hint,
-                    draft.run.started_at,
-                    run,
-                    lambda before: events_of(before, run),
+            connection = self._store.replace_credentials(
+                draft.replaces,
+                vault.seal(draft.replaces, credentials),
+                fingerprint,
+                credentials.hint,
+                draft.run.started_at,
+                run,
+                lambda before: events_of(before, run),
+            )
+            if draft.confirmed and draft.run.key_report is not None:
+                connection = self._store.confirm_withdraw_off(
+                    connection.id, self._now(), draft.run.key_report.rights_hash()
                 )
-                if draft.confirmed and draft.run.key_report is not None:
-                    connection = self._store.confirm_withdraw_off(
-                        connection.id, self._now(), draft.run.key_report.rights_hash()
-                    )
-                self._strategies.after_test(connection.id)
-            self._alerts.wake()
-        else:
-            connection = self._add(vault, draft, credentials, fingerprint, name, used_by, note)
-        self.forget_draft(draft_id)
-        return connection
+            self._strategies.after_test(connection.id)
+            return connection
+        return self._add(vault, draft, credentials, fingerprint, name, used_by, note)
 
     def _add(
         self,
@@ -1034,15 +1161,14 @@ class Workbench:
             confirmed_hash=run.key_report.rights_hash() if draft.confirmed and run.key_report else None,
         )
         minutes = self.settings.schedule_minutes
-        with self._store.together():
-            added = self._store.add_connection(
-                connection,
-                vault.seal(connection_id, credentials),
-                fingerprint,
-                run.model_copy(update={"connection_id": connection_id}),
-            )
-            if minutes != Settings().schedule_minutes:
-                self.set_schedule(connection_id, timedelta(minutes=minutes) if minutes else None)
+        added = self._store.add_connection(
+            connection,
+            vault.seal(connection_id, credentials),
+            fingerprint,
+            run.model_copy(update={"connection_id": connection_id}),
+        )
+        if minutes != Settings().schedule_minutes:
+            self.set_schedule(connection_id, timedelta(minutes=minutes) if minutes else None)
         return added
 
     def _held(self, draft_id: str) -> _HeldKey:
@@ -1627,7 +1753,10 @@ class Workbench:
     def latest_run(self, connection_id: str) -> TestRun | None:
         """The run that gave the connection its present status."""
         connection = self._store.connection(connection_id)
-        return self._store.run(connection.last_run_id) if connection and connection.last_run_id else None
+        run = self._store.run(connection.last_run_id) if connection and connection.last_run_id else None
+        if connection is not None and run is not None and run.status is not connection.status:
+            raise RowDamaged  # neither is believed: one of them was changed from outside
+        return run
 
     def runs(
         self,
@@ -1670,6 +1799,45 @@ class Workbench:
 
     def audit_entries(self, limit: int = 200) -> list[AuditEntry]:
         return self._store.audit_entries(limit)
+
+    def trail(
+        self, wanted: Wanted, render: Callable[[Message], str], *, limit: int | None = None, offset: int = 0
+    ) -> tuple[list[AuditEntry], int]:
+        """The lines of the audit trail that are wanted, newest first, from `offset` on, and how many there are in all.
+
+        `render` puts a sentence into the reader's language: a search looks for words in it.
+        """
+        if not wanted.text.strip():
+            entries = self._store.audit_entries(limit, offset, **wanted.stored)
+            return entries, self._store.count_audit_entries(**wanted.stored)
+        fits, found, count = trailing.matching(wanted.text, render), list[AuditEntry](), 0
+        for start in range(0, self._store.count_audit_entries(**wanted.stored), _TRAIL_AT_ONCE):
+            for entry in filter(fits, self._store.audit_entries(_TRAIL_AT_ONCE, start, **wanted.stored)):
+                if count >= offset and (limit is None or len(found) < limit):
+                    found.append(entry)
+                count += 1
+        return found, count
+
+    def export_trail(self, wanted: Wanted, render: Callable[[Message], str], form: str, zone: tzinfo) -> str:
+        """The lines that are wanted as `csv` or `json`. Audited as `trail_exported`."""
+        entries, count = self.trail(wanted, render)
+        found = trailing.rows(entries, self.trail_names(), render, zone)
+        self._store.audit(AuditEntry(at=self._now(), action="trail_exported", detail={"count": count, "form": form}))
+        return trailing.to_csv(found) if form == "csv" else trailing.to_json(found)
+
+    def trail_names(self) -> dict[str, str]:
+        """The names of connections and strategies by their ids, also of those that were deleted."""
+        gone = self._store.audit_entries(actions=("deleted", "strategy_deleted"))
+        names = {entry.subject: str(entry.detail.get("name") or "") for entry in gone}
+        names |= {one.id: one.name for one in self._store.strategies()}
+        return names | {one.id: one.name for one in self._store.connections()}
+
+    def deleted_names(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Ids and names of connections, and of strategies, that are in the trail only."""
+        found: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        for entry in self._store.audit_entries(actions=("deleted", "strategy_deleted")):
+            found[entry.action != "deleted"][entry.subject] = str(entry.detail.get("name") or "")
+        return found
 
     # -- a result in words ---------------------------------------------------------------------------------------------
 

@@ -195,6 +195,8 @@ def delete(workbench: Workbench, connection: Connection) -> None:
                     exchange=where,
                 )
             )
+            st.caption(_("Lines about it stay in the audit trail, and what you exported or backed up."))
+            st.caption(say(workbench.what_deleting_does()))
             if exchange is not None:
                 st.link_button(
                     _("Open key list at {exchange}", exchange=where),

@@ -10,14 +10,15 @@ import streamlit as st
 
 from bfai.i18n import LANGUAGES, N_
 from bfai.model import BfaiError, Message, utc_now
-from bfai.ui import _, calm, duration, n_, open_page, plain, say
+from bfai.ui import _, calm, duration, moment, n_, open_page, plain, say
 from bfai.ui.backups import last_backup, make_backup, recovery_code, recovery_sheet, restore_backup
 from bfai.ui.first_start import password_strength
 from bfai.ui.language import chosen_language, speak, words
 from bfai.ui.pieces import attempt, head, size_of, table
 from bfai.ui.schedule import INTERVALS
 from bfai.ui.session import in_tour
-from bfai.workbench import LICENCE, VERSION, Mode, Settings, Workbench
+from bfai.ui.vault_care import delete_everything, renew_key
+from bfai.workbench import LICENCE, VERSION, Kind, Mode, Settings, Wanted, Workbench, describe
 
 READING_WIDTH = 760
 FRESH_HOURS = (1, 6, 12, 24, 48, 72, 168, 720)
@@ -47,11 +48,15 @@ def draw(workbench: Workbench) -> None:
             password(workbench)
             recovery(workbench)
             backups(workbench, settings)
+            renew_key(workbench)
+        trail(workbench)
         data(workbench)
         leaving(workbench)
         if workbench.mode is not Mode.HOSTED:
             environment(workbench)
         about(workbench)
+        if not in_tour():
+            delete_everything(workbench)
 
 
 def choice(
@@ -370,6 +375,20 @@ def backup_schedule(workbench: Workbench, settings: Settings) -> None:
         if settings.backup_folder or folder is not None
         else _("Name a folder on this computer; without one there is nothing on a schedule.")
     )
+
+
+# -- the trail ---------------------------------------------------------------------------------------------------------
+
+
+def trail(workbench: Workbench) -> None:
+    with st.container(border=True):
+        st.header(_("Audit trail"), anchor=False)
+        st.write(_("Everything of consequence that was done here, line by line. Lines are added and never changed."))
+        last, _count = workbench.trail(Wanted((Kind.VAULT,)), words().render, limit=1)
+        for entry in last:
+            told = say(describe(entry, {}, words().render))
+            st.caption(_("Last about the vault: {what} ({when})", what=told, when=moment(entry.at)))
+        st.page_link("pages/audit.py", label=_("To the audit trail"), icon=":material/receipt_long:")
 
 
 # -- where it lies -----------------------------------------------------------------------------------------------------

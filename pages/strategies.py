@@ -596,6 +596,7 @@ def delete(workbench: Workbench, strategy: Strategy) -> None:
                     strategy.revision,
                 )
             )
+            st.caption(_("Lines about it stay in the audit trail, and what you exported or backed up."))
             with st.container(horizontal=True, horizontal_alignment="right"):
                 kept = st.button(_("Keep it"), key="delete_no")
                 erased = st.button(

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bfai.model import utc_now
 from bfai.simulator import Simulator
+from bfai.store import open_store
 from tests.test_connection_test import ALL
 
 DATA = Path(__file__).parent / "data"
@@ -308,3 +311,78 @@ def test_the_readme_example_pastes_and_runs(cli: Cli, simulator: Simulator) -> N
     assert done.returncode == 1
     for line in (shown[3], shown[-2], shown[-1]):
         assert line.strip() in done.stdout, line
+
+
+# -- the trail, the vault's key, and the end ---------------------------------------------------------------------------
+
+
+def test_the_trail_is_printed_filtered_and_exported(cli: Cli, simulator: Simulator) -> None:
+    assert cli("vault", "init").returncode == 0
+    added = cli("connections", "add", "Main", "mexc", stdin=keys(simulator, "mexc", "no_futures"))
+    assert added.returncode == 0, added.stderr
+    assert cli("connections", "rename", "Main", "Grid").returncode == 0
+    lines = cli("audit").stdout.splitlines()
+    assert "Main is called Grid now." in lines[0]
+    assert lines[-1].endswith("The vault was made.")
+    for options, count in (
+        (("--kind", "vault"), 1),
+        (("--connection", "grid", "--kind", "connection"), 2),
+        (("--search", "GRID called"), 1),
+        (("--since", "1h"), 4),
+        (("--kind", "strategy"), 0),
+    ):
+        assert len(cli("audit", *options).stdout.splitlines()) == count, options
+    told = json.loads(cli("audit", "--json").stdout)
+    assert told["format"] == "bfai.trail/1"
+    assert len(told["entries"]) == 4
+    table = cli("audit", "--csv").stdout
+    assert table.splitlines()[0] == "at,local,kind,action,what,subject,detail"
+    assert "exported" in table
+    assert cli("connections", "remove", "Grid", "--yes").returncode == 0
+    assert "Grid was deleted" in cli("audit", "--connection", "Grid").stdout
+    for wrong in (("--connection", "Nobody"), ("--strategy", "Nobody")):
+        assert cli("audit", *wrong).returncode == 1
+    for wrong in (("--test",), (".", "--kind", "vault"), ("--connection", "a", "--strategy", "b")):
+        assert cli("audit", *wrong).returncode == 2
+
+
+def test_the_vaults_key_is_renewed_and_everything_deleted(cli: Cli, simulator: Simulator) -> None:
+    assert cli("vault", "delete", "--yes").returncode == 1
+    assert cli("vault", "init").returncode == 0
+    added = cli("connections", "add", "Main", "mexc", stdin=keys(simulator, "mexc", "no_futures"))
+    assert added.returncode == 0, added.stderr
+    renewed = cli("vault", "rotate")
+    assert renewed.returncode == 0, renewed.stderr
+    assert "1 connection is sealed anew" in renewed.stderr
+    assert cli("test", "Main").returncode == 0
+    for _ in range(3):
+        wrong = cli("vault", "rotate", BFAI_MASTER_PASSWORD="not the password")
+        assert wrong.returncode == 3
+    waits = cli("vault", "delete")  # no terminal to type the word in
+    assert waits.returncode == 2
+    assert "mexc.com" in waits.stderr
+    gone = cli("vault", "delete", "--yes")
+    assert gone.returncode == 0, gone.stderr
+    assert "overwritten in the file" in gone.stderr
+    assert "Main (…" in gone.stderr
+    assert cli("audit").stdout == ""
+    assert "There is no vault yet" in cli("test", "--all").stderr
+    assert cli("vault", "init").returncode == 0
+
+
+def test_every_command_that_asks_for_the_password_waits(cli: Cli, tmp_path: Path) -> None:
+    assert cli("vault", "init").returncode == 0
+    store = open_store(f"sqlite:///{tmp_path}/bfai.db")
+    assert store.set_unlock_failures(0, 30, utc_now() + timedelta(hours=1)), "and a clock that was set back"
+    store.close()
+    for command in (
+        ("vault", "change-password"),
+        ("vault", "rotate"),
+        ("test", "--all"),
+        ("monitor", "--remember"),
+    ):
+        done = cli(*command, BFAI_NEW_MASTER_PASSWORD="another long password")
+        if "keyring" in done.stderr and "pip install" in done.stderr:
+            continue  # it asks for the keyring first
+        assert done.returncode == 3, (command, done.stderr)
+        assert "Too many attempts with a wrong password. Next try in" in done.stderr

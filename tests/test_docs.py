@@ -48,6 +48,14 @@ def test_every_test_that_a_page_names_is_there(page: Path) -> None:
         assert (ROOT / path).exists() and name in functions_in(path), f"{page.name} names {path}::{name}"
 
 
+def test_every_claim_of_the_security_page_names_its_test() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| **")]
+    assert len(rows) > 15
+    for row in rows:
+        assert TEST.search(row.rsplit("|", 2)[1]), row
+
+
 def test_every_page_is_found_from_the_readme() -> None:
     """Within two steps: a page that nobody links to does not exist for a reader."""
     readme = ROOT / "README.md"

@@ -1303,6 +1303,7 @@ def test_the_file_is_set_up_as_meant(file: Path) -> None:
 
 def test_the_trail_is_append_only(file: Path) -> None:
     store = open_store(url_of(file))
+    store.create_vault(VaultRow("id", 1, T0, 0, None, {}))
     add(store)
     db = plain(file)
     for statement in ("UPDATE audit SET action = 'x'", "DELETE FROM audit"):

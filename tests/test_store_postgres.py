@@ -71,6 +71,7 @@ def fill(store: Store) -> None:
     save(store, plan(store, connection), 1, "{}")
     store.put_market_data("mexc", "[]", T0)
     store.put_candle_chunks("okx/BTC", {1: b"x"}, T0, 1000)
+    store.see_address("mexc", "203.0.113.7", "mexc", T0)
     store.set_setting("s", 1)
     store.see_address("straight", "203.0.113.7", "mexc", T0)
     end = RunEnd("me", T0, timedelta(hours=1), T0, "mexc", Pause(1, T0, T0 + SECOND))

@@ -513,6 +513,7 @@ def test_the_code_gives_the_documented_vectors() -> None:
     assert told["cost"] == "{} KiB, {} passes, {} lanes".format(*DEFAULT_COST)
     assert wrap.ciphertext.hex() == told["wrap ciphertext"]
     assert wrap.checksum.hex() == told["wrap checksum"]
+    assert bfai.vault.key_check(data_key).hex() == told["key check"]
     data = bytes.fromhex(told["wrap associated data"])
     assert AESGCM(bytes.fromhex(told["derived key"])).decrypt(nonce, wrap.ciphertext, data) == data_key
     assert unwrap_key(vault_id, wrap, told["password"]) == data_key

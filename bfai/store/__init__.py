@@ -11,11 +11,14 @@ Any of them may raise a `StoreError`; nothing is half written when it does.
 
 from __future__ import annotations
 
+import functools
+import struct
+import zlib
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from bfai.i18n import N_
 from bfai.model import (
@@ -64,7 +67,10 @@ class Wrap(NamedTuple):
 
 
 class VaultRow(NamedTuple):
-    """The vault of this owner. `failures` counts the unlocks that failed in a row, the last of them at `failed_at`."""
+    """The vault of this owner. `failures` counts the unlocks that failed in a row, the last of them at `failed_at`.
+
+    `key_check` tells which data key seals what is stored, None where it was not written down yet.
+    """
 
     id: str
     format: int
@@ -72,6 +78,14 @@ class VaultRow(NamedTuple):
     failures: int
     failed_at: datetime | None
     wraps: Mapping[str, Wrap]
+    key_check: bytes | None = None
+
+
+class Resealed(NamedTuple):
+    """What a connection holds that hangs on the vault's data key."""
+
+    secrets: Mapping[str, Sealed]
+    fingerprint: bytes
 
 
 class RunRow(NamedTuple):
@@ -239,6 +253,42 @@ class StoreDamaged(StoreError):
     """The file is no database, or a broken one. It is left as it is."""
 
 
+class RowDamaged(StoreDamaged):
+    """A row means nothing, or not what it did when it was written."""
+
+    def __init__(self) -> None:
+        text = N_("Something in the database is damaged, so it is not used. Put a backup in its place.")
+        super().__init__(Message(text=text))
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def sound(read: Callable[_P, _T]) -> Callable[_P, _T]:
+    """What a row holds means something, or it is damage and said so: an error of a parser is not for a trader's eyes,
+    and its text could hold the row.
+    """
+
+    @functools.wraps(read)
+    def reading(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return read(*args, **kwargs)
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            ArithmeticError,
+            StopIteration,
+            RecursionError,
+            zlib.error,
+            struct.error,
+        ):
+            raise RowDamaged from None
+
+    return reading
+
+
 class StoreForeign(StoreError):
     """A sound database, but another program's. It is left as it is."""
 
@@ -348,6 +398,16 @@ class UnknownChannel(StoreError):
         super().__init__(Message(text=N_("This channel does not exist any more. Open the list of channels again.")))
 
 
+class KeyReplaced(StoreError):
+    """The vault has another data key now than the caller's, or is gone."""
+
+    def __init__(self) -> None:
+        text = N_(
+            "The vault's key was renewed elsewhere in the meantime. Nothing is stored. Unlock again, then repeat it."
+        )
+        super().__init__(Message(text=text))
+
+
 class VaultExists(StoreError):
     """This owner has a vault already."""
 
@@ -364,6 +424,11 @@ class Store(Protocol):
     @property
     def ephemeral(self) -> bool:
         """Whether everything is gone when the store is closed."""
+        ...
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether what is deleted is overwritten where it lay, as far as a program can tell."""
         ...
 
     def place(self) -> Place | None:
@@ -386,8 +451,11 @@ class Store(Protocol):
         """Raises `VaultExists`. Audited as `vault_created`."""
         ...
 
-    def replace_wrap(self, wrap: Wrap, *, action: str) -> None:
-        """Put `wrap` in the place of the one of its kind. Audited as `action`."""
+    def replace_wrap(self, wrap: Wrap, *, action: str, key_check: bytes | None = None) -> None:
+        """Put `wrap` in the place of the one of its kind. Audited as `action`.
+
+        Raises `KeyReplaced` where the vault's data key is not that of `key_check` any more.
+        """
         ...
 
     def remove_wrap(self, kind: str, *, action: str) -> None:
@@ -402,8 +470,24 @@ class Store(Protocol):
         """The attempt that was counted has failed. Audited as `unlock_failed`."""
         ...
 
-    def unlock_succeeded(self) -> None:
-        """Forget the failures. Not audited."""
+    def unlock_succeeded(self, key_check: bytes | None = None) -> None:
+        """Forget the failures, and write down which data key it is where that is not known yet. Not audited."""
+        ...
+
+    def replace_key(
+        self,
+        wrap: Wrap,
+        key_check: bytes,
+        connections: Mapping[str, Resealed],
+        addresses: Mapping[str, Sealed],
+        *,
+        was: bytes,
+    ) -> list[str]:
+        """Put `wrap` in the place of all wraps, and what is sealed anew in the place of what was, by the ids of
+        connections and channels. The kinds of wrap that are gone. Audited as `vault_rotated`.
+
+        Raises `KeyReplaced` where the vault's data key is not that of `was` any more.
+        """
         ...
 
     # Connections
@@ -857,9 +941,27 @@ class Store(Protocol):
 
     def audit(self, entry: AuditEntry) -> None: ...
 
-    def audit_entries(self, limit: int | None = None) -> list[AuditEntry]:
-        """Newest first."""
+    def audit_entries(
+        self,
+        limit: int | None = None,
+        offset: int = 0,
+        *,
+        actions: Collection[str] | None = None,
+        subjects: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[AuditEntry]:
+        """Newest first; those that fit all that is given, at or after `since` and before `until`."""
         ...
+
+    def count_audit_entries(
+        self,
+        *,
+        actions: Collection[str] | None = None,
+        subjects: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int: ...
 
     def setting(self, name: str, default: Any = None) -> Any: ...
 

@@ -413,6 +413,25 @@ _ADDRESSES = (
     "CREATE INDEX address_by_way ON address (owner, way, version)",
 )
 
+_AUDIT = (
+    # Which data key the secrets are sealed under (`bfai.vault.key_check`): whoever has another one open is out of date.
+    "ALTER TABLE vault ADD COLUMN key_check BLOB",
+    "CREATE INDEX audit_by_subject ON audit (owner, subject, pk)",
+    # The trail lasts as long as the vault: whoever deletes everything, deletes the vault first.
+    Each("DROP TRIGGER audit_is_never_deleted", "DROP TRIGGER audit_is_never_deleted ON audit"),
+    Each(
+        postgresql="""CREATE FUNCTION refuse_beside_a_vault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF EXISTS (SELECT 1 FROM bfai.vault WHERE owner = OLD.owner) THEN RAISE EXCEPTION 'append-only'; END IF;
+        RETURN OLD; END $$"""
+    ),
+    Each(
+        """CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
+        WHEN EXISTS (SELECT 1 FROM vault WHERE owner = OLD.owner) BEGIN SELECT RAISE (ABORT, 'append-only'); END""",
+        "CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_beside_a_vault()",
+    ),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("0001_first", _FIRST),  # the vault, connections with their secrets, runs, the audit trail, settings
     Migration("0002_strategies", _STRATEGIES),  # with their revisions, and what exchanges publish about markets
@@ -421,4 +440,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("0005_monitor", _MONITOR),  # when each connection is tested next, who tests it now, pauses
     Migration("0006_candles", _CANDLES),  # of exchanges, packed
     Migration("0007_addresses", _ADDRESSES),  # by which addresses exchanges saw this computer, and when
+    Migration("0008_audit", _AUDIT),  # which data key is in force, and a trail that can be searched
 )

@@ -1,4 +1,4 @@
-"""Everything of one owner, from one place to another, as it is: what is sealed stays sealed.
+"""Everything of one owner, from one place to another, as it is: what is sealed stays sealed; or gone.
 
 Between databases of either kind, and from a backup.
 """
@@ -84,6 +84,16 @@ def move(source: Store, target: Store) -> int:
     _refuse_used(target, TABLES)  # also where both are the same: they would wait for each other
     with source.together():
         return put(source, target)
+
+
+def erase(store: Store) -> None:
+    """Delete everything of the store's owner, the trail too, in one transaction. The store can be used afterwards."""
+    if not isinstance(store, SqlStore):
+        raise TypeError("only what speaks SQL can be erased")
+    with store.together():
+        for table in (TABLES[0], *reversed(TABLES)):  # the trail lasts as long as the vault
+            store.remove_rows(table.name)
+    store.forget_all()
 
 
 def put(source: Rows, target: SqlStore, *, replace: bool = False, tables: Sequence[Table] = TABLES) -> int:

@@ -475,6 +475,10 @@ class PostgresStore(SqlStore):
     def ephemeral(self) -> bool:
         return False
 
+    @property
+    def overwrites(self) -> bool:
+        return False
+
     def place(self) -> Place:
         with self._reading():
             size = self._execute(_SIZE, {}).fetchone()[0]

@@ -53,10 +53,13 @@ from bfai.store import (
     ChannelNameTaken,
     Judge,
     Keep,
+    KeyReplaced,
     MarketData,
     NameTaken,
     PatternFacts,
     Pause,
+    Resealed,
+    RowDamaged,
     RunEnd,
     RunExists,
     RunRow,
@@ -75,6 +78,7 @@ from bfai.store import (
     account_data,
     connection_deleted,
     no_events,
+    sound,
 )
 from bfai.store import rollups as up
 from bfai.store.packing import (
@@ -159,10 +163,35 @@ def _seconds(every: timedelta | None) -> int | None:
     return None if every is None else every // timedelta(seconds=1)
 
 
+def _refuse_changed(body: str, digest: bytes) -> None:
+    """A pattern is what it was when it was kept: one that differs in a bit could tell another verdict."""
+    if hashlib.sha256(body.encode()).digest() != digest:
+        raise RowDamaged()
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+def _exactly(values: Sequence[Any], *kinds: type) -> None:
+    """A damaged row may hold another kind of value than its column does."""
+    if any(type(value) is not kind for value, kind in zip(values, kinds, strict=True)):
+        raise RowDamaged()
+
+
+def _sealed(row: Row) -> Sealed:
+    sealed = Sealed(row["format"], row["nonce"], row["ciphertext"])
+    _exactly(sealed, int, bytes, bytes)
+    return sealed
+
+
+def _wrap(row: Row) -> Wrap:
+    wrap = Wrap(*(row[name] for name in Wrap._fields))
+    _exactly(wrap, str, int, bytes, int, int, int, bytes, bytes, bytes)
+    return wrap
+
+
+@sound
 def _connection(row: Row) -> Connection:
     return Connection(
         id=row["id"],
@@ -210,6 +239,7 @@ def _columns(connection: Connection) -> dict[str, Any]:
     }
 
 
+@sound
 def _strategy(row: Row) -> Strategy:
     return Strategy(
         id=row["id"],
@@ -227,6 +257,7 @@ def _strategy(row: Row) -> Strategy:
     )
 
 
+@sound
 def _revision(row: Row) -> Revision:
     return Revision(
         strategy_id=row["strategy_id"],
@@ -238,6 +269,7 @@ def _revision(row: Row) -> Revision:
     )
 
 
+@sound
 def _schedule(row: Row) -> Schedule:
     return Schedule(
         connection_id=row["connection_id"],
@@ -278,6 +310,7 @@ def _fitting(statuses: object, causes: object, changes_only: bool) -> str:
     return f"{_FITTING}{among}{' AND r.change > 0' if changes_only else ''}"
 
 
+@sound
 def _event(row: Row) -> Event:
     columns = {name: row[name] for name in ("connection_id", "kind", "run_id")}
     return Event.model_validate({**json.loads(row["body"]), **columns, "id": row["event_id"], "at": _time(row["at"])})
@@ -292,6 +325,7 @@ def _clock_time(text: str | None) -> time | None:
     return None if text is None else time.fromisoformat(text)
 
 
+@sound
 def _channel(row: Row) -> Channel:
     return Channel(
         id=row["id"],
@@ -326,6 +360,13 @@ _DELIVERIES = (
 )
 
 
+@sound
+def _audit_entry(row: Sequence[Any]) -> AuditEntry:
+    at, action, subject, detail = row
+    return AuditEntry(at=_time(at), action=action, subject=subject, detail=json.loads(detail))
+
+
+@sound
 def _delivery(row: Row) -> Delivery:
     return Delivery(
         id=row["pk"],
@@ -377,6 +418,10 @@ class SqlStore(ABC):
     @property
     @abstractmethod
     def ephemeral(self) -> bool: ...
+
+    @property
+    @abstractmethod
+    def overwrites(self) -> bool: ...
 
     @abstractmethod
     def close(self) -> None: ...
@@ -484,22 +529,29 @@ class SqlStore(ABC):
     def long_look(self) -> AbstractContextManager[SqlStore]:
         """The owner's rows as they are now, for as long as it takes, while others read and write on."""
 
+    def forget_all(self) -> None:
+        """After all rows of the owner were removed: nothing of them is left where this program can help it."""
+        self._forget()
+        self._erase_traces()
+
     def point_at_report(self, connection: int, report: int | None) -> None:
         self._set(connection, report=report)
 
     # The vault
 
+    @sound
     def vault(self) -> VaultRow | None:
         with self._reading():
             # One statement, so that a password change in between cannot give half of each.
             rows = self._do(
-                "SELECT v.id AS vault_id, v.format AS vault_format, created_at, failures, failed_at, w.*"
+                "SELECT v.id AS vault_id, v.format AS vault_format, created_at, failures, failed_at, key_check, w.*"
                 " FROM vault v LEFT JOIN wrap w ON w.owner = v.owner WHERE v.owner = :owner"
             ).fetchall()
         if not rows:
             return None
-        wraps = {row["kind"]: Wrap(*(row[name] for name in Wrap._fields)) for row in rows if row["kind"] is not None}
+        wraps = {row["kind"]: _wrap(row) for row in rows if row["kind"] is not None}
         head = rows[0]
+        _exactly([head["vault_id"], head["vault_format"], head["failures"]], str, int, int)
         return VaultRow(
             id=head["vault_id"],
             format=head["vault_format"],
@@ -507,6 +559,7 @@ class SqlStore(ABC):
             failures=head["failures"],
             failed_at=_maybe_time(head["failed_at"]),
             wraps=wraps,
+            key_check=head["key_check"],
         )
 
     def create_vault(self, row: VaultRow) -> None:
@@ -520,13 +573,16 @@ class SqlStore(ABC):
                 created_at=_micros(row.created_at),
                 failures=row.failures,
                 failed_at=_maybe_micros(row.failed_at),
+                key_check=row.key_check,
             )
             for wrap in row.wraps.values():
                 self._insert("wrap", **wrap._asdict())
             self._write_audit("vault_created", row.id)
 
-    def replace_wrap(self, wrap: Wrap, *, action: str) -> None:
+    def replace_wrap(self, wrap: Wrap, *, action: str, key_check: bytes | None = None) -> None:
         with self._writing():
+            if key_check is not None:
+                self._refuse_other_key(key_check)
             self._do("DELETE FROM wrap WHERE owner = :owner AND kind = :kind", kind=wrap.kind)
             self._insert("wrap", **wrap._asdict())
             self._write_audit(action, wrap.kind)
@@ -537,6 +593,11 @@ class SqlStore(ABC):
             self._do("DELETE FROM wrap WHERE owner = :owner AND kind = :kind", kind=kind)
             self._write_audit(action, kind)
         self._erase_traces()
+
+    def _refuse_other_key(self, key_check: bytes) -> None:
+        row = self._do("SELECT key_check FROM vault WHERE owner = :owner").fetchone()
+        if row is None or row["key_check"] not in (None, key_check):
+            raise KeyReplaced()
 
     def set_unlock_failures(self, expected: int, count: int, at: datetime) -> bool:
         with self._writing():
@@ -553,9 +614,53 @@ class SqlStore(ABC):
             self._do("UPDATE vault SET failed_at = :at WHERE owner = :owner", at=_micros(at))
             self._put_audit(AuditEntry(at=at, action="unlock_failed"))
 
-    def unlock_succeeded(self) -> None:
+    def unlock_succeeded(self, key_check: bytes | None = None) -> None:
         with self._writing():
-            self._do("UPDATE vault SET failures = 0, failed_at = NULL WHERE owner = :owner")
+            self._do(
+                "UPDATE vault SET failures = 0, failed_at = NULL, key_check = coalesce(key_check, :key_check)"
+                " WHERE owner = :owner",
+                key_check=key_check,
+            )
+
+    def replace_key(
+        self,
+        wrap: Wrap,
+        key_check: bytes,
+        connections: Mapping[str, Resealed],
+        addresses: Mapping[str, Sealed],
+        *,
+        was: bytes,
+    ) -> list[str]:
+        with self._writing():
+            self._refuse_other_key(was)
+            kinds = [row["kind"] for row in self._do("SELECT kind FROM wrap WHERE owner = :owner ORDER BY kind")]
+            self._do("DELETE FROM wrap WHERE owner = :owner")
+            self._insert("wrap", **wrap._asdict())
+            self._do("UPDATE vault SET key_check = :key_check WHERE owner = :owner", key_check=key_check)
+            for connection_id, resealed in connections.items():
+                pk = self._row(connection_id)["pk"]
+                for field, secret in resealed.secrets.items():
+                    # In place: a row of the same length leaves nothing of what it was in the page that holds it.
+                    self._do(
+                        "UPDATE secret SET format = :format, nonce = :nonce, ciphertext = :ciphertext"
+                        " WHERE owner = :owner AND connection = :pk AND field = :field",
+                        pk=pk,
+                        field=field,
+                        **secret._asdict(),
+                    )
+                self._set(pk, fingerprint=resealed.fingerprint)
+            for channel_id, address in addresses.items():
+                self._do(
+                    "UPDATE channel SET format = :format, nonce = :nonce, ciphertext = :ciphertext"
+                    " WHERE owner = :owner AND id = :id",
+                    id=channel_id,
+                    **address._asdict(),
+                )
+            gone = [kind for kind in kinds if kind != wrap.kind]
+            detail = {"connections": len(connections), "channels": len(addresses), "gone": ", ".join(gone)}
+            self._write_audit("vault_rotated", wrap.kind, **detail)
+        self._erase_traces()
+        return gone
 
     # Connections
 
@@ -693,7 +798,7 @@ class SqlStore(ABC):
             ).fetchall()
         if not rows:
             raise UnknownConnection()
-        return {row["field"]: Sealed(row["format"], row["nonce"], row["ciphertext"]) for row in rows if row["field"]}
+        return {row["field"]: _sealed(row) for row in rows if row["field"]}
 
     def delete_connection(self, connection_id: str, *, events: Sequence[Event] = ()) -> None:
         with self._writing():
@@ -722,6 +827,7 @@ class SqlStore(ABC):
                 self._write_audit("confirmation_cleared", connection_id, name=row["name"])
             return _connection(self._row(connection_id))
 
+    @sound
     def key_report(self, connection_id: str) -> KeyReport | None:
         with self._reading():
             row = self._do(
@@ -731,6 +837,7 @@ class SqlStore(ABC):
             ).fetchone()
         return None if row is None else KeyReport.model_validate_json(row["body"])
 
+    @sound
     def account_facts(self) -> dict[str, AccountFacts]:
         with self._reading():
             rows = self._do(
@@ -751,6 +858,7 @@ class SqlStore(ABC):
                 self._put_end(row["pk"], end)
             return _connection(self._row(row["id"]))
 
+    @sound
     def _before(self, row: Row, run: TestRun) -> Before:
         """What is known of the connection before `run` is kept."""
         bodies: list[str] = []
@@ -886,11 +994,13 @@ class SqlStore(ABC):
         )
         return pattern, _json(packed.texts)
 
+    @sound
     def run(self, run_id: str) -> TestRun | None:
         with self._reading():
             row = self._run_row(run_id)
         if row is None:
             return None
+        _refuse_changed(row["pattern_body"], row["pattern_hash"])
         columns: dict[str, Any] = {
             "id": run_id,
             "connection_id": row["connection_id"],
@@ -902,7 +1012,8 @@ class SqlStore(ABC):
 
     def _run_row(self, run_id: str) -> Row | None:
         what = (
-            "r.*, c.id AS connection_id, p.body AS pattern_body, p.usual, k.body AS report_body FROM {}"
+            "r.*, c.id AS connection_id, p.body AS pattern_body, p.hash AS pattern_hash, p.usual,"
+            " k.body AS report_body FROM {}"
             " JOIN pattern p ON p.pk = r.pattern LEFT JOIN key_report k ON k.pk = r.report WHERE r.owner = :owner"
         )
         started_at = id_time(run_id)
@@ -918,6 +1029,7 @@ class SqlStore(ABC):
         query = f"SELECT {what.format(tables + ' ON c.pk = r.connection')}"
         return self._do(query, id=run_key(run_id, -1)).fetchone()
 
+    @sound
     def runs(
         self,
         connection_id: str | None = None,
@@ -992,6 +1104,7 @@ class SqlStore(ABC):
             filters = self._filters(self._names(connection_id), since, until, statuses, causes)
             return sum(self._do(query, **values).fetchone()[0] for values in filters)
 
+    @sound
     def recent_runs(self, n: int = 40) -> dict[str, list[RunRow]]:
         query = (
             f"SELECT {_LIGHT} FROM run r WHERE r.owner = :owner AND r.connection = :connection"
@@ -1003,6 +1116,7 @@ class SqlStore(ABC):
                 name: self._light(self._rows(query, connection=key, n=n)[::-1], names) for key, name in names.items()
             }
 
+    @sound
     def _light(self, rows: Sequence[Any], names: Mapping[int, str]) -> list[RunRow]:
         """Run rows for rows of `_LIGHT` columns. Within `_reading` or the like."""
         patterns = self._facts({row[4] for row in rows})
@@ -1031,12 +1145,14 @@ class SqlStore(ABC):
         known = self._patterns
         return known if known.keys() >= set(patterns) else self._read_patterns()
 
+    @sound
     def _read_patterns(self) -> dict[int, PatternFacts]:
         """Those that came since: a pattern never changes, and never gets the number of another one."""
-        query = "SELECT pk, status, cause, body FROM pattern WHERE owner = :owner AND pk > :last"
+        query = "SELECT pk, status, cause, body, hash FROM pattern WHERE owner = :owner AND pk > :last"
         with self._lock:
             known, aside = self._patterns, self._aside
             for row in self._do(query, last=max(known, default=0)):
+                _refuse_changed(row["body"], row["hash"])
                 facts = known[row["pk"]] = pattern_facts(row["status"], row["cause"], row["body"])
                 if facts.set_aside:
                     aside.append(row["pk"])
@@ -1101,7 +1217,10 @@ class SqlStore(ABC):
 
     def pattern_facts(self, patterns: Collection[int]) -> Mapping[int, PatternFacts]:
         with self._reading():
-            return self._facts(patterns)
+            known = self._facts(patterns)
+        if not known.keys() >= set(patterns):
+            raise RowDamaged()
+        return known
 
     def ends(self, keys: Collection[int], since: int = 0) -> dict[int, tuple[int, int]]:
         with self._reading():
@@ -1112,7 +1231,10 @@ class SqlStore(ABC):
                 keys=self._list(sorted(keys)),
                 since=since,
             )
-        return {key: (first, last) for key, first, last in rows if first is not None}
+        found = {key: (first, last) for key, first, last in rows if first is not None}
+        for first, last in found.values():
+            _exactly((first, last), int, int)
+        return found
 
     def outage_edges(self, keys: Collection[int], since: int) -> list[tuple[int, int, int]]:
         what = "r.connection, r.started_at, r.pattern FROM json_each(:keys) w CROSS JOIN run r INDEXED BY run_by_change"
@@ -1345,6 +1467,7 @@ class SqlStore(ABC):
             )
             self._write_audit("scheduled", connection_id, name=row["name"], every_s=_seconds(every))
 
+    @sound
     def pauses(self) -> dict[str, Pause]:
         with self._reading():
             rows = self._do("SELECT * FROM pause WHERE owner = :owner").fetchall()
@@ -1753,7 +1876,7 @@ class SqlStore(ABC):
     def channel_address(self, channel_id: str) -> Sealed:
         with self._reading():
             row = self._channel_row(channel_id)
-        return Sealed(row["format"], row["nonce"], row["ciphertext"])
+        return _sealed(row)
 
     def deliveries(
         self,
@@ -1837,6 +1960,7 @@ class SqlStore(ABC):
             old = _micros(fetched_at - MARKET_DATA_KEPT)
             self._do("DELETE FROM market_data WHERE owner = :owner AND fetched_at < :old", old=old)
 
+    @sound
     def market_data(self, key: str) -> MarketData | None:
         with self._reading():
             query = "SELECT body, fetched_at FROM market_data WHERE owner = :owner AND name = :name"
@@ -1917,6 +2041,7 @@ class SqlStore(ABC):
                 most=ADDRESSES_KEPT,
             )
 
+    @sound
     def sightings(self, way: str) -> list[Sighting]:
         with self._reading():
             rows = self._do(
@@ -1939,19 +2064,58 @@ class SqlStore(ABC):
         with self._writing():
             self._put_audit(entry)
 
-    def audit_entries(self, limit: int | None = None) -> list[AuditEntry]:
+    def audit_entries(
+        self,
+        limit: int | None = None,
+        offset: int = 0,
+        *,
+        actions: Collection[str] | None = None,
+        subjects: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[AuditEntry]:
+        fitting, values = self._of_audit(actions, subjects, since, until)
         with self._reading():
-            rows = self._do(
-                "SELECT * FROM audit WHERE owner = :owner ORDER BY pk DESC LIMIT :limit",
+            rows = self._rows(
+                f"SELECT at, action, subject, detail {fitting} ORDER BY pk DESC LIMIT :limit OFFSET :offset",
                 limit=_ALL if limit is None else limit,
-            ).fetchall()
-        return [
-            AuditEntry(
-                at=_time(row["at"]), action=row["action"], subject=row["subject"], detail=json.loads(row["detail"])
+                offset=offset,
+                **values,
             )
-            for row in rows
-        ]
+        return [_audit_entry(row) for row in rows]
 
+    def count_audit_entries(
+        self,
+        *,
+        actions: Collection[str] | None = None,
+        subjects: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        fitting, values = self._of_audit(actions, subjects, since, until)
+        with self._reading():
+            return self._do(f"SELECT count(*) {fitting}", **values).fetchone()[0]
+
+    def _of_audit(
+        self,
+        actions: Collection[str] | None,
+        subjects: Collection[str] | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> tuple[str, dict[str, Any]]:
+        """Which lines of the trail fit filters that are given, and the values that this takes."""
+        fitting, values = "FROM audit WHERE owner = :owner", dict[str, Any]()
+        for column, among in (("action", actions), ("subject", subjects)):
+            if among is not None:
+                fitting += f" AND {column} IN (SELECT value FROM json_each(:{column}))"
+                values[column] = self._list(among)
+        for name, sign, at in (("since", ">=", since), ("until", "<", until)):
+            if at is not None:
+                fitting += f" AND at {sign} :{name}"
+                values[name] = _micros(at)
+        return fitting, values
+
+    @sound
     def setting(self, name: str, default: Any = None) -> Any:
         with self._reading():
             row = self._do("SELECT value FROM setting WHERE owner = :owner AND name = :name", name=name).fetchone()

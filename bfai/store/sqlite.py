@@ -228,6 +228,8 @@ def _plainly(file: Path | None) -> Generator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(error, file) from error
+    except UnicodeDecodeError:  # text that is none any more: its error would hold it
+        raise _damaged(file) from None
 
 
 def _translated(error: sqlite3.Error, file: Path | None) -> StoreError:
@@ -244,6 +246,8 @@ def _translated(error: sqlite3.Error, file: Path | None) -> StoreError:
     }
     if code in makers:
         return makers[code](file)
+    if "decode to UTF-8" in str(error) or "malformed" in str(error):
+        return _damaged(file)
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return StoreClosed(Message(text=N_("The database is closed. Open the program again.")))
     text = N_("The database {file} cannot be used: {reason}. Nothing of this change is stored.")
@@ -321,6 +325,10 @@ class SqliteStore(SqlStore):
     @property
     def ephemeral(self) -> bool:
         return self._file is None
+
+    @property
+    def overwrites(self) -> bool:
+        return True
 
     def place(self) -> Place | None:
         if self._file is None:
@@ -413,3 +421,13 @@ class SqliteStore(SqlStore):
             self._traces = self._db.in_transaction  # then at its end
             if not self._traces:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def forget_all(self) -> None:
+        if self._file is not None:
+            for copy in copies(self._file):
+                copy.unlink(missing_ok=True)
+        super().forget_all()  # zeros are written over all of it, and only then the file becomes small
+        with contextlib.suppress(sqlite3.Error), self._lock:
+            if not self._db.in_transaction:
+                self._db.execute("VACUUM")
+        self._erase_traces()

@@ -236,10 +236,16 @@ class Strategies:
         return self._store.rename_strategy(strategy_id, name)
 
     def delete(self, strategy_id: str) -> None:
-        """Raises EngineError while its engine runs."""
+        """With all that its engine left, but for the book of groups that are open with real money. Raises EngineError
+        while its engine runs.
+        """
         if self._engines is not None and self._engines.runs(strategy_id):
             raise EngineError(Message(text=N_("This strategy's engine runs. Stop it first.")))
         self._store.delete_strategy(strategy_id)
+        if self._engines is not None:
+            left = self._engines.status(strategy_id)
+            if not (left.live and left.groups):
+                self._engines.remove(strategy_id)
 
     def duplicate(
         self, strategy_id: str, name: str, *, connection_id: str | None = None, pairs: Sequence[str] = ()

@@ -443,6 +443,16 @@ class Engines:
                 path.unlink(missing_ok=True)
             (folder / "user_data" / "bfai_guard.json").unlink(missing_ok=True)
 
+    def remove(self, strategy_id: str) -> None:
+        """Deletes all that its engine left here: books, logs, configuration. Raises EngineError while it runs."""
+        folder = self.folder(strategy_id)
+        if not folder.exists():
+            return
+        with _alone(folder / "lock"):
+            if self._record(strategy_id, alive=True) is not None:
+                raise EngineError.of(N_("This strategy's engine runs. Stop it first."))
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _environment(self, credentials: Credentials | None) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if name.upper() in _PASSED_ON}
         environment |= {name: value for name, value in os.environ.items() if name.startswith("LC_")}

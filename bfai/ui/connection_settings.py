@@ -42,6 +42,12 @@ def draw_settings(workbench: Workbench, connection: Connection) -> None:
     _where_the_bot_runs(workbench, connection)
     way_out(workbench, connection)
     _tripwire(workbench, connection)
+    st.page_link(
+        "pages/audit.py",
+        label=_("What was done to this connection"),
+        icon=":material/receipt_long:",
+        query_params={"about": connection.id},
+    )
 
 
 # -- where the bot runs ------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ One narrow column, no sidebar and no page link, so that nothing of a locked work
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -19,7 +18,7 @@ from bfai.ui.language import _, language_switch, n_, say
 from bfai.ui.pieces import attempt, calm, tell, told
 from bfai.ui.session import Keeper, hosting, leave_tour, log_out, signed_in, start_tour
 from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
-from bfai.workbench import Mode, Workbench
+from bfai.workbench import Mode, Workbench, WrongPassword
 
 _DOOR = "door"
 _HARD = 3  # from here on there is nothing to better
@@ -242,7 +241,7 @@ def lock_screen(keeper: Keeper) -> None:
             )
         elif keeper.workbench.mode is Mode.HOSTED:
             st.caption(_("Here the opened vault lives only as long as the page: a reload locks it. Nothing is lost."))
-        waits = _seconds_to_wait() > 0
+        waits = keeper.workbench.unlock_wait() > 0
         with st.form("unlock", border=False):
             st.text_input(_("Master password"), type="password", key="master_password", autocomplete="current-password")
             st.form_submit_button(
@@ -256,7 +255,9 @@ def lock_screen(keeper: Keeper) -> None:
                 width="stretch",
             )
         if waits:
-            _back_off()
+            _back_off(keeper)
+        elif st.session_state.pop("wait_over", False):  # in the place of what counted down, so that nothing moves
+            st.info(_("You can try again now."))
         elif st.session_state.get("unlock_problem"):
             st.warning(st.session_state["unlock_problem"])
         with st.expander(_("I forgot the password"), icon=":material/help:"):
@@ -284,32 +285,34 @@ def _unlock(keeper: Keeper) -> None:
         _refused(error)
         return
     keeper.locked_by_itself = False
-    st.session_state.pop("next_try", None)
 
 
 def _refused(error: BfaiError) -> None:
-    wait = float(getattr(error, "seconds", 0))
-    st.session_state["next_try"] = time.monotonic() + wait
-    st.session_state["unlock_problem"] = say(error.message) if not wait else None
-
-
-def _seconds_to_wait() -> int:
-    left = float(st.session_state.get("next_try") or 0.0) - time.monotonic()
-    return max(0, -int(-left // 1))
+    st.session_state["unlock_problem"] = say(error.message)
+    st.session_state["was_wrong"] = isinstance(error, WrongPassword)
 
 
 @st.fragment(run_every=1.0)
-def _back_off() -> None:
-    left = _seconds_to_wait()
+def _back_off(keeper: Keeper) -> None:
+    """Counts down. It asks each time: somebody may have typed the right password elsewhere."""
+    left = keeper.workbench.unlock_wait()
     if left <= 0:
+        st.session_state["wait_over"] = True
+        st.session_state.pop("unlock_problem", None)
         st.rerun()
-    st.warning(
-        n_(
+    if st.session_state.get("was_wrong"):
+        told = n_(
             "That is not the password. Next try in {count} second.",
             "That is not the password. Next try in {count} seconds.",
             left,
         )
-    )
+    else:
+        told = n_(
+            "Too many attempts with a wrong password. Next try in {count} second.",
+            "Too many attempts with a wrong password. Next try in {count} seconds.",
+            left,
+        )
+    st.warning(told)
 
 
 def cannot_open(error: BfaiError) -> None:

@@ -61,13 +61,15 @@ PLACES = (
     Place("guide", "pages/guide.py", N_("Guide"), ":material/menu_book:"),
     Place("settings", "pages/settings.py", N_("Settings"), ":material/settings:"),
 )
+BESIDE = (Place("audit", "pages/audit.py", N_("Audit trail"), ":material/receipt_long:"),)
+"""Pages that others lead to."""
 
 
 def open_page(name: str) -> Workbench:
     """Begins a page. Gives the Workbench, its vault open; ends the run where there is none to give."""
     st.set_option("client.showErrorDetails", "none")
     choose_language()
-    place = next(place for place in PLACES if place.name == name)
+    place = next(place for place in (*PLACES, *BESIDE) if place.name == name)
     st.set_page_config(
         page_title=_("{page} · BackFuture", page=_(place.label)),
         page_icon=str(ASSETS / "favicon.png"),

@@ -16,9 +16,9 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import streamlit as st
 
@@ -32,19 +32,40 @@ TOUR = "tour"
 _WARM = ("ccxt", "pandas")
 
 
+class Times(NamedTuple):
+    """What two clocks show, in seconds: one that nobody sets, which may stand still while the computer sleeps, and the
+    time of day, which does not.
+    """
+
+    steady: float
+    day: float
+
+    def since(self, before: Times) -> float:
+        """How long ago that was, by whichever says longer."""
+        return max(self.steady - before.steady, self.day - before.day)
+
+
+def _times() -> Times:
+    return Times(time.monotonic(), time.time())
+
+
 class Keeper:
     """Holds a Workbench and runs the scheduled tests of its open vault. Locks the vault when nobody clicked for
     `idle_minutes`; 0 is never, None as long as the setting says.
     """
 
-    def __init__(self, workbench: Workbench, idle_minutes: float | None = None) -> None:
+    def __init__(
+        self, workbench: Workbench, idle_minutes: float | None = None, clock: Callable[[], Times] = _times
+    ) -> None:
         self.workbench = workbench
         self.locked_by_itself = False
         self.locked_after = 0
         self._idle_minutes = idle_minutes
+        self._last_limit = (idle_minutes or Settings().lock_minutes) * 60
         self._monitor = Monitor(workbench)
         self._changing = threading.Lock()
-        self._used = time.monotonic()
+        self._clock = clock
+        self._used = clock()
         self._closed = threading.Event()
         if idle_minutes != 0:
             threading.Thread(target=self._watch, name="bfai-idle", daemon=True).start()
@@ -54,8 +75,11 @@ class Keeper:
         return self.workbench.settings.lock_minutes if self._idle_minutes is None else self._idle_minutes
 
     def touch(self) -> None:
-        """Somebody clicked."""
-        self._used = time.monotonic()
+        """Somebody clicked. Too late, where the vault should have been locked by now: a computer that slept wakes up
+        with a page on its screen.
+        """
+        self._lock_if_idle(self._limit())
+        self._used = self._clock()
 
     def run_tests(self) -> None:
         """Begins the scheduled tests if the vault is open."""
@@ -74,17 +98,29 @@ class Keeper:
         self.lock()
         self.workbench.close()
 
+    def delete_everything(self) -> None:
+        """The vault with all that is in it, see `Workbench.delete_everything`. No test begins meanwhile."""
+        with self._changing:
+            self._monitor.stop()
+            self.workbench.delete_everything()
+
     def _watch(self) -> None:
-        limit = (self._idle_minutes or Settings().lock_minutes) * 60
+        limit = self._limit()
         while not self._closed.wait(min(5.0, limit / 2)):
-            with contextlib.suppress(BfaiError):  # a database that cannot be read just now: what it said last holds
-                limit = self.idle_minutes * 60 or math.inf
-            if time.monotonic() - self._used < limit:
-                continue
-            if self.workbench.is_open:
-                self.lock()
-                self.locked_after = round(limit / 60)
-                self.locked_by_itself = True
+            limit = self._limit()
+            self._lock_if_idle(limit)
+
+    def _limit(self) -> float:
+        """Idle seconds after which the vault locks."""
+        with contextlib.suppress(BfaiError):  # a database that cannot be read just now: what it said last holds
+            self._last_limit = self.idle_minutes * 60 or math.inf
+        return self._last_limit
+
+    def _lock_if_idle(self, limit: float) -> None:
+        if self._clock().since(self._used) >= limit and self.workbench.is_open:
+            self.lock()
+            self.locked_after = round(limit / 60)
+            self.locked_by_itself = True
 
 
 class NotSignedIn(BfaiError):

@@ -21,6 +21,7 @@ PAGES = (
     "pages/alerts.py",
     "pages/guide.py",
     "pages/settings.py",
+    "pages/audit.py",
 )
 
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from bfai.model import Target
 from bfai.simulator import Simulator
-from bfai.ui.session import Keeper, keeper
+from bfai.ui.session import Keeper, Times, keeper
 from bfai.vault import Vault, WrongPassword
 from bfai.workbench import Settings, Workbench
 from tests.app.conftest import PASSWORD, captions, go, open_app, opened_vault, press, problems, texts, toured
@@ -53,7 +53,7 @@ def test_the_lock_and_a_new_vault_name_the_minutes_that_are_set(monkeypatch: pyt
     monkeypatch.delenv("BFAI_LOCK_AFTER_MINUTES")
     at = pick(go(opened_vault(), PAGE), "lock_minutes", 5)
     kept = keeper()
-    kept._used = time.monotonic() - 6 * 60
+    kept._used = Times(time.monotonic() - 6 * 60, time.time() - 6 * 60)
     deadline = time.monotonic() + 15
     while kept.workbench.is_open and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -94,6 +94,7 @@ def walk(page: Page, server: Any, simulator: Simulator, bench: Workbench, url: s
     yield from _history(page, server)
     yield from _strategies(page, server, strategy)
     yield from _alerts(page)
+    yield from _care(page)
     crowd(url)
     for place in PLACES[:2]:
         visit(page, place)
@@ -108,6 +109,19 @@ def walk(page: Page, server: Any, simulator: Simulator, bench: Workbench, url: s
     page.get_by_text("I forgot the password").click()
     drawn(page, "This vault has no recovery code")
     yield "locked"
+
+
+def _care(page: Page) -> Iterator[str]:
+    """The trail, which the settings lead to, and what asks before everything is deleted."""
+    visit(page, PLACES[-1])
+    page.get_by_role("link", name="To the audit trail").click()
+    drawn(page, "What was done here, the newest first")
+    yield "audit trail"
+    visit(page, PLACES[-1])
+    click(page, "Delete everything…")
+    dialog(page)
+    yield "delete everything"
+    close(page)
 
 
 def visit(page: Page, place: Place) -> None:

@@ -1,0 +1,151 @@
+"""What can be done with the vault as a whole: a new key for it, and everything deleted."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from bfai.i18n import N_, NN_
+from bfai.model import BfaiError, Message
+from bfai.ui.language import _, n_, plain, say
+from bfai.ui.pieces import attempt, calm, tell
+from bfai.ui.session import keeper
+from bfai.workbench import LeftKey, Workbench
+
+_PASSWORD = "renew_password"
+_SAID = "renew_said"
+_WORD, _PROBLEM = "delete_word", "delete_problem"
+_MOST_LINES = 12
+
+
+# -- a new key ---------------------------------------------------------------------------------------------------------
+
+
+def renew_key(workbench: Workbench) -> None:
+    """A card of the settings."""
+    with st.container(border=True):
+        st.header(_("Key of the vault"), anchor=False)
+        st.write(
+            _(
+                "Every secret is sealed under one random key that the master password opens. Renew it when somebody may"
+                " have seen this computer with the vault open. Connections, history and password stay."
+            )
+        )
+        with st.form("renew", border=False, width=420):
+            st.text_input(_("Master password"), type="password", key=_PASSWORD, autocomplete="current-password")
+            st.form_submit_button(
+                _("Renew the key"), icon=":material/autorenew:", key="renew_key", on_click=_renew, args=(workbench,)
+            )
+        said: tuple[list[Message], bool] | None = st.session_state.pop(_SAID, None)  # here, where it is looked for
+        if said is not None:
+            (st.success if said[1] else st.warning)(" ".join(say(message) for message in said[0]))
+        st.caption(
+            _(
+                "A recovery code on paper opens nothing afterwards: make a new one. A monitor that runs must be started"
+                " again. Copies of your data that were made before still open with their password: delete them, and"
+                " give your connections new keys if a copy is lost."
+            )
+        )
+
+
+def _renew(workbench: Workbench) -> None:
+    """Takes what was typed and empties the box, whatever comes of it."""
+    password = str(st.session_state.get(_PASSWORD) or "")
+    st.session_state[_PASSWORD] = ""
+    try:
+        done = workbench.rotate_vault(password)
+    except BfaiError as error:
+        st.session_state[_SAID] = ([error.message], False)
+        return
+    text = NN_(
+        "The key is renewed, and {count} connection is sealed anew.",
+        "The key is renewed, and {count} connections are sealed anew.",
+    )
+    said = [Message(text=text, params={"count": done.connections})]
+    if done.code_is_dead:
+        said.append(Message(text=N_("The recovery code on paper opens nothing any more.")))
+    st.session_state[_SAID] = (said, True)
+
+
+# -- delete everything -------------------------------------------------------------------------------------------------
+
+
+def delete_everything(workbench: Workbench) -> None:
+    """A card of the settings."""
+    with st.container(border=True):
+        st.header(_("Delete everything"), anchor=False)
+        st.write(
+            _(
+                "Erases the vault with every key, connection, test, strategy, setting and the audit trail. Nobody can"
+                " bring it back."
+            )
+        )
+        st.caption(say(workbench.what_deleting_does()))
+        if st.button(_("Delete everything…"), icon=":material/delete_forever:", key="delete_everything"):
+            _ask(workbench)
+
+
+def _ask(workbench: Workbench) -> None:
+    left = workbench.left_at_exchanges()
+
+    @st.dialog(_("Delete everything?"))
+    def dialog() -> None:
+        with calm():
+            _what_stays(left)
+            word = _("DELETE")
+            st.text_input(_("Type {word} to go on", word=word), key=_WORD, autocomplete="off")
+            problem: Message | None = st.session_state.pop(_PROBLEM, None)
+            if problem is not None:
+                st.warning(say(problem))
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                kept = st.button(_("Keep it"), key="delete_all_no")
+                st.button(
+                    _("Delete everything"),
+                    type="primary",
+                    icon=":material/delete_forever:",
+                    key="delete_all_yes",
+                    on_click=_erase,
+                    args=(word,),
+                )
+            if kept or st.session_state.pop("deleted_all", False):
+                st.rerun()
+
+    dialog()
+
+
+def _what_stays(left: list[LeftKey]) -> None:
+    if left:
+        st.markdown("**" + _("What goes on working until you delete it there:") + "**")
+        places = {one.exchange: one.key_page for one in left}
+        lines: list[str] = []
+        for exchange, page in list(places.items())[:_MOST_LINES]:
+            hints = [f"{plain(one.connection)} (…{plain(one.key_hint)})" for one in left if one.exchange == exchange]
+            shown = ", ".join(hints[:_MOST_LINES])
+            label = _("Key list at {exchange}", exchange=plain(exchange))
+            lines.append(f"- [{label}]({page}): {shown}")
+        st.markdown("\n".join(lines))
+        more = len(places) - _MOST_LINES
+        if more > 0:
+            st.caption(n_("and at {count} other exchange", "and at {count} other exchanges", more))
+    st.markdown("**" + _("What stays where it is:") + "**")
+    st.markdown(
+        "\n".join(
+            f"- {line}"
+            for line in (
+                _("backups and exports that you made: delete those files yourself;"),
+                _("orders and positions at the exchange;"),
+                _("a password that a monitor keeps in a file or a keyring."),
+            )
+        )
+    )
+
+
+def _erase(word: str) -> None:
+    typed = str(st.session_state.get(_WORD) or "").strip()
+    if typed != word:
+        text = N_("Nothing is deleted. Type {word} as it stands there.")
+        st.session_state[_PROBLEM] = Message(text=text, params={"word": word})
+        return
+    st.session_state[_WORD] = ""
+    st.session_state["deleted_all"] = True
+    if attempt(keeper().delete_everything):
+        tell(Message(text=N_("Everything is deleted here. Keys at your exchanges work until you delete them there.")))
