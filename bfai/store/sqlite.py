@@ -2138,6 +2138,15 @@ class SqliteStore:
             row = self._do("SELECT value FROM setting WHERE owner = :owner AND name = :name", name=name).fetchone()
         return default if row is None else json.loads(row["value"])
 
+    def settings(self, names: Collection[str]) -> dict[str, Any]:
+        with self._reading():
+            rows = self._do(
+                "SELECT name, value FROM setting WHERE owner = :owner"
+                " AND name IN (SELECT value FROM json_each(:names))",
+                names=_json(list(names)),
+            ).fetchall()
+        return {row["name"]: json.loads(row["value"]) for row in rows}
+
     def set_setting(self, name: str, value: Any) -> None:
         with self._writing():
             self._do(
