@@ -56,6 +56,12 @@ def go(at: AppTest, page: str) -> AppTest:
     return at.switch_page(page).run()
 
 
+def linked(at: AppTest, **asked: str) -> AppTest:
+    """The open page, as a link to this address of its own shows it."""
+    at.query_params.update({**asked, "go": "1"})
+    return at.run()
+
+
 def press(at: AppTest, key: str) -> AppTest:
     return at.button(key=key).click().run()
 

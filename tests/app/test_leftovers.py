@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 from bfai.about import packages
 from bfai.exchanges import all_exchanges
 from bfai.i18n import DEFAULT_LANGUAGE, LANGUAGES, LOCALES
-from tests.app.conftest import PAGES, choose, go, open_app, opened_vault, press, problems, toured
+from tests.app.conftest import PAGES, choose, go, linked, open_app, opened_vault, press, problems, toured
 
 OTHERS = [language for language in LANGUAGES if language != DEFAULT_LANGUAGE]
 WORD = re.compile(r"[^\W\d_]{3,}")
@@ -141,10 +141,9 @@ def visits(at: AppTest) -> Iterator[str]:
     for page in PAGES:
         go(at, page)
         yield page
+    go(at, "pages/history.py")
     for connection in connections:
-        at.query_params.clear()
-        at.query_params["connection"] = connection
-        go(at, "pages/history.py")
+        linked(at, connection=connection)
         yield f"history of {connection}"
     at.query_params.clear()
     press(go(at, "pages/connections.py"), "add")
@@ -155,12 +154,11 @@ def visits(at: AppTest) -> Iterator[str]:
         press(at, "wizard_back")
     press(go(at, "pages/strategies.py"), "new_strategy")
     for view in ("edit", "replay", "run"):
-        at.query_params["view"] = view
+        linked(at, view=view)
         yield f"strategy, {view}"
+    go(at, "pages/guide.py")
     for exchange in all_exchanges():
-        at.query_params.clear()
-        at.query_params["exchange"] = exchange
-        go(at, "pages/guide.py")
+        linked(at, exchange=exchange)
         yield f"guide, {exchange}"
 
 
