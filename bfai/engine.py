@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import logging
 import threading
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -18,6 +19,8 @@ from bfai.exchanges.base import Answer
 from bfai.i18n import N_
 from bfai.model import BfaiError, Check, CheckName, Credentials, Message, Sent, Target, TestRun
 from bfai.transport import CALL_SECONDS, Gateway, Transport, prepare
+
+_log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 Beside = Callable[[Transport], Coroutine[Any, Any, tuple[Sent, ...]]]
@@ -138,8 +141,7 @@ class Engine:
             async with self._slots:
                 exchanges = all_exchanges()
                 await asyncio.to_thread(prepare, exchanges[job.target.exchange].ccxt_id)
-                asking = asyncio.create_task(beside(self._transport)) if beside else None
-                run = await run_test(
+                test = run_test(
                     exchanges[job.target.exchange],
                     job.target,
                     credentials,
@@ -151,8 +153,7 @@ class Engine:
                     on_check=job.tell,
                     on_answer=on_answer,
                 )
-                if asking is not None:
-                    run = await _with_receipt_of(asking, run)
+                run = await _with_receipt_of(beside(self._transport), test) if beside else await test
             kept = await asyncio.to_thread(keep, run) if keep else run
         except BfaiError as error:
             problem = error.message
@@ -192,11 +193,19 @@ class Engine:
         self._thread.join(5)
 
 
-async def _with_receipt_of(asking: asyncio.Task[tuple[Sent, ...]], run: TestRun) -> TestRun:
-    """The run with what was sent beside it. Nothing that goes wrong there touches the test."""
+async def _with_receipt_of(beside: Coroutine[Any, Any, tuple[Sent, ...]], test: Awaitable[TestRun]) -> TestRun:
+    """The test's run with what was sent beside it. Nothing that goes wrong there touches the test."""
+    asking = asyncio.create_task(beside)
     try:
-        sent = await asking
-    except BfaiError:
+        run = await test
+    except BaseException:
+        asking.cancel()
+        raise
+    finally:
+        (sent,) = await asyncio.gather(asking, return_exceptions=True)
+    if isinstance(sent, BaseException):
+        if not isinstance(sent, BfaiError):
+            _log.error("What is asked beside a test broke off: %s", type(sent).__name__)
         return run
     return run.model_copy(update={"receipt": tuple(sorted((*run.receipt, *sent), key=lambda one: one.at))})
 

@@ -134,7 +134,7 @@ _SECRETS: Final = frozenset({"BFAI_MASTER_PASSWORD", "BFAI_BACKUP_PASSWORD"})
 def read(store: Store, environment: Mapping[str, str] | None = None) -> Settings:
     """What holds now."""
     given = _given(os.environ if environment is None else environment)
-    kept = {name: store.setting(name) for name in NAMES if name not in given}
+    kept = store.settings([name for name in NAMES if name not in given])
     sound = {name: value for name, value in kept.items() if value is not None and _fits(name, value)}
     return Settings.model_validate({**sound, **given})
 

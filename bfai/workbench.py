@@ -920,45 +920,33 @@ class Workbench:
         """Which other connections are keys of the same account, and that it is a sub-account, as the report tells."""
         if report is None:
             return ()
-        facts = AccountFacts(report.account_id, report.is_sub)
-        connections = [connection for connection in self.connections() if connection.id != except_id]
-        same = self._same_account(target, facts, connections)
+        facts, same = AccountFacts(report.account_id, report.is_sub), list[Connection]()
+        if facts.account_id is not None:
+            known = self._store.account_facts()
+            same = [
+                one
+                for one in self.connections()
+                if one.id in known
+                and one.id != except_id
+                and _account(one.target, known[one.id]) == _account(target, facts)
+            ]
         return words.account_notes(get_exchange(target.exchange), target.market, *facts, same)
 
     def accounts(self) -> dict[str, tuple[Message, ...]]:
         """The same of each connection in as few words as a card has room for; nothing where nothing is to say."""
-        known, connections = self._store.account_facts(), self.connections()
+        known = self._store.account_facts()
+        told = [(connection, known[connection.id]) for connection in self.connections() if connection.id in known]
+        holders: dict[_Account, list[Connection]] = {}
+        for connection, facts in told:
+            if facts.account_id is not None:
+                holders.setdefault(_account(connection.target, facts), []).append(connection)
         found: dict[str, tuple[Message, ...]] = {}
-        for connection in connections:
-            facts = known.get(connection.id)
-            if facts is None:
-                continue
-            rest = [other for other in connections if other.id != connection.id]
-            same = self._same_account(connection.target, facts, rest, known)
+        for connection, facts in told:
+            same = [one for one in holders.get(_account(connection.target, facts), ()) if one.id != connection.id]
             notes = words.account_marks(*facts, same)
             if notes:
                 found[connection.id] = notes
         return found
-
-    def _same_account(
-        self,
-        target: Target,
-        facts: AccountFacts,
-        connections: Sequence[Connection],
-        known: Mapping[str, AccountFacts] | None = None,
-    ) -> list[Connection]:
-        """Those whose keys belong to this account. A number counts within one region and environment of an exchange."""
-        if facts.account_id is None:
-            return []
-        known = self._store.account_facts() if known is None else known
-        place = (target.exchange, target.region, target.environment)
-        return [
-            one
-            for one in connections
-            if (one.target.exchange, one.target.region, one.target.environment) == place
-            and (there := known.get(one.id)) is not None
-            and there.account_id == facts.account_id
-        ]
 
     # -- pasted keys ---------------------------------------------------------------------------------------------------
 
@@ -1971,6 +1959,14 @@ def _pairing(connection_id: str) -> str:
 def _tripwire(connection_id: str) -> str:
     """The setting that holds a connection's tripwire."""
     return f"tripwire/{connection_id}"
+
+
+_Account = tuple[str, str, Environment, str | None]
+
+
+def _account(target: Target, facts: AccountFacts) -> _Account:
+    """Whose key it is: an exchange's number for an account counts within one region and environment."""
+    return target.exchange, target.region, target.environment, facts.account_id
 
 
 def _confirmation(connection: Connection) -> Confirmation | None:

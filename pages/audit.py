@@ -10,7 +10,8 @@ from bfai.model import utc_now
 from bfai.ui import _, calm, is_simulated, moment, n_, open_page
 from bfai.ui.history_view import RANGE_NAMES, zone_of
 from bfai.ui.language import say, words
-from bfai.ui.pieces import head, moved, table, widget_key, zone_note
+from bfai.ui.location import link, location
+from bfai.ui.pieces import download_button, head, moved, table, widget_key, zone_note
 from bfai.ui.time_range import PRESETS
 from bfai.workbench import KIND_NAMES, Kind, Wanted, Workbench, describe, kind_of
 
@@ -26,7 +27,7 @@ def draw(workbench: Workbench) -> None:
     wanted = choose(names)
     with actions:
         export(workbench, wanted)
-        st.page_link("pages/settings.py", label=_("Settings"), icon=":material/arrow_back:")
+        link("pages/settings.py", _("Settings"), ":material/arrow_back:")
     lines(workbench, wanted)
 
 
@@ -47,7 +48,7 @@ def about_names(workbench: Workbench) -> dict[str, str]:
 
 
 def choose(names: dict[str, str]) -> Wanted:
-    asked = st.query_params.get(ABOUT, ALL)
+    asked = location.get(ABOUT, ALL)
     asked = asked if asked in names else ALL
     key = widget_key("trail_about", asked)
 
@@ -55,9 +56,9 @@ def choose(names: dict[str, str]) -> Wanted:
         picked = st.session_state.get(key)
         if picked is not None and moved("trail_about", key, picked):
             if picked:
-                st.query_params[ABOUT] = picked
+                location[ABOUT] = picked
             else:
-                st.query_params.pop(ABOUT, None)
+                location.take_out(ABOUT)
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
@@ -130,12 +131,12 @@ def export(workbench: Workbench, wanted: Wanted) -> None:
     with st.popover(_("Export"), icon=":material/download:", key="export_trail"):
         st.caption(_("Every line that is chosen here, with its time in UTC and in your zone. No secret is in it."))
         for label, form, mime in (("CSV", "csv", "text/csv"), ("JSON", "json", "application/json")):
-            st.download_button(
+            download_button(
                 label,
-                data=partial(workbench.export_trail, wanted, words().render, form, zone_of()),
+                partial(workbench.export_trail, wanted, words().render, form, zone_of()),
                 file_name=f"bfai-{kind}audit.{form}",
                 mime=mime,
-                on_click="ignore",
+                icon=None,
                 key=f"export_trail_{form}",
                 width="stretch",
             )

@@ -11,6 +11,7 @@ from bfai.model import BfaiError, Connection, Message, utc_now
 from bfai.ui import _, calm, duration, moment, n_, open_page, plain, say, zone
 from bfai.ui.connection_settings import current_settings, draw_settings, open_settings
 from bfai.ui.importer import current_importer, draw_importer, open_importer
+from bfai.ui.location import location
 from bfai.ui.pieces import (
     HISTORY,
     TESTING,
@@ -70,12 +71,12 @@ def draw(workbench: Workbench) -> None:
 
 def take_orders_from_address(workbench: Workbench) -> None:
     """`?add=1`, `?add=kucoin` and `?rotate=…` open the wizard, once."""
-    asked = st.query_params.pop("add", None)
+    asked = location.pop("add", None)
     if asked:
         add()
         if asked in workbench.exchanges():
             to_key(workbench, asked)
-    rotated = st.query_params.pop("rotate", None)
+    rotated = location.pop("rotate", None)
     connection = workbench.connection(rotated) if rotated else None
     if connection is not None:
         rotate(connection)

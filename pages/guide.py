@@ -10,7 +10,18 @@ from bfai.model import Cause, Market, Target
 from bfai.ui import _, calm, open_page, plain, say
 from bfai.ui.addresses import bind_address
 from bfai.ui.guide_parts import asked, guide_steps, key_form, life, refusals, shown_once
-from bfai.ui.pieces import CONNECTIONS, guide_link, head, is_shared, market_name, named, on_paper, table
+from bfai.ui.location import location
+from bfai.ui.pieces import (
+    CONNECTIONS,
+    choose_by_address,
+    guide_link,
+    head,
+    is_shared,
+    market_name,
+    named,
+    on_paper,
+    table,
+)
 from bfai.workbench import CAUSE_NAMES, PERMISSION_NAMES, STATE_NAMES, Exchange, Explanation, Section, Workbench
 
 READING_WIDTH = 760
@@ -23,7 +34,7 @@ _EXAMPLE = 'ccxt.base.errors.AuthenticationError: binance {"code":-2015,"msg":"I
 
 def draw(workbench: Workbench) -> None:
     exchanges = workbench.exchanges()
-    asked_for = exchanges.get(st.query_params.get("exchange", ""))
+    asked_for = exchanges.get(location.get("exchange", ""))
     if asked_for is not None:
         exchange_guide(workbench, asked_for)
         return
@@ -275,7 +286,7 @@ def _open_guide() -> None:
     chosen = st.session_state.get(_CHOSEN)
     if chosen:
         st.session_state[_CHOSEN] = None
-        st.query_params["exchange"] = chosen
+        location["exchange"] = chosen
 
 
 def exchange_guide(workbench: Workbench, exchange: Exchange) -> None:
@@ -289,7 +300,7 @@ def exchange_guide(workbench: Workbench, exchange: Exchange) -> None:
             icon=":material/open_in_new:",
         )
     market = choose_market(exchange)
-    asked_for = named(Cause, st.query_params.get("cause"))
+    asked_for = named(Cause, location.get("cause"))
     sections: dict[Section, Callable[[], None]] = {
         Section.BOXES: lambda: boxes_section(workbench, exchange, market),
         Section.STEPS: lambda: steps_section(exchange),
@@ -297,7 +308,7 @@ def exchange_guide(workbench: Workbench, exchange: Exchange) -> None:
         Section.LIFE: lambda: life_section(exchange),
         Section.REFUSALS: lambda: refusals_section(workbench, exchange, market, asked_for),
     }
-    first = named(Section, st.query_params.get("section"))
+    first = named(Section, location.get("section"))
     if first is not None:
         with st.container(border=True):
             sections.pop(first)()
@@ -311,29 +322,15 @@ def exchange_guide(workbench: Workbench, exchange: Exchange) -> None:
 
 
 def leave() -> None:
-    for name in ("exchange", "market", "section", "cause"):
-        st.query_params.pop(name, None)
+    location.take_out("exchange", "market", "section", "cause")
 
 
 def choose_market(exchange: Exchange) -> Market:
-    asked = named(Market, st.query_params.get("market"))
-    market = asked if asked is not None and asked in exchange.markets else exchange.markets[0]
     if len(exchange.markets) == 1:
-        st.caption(market_name(market))
-        return market
-    picked = st.segmented_control(
-        _("Market"),
-        list(exchange.markets),
-        default=market,
-        required=True,
-        format_func=market_name,
-        key=f"guide_market_{exchange.id}_{market}",
-        label_visibility="collapsed",
-    )
-    if picked and picked is not market:
-        st.query_params["market"] = picked.value
-        st.rerun()
-    return market
+        st.caption(market_name(exchange.markets[0]))
+        return exchange.markets[0]
+    names = {market.value: market_name(market) for market in exchange.markets}
+    return Market(choose_by_address(_("Market"), names, "market", exchange.markets[0].value))
 
 
 def boxes_section(workbench: Workbench, exchange: Exchange, market: Market) -> None:

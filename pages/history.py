@@ -10,6 +10,7 @@ from bfai.model import Cause, Connection, Status, TestRun
 from bfai.ui import _, calm, moment, open_page, plain
 from bfai.ui.addresses import address_part
 from bfai.ui.history_view import View, choose_time, draw_history
+from bfai.ui.location import location
 from bfai.ui.pieces import (
     CONNECTIONS,
     Action,
@@ -82,8 +83,8 @@ def nothing() -> None:
 
 def choose(workbench: Workbench, connections: dict[str, Connection]) -> str:
     """The connection of the address, or the first that needs the trader."""
-    asked = st.query_params.get("connection")
-    run = workbench.run(st.query_params["run"]) if "run" in st.query_params else None
+    asked = location.get("connection")
+    run = workbench.run(location["run"]) if "run" in location else None
     exchanges = Counter(connection.target.exchange for connection in connections.values())
     several = [f"{EXCHANGE}{exchange}" for exchange, count in sorted(exchanges.items()) if count > 1]
     options = [ALL, *several, *connections]
@@ -105,8 +106,8 @@ def choose(workbench: Workbench, connections: dict[str, Connection]) -> str:
     def take() -> None:
         picked = st.session_state.get(key)
         if picked and moved("connection", key, picked):
-            st.query_params["connection"] = picked
-            st.query_params.pop("run", None)
+            location["connection"] = picked
+            location.take_out("run")
 
     st.selectbox(
         _("Connection"),
@@ -118,8 +119,8 @@ def choose(workbench: Workbench, connections: dict[str, Connection]) -> str:
         width=340,
         label_visibility="collapsed",
     )
-    if st.query_params.get("connection") != asked:
-        st.query_params["connection"] = asked
+    if location.get("connection") != asked:
+        location["connection"] = asked
     return asked
 
 
@@ -163,9 +164,7 @@ def test_buttons(
 
 def test_and_show(workbench: Workbench, connection_id: str) -> None:
     """The new test is what the page shows next."""
-    for name in ("run", "view"):
-        if name in st.query_params:
-            del st.query_params[name]
+    location.take_out("run", "view")
     start(workbench, [connection_id])
 
 
@@ -182,7 +181,7 @@ def result(workbench: Workbench, connection: Connection) -> None:
         st.header(plain(connection.name), anchor=False)
         watch(job)
         return
-    asked = st.query_params.get("run")
+    asked = location.get("run")
     older = workbench.run(asked) if asked else None
     if older is not None and older.connection_id != connection.id:
         older = None
@@ -243,7 +242,7 @@ def newer_here(workbench: Workbench, connection: Connection) -> None:
 
 
 def show_run(run_id: str) -> None:
-    st.query_params["run"] = run_id
+    location["run"] = run_id
 
 
 ROTATED = frozenset(
@@ -260,8 +259,7 @@ ROTATED = frozenset(
 
 
 def show_newest() -> None:
-    if "run" in st.query_params:
-        del st.query_params["run"]
+    location.take_out("run")
 
 
 def confirm(workbench: Workbench, connection: Connection, run: TestRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import cache
 from zoneinfo import available_timezones
 
 import streamlit as st
@@ -14,6 +15,7 @@ from bfai.ui import _, calm, duration, moment, n_, open_page, plain, say
 from bfai.ui.backups import last_backup, make_backup, recovery_code, recovery_sheet, restore_backup
 from bfai.ui.first_start import password_strength
 from bfai.ui.language import chosen_language, speak, words
+from bfai.ui.location import link
 from bfai.ui.pieces import attempt, head, size_of, table
 from bfai.ui.schedule import INTERVALS
 from bfai.ui.session import in_tour
@@ -128,8 +130,13 @@ def language() -> None:
     )
 
 
+@cache
+def _zones() -> tuple[str, ...]:
+    return tuple(sorted(available_timezones()))
+
+
 def time_zone(workbench: Workbench, settings: Settings) -> None:
-    zones = ["", *sorted(available_timezones())]
+    zones = ["", *_zones()]
     now = settings.time_zone or ""
     key = f"setting_zone_{now}"
 
@@ -166,7 +173,7 @@ def tests(workbench: Workbench, settings: Settings, fixed: dict[str, str]) -> No
             note=_("Those that you have keep theirs: it stands on the page of each connection."),
             fixed_by=fixed.get("schedule_minutes"),
         )
-        st.page_link("pages/history.py", label=_("To the connections and their intervals"), icon=":material/schedule:")
+        link("pages/history.py", _("To the connections and their intervals"), ":material/schedule:")
         choice(
             workbench,
             "freshness_hours",
@@ -256,7 +263,7 @@ def alerts(workbench: Workbench) -> None:
             st.markdown(
                 ":green[:material/check_circle:] " + _("{channels}; every security alarm is heard.", channels=heard)
             )
-        st.page_link("pages/alerts.py", label=_("To the alerts"), icon=":material/notifications:")
+        link("pages/alerts.py", _("To the alerts"), ":material/notifications:")
 
 
 # -- the vault ---------------------------------------------------------------------------------------------------------
@@ -388,7 +395,7 @@ def trail(workbench: Workbench) -> None:
         for entry in last:
             told = say(describe(entry, {}, words().render))
             st.caption(_("Last about the vault: {what} ({when})", what=told, when=moment(entry.at)))
-        st.page_link("pages/audit.py", label=_("To the audit trail"), icon=":material/receipt_long:")
+        link("pages/audit.py", _("To the audit trail"), ":material/receipt_long:")
 
 
 # -- where it lies -----------------------------------------------------------------------------------------------------
@@ -475,7 +482,7 @@ def leaving(workbench: Workbench) -> None:
                 alt=_("Every exchange and its hosts"),
             )
             st.caption(_("Made from the program itself. In bold: you have a connection there."))
-        st.page_link("pages/guide.py", label=_("Every request that this program can make"), icon=":material/list:")
+        link("pages/guide.py", _("Every request that this program can make"), ":material/list:")
 
 
 # -- from outside ------------------------------------------------------------------------------------------------------

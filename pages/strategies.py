@@ -10,6 +10,7 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, Strategy, StrategyState
 from bfai.ui import _, calm, moment, n_, open_page, plain, say, zone
+from bfai.ui.location import location
 from bfai.ui.pieces import (
     CONNECTIONS,
     attempt,
@@ -62,14 +63,14 @@ MORE = ("duplicate", "rename", "export", "delete")
 def draw(workbench: Workbench) -> None:
     connections = sorted(workbench.connections(), key=lambda connection: connection.name.casefold())
     strategies = workbench.strategies.list()
-    opened = st.query_params.get("strategy", "")
+    opened = location.get("strategy", "")
     strategy = next((one for one in strategies if one.id == opened), None)
     if opened == NEW and connections:
         edit_new(workbench, connections)
     elif strategy is not None:
         edit(workbench, strategy, connections)
     else:
-        st.query_params.pop("strategy", None)
+        location.take_out("strategy")
         overview(workbench, strategies, connections)
     running = workbench.running()
     place = kept.connection_id if (kept := kept_editor(opened)) is not None else None
@@ -86,13 +87,11 @@ def doing(act: Callable[..., object], *arguments: object) -> Callable[[], None]:
 
 
 def open_strategy(strategy_id: str) -> None:
-    st.query_params["strategy"] = strategy_id
+    location["strategy"] = strategy_id
 
 
 def leave() -> None:
-    for name in ("strategy", "view", *ADDRESS):
-        if name in st.query_params:
-            del st.query_params[name]
+    location.take_out("strategy", "view", *ADDRESS)
     forget_refusal()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,20 @@ from bfai import addresses
 from bfai.addresses import Kind
 from bfai.exchanges import get_exchange
 from bfai.exchanges.base import Answer
-from bfai.model import BfaiError, Cause, Connection, GrantState, IpRestriction, Market, Sighting, Status, Target
+from bfai.model import (
+    BfaiError,
+    Cause,
+    Connection,
+    GrantState,
+    IpRestriction,
+    Market,
+    Message,
+    Sent,
+    Sighting,
+    Status,
+    Target,
+    TestRun,
+)
 from bfai.simulator import Simulator
 from bfai.store import migrations, open_store
 from bfai.transport import Gateway, Transport
@@ -199,6 +213,44 @@ def test_a_test_asks_beside_and_says_so_on_its_receipt(
     view = workbench.address(workbench.connection(connection.id))
     assert (view.addresses, view.told_by, view.warnings) == ((HOME,), ("KuCoin",), ())
     assert not asked(simulator)
+
+
+@pytest.mark.parametrize("problem", [BfaiError(Message(text="Refused.")), ValueError("odd")])
+def test_what_goes_wrong_beside_a_test_does_not_touch_it(
+    workbench: Workbench, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    connection = connect(workbench, simulator, HOME)
+
+    async def breaks(transport: Transport) -> tuple[Sent, ...]:
+        raise problem
+
+    monkeypatch.setattr(workbench, "_beside", lambda target: breaks)
+    run = workbench.start_test(connection.id).wait(20)
+    assert run.status.ok and run.receipt
+
+
+def test_what_is_asked_beside_a_test_ends_with_it(
+    workbench: Workbench, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, ended = connect(workbench, simulator, HOME), threading.Event()
+
+    async def waits(transport: Transport) -> tuple[Sent, ...]:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ended.set()
+        return ()
+
+    async def breaks(*args: object, **kwargs: object) -> TestRun:
+        await asyncio.sleep(0)  # the other has begun
+        raise ValueError("odd")
+
+    monkeypatch.setattr(workbench, "_beside", lambda target: waits)
+    monkeypatch.setattr("bfai.engine.run_test", breaks)
+    job = workbench.start_test(connection.id)
+    with pytest.raises(BfaiError, match="broke off"):
+        job.wait(20)
+    assert ended.is_set()
 
 
 def test_it_warns_when_the_address_changed_since_the_last_good_test(

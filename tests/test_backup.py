@@ -525,7 +525,8 @@ def test_a_backup_of_an_older_version_is_brought_up(here: Place, tmp_path: Path)
     here_: Any = here.store
     with old.together(), here_.together():
         for name in ("vault", "wrap"):
-            for row in here_.all_rows(name, columns := [c for c in here_.columns(name) if c != "owner"], columns[0]):
+            columns = [column for column in old.columns(name) if column != "owner"]
+            for row in here_.all_rows(name, columns, columns[0]):
                 old.put_rows(name, [dict(zip(columns, row, strict=True))])
         columns = [name for name in old.columns("connection") if name not in ("pk", "owner")]
         row = next(here_.all_rows("connection", columns, "pk"))

@@ -1000,6 +1000,11 @@ def test_settings_keep_what_json_can_say(store: Store) -> None:
     for value in (None, 0, "čć", [1, {"a": None}], 1.5, False):
         store.set_setting("idle_minutes", value)
         assert store.setting("idle_minutes", 15) == value
+    store.set_setting("time_zone", None)
+    assert store.settings(["idle_minutes", "time_zone", "never"]) == {
+        "idle_minutes": store.setting("idle_minutes"),
+        "time_zone": None,
+    }
 
 
 # Owners, threads, processes
@@ -1021,7 +1026,7 @@ def test_owners_never_meet(make_store: MakeStore) -> None:
     assert bob.count_runs() == 0
     assert bob.recent_runs() == {mine.id: []}
     assert bob.vault() is None
-    assert bob.setting("s") is None
+    assert bob.setting("s") is None and bob.settings(["s"]) == {}
     assert actions(bob) == ["added"]
     assert not bob.set_unlock_failures(0, 5, T0)
     for act in (

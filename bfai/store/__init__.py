@@ -965,6 +965,10 @@ class Store(Protocol):
 
     def setting(self, name: str, default: Any = None) -> Any: ...
 
+    def settings(self, names: Collection[str]) -> dict[str, Any]:
+        """Those of them that were set, in one question."""
+        ...
+
     def set_setting(self, name: str, value: Any) -> None:
         """`value` is anything that JSON can say."""
         ...

@@ -2121,6 +2121,15 @@ class SqlStore(ABC):
             row = self._do("SELECT value FROM setting WHERE owner = :owner AND name = :name", name=name).fetchone()
         return default if row is None else json.loads(row["value"])
 
+    def settings(self, names: Collection[str]) -> dict[str, Any]:
+        with self._reading():
+            rows = self._do(
+                "SELECT name, value FROM setting WHERE owner = :owner"
+                " AND name IN (SELECT value FROM json_each(:names))",
+                names=self._list(names),
+            ).fetchall()
+        return {row["name"]: json.loads(row["value"]) for row in rows}
+
     def set_setting(self, name: str, value: Any) -> None:
         with self._writing():
             self._do(

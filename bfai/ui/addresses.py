@@ -7,6 +7,7 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message
 from bfai.ui.language import _, ago, n_, say
+from bfai.ui.location import link
 from bfai.ui.pieces import CONNECTIONS, code_of, exchange_name, is_shared, tell, told_by
 from bfai.workbench import AddressView, Exchange, Workbench
 
@@ -46,7 +47,7 @@ def address_part(workbench: Workbench, connection: Connection) -> None:
         _last_known(view)
         if view.notes:
             st.caption(" ".join(say(note) for note in view.notes))
-        st.page_link(CONNECTIONS, label=_("Way out"), icon=":material/route:", query_params={"settings": connection.id})
+        link(CONNECTIONS, _("Way out"), ":material/route:", {"settings": connection.id})
 
 
 def _last_known(view: AddressView) -> None:

@@ -8,6 +8,7 @@ from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, utc_now
 from bfai.ui.addresses import way_out
 from bfai.ui.language import _, ago, plain, say
+from bfai.ui.location import link, location
 from bfai.ui.pieces import HISTORY, attempt, countdown, exchange_name, facts, head, tell
 from bfai.workbench import LONGEST_REPORT, Pairing, PairingError, Workbench
 
@@ -18,17 +19,16 @@ _TEXT, _FILE, _TAKEN = "report_text", "report_file", "report_taken"
 
 def open_settings(connection_id: str) -> None:
     """For a button: the page shows this connection's settings, also after a reload."""
-    st.query_params[QUERY] = connection_id
+    location[QUERY] = connection_id
 
 
 def leave_settings() -> None:
-    if QUERY in st.query_params:
-        del st.query_params[QUERY]
+    location.take_out(QUERY)
 
 
 def current_settings(workbench: Workbench) -> Connection | None:
     """The connection whose settings the address asks for."""
-    asked = st.query_params.get(QUERY)
+    asked = location.get(QUERY)
     return workbench.connection(asked) if asked else None
 
 
@@ -42,12 +42,7 @@ def draw_settings(workbench: Workbench, connection: Connection) -> None:
     _where_the_bot_runs(workbench, connection)
     way_out(workbench, connection)
     _tripwire(workbench, connection)
-    st.page_link(
-        "pages/audit.py",
-        label=_("What was done to this connection"),
-        icon=":material/receipt_long:",
-        query_params={"about": connection.id},
-    )
+    link("pages/audit.py", _("What was done to this connection"), ":material/receipt_long:", {"about": connection.id})
 
 
 # -- where the bot runs ------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from bfai.ui.first_start import (
     welcome,
 )
 from bfai.ui.language import _, choose_language, choose_zone, language_switch, n_
+from bfai.ui.location import link, open_place
 from bfai.ui.pieces import REDRAWN, told
 from bfai.ui.session import Keeper, NotSignedIn, hosting, in_tour, keeper, signed_in, tour, warm_up
 from bfai.workbench import Mode, VaultState, Workbench
@@ -68,8 +69,9 @@ BESIDE = (Place("audit", "pages/audit.py", N_("Audit trail"), ":material/receipt
 def open_page(name: str) -> Workbench:
     """Begins a page. Gives the Workbench, its vault open; ends the run where there is none to give."""
     st.set_option("client.showErrorDetails", "none")
-    choose_language()
     place = next(place for place in (*PLACES, *BESIDE) if place.name == name)
+    open_place(place.file)
+    choose_language()
     st.set_page_config(
         page_title=_("{page} · BackFuture", page=_(place.label)),
         page_icon=str(ASSETS / "favicon.png"),
@@ -78,23 +80,24 @@ def open_page(name: str) -> Workbench:
     warm_up()
     st.html(STYLE)
     st.logo(str(ASSETS / "logo.png"), size="medium", icon_image=str(ASSETS / "logo.png"))
+    redrawn = bool(st.session_state.pop(REDRAWN, False))
     if in_tour():
         workbench = tour()
         _sidebar(None)
         _banner()
     else:
-        kept = _opened_keeper()
+        kept = _opened_keeper(clicked=not redrawn)
         workbench = kept.workbench
         _sidebar(kept)
         if workbench.mode is Mode.HOSTED:
             st.caption(f":material/dns: {shared_server()}")
         _notice_lock(kept)
     choose_zone(workbench.settings.time_zone)
-    told()
+    told(again=redrawn)
     return workbench
 
 
-def _opened_keeper() -> Keeper:
+def _opened_keeper(*, clicked: bool) -> Keeper:
     if hosting().kind is Kind.UNFINISHED:
         unfinished(hosting().problem)
         st.stop()
@@ -106,7 +109,7 @@ def _opened_keeper() -> Keeper:
     except BfaiError as error:
         cannot_open(error)
         st.stop()
-    if not st.session_state.pop(REDRAWN, False):
+    if clicked:
         kept.touch()
     state = kept.workbench.vault_state
     if state is VaultState.LOCKED:
@@ -124,7 +127,7 @@ def _sidebar(kept: Keeper | None) -> None:
     with st.sidebar:
         with st.container(gap="xxsmall"):
             for place in PLACES:
-                st.page_link(place.file, label=_(place.label), icon=place.icon, width="stretch")
+                link(place.file, _(place.label), place.icon, wide=True)
         st.space("small")
         with st.container(border=True, gap="xsmall"):
             if kept is not None:

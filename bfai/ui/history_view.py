@@ -47,6 +47,7 @@ from bfai.ui.charts import (
 from bfai.ui.frame import is_simulated
 from bfai.ui.language import _, day, duration, moment, n_, percent, plain, say, words, zone_name
 from bfai.ui.language import zone as zone_text
+from bfai.ui.location import location
 from bfai.ui.pieces import (
     BEAT_NAMES,
     CHECK_NAMES,
@@ -176,10 +177,8 @@ def draw_history(view: View) -> None:
 
 def show(shown: TimeRange) -> None:
     """Puts a stretch of time into the address."""
-    for name in ("range", "from", "to"):
-        if name in st.query_params:
-            del st.query_params[name]
-    st.query_params.update(shown.address)
+    location.take_out("range", "from", "to")
+    location.update(shown.address)
 
 
 def follow(shown: TimeRange) -> None:
@@ -198,7 +197,7 @@ def forget_selections() -> None:
 
 def choose_time(first: datetime | None) -> TimeRange:
     """The usual stretches, and a box for any other. Nothing to choose where there is no test yet."""
-    params = {name: st.query_params[name] for name in ("range", "from", "to") if name in st.query_params}
+    params = {name: location[name] for name in ("range", "from", "to") if name in location}
     shown = time_range.read(params, utc_now(), first)
     if first is None:
         return shown
@@ -846,7 +845,8 @@ def comparison(view: View) -> None:
     if picked is not None:
         forget_selections()
         opened = rows[picked].connection_id
-        st.switch_page("pages/history.py", query_params={"connection": opened, "view": "history", **view.shown.address})
+        location.update({"connection": opened, "view": "history"})
+        st.rerun()
 
 
 def _share(value: float) -> float | None:
@@ -963,9 +963,9 @@ def runs_table(view: View, of: Sequence[str] | None, asked: Asked) -> None:
     if line is not None:
         run = rows[line]
         forget_selections()
-        st.switch_page(
-            "pages/history.py", query_params={"connection": run.connection_id, "run": run.id, **view.shown.address}
-        )
+        location.take_out("view")
+        location.update({"connection": run.connection_id, "run": run.id})
+        st.rerun()
     first, last = words().number(offset + 1), words().number(offset + len(rows))
     st.caption(
         _(

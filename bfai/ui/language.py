@@ -16,6 +16,7 @@ import streamlit as st
 
 from bfai.i18n import LANGUAGES, Translator, best_language, translator
 from bfai.model import BfaiError, Message
+from bfai.ui.location import location
 from bfai.ui.session import in_tour, keeper
 
 _STATE = "language"
@@ -26,7 +27,7 @@ _MARKDOWN = re.compile(r"([\\`*\[\]<>$~#|!]|(?<!\w)_|_(?!\w)|:(?=\w+[:\[]))")
 def choose_language() -> str:
     """Settles the language of this run and keeps it in the session; the address follows a choice that was made."""
     chosen = str(st.session_state.get(_STATE))
-    asked = st.query_params.get("lang", "")
+    asked = location.get("lang", "")
     if chosen not in LANGUAGES:
         wished = os.environ.get("BFAI_LANGUAGE") or st.context.locale
         kept = _kept_language()
@@ -34,7 +35,7 @@ def choose_language() -> str:
         st.session_state[_STATE] = chosen
         st.session_state["language_by_hand"] = asked in LANGUAGES or kept is not None
     if st.session_state.get("language_by_hand") and asked != chosen:
-        st.query_params["lang"] = chosen
+        location["lang"] = chosen
     return chosen
 
 

@@ -39,6 +39,7 @@ from bfai.model import (
 )
 from bfai.ui.charts import Beat, strip_svg
 from bfai.ui.language import _, ago, duration, moment, moment_with_zone, n_, plain, say, words, zone
+from bfai.ui.location import link, location
 from bfai.ui.session import hosting
 from bfai.workbench import CHECK_NAMES, STATUS_NAMES, AddressView, Remedy, RightRow, Section, TestJob, Workbench
 
@@ -142,21 +143,18 @@ def attempting(act: Callable[[], object]) -> Callable[[], None]:
 
 def tell(message: Message, *, refused: bool = False) -> None:
     """Keeps a sentence for `told()`, over a rerun or a page switch."""
-    st.session_state["told"] = (message, refused, None)
+    st.session_state["told"] = (message, refused, False)
 
 
-_TOLD_FOR = 2.0  # seconds: a page that draws itself anew right away does not swallow the sentence
-
-
-def told() -> None:
-    """Shows what `tell` kept, once."""
-    kept: tuple[Message, bool, float | None] | None = st.session_state.pop("told", None)
+def told(*, again: bool = False) -> None:
+    """Shows what `tell` kept until somebody clicks: a page that draws itself anew, `again`, keeps showing it."""
+    kept: tuple[Message, bool, bool] | None = st.session_state.pop("told", None)
     if kept is None:
         return
-    message, refused, since = kept
-    if since is None or time.monotonic() - since < _TOLD_FOR:
+    message, refused, shown = kept
+    if again or not shown:
         (st.warning if refused else st.info)(say(message))
-        st.session_state["told"] = (message, refused, since or time.monotonic())
+        st.session_state["told"] = (message, refused, True)
 
 
 # -- what a widget shows -----------------------------------------------------------------------------------------------
@@ -199,7 +197,7 @@ def moved(name: str, key: str, value: object) -> bool:
 
 def choose_by_address(label: str, names: Mapping[str, str], parameter: str, usual: str) -> str:
     """A choice that stands in the page's address, such as its view."""
-    asked = st.query_params.get(parameter, usual)
+    asked = location.get(parameter, usual)
     asked = asked if asked in names else usual
     name = f"choose_{parameter}"
     key = widget_key(name, asked)
@@ -207,7 +205,7 @@ def choose_by_address(label: str, names: Mapping[str, str], parameter: str, usua
     def take() -> None:
         picked = st.session_state.get(key)
         if picked and moved(name, key, picked):
-            st.query_params[parameter] = picked
+            location[parameter] = picked
 
     st.segmented_control(
         label,
@@ -289,7 +287,7 @@ def guide_link(
     if cause is not None:
         asked["cause"] = cause.value
     label = _("Guide for {exchange}", exchange=exchange_name(workbench, exchange_id))
-    st.page_link(GUIDE, label=label, icon=":material/menu_book:", query_params=asked)
+    link(GUIDE, label, ":material/menu_book:", asked)
 
 
 def named(kind: type[_Named], value: str | None) -> _Named | None:
@@ -706,7 +704,7 @@ def receipt(run: TestRun) -> None:
         )
         if dry:
             st.caption(_("A dry-run order asks whether an order would be allowed. The exchange places none."))
-        st.page_link(GUIDE, label=_("Every request that this program can make"), icon=":material/list:")
+        link(GUIDE, _("Every request that this program can make"), ":material/list:")
 
 
 def result_head(workbench: Workbench, run: TestRun, title: str, key_hint: str) -> None:

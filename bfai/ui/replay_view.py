@@ -53,6 +53,7 @@ from bfai.ui import time_range
 from bfai.ui.history_view import FOLLOWED, choose_line, forget_selections, no_list, zone_of
 from bfai.ui.ladder_view import LIMIT, Pen, digits_of, figure_card, sample_svg
 from bfai.ui.language import _, duration, moment, n_, plain, say, words
+from bfai.ui.location import location
 from bfai.ui.pieces import calm, choose_by_address, download_button, exchange_name, redraw, table
 from bfai.ui.strategy_editor import Editor, field_label, known_facts, problem_text, raw_fix
 from bfai.ui.strategy_fields import parameters_of, raw_of
@@ -209,9 +210,7 @@ def kept_of(editor: Editor) -> Kept:
 
 def forget_view() -> None:
     """The address names no part and no stretch any more."""
-    for name in ADDRESS:
-        if name in st.query_params:
-            del st.query_params[name]
+    location.take_out(*ADDRESS)
 
 
 def draw_replay(workbench: Workbench, editor: Editor, connection: Connection | None) -> None:
@@ -733,7 +732,7 @@ class Shown:
     @property
     def mark(self) -> str:
         """Names widgets that belong to this replay and this stretch."""
-        stretch = "_".join(st.query_params.get(name, "") for name in ("from", "to"))
+        stretch = "_".join(location.get(name, "") for name in ("from", "to"))
         return f"{self.question.key[:12]}_{self.pair}_{stretch}_{st.session_state.get(FOLLOWED, 0)}"
 
     def draw(self) -> None:
@@ -885,7 +884,7 @@ class Shown:
             follow(first, last + timedelta(seconds=view.step))
 
     def _view(self) -> charts.View:
-        params = {name: st.query_params[name] for name in ("from", "to") if name in st.query_params}
+        params = {name: location[name] for name in ("from", "to") if name in location}
         if "from" not in params:
             return charts.view_of(self.candles)
         shown = time_range.read(params, self.candles.ends, None)
@@ -1052,11 +1051,9 @@ def signed(value: Decimal, write: Callable[[Decimal], str]) -> str:
 
 def show(shown: TimeRange | None) -> None:
     """Puts a stretch of time into the address; None takes it out."""
-    for name in ("from", "to"):
-        if name in st.query_params:
-            del st.query_params[name]
+    location.take_out("from", "to")
     if shown is not None:
-        st.query_params.update({name: text for name, text in shown.address.items() if name in ("from", "to")})
+        location.update({name: text for name, text in shown.address.items() if name in ("from", "to")})
 
 
 def follow(since: datetime, until: datetime) -> None:

@@ -27,6 +27,7 @@ from bfai.strategy.ladder import LadderMarket
 from bfai.strategy.parameters import Parameters, Problem, Severity, StrategyError, check
 from bfai.strategy.running import ENGINE_STATES, EngineState, EngineStatus, OpenGroup, read_state
 from bfai.ui.language import _, duration, moment, n_, plain, say, words
+from bfai.ui.location import location
 from bfai.ui.pieces import (
     Look,
     attempt,
@@ -136,7 +137,7 @@ def draw_run(workbench: Workbench, strategy: Strategy, editor: Editor, connectio
 
 def _go(view: str) -> Callable[[], None]:
     def call() -> None:
-        st.query_params["view"] = view
+        location["view"] = view
 
     return call
 

@@ -42,6 +42,7 @@ from bfai.strategy.parameters import (
 )
 from bfai.ui import ladder_view
 from bfai.ui.language import _, ago, n_, plain, say, words
+from bfai.ui.location import location
 from bfai.ui.pieces import (
     Look,
     exchange_name,
@@ -467,7 +468,7 @@ def save(workbench: Workbench, editor: Editor, note: str = "") -> Strategy | Non
         return None
     load_editor(workbench, strategy).step = editor.step
     st.session_state.pop(_THROWN, None)
-    st.query_params["strategy"] = strategy.id
+    location["strategy"] = strategy.id
     return strategy
 
 

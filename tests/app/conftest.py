@@ -11,6 +11,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from bfai.ui.pieces import REDRAWN
+
 APP = str(Path(__file__).parents[2] / "app.py")
 PASSWORD = "correct horse battery staple"
 PAGES = (
@@ -57,14 +59,21 @@ def go(at: AppTest, page: str) -> AppTest:
     return at.switch_page(page).run()
 
 
+def linked(at: AppTest, **asked: str) -> AppTest:
+    """The open page, as a link to this address of its own shows it."""
+    at.query_params.update({**asked, "go": "1"})
+    return at.run()
+
+
 def press(at: AppTest, key: str) -> AppTest:
     return at.button(key=key).click().run()
 
 
 def settle(at: AppTest, seconds: float = 20.0) -> AppTest:
-    """Runs the page until no test is running any more."""
+    """Draws the page anew, as it does by itself, until no test is running any more."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        at.session_state[REDRAWN] = True
         at.run()
         said = [*captions(at), *(item.proto.text for item in at.get("progress"))]
         badges = [item.value for item in at.markdown if "material/sync: Testing" in item.value]

@@ -13,7 +13,7 @@ from bfai.model import Cause, Connection, Market, Target
 from bfai.simulator import Simulator
 from bfai.ui.session import keeper
 from bfai.workbench import Workbench
-from tests.app.conftest import choose, go, opened_vault, press, problems, texts, toured
+from tests.app.conftest import choose, go, linked, opened_vault, press, problems, texts, toured
 from tests.helpers import sample
 
 GUIDE, HISTORY, CONNECTIONS = "pages/guide.py", "pages/history.py", "pages/connections.py"
@@ -67,11 +67,9 @@ def test_every_refusal_of_a_guide_is_understood_here(exchange: str) -> None:
 
 def test_each_exchange_has_its_page_in_each_language() -> None:
     for language in ("en", "nl", "hr"):
-        at = toured(language)
+        at = go(toured(language), GUIDE)
         for exchange in all_exchanges().values():
-            at.query_params["exchange"] = exchange.id
-            at.query_params["market"] = exchange.markets[-1].value
-            go(at, GUIDE)
+            linked(at, exchange=exchange.id, market=exchange.markets[-1].value)
             assert not problems(at)
             assert exchange.name in at.title[0].value
             written = texts(at)
@@ -81,10 +79,8 @@ def test_each_exchange_has_its_page_in_each_language() -> None:
             if language != "en":
                 assert exchange.guide.ip_step not in written
             assert len(at.header) == 5
-            at.query_params.clear()
-            at.query_params["lang"] = language
         if language == "en":
-            at = go(at, GUIDE)
+            press(at, "all_exchanges")
             choose(at, "guide_exchange", "okx")
             assert at.title[0].value == "The key at OKX"
             press(at, "all_exchanges")
@@ -96,17 +92,14 @@ def test_it_opens_at_the_section_that_fits(gated: Simulator) -> None:
     at.query_params["exchange"] = "mexc"
     go(at, GUIDE)
     usual = subheaders(at)
-    at.query_params["section"] = Section.ADDRESS.value
-    go(at, GUIDE)
+    linked(at, section=Section.ADDRESS.value)
     assert subheaders(at)[0] == "Bind the key to your address"
     assert sorted(subheaders(at)) == sorted(usual)
     assert HOME in [item.value for item in at.code]
-    at.query_params.update({"section": Section.REFUSALS.value, "cause": Cause.CLOCK_SKEW.value})
-    go(at, GUIDE)
+    linked(at, section=Section.REFUSALS.value, cause=Cause.CLOCK_SKEW.value)
     assert subheaders(at)[0] == "What can go wrong"
     assert "recvWindow" in str(at.table[0].value.iloc[0, 0])
-    at.query_params.update({"section": "nonsense", "cause": "nonsense", "market": "nonsense"})
-    go(at, GUIDE)
+    linked(at, section="nonsense", cause="nonsense", market="nonsense")
     assert subheaders(at) == usual
     assert "Spot: Trade" in texts(at)
 

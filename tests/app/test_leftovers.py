@@ -20,7 +20,7 @@ from bfai.about import packages
 from bfai.exchanges import all_exchanges
 from bfai.i18n import DEFAULT_LANGUAGE, LANGUAGES, LOCALES
 from bfai.ui.session import keeper
-from tests.app.conftest import PAGES, PASSWORD, choose, go, open_app, opened_vault, press, problems, toured
+from tests.app.conftest import PAGES, PASSWORD, choose, go, linked, open_app, opened_vault, press, problems, toured
 
 OTHERS = [language for language in LANGUAGES if language != DEFAULT_LANGUAGE]
 WORD = re.compile(r"[^\W\d_]{3,}")
@@ -142,10 +142,9 @@ def visits(at: AppTest) -> Iterator[str]:
     for page in PAGES:
         go(at, page)
         yield page
+    go(at, "pages/history.py")
     for connection in connections:
-        at.query_params.clear()
-        at.query_params["connection"] = connection
-        go(at, "pages/history.py")
+        linked(at, connection=connection)
         yield f"history of {connection}"
     at.query_params.clear()
     press(go(at, "pages/connections.py"), "add")
@@ -156,12 +155,11 @@ def visits(at: AppTest) -> Iterator[str]:
         press(at, "wizard_back")
     press(go(at, "pages/strategies.py"), "new_strategy")
     for view in ("edit", "replay", "run"):
-        at.query_params["view"] = view
+        linked(at, view=view)
         yield f"strategy, {view}"
+    go(at, "pages/guide.py")
     for exchange in all_exchanges():
-        at.query_params.clear()
-        at.query_params["exchange"] = exchange
-        go(at, "pages/guide.py")
+        linked(at, exchange=exchange)
         yield f"guide, {exchange}"
 
 
@@ -185,7 +183,7 @@ def test_no_door_keeps_english(language: str, monkeypatch: pytest.MonkeyPatch) -
     at = opened_vault(language)
     for page in PAGES:
         assert not (found := leftovers(go(at, page), language)), f"{page}: {found}"
-    at.text_input(key="recovery_password").set_value(PASSWORD)
+    go(at, "pages/settings.py").text_input(key="recovery_password").set_value(PASSWORD)
     press(at, "make_code")
     assert not (found := leftovers(at, language)), found
     keeper().workbench.confirm_recovery_code(keeper().workbench.waiting_code or "")

@@ -21,7 +21,7 @@ from bfai.ui.replay_view import DIFFICULTIES, EXITS, REASONS, WHATS
 from bfai.ui.session import keeper
 from bfai.ui.strategy_editor import Editor
 from bfai.workbench import Workbench
-from tests.app.conftest import captions, choose, go, labels, opened_vault, press, problems
+from tests.app.conftest import captions, choose, go, labels, linked, opened_vault, press, problems
 from tests.app.test_strategies_page import PAGE, connect, made, said
 
 Home = Callable[..., tuple[AppTest, Workbench, Connection]]
@@ -45,11 +45,7 @@ def home(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def replayed(at: AppTest, strategy_id: str, **address: str) -> AppTest:
     """The Replay view of a strategy, by its address, when its replay is through."""
-    at.query_params["strategy"] = strategy_id
-    at.query_params["view"] = "replay"
-    for name, value in address.items():
-        at.query_params[name] = value
-    return through(at.run())
+    return through(linked(at, **{"strategy": strategy_id, "view": "replay", **address}))
 
 
 def through(at: AppTest, seconds: float = 20.0) -> AppTest:
@@ -395,8 +391,7 @@ def test_what_cannot_be_read_is_mended_first(home: Home) -> None:
 def test_a_new_strategy_is_replayed_before_it_is_saved(home: Home) -> None:
     at, workbench, _connection = home()
     press(at, "new_strategy")
-    at.query_params["view"] = "replay"
-    through(at.run())
+    through(linked(at, view="replay"))
     assert len(at.metric) == 8 and not workbench.strategies.list()
 
 

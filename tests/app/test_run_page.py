@@ -22,7 +22,7 @@ from bfai.strategy.running import Engines, EngineState, EngineStatus, OpenGroup
 from bfai.ui.run_view import file_stem, result_now, short_line, standing_of, zipped
 from bfai.ui.session import keeper
 from bfai.workbench import Workbench
-from tests.app.conftest import captions, choose, go, labels, opened_vault, press, problems, texts, toured
+from tests.app.conftest import captions, choose, go, labels, linked, opened_vault, press, problems, texts, toured
 from tests.app.test_strategies_page import PAGE, connect, made, said
 from tests.engines import stand_in
 
@@ -50,9 +50,7 @@ def home(simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def run_view(at: AppTest, strategy_id: str) -> AppTest:
-    at.query_params["strategy"] = strategy_id
-    at.query_params["view"] = "run"
-    at.run()
+    linked(at, strategy=strategy_id, view="run")
     assert not problems(at)
     return at
 
@@ -133,8 +131,7 @@ def test_fields_that_are_no_strategy_are_sent_back_to_the_editor(home: Home) -> 
 def test_a_new_strategy_says_what_comes_first_and_runs_once_it_is_saved(home: Home) -> None:
     at, workbench, _connection = home()
     press(at, "new_strategy")
-    at.query_params["view"] = "run"
-    at.run()
+    linked(at, view="run")
     assert "Save the draft first" in said(at) and not downloads(at)
     press(at, "save")
     (strategy,) = workbench.strategies.list()
@@ -198,10 +195,7 @@ def test_it_is_enabled_started_seen_and_stopped(home: Home) -> None:
     assert "run_start" not in keys(at)
     assert "Open groups stay in its paper book" in said(at)
 
-    go(at, PAGE)
-    at.query_params.pop("strategy")
-    at.query_params.pop("view")
-    at.run()
+    press(go(at, PAGE), "leave_strategy")
     assert "Runs with paper money" in said(at)
 
     press(run_view(at, strategy_id), "run_stop")

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from bfai.simulator import Simulator
+from tests.browser.talk import listen
 
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = [
@@ -125,6 +126,7 @@ def open_app(browser: Browser) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
+        listen(page)
         page.goto(server.address + path)
         return page
 

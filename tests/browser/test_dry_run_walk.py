@@ -21,8 +21,9 @@ from bfai.simulator import Simulator
 from bfai.strategy.export import CONFIG, STRATEGY_FILE
 from bfai.strategy.parameters import export_text
 from bfai.strategy.running import Engines
+from tests.browser.talk import settled
 from tests.browser.test_strategy_walk import run_test, visit
-from tests.browser.test_walks import MASTER, add, choose, click, make_vault, settled, shows_no_secret
+from tests.browser.test_walks import MASTER, add, choose, click, make_vault, shows_no_secret
 from tests.engines import Price, holding, in_no_file, needs_shell, parity, quick, redirected
 
 pytestmark = [pytest.mark.browser, *parity, needs_shell]
@@ -146,7 +147,7 @@ def test_a_group_opens_adds_and_closes_on_the_page(
     expect(page.get_by_text("Disabled: it opens no new groups.")).to_be_visible()
     for what in ("cmdline", "environ"):
         assert holding(what, secrets) == set()
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("Quick is stopped.")).to_be_visible(timeout=SOON)
     expect(page.get_by_text("1 group is open in its paper book.")).to_be_visible()
     assert not engines.runs(strategy_id)

@@ -26,7 +26,8 @@ from bfai.ui.frame import PLACES, Place
 from bfai.vault import Vault
 from bfai.workbench import Workbench
 from tests.app.test_history_page import SAFE, UNSAFE, Past
-from tests.browser.test_walks import MASTER, click, paste, settled
+from tests.browser.talk import settled
+from tests.browser.test_walks import MASTER, click, paste
 
 pytestmark = pytest.mark.browser
 

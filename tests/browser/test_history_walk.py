@@ -18,6 +18,7 @@ from bfai.store import open_store
 from bfai.vault import Vault
 from tests.app.conftest import PASSWORD
 from tests.app.test_history_page import SAFE, Past
+from tests.browser.talk import settled
 
 pytestmark = pytest.mark.browser
 
@@ -33,10 +34,6 @@ def past(tmp_path: Path) -> Past:
     past.tests(other, *["connected"] * 10, "network", *["online"] * 9, every=3 * HOUR, report=SAFE)
     past.connection("Quiet")
     return past
-
-
-def settled(page: Page) -> None:
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def unlock(page: Page) -> None:

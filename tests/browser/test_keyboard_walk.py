@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bfai.simulator import Simulator
-from tests.browser.test_walks import MASTER, settled
+from tests.browser.talk import settled
+from tests.browser.test_walks import MASTER
 
 pytestmark = pytest.mark.browser
 

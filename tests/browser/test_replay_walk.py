@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bfai.simulator import Simulator
+from tests.browser.talk import settled
 from tests.browser.test_history_walk import wait_for_address
-from tests.browser.test_walks import add, choose, click, make_vault, settled
+from tests.browser.test_walks import add, choose, click, make_vault
 
 pytestmark = pytest.mark.browser
 

@@ -18,8 +18,9 @@ from playwright.sync_api import Page, expect
 from bfai.simulator import Simulator
 from bfai.strategy.export import CONFIG, STRATEGY_FILE
 from bfai.strategy.running import Engines
+from tests.browser.talk import settled
 from tests.browser.test_history_walk import wait_for_address
-from tests.browser.test_walks import add, click, make_vault, settled, shows_no_secret
+from tests.browser.test_walks import add, click, make_vault, shows_no_secret
 from tests.engines import stand_in
 
 pytestmark = [
@@ -62,10 +63,12 @@ def test_from_a_replay_to_an_engine_that_runs(
     expect(page.get_by_text("Covers a fall of").first).to_be_visible()
     click(page, "Save draft")
     page.get_by_role("radio", name="Replay").click()
+    settled(page)
     expect(page.get_by_test_id("stMetric")).to_have_count(8)
 
     # What is different in Freqtrade is told; the files can be had at once, and no key is in them.
     page.get_by_role("radio", name="Run", exact=True).click()
+    settled(page)
     expect(page.get_by_text("What is different in Freqtrade")).to_be_visible()
     expect(page.get_by_text("It is not enabled.")).to_be_visible()
     with page.expect_download() as download:
@@ -112,9 +115,10 @@ def test_from_a_replay_to_an_engine_that_runs(
     expect(page.get_by_text("Runs with paper money")).to_be_visible()
     click(page, "Open")
     page.get_by_role("radio", name="Run", exact=True).click()
+    settled(page)
 
     # Stopped: its group stays in the paper book.
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()  # Streamlit has one, too
     expect(page.get_by_text("1 group is open in its paper book.")).to_be_visible()
     expect(page.get_by_role("button", name="Start with paper money")).to_be_visible()
     assert not engines.runs(strategy_id)

@@ -12,8 +12,9 @@ from bfai.model import Target
 from bfai.simulator import Simulator
 from bfai.transport import Gateway
 from bfai.workbench import Workbench
+from tests.browser.talk import settled
 from tests.browser.test_strategy_walk import run_test
-from tests.browser.test_walks import choose, click, settled
+from tests.browser.test_walks import choose, click
 from tests.helpers import sample
 
 pytestmark = pytest.mark.browser

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from bfai.simulator import Simulator
-from tests.browser.test_walks import add, click, make_vault, settled
+from tests.browser.talk import settled
+from tests.browser.test_walks import add, click, make_vault
 
 pytestmark = pytest.mark.browser
 
@@ -140,3 +141,56 @@ def test_a_strategy_from_risk_level_to_revisions(
     page.get_by_role("radio", name=re.compile("Add-ons and exit")).click()
     expect(slider).to_have_value("4")
     expect(page.get_by_text(re.compile("Enabled$"))).to_be_visible()
+
+
+def at_once(page: Page, *names: tuple[str, str]) -> None:
+    """Clicks one after another before the program has answered the first."""
+    page.evaluate(
+        """(names) => {
+            const found = names.map(([role, name]) => [...document.querySelectorAll(role)].find(
+                (one) => one.textContent.trim().endsWith(name)));
+            for (const one of found) one.click();
+        }""",
+        [list(name) for name in names],
+    )
+    settled(page)
+
+
+def test_clicks_in_quick_succession_undo_nothing(
+    serve: Callable[..., object], open_app: Callable[..., Page], simulator: Simulator
+) -> None:
+    page = open_app(serve())
+    make_vault(page)
+    add(page, simulator, "mexc", "no_futures")
+    expect(page.get_by_text("The key works, and it cannot withdraw.")).to_be_visible()
+    click(page, "Save the connection")
+    visit(page, "Strategies")
+    click(page, "New strategy")
+    expect(page.get_by_text("Covers a fall of").first).to_be_visible()
+    settled(page)
+
+    # Saved, and gone to another part before the page has learned its new address.
+    at_once(page, ("button", "Save draft"), ("[role=radio]", "Run"))
+    expect(page.get_by_text("What is different in Freqtrade")).to_be_visible()
+    title = page.get_by_role("heading", level=1)
+    expect(title).to_have_text("MEXC strategy")
+    expect(page.get_by_text("A new strategy, not saved yet")).to_have_count(0)
+    assert "strategy=new" not in page.url
+
+    # The link of the page itself leads to its list; Back and Forward go where they say.
+    opened = page.url
+    visit(page, "Strategies")
+    expect(page.get_by_role("button", name="New strategy")).to_be_visible()
+    page.wait_for_url(re.compile("/strategies$"))
+    page.go_back()
+    expect(title).to_have_text("MEXC strategy")
+    assert page.url == opened
+    page.go_forward()
+    expect(page.get_by_role("button", name="New strategy")).to_be_visible()
+    settled(page)
+
+    # Opened, and the page's clock asks at the same time: the list does not come back.
+    click(page, "Open")
+    expect(title).to_have_text("MEXC strategy")
+    page.reload()
+    expect(title).to_have_text("MEXC strategy")

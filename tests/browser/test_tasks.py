@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from bfai.simulator import Simulator
+from tests.browser.talk import settled
 from tests.test_alerts import Receiver
 
 pytestmark = pytest.mark.browser
@@ -71,7 +72,7 @@ class Steps:
 
 def quiet(page: Page) -> None:
     """The page has drawn what was asked for; a person waits for that as well."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
+    settled(page, LONG / 1000)
 
 
 def see(page: Page, text: str) -> None:

@@ -11,15 +11,11 @@ from playwright.sync_api import Page, expect
 
 from bfai.exchanges import all_exchanges
 from bfai.simulator import Simulator
+from tests.browser.talk import settled
 
 pytestmark = pytest.mark.browser
 
 MASTER = "correct horse battery staple"
-
-
-def settled(page: Page) -> None:
-    """The app has drawn what the last click asked for."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def click(page: Page, name: str) -> None:
