@@ -334,7 +334,8 @@ def test_markets(client: Client) -> None:
     futures = public(f"/futures/usdt/candlesticks?contract=BTC_USDT&interval=1h&{span}").json
     hours = list(range(until - 32400, until + 1, 3600))
     assert [int(row[0]) for row in spot] == [row["t"] for row in futures] == hours
-    assert [row[2:6] for row in spot] == [[row[word] for word in "chlo"] for row in futures]
+    closed = [row[2:6] for row in spot][:-1]  # the open one moves between two questions
+    assert closed == [[row[word] for word in "chlo"] for row in futures][:-1]
     last = public("/spot/candlesticks?currency_pair=BTC_USDT&interval=1m&limit=5").json
     assert [row[7] for row in last] == ["true"] * 4 + ["false"], "the last one is still open"
     for wrong in ("interval=2m", "limit=1001", "limit=5&from=1700000000"):
