@@ -249,6 +249,7 @@ def export_strategy(page: Page) -> Count:
         steps.button("Download JSON")
     assert "ETH/USDT" in download.value.path().read_text()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     return steps.count
 
 

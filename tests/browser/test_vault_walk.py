@@ -14,8 +14,9 @@ from bfai.simulator import Simulator
 from bfai.store import open_store
 from bfai.transport import Gateway
 from bfai.workbench import Workbench
+from tests.browser.talk import settled
 from tests.browser.test_settings_walk import PASSWORD, unlock
-from tests.browser.test_walks import click, settled
+from tests.browser.test_walks import click
 from tests.helpers import sample
 
 pytestmark = pytest.mark.browser
@@ -39,6 +40,7 @@ def test_the_lock_counts_down_the_key_is_renewed_and_everything_deleted(
     expect(told).to_be_visible()
     button = page.get_by_role("button", name="Unlock", exact=True)
     expect(button).to_be_disabled()
+    expect(page.get_by_label("Master password", exact=True)).to_be_visible()  # Streamlit loads what draws it apart
     before, first = button.bounding_box(), told.inner_text()
     expect(told).not_to_have_text(first)
     assert 0 < int(re.findall(r"\d+", told.inner_text())[-1]) < 300
