@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import streamlit as st
 
@@ -496,7 +495,7 @@ def export(workbench: Workbench, strategy: Strategy) -> None:
                 for kind, as_yaml in (("json", False), ("yaml", True)):
                     download_button(
                         _("Download {kind}", kind=kind.upper()),
-                        partial(workbench.strategies.export, strategy.id, as_yaml=as_yaml),
+                        workbench.strategies.export(strategy.id, as_yaml=as_yaml).encode(),
                         file_name=f"{stem}.{kind}",
                         mime="application/json" if kind == "json" else "application/yaml",
                         key=f"download_{kind}",
