@@ -24,7 +24,9 @@ import bfai.backup
 from bfai import sealed_file
 from bfai.backup import SUFFIX, BackupExists, BackupFile, Backups, NotSaved, WeakBackupPassword
 from bfai.cli import main
-from bfai.model import AuditEntry, BfaiError, Credentials, DeliveryState
+from bfai.events import heading
+from bfai.i18n import LANGUAGES, translator
+from bfai.model import AuditEntry, BfaiError, Credentials, DeliveryState, Event, EventKind
 from bfai.monitor import Monitor
 from bfai.recovery_code import new_code
 from bfai.sealed_file import (
@@ -493,8 +495,9 @@ def test_a_full_disk_leaves_no_half_backup(here: Place, monkeypatch: pytest.Monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(BackupError, match=r"cannot be written: No space left on device\. Choose another folder"):
+    with pytest.raises(BackupError) as refused:
         here.backups.make()
+    assert translator("en").render(refused.value.message).startswith(f"The disk of {here.folder} is full. Free some")
     monkeypatch.undo()
     assert list(here.folder.iterdir()) == []
     assert here.backups.last.made_at is None
@@ -639,10 +642,84 @@ def test_a_scheduled_backup_that_fails_says_so_and_comes_again(here: Place) -> N
     assert problem is not None
     assert "cannot be written" in problem.text
     assert here.backups.run_due() is None
+    change(here, backup_days=0)
+    assert here.backups.last.problem is None, "who wants none misses none"
+    change(here, backup_days=1)
     here.folder.unlink()
     here.clock.time += timedelta(hours=1)
     assert here.backups.run_due() is not None
     assert here.backups.last.problem is None
+
+
+def told_of(place: Place) -> list[Event]:
+    return place.store.events(kinds=(EventKind.BACKUP_FAILED, EventKind.BACKUP_WORKS))[::-1]
+
+
+def test_that_backups_fail_and_work_again_is_told_once_each(here: Place, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    change(here, backup_days=1)
+    here.backups.set_folder(str(disk))
+    disk.rmdir()
+    for _ in range(3):  # every hour
+        with pytest.raises(BackupError):
+            here.backups.run_due()
+        assert here.backups.run_due() is None
+        here.clock.time += timedelta(hours=1)
+    assert not disk.exists(), "a disk that is not connected is nobody's to make"
+    here.backups.make(to=tmp_path / "by hand")
+    (failed,) = told_of(here)
+    assert (failed.kind, failed.at, failed.details) == (EventKind.BACKUP_FAILED, NOW, (here.backups.last.problem,))
+    disk.mkdir()
+    assert here.backups.run_due() is not None
+    here.clock.time += timedelta(days=1)
+    assert here.backups.run_due() is not None
+    works = told_of(here)[1]
+    assert [one.kind for one in told_of(here)] == [EventKind.BACKUP_FAILED, EventKind.BACKUP_WORKS]
+    for language in LANGUAGES:
+        words = translator(language)
+        said = [words.render(one) for one in (heading(failed), failed.text, *failed.details, *failed.todo, works.text)]
+        assert str(disk) in said[2]
+        assert all(said)
+    here.clock.time += timedelta(days=1)
+    disk.rename(tmp_path / "gone")
+    with pytest.raises(BackupError):
+        here.backups.run_due()
+    assert len(told_of(here)) == 3, "it is another failure"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "disk of {} is full. Free some space"),
+        (errno.EACCES, "may not write to {}. Allow it"),
+        (errno.EROFS, "may not write to {}. Allow it"),
+        (errno.EIO, "{} cannot be written: "),
+        (None, "error in the program: ZeroDivisionError. Make one by hand"),
+    ],
+)
+def test_whatever_keeps_a_scheduled_backup_from_being_made_is_told(
+    number: int | None, said: str, here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise ZeroDivisionError if number is None else OSError(number, os.strerror(number))
+
+    change(here, backup_days=1)
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(ZeroDivisionError if number is None else BackupError):
+        here.backups.run_due()
+    (failed,) = told_of(here)
+    assert said.format(here.folder) in translator("en").render(failed.details[0])
+
+
+def test_a_vault_that_is_locked_meanwhile_is_no_failure(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it keep another program, whose vault is open, waiting for an hour."""
+    change(here, backup_days=1)
+    assert here.vault is not None
+    dead = Vault(here.vault.id, b"another key" + bytes(21))
+    elsewhere = Backups(here.store, lambda: dead, here.clock, home=here.folder)
+    assert elsewhere.run_due() is None
+    assert (here.backups.last.problem, told_of(here)) == (None, [])
+    assert here.backups.run_due() is not None
 
 
 def test_the_folder_is_tried_when_it_is_chosen(here: Place, tmp_path: Path) -> None:

@@ -102,11 +102,18 @@ def test_the_schedule_and_its_folder_are_kept(tmp_path: Path) -> None:
     workbench = keeper().workbench
     assert (workbench.settings.backup_days, workbench.settings.backups_kept) == (7, 3)
     assert workbench.backups.folder == tmp_path / "disk"
+    workbench.alerts.add("Phone", "json://127.0.0.1:9/x")
     (tmp_path / "disk").rmdir()
-    (tmp_path / "disk").touch()
-    with pytest.raises(Exception, match="cannot be written"):
+    with pytest.raises(Exception, match="is not there"):
         workbench.backups.run_due()
-    assert "The scheduled backup was not made." in texts(at.run())
+    said = "The scheduled backup was not made."
+    assert said in texts(at.run())
+    assert "There is no backup yet" in texts(at)
+    go(at, "pages/alerts.py")
+    messages, happened = (item.value.to_string(max_colwidth=None) for item in at.table)
+    assert "Backup failed" in messages
+    assert said in happened
+    assert "Connect its disk" in happened
 
 
 def test_a_forgotten_password_is_replaced_with_the_code_on_paper() -> None:
