@@ -103,7 +103,9 @@ class Contents(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What a backup holds, beside what is here: None where that is nothing. `own` has a password of its own."""
+    """What a backup holds, beside what is here: None where that is nothing. `own` has a password of its own.
+    `other_key`: it is of this vault, under another key than the present one.
+    """
 
     made_at: datetime
     version: str
@@ -112,6 +114,20 @@ class Preview(NamedTuple):
     there: Contents
     here: Contents | None
     same_vault: bool
+    other_key: bool = False
+
+    @property
+    def warning(self) -> Message | None:
+        """What somebody who replaces the vault that is here must know."""
+        if self.here is not None and not self.same_vault:
+            return Message(text=N_("It is of another vault, with its own master password."))
+        if self.other_key:
+            text = N_(
+                "It was made under another key of this vault. That key, and the password and recovery code of then,"
+                " hold again when it is restored: renew the key afterwards."
+            )
+            return Message(text=text)
+        return None
 
     @property
     def only_there(self) -> tuple[str, ...]:
@@ -248,6 +264,12 @@ class BackupFile:
                 if len(row) != width:
                     raise BackupDamaged()
             yield tuple(row[place] for place in wanted)
+
+    def key_check(self) -> bytes | None:
+        """What tells the vault's key in it from others; None where it does not say."""
+        if "key_check" not in self._columns.get("vault", ()):
+            return None
+        return next((row[0] for row in self.all_rows("vault", ["key_check"], "")), None)
 
     def look_through(self) -> tuple[Contents, int]:
         """Read all of it, so that every bit is known to be genuine. What is in it, and how many rows."""
@@ -483,7 +505,9 @@ class Backups:
         row = self._store.vault()
         here = None if row is None else self._here()
         same = row is not None and row.id == found.vault_id
-        return found, Preview(found.made_at, found.version, found.header.own, rows, there, here, same)
+        checks = {None, row.key_check if row else None, found.key_check()}
+        other_key = same and len(checks) > 2
+        return found, Preview(found.made_at, found.version, found.header.own, rows, there, here, same, other_key)
 
     def _here(self) -> Contents:
         return Contents(

@@ -855,6 +855,8 @@ def _print_preview(preview: Preview) -> None:
     click.echo(f"{'':<24}{there_head:>16}{here_head:>16}", err=True)
     for label, there, now in rows:
         click.echo(f"{words.t(label):<24}{there:>16}{'–' if now is None else now:>16}", err=True)
+    if preview.warning is not None:
+        click.echo(_say(preview.warning), err=True)
     for text, names in (
         (N_("Only in the backup: {names}"), preview.only_there if here else ()),
         (N_("Only here now: {names}"), preview.only_here),

@@ -42,11 +42,20 @@ from bfai.sealed_file import (
     unsealed,
 )
 from bfai.settings import SettingRefused
-from bfai.store import StoreError, StoreFull, open_store
+from bfai.store import KeyReplaced, StoreError, StoreFull, open_store
 from bfai.store.migrations import MIGRATIONS
 from bfai.store.move import TABLES
 from bfai.store.sqlite import copies, open_old
-from bfai.vault import Cost, Vault, VaultLocked, WrongPassword, file_key, fresh_wrap, revoke_recovery_code
+from bfai.vault import (
+    Cost,
+    NoRecoveryCode,
+    Vault,
+    VaultLocked,
+    WrongPassword,
+    file_key,
+    fresh_wrap,
+    revoke_recovery_code,
+)
 from bfai.workbench import Mode, Workbench
 from tests.test_move import everything
 from tests.test_store import actions, add
@@ -290,6 +299,76 @@ def test_nothing_can_be_read_in_the_file_and_nobody_else_may_read_it(here: Place
     assert made.size == len(content)
     assert here.backups.last.name == made.name
     assert here.backups.last.made_at == NOW
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_from_before_the_key_was_renewed_brings_the_old_key_and_its_code_back(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/here.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    here, code = Place(url, tmp_path / "backups", full=True), new_code()
+    assert here.vault is not None
+    connection, old = add(here.store, "Sealed"), here.vault
+    here.store.replace_credentials(connection.id, old.seal(connection.id, CREDENTIALS), b"f", "TEST", NOW)
+    with here.store.together():  # what `fill` brought is sealed by nobody
+        for other in here.store.connections():
+            if other.id != connection.id:
+                here.store.delete_connection(other.id)
+        for channel in here.store.channels():
+            here.store.remove_channel(channel.id)
+    old.set_recovery_code(here.store, code)
+    content = here.backups.download().content
+    assert here.backups.open(io.BytesIO(content), WORD)[1].warning is None
+    here.vault = fresh = old.rotate(here.store, WORD).vault
+    old.lock()
+
+    found, preview = here.backups.open(io.BytesIO(content), code)
+    assert (preview.same_vault, preview.other_key) == (True, True)
+    assert preview.warning is not None
+    assert "renew the key afterwards" in preview.warning.text
+    here.backups.restore(found, replace=True)
+    row = here.store.vault()
+    assert row is not None
+    assert row.key_check == old.key_check != fresh.key_check
+    with pytest.raises(VaultLocked):  # the one that was open has another key now
+        here.backups.make()
+    with pytest.raises(KeyReplaced):
+        fresh.set_recovery_code(here.store, new_code())
+    opened = Vault.recover(here.store, code, OWN)
+    assert opened.open(connection.id, here.store.sealed(connection.id)) == CREDENTIALS
+    saved = next(here.folder.glob(f"*-before-restore{SUFFIX}")).read_bytes()
+    here.vault = opened
+    here.backups.restore(here.open(saved), replace=True)
+    assert Vault.unlock(here.store, WORD).key_check == fresh.key_check
+    with pytest.raises(NoRecoveryCode):
+        Vault.recover(here.store, code, OWN)
+    here.store.close()
+
+
+def test_a_backup_that_does_not_say_which_key_it_has_clears_what_is_said_here(here: Place, tmp_path: Path) -> None:
+    """Of a vault from before that was written down. The next unlock does."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "here.db")) as db, db:
+        db.execute("UPDATE vault SET key_check = NULL")
+    content = here.backups.download().content
+    old = here.vault
+    assert old is not None
+    Vault.unlock(here.store, WORD)
+    with here.store.together():
+        for connection in here.store.connections():
+            here.store.delete_connection(connection.id)
+        for channel in here.store.channels():
+            here.store.remove_channel(channel.id)
+    here.vault = old.rotate(here.store, WORD).vault
+    found, preview = here.backups.open(io.BytesIO(content), WORD)
+    assert preview.warning is None
+    here.backups.restore(found, replace=True)
+    row = here.store.vault()
+    assert row is not None
+    assert row.key_check is None
+    Vault.unlock(here.store, WORD)
+    row = here.store.vault()
+    assert row is not None
+    assert row.key_check == old.key_check
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

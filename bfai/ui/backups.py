@@ -163,8 +163,8 @@ def _preview(workbench: Workbench, found: BackupFile, preview: Preview, done: Ca
             args=(workbench, found, False, done),
         )
         return
-    if not preview.same_vault:
-        st.markdown(":orange[:material/warning:] " + _("It is of another vault, with its own master password."))
+    if preview.warning is not None:
+        st.markdown(":orange[:material/warning:] " + say(preview.warning))
     for text, names in (
         (N_("Only in the backup: {names}"), preview.only_there),
         (N_("Only here now: {names}"), preview.only_here),
