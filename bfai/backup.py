@@ -257,7 +257,8 @@ class BackupFile:
     def all_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[tuple[Any, ...]]:
         """In the order in which they were written, whatever `order` says."""
         had = self._columns[table]
-        wanted, width = [had.index(name) for name in columns], len(had)
+        with _as_damage():
+            wanted, width = [had.index(name) for name in columns], len(had)
         for line in self._raw(table):
             with _as_damage():
                 row = [_value(value) for value in json.loads(line)]
