@@ -252,11 +252,12 @@ class BackupFile:
         return cls(file, header, header.key(typed))
 
     def columns(self, table: str) -> list[str]:
-        return self._columns[table]
+        with _as_damage():  # one that has not all the tables of its version
+            return self._columns[table]
 
     def all_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[tuple[Any, ...]]:
         """In the order in which they were written, whatever `order` says."""
-        had = self._columns[table]
+        had = self.columns(table)
         with _as_damage():
             wanted, width = [had.index(name) for name in columns], len(had)
         for line in self._raw(table):

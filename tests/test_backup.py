@@ -548,6 +548,13 @@ def test_genuine_bytes_that_make_no_sense_are_refused(here: Place, content: byte
     for case in wrong:
         with pytest.raises(BackupDamaged):
             target.open(io.BytesIO(sealed_lines(here, *case)), WORD)
+    few = {**head, "tables": {"setting": head["tables"]["setting"]}}
+    found, _ = target.open(io.BytesIO(sealed_lines(here, few, {"table": "setting"}, {"rows": {"setting": 0}})), WORD)
+    with pytest.raises(BackupDamaged):  # not all the tables of its version
+        target.restore(found)
+    unnamed = {**head, "tables": {**head["tables"], "connection": ["id"]}}
+    with pytest.raises(BackupDamaged):
+        target.open(io.BytesIO(sealed_lines(here, unnamed, *lines[1:])), WORD)
     at = next(n for n, line in enumerate(lines) if line.startswith(b'{"table":"setting"')) + 1
     for row in (["s"], ["s", {"a": 1}], ["s", ["!"]], ["s", [1, 2]], [None, "1"], ["s", 2**70], ["s", "\ud800"]):
         spoiled = sealed_lines(here, *lines[:at], row, *lines[at + 1 :])
