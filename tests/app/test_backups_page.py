@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bfai.recovery_code import new_code
-from bfai.ui.session import keeper
+from bfai.ui.session import Keeper, keeper
 from bfai.workbench import Made, Workbench
 from tests.app.conftest import PASSWORD, choose, go, open_app, opened_vault, press, problems, texts
 
@@ -90,7 +90,8 @@ def test_a_new_computer_begins_with_a_backup(tmp_path: Path) -> None:
     assert keeper().workbench.settings.keep_runs_days == 30
 
 
-def test_the_schedule_and_its_folder_are_kept(tmp_path: Path) -> None:
+def test_the_schedule_and_its_folder_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Keeper, "run_tests", lambda _: None)  # no other backup is made beside those of this test
     at = choose(go(opened_vault(), PAGE), "setting_backup_days", 7)  # type: ignore[arg-type]
     choose(at, "setting_backups_kept", 3)  # type: ignore[arg-type]
     box: Any = next(item for item in at.text_input if str(item.key).startswith("setting_backup_folder"))
