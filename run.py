@@ -264,7 +264,8 @@ def streamlit_command(python: Path, port: int) -> list[str]:
         str(python), "-m", "streamlit", "run", str(ROOT / "app.py"),
         f"--server.address={HOST}", f"--server.port={port}",
         "--server.allowedHosts=localhost", f"--server.allowedHosts={HOST}",
-        "--server.headless=true", "--server.fileWatcherType=none", "--logger.level=warning",
+        "--server.headless=true", "--server.fileWatcherType=none", "--server.maxUploadSize=200",
+        "--logger.level=warning",
     ]  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from bfai import settings
-from bfai.events import EVENT_NAMES
+from bfai.events import EVENT_NAMES, heading
 from bfai.i18n import LANGUAGES, N_, Translator, best_language, translator
 from bfai.model import (
     BfaiError,
@@ -104,12 +104,13 @@ _SEND = _Judged(_Verdict.SEND)
 _BAD = (EventKind.STATUS_FAILED, EventKind.BLOCKED, EventKind.WITHDRAW_APPEARED)
 _STATUS = (*_BAD, EventKind.RECOVERED)
 _STRATEGY = (EventKind.STRATEGY_SUSPENDED, EventKind.STRATEGY_RESUMED)
+_BACKUP = (EventKind.BACKUP_FAILED, EventKind.BACKUP_WORKS)
 _COUNTING = frozenset(Cause) - {Cause.LOCAL_NETWORK}
 _NO_HOST = N_(
     "This workbench runs on a server, which sends to these only: {schemes}, and ntfy:// with nothing but a topic. For a"
     " host of your own run it on your own computer."
 )
-_ENDS_WELL = (EventKind.RECOVERED, EventKind.STRATEGY_RESUMED)
+_ENDS_WELL = (EventKind.RECOVERED, EventKind.STRATEGY_RESUMED, EventKind.BACKUP_WORKS)
 _LOOKED_BACK = 200
 
 
@@ -518,7 +519,9 @@ class Alerts:
         return _Judged(_Verdict.DROP, Message(text=N_("Its beginning was not told here.")))
 
     def _line(self, event: Event) -> list[Event]:
-        """The events of the same connection's status, or of the same strategy, newest first."""
+        """The events of the same connection's status, of the same strategy or of backups, newest first."""
+        if event.kind in _BACKUP:
+            return self._store.events(kinds=_BACKUP, limit=_LOOKED_BACK)
         if event.kind in _STRATEGY:
             found = self._store.events(connection_id=event.connection_id, kinds=_STRATEGY, limit=_LOOKED_BACK)
             return [one for one in found if one.facts.get("strategy") == event.facts.get("strategy")]
@@ -588,8 +591,7 @@ class Alerts:
     def _note(self, delivery: Delivery) -> Note:
         """Which connection, what happened, what to do, when; never a key or an amount."""
         event, words = delivery.event, self.words
-        params = {"name": event.text.params.get("name", ""), "t_what": EVENT_NAMES[event.kind]}
-        title = words.render(Message(text=N_("{name} · {t_what}"), params=params))
+        title = words.render(heading(event))
         lines = [words.render(line) for line in (event.text, *event.details)]
         if event.kind in _ENDS_WELL and (ended := self._ended_by(event)):
             lines.append(words.t(N_("The problem had lasted since {when}."), when=self._when(ended[-1].at, words)))

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from bfai import settings
 from bfai.about import VERSION
+from bfai.events import backup_event
 from bfai.i18n import N_
 from bfai.model import AuditEntry, BfaiError, Message, utc_now
 from bfai.sealed_file import (
@@ -101,7 +103,9 @@ class Contents(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What a backup holds, beside what is here: None where that is nothing. `own` has a password of its own."""
+    """What a backup holds, beside what is here: None where that is nothing. `own` has a password of its own.
+    `other_key`: it is of this vault, under another key than the present one.
+    """
 
     made_at: datetime
     version: str
@@ -110,6 +114,20 @@ class Preview(NamedTuple):
     there: Contents
     here: Contents | None
     same_vault: bool
+    other_key: bool = False
+
+    @property
+    def warning(self) -> Message | None:
+        """What somebody who replaces the vault that is here must know."""
+        if self.here is not None and not self.same_vault:
+            return Message(text=N_("It is of another vault, with its own master password."))
+        if self.other_key:
+            text = N_(
+                "It was made under another key of this vault. That key, and the password and recovery code of then,"
+                " hold again when it is restored: renew the key afterwards."
+            )
+            return Message(text=text)
+        return None
 
     @property
     def only_there(self) -> tuple[str, ...]:
@@ -234,18 +252,26 @@ class BackupFile:
         return cls(file, header, header.key(typed))
 
     def columns(self, table: str) -> list[str]:
-        return self._columns[table]
+        with _as_damage():  # one that has not all the tables of its version
+            return self._columns[table]
 
     def all_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[tuple[Any, ...]]:
         """In the order in which they were written, whatever `order` says."""
-        had = self._columns[table]
-        wanted, width = [had.index(name) for name in columns], len(had)
+        had = self.columns(table)
+        with _as_damage():
+            wanted, width = [had.index(name) for name in columns], len(had)
         for line in self._raw(table):
             with _as_damage():
                 row = [_value(value) for value in json.loads(line)]
                 if len(row) != width:
                     raise BackupDamaged()
             yield tuple(row[place] for place in wanted)
+
+    def key_check(self) -> bytes | None:
+        """What tells the vault's key in it from others; None where it does not say."""
+        if "key_check" not in self._columns.get("vault", ()):
+            return None
+        return next((row[0] for row in self.all_rows("vault", ["key_check"], "")), None)
 
     def look_through(self) -> tuple[Contents, int]:
         """Read all of it, so that every bit is known to be genuine. What is in it, and how many rows."""
@@ -383,7 +409,7 @@ class Backups:
     @property
     def last(self) -> Last:
         state = self._state()
-        problem = state.get("problem")
+        problem = state.get("problem") if settings.read(self._store).backup_days else None
         made_at = state.get("made_at")
         return Last(
             datetime.fromisoformat(made_at) if made_at else None,
@@ -401,12 +427,17 @@ class Backups:
             if folder is None:
                 raise BackupError(Message(text=N_("There is no folder for backups here. Download the backup instead.")))
             with _plainly(folder):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            to = folder / self.new_name(mark)
+                if folder == self._home:
+                    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                elif not folder.is_dir():  # one that was chosen may be a disk that is not connected
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            place, to = folder, folder / self.new_name(mark)
         elif to.exists():
             text = N_("There is a file {path} already. It is left as it is: choose another name.")
             raise BackupError(Message(text=text, params={"path": str(to)}))
-        with self._one_at_a_time, _plainly(to), written_whole(to) as file:
+        else:
+            place = to.parent
+        with self._one_at_a_time, _plainly(place), written_whole(to) as file:
             rows = self._write(file, password)
             size = file.tell()
         self._note(to.name, rows, mark)
@@ -476,7 +507,9 @@ class Backups:
         row = self._store.vault()
         here = None if row is None else self._here()
         same = row is not None and row.id == found.vault_id
-        return found, Preview(found.made_at, found.version, found.header.own, rows, there, here, same)
+        checks = {None, row.key_check if row else None, found.key_check()}
+        other_key = same and len(checks) > 2
+        return found, Preview(found.made_at, found.version, found.header.own, rows, there, here, same, other_key)
 
     def _here(self) -> Contents:
         return Contents(
@@ -538,7 +571,7 @@ class Backups:
     def run_due(self) -> Made | None:
         """Make the scheduled backup if it is due, the vault is open and nobody else is at it; then old ones go.
 
-        What goes wrong is kept for `last`, and raised.
+        What goes wrong is kept for `last` and raised; that it begins and that it ends is an event.
         """
         wanted = settings.read(self._store)
         folder = self.folder
@@ -552,19 +585,34 @@ class Backups:
             self._store.set_setting(_STATE, {**state, "begun_at": now.isoformat()})
         try:
             made = self.make(mark="auto")
-        except BfaiError as error:
+        except VaultLocked:  # it was locked meanwhile, or has another key now: whoever has it open is not kept waiting
             with self._store.together():
-                state = {**self._state(), "problem": error.message.model_dump(mode="json")}
-                self._store.set_setting(_STATE, state)
+                self._store.set_setting(_STATE, {**self._state(), "begun_at": state.get("begun_at")})
+            return None
+        except Exception as error:
+            self._fail(error)
             raise
         self._prune(folder, wanted.backups_kept)
         return made
+
+    def _fail(self, error: Exception) -> None:
+        """Take note that the scheduled backup was not made. The first time is an event."""
+        text = N_("It broke off because of an error in the program: {kind}. Make one by hand, and report the error.")
+        params: dict[str, str | int | float] = {"kind": type(error).__name__}
+        problem = error.message if isinstance(error, BfaiError) else Message(text=text, params=params)
+        with self._store.together():
+            state = self._state()
+            self._store.set_setting(_STATE, {**state, "problem": problem.model_dump(mode="json")})
+            if not state.get("problem"):
+                self._store.add_events([backup_event(self._now(), problem)])
 
     def _note(self, name: str, rows: int, mark: str) -> None:
         now = self._now()
         with self._store.together():
             state = {**self._state(), "made_at": now.isoformat(), "name": name}
             if mark == "auto":
+                if state.get("problem"):
+                    self._store.add_events([backup_event(now, None)])
                 state |= {"auto_at": now.isoformat(), "problem": None}
             self._store.set_setting(_STATE, state)
             self._store.audit(
@@ -616,12 +664,26 @@ def _sql(store: Store) -> SqlStore:
     return store
 
 
+_FULL = N_("The disk of {path} is full. Free some space, or choose another folder for backups.")
+_FORBIDDEN = N_("This program may not write to {path}. Allow it to your user, or choose another folder for backups.")
+_GONE = N_("The folder {path} is not there. Connect its disk, or choose another folder for backups.")
+_REASONS: Mapping[int, str] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: _FORBIDDEN,
+    errno.ENOENT: _GONE,
+}
+
+
 @contextlib.contextmanager
 def _plainly(path: Path) -> Generator[None]:
     """Turn what the system says of a file into what the trader can act on."""
     try:
         yield
     except OSError as error:
-        text = N_("{path} cannot be written: {reason}. Choose another folder, or free some space, then try again.")
+        other = N_("{path} cannot be written: {reason}. Choose another folder, or free some space, then try again.")
+        text = _REASONS.get(error.errno or 0, other)
         params: dict[str, str | int | float] = {"path": str(path), "reason": error.strerror or type(error).__name__}
         raise BackupError(Message(text=text, params=params)) from error

@@ -81,6 +81,7 @@ from bfai.workbench import (
     Wanted,
     Workbench,
     describe,
+    heading,
     kind_of,
 )
 
@@ -854,6 +855,8 @@ def _print_preview(preview: Preview) -> None:
     click.echo(f"{'':<24}{there_head:>16}{here_head:>16}", err=True)
     for label, there, now in rows:
         click.echo(f"{words.t(label):<24}{there:>16}{'–' if now is None else now:>16}", err=True)
+    if preview.warning is not None:
+        click.echo(_say(preview.warning), err=True)
     for text, names in (
         (N_("Only in the backup: {names}"), preview.only_there if here else ()),
         (N_("Only here now: {names}"), preview.only_here),
@@ -893,8 +896,12 @@ def settings_command(ctx: click.Context, as_json: bool) -> None:
 @click.argument("value")
 def settings_set(name: str, value: str) -> None:
     """Change a setting: a whole number, a name, `off`, `never`, or `default` for the usual value."""
+    wanted = from_text(value)
     with Workbench.local() as workbench:
-        workbench.change_settings(**{name: from_text(value)})
+        if name == "backup_folder":
+            workbench.backups.set_folder("" if wanted is None else str(wanted))
+        else:
+            workbench.change_settings(**{name: wanted})
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
@@ -1419,7 +1426,7 @@ def alerts_log(limit: int, as_json: bool) -> None:
         delivery = line.delivery
         why = " · ".join(_say(one) for one in (delivery.reason, line.waits_for) if one is not None)
         state = words.t(DELIVERY_NAMES[delivery.state])
-        about = f"{delivery.event.text.params.get('name', '')} · {words.t(EVENT_NAMES[delivery.event.kind])}"
+        about = _say(heading(delivery.event))
         click.echo(
             f"{reporting.iso(delivery.event.at)}  {state:<12} {delivery.channel_name:<20} {about}  {why}".rstrip()
         )

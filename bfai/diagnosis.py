@@ -224,6 +224,8 @@ _ADDRESS_LIKE = re.compile(r"[0-9a-fA-F]*[:.][0-9a-fA-F:.]*")
 def address_in(text: str) -> str | None:
     """The first IP address in a refusal: the one that the exchange saw."""
     for match in _ADDRESS_LIKE.finditer(text):
+        if match[0].count(".") < 3 and match[0].count(":") < 2:  # most of a long text: no address has so few
+            continue
         for candidate in (match[0], match[0].strip(":."), match[0].lstrip(":").rstrip(":.")):
             try:
                 address = ipaddress.ip_address(candidate)

@@ -1,7 +1,7 @@
-"""What a test, or a strategy's change of state, means for somebody who does not look: events. Pure.
+"""What a test, a strategy's change of state or a backup means for somebody who does not look: events. Pure.
 
-An event says what happened to which connection or strategy, and what to do. It exists once: its id is made of what it
-is about, so that two programs that see the same thing make the same event.
+An event says what happened to which connection or strategy, or to the backups, and what to do. It exists once: its id
+is made of what it is about, so that two programs that see the same thing make the same event.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ __all__ = [
     "EVENT_NAMES",
     "Event",
     "EventKind",
+    "backup_event",
     "events_of",
+    "heading",
     "last_known",
     "make_event",
     "stranger_events",
@@ -59,6 +61,8 @@ EVENT_NAMES: Mapping[EventKind, str] = {
     EventKind.EXPIRED: N_("Key expired"),
     EventKind.STRATEGY_SUSPENDED: N_("Strategy suspended"),
     EventKind.STRATEGY_RESUMED: N_("Strategy resumed"),
+    EventKind.BACKUP_FAILED: N_("Backup failed"),
+    EventKind.BACKUP_WORKS: N_("Backups work again"),
 }
 """The gravest first, in which order they are shown."""
 
@@ -119,6 +123,14 @@ def make_event(
         todo=tuple(steps),
         facts=dict(facts or {}),
     )
+
+
+def heading(event: Event) -> Message:
+    """Whom it is about, where it is about somebody, and what happened, in one line."""
+    what, name = EVENT_NAMES[event.kind], event.text.params.get("name")
+    if name is None:
+        return Message(text=what)
+    return Message(text=N_("{name} · {t_what}"), params={"name": name, "t_what": what})
 
 
 def _once(*parts: str) -> str:
@@ -355,3 +367,21 @@ def strategy_event(
 
 _MEND = N_("Mend that, then resume the strategy.")
 _BY_ITSELF = N_("It resumes by itself when the connection's test passes again.")
+
+
+# -- backups -----------------------------------------------------------------------------------------------------------
+
+
+def backup_event(at: datetime, problem: Message | None) -> Event:
+    """The scheduled backups begin to fail for this reason or, without one, are made again."""
+    kind = EventKind.BACKUP_WORKS if problem is None else EventKind.BACKUP_FAILED
+    text = N_("The scheduled backup was not made.")
+    return Event(
+        id=_once("backup", kind.value, at.isoformat()),
+        connection_id=None,
+        kind=kind,
+        at=at,
+        text=Message(text=text if problem is not None else N_("The scheduled backup is made again.")),
+        details=() if problem is None else (problem,),
+        todo=() if problem is None else (Message(text=N_("It is tried again every hour.")),),
+    )

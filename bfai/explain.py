@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Any, cast
 
 from bfai.diagnosis import Sure, address_in, below_http, by_rule, first_rule, words_of
-from bfai.exchanges.base import Answer, Exchange, Role
+from bfai.exchanges.base import Answer, ErrorRule, Exchange, Role
 from bfai.model import Cause, Diagnosis, Evidence, Grant, GrantState, KeyReport
 
 _NO_ANSWER = re.compile(
@@ -233,27 +233,35 @@ def _status_in(text: str) -> int | None:
 
 def explain(answer: Answer, exchange: Exchange | None) -> Diagnosis:
     """A cause for any answer. What is a documented success, or nothing known, is `unexpected_response`."""
-    _, found = _explained(_Reading(_Kind.OBJECT, answer), exchange)
+    reading = _Reading(_Kind.OBJECT, answer)
+    found = _explained(reading, _ruled(reading, exchange)[1], exchange)
     text = answer.body or answer.error_text
     if found.cause is Cause.UNEXPECTED_RESPONSE and text and answer.transport_error is None:
         return _surest(text, exchange, answer.status, answer.role)[1]
     return found
 
 
-def _explained(reading: _Reading, exchange: Exchange | None) -> tuple[Sure, Diagnosis]:
+def _ruled(reading: _Reading, exchange: Exchange | None) -> tuple[Sure, ErrorRule | None]:
+    """How sure a reading is, and by which rule."""
     answer = reading.answer
     if answer.transport_error is not None:
-        return Sure.WORDS, below_http(answer)
+        return Sure.WORDS, None
     if exchange is not None and exchange.succeeded(answer):
-        sure, rule = Sure.NOTHING, None
-    else:
-        sure, rule = first_rule(answer, exchange, code=reading.code, prose=reading.kind is _Kind.PROSE)
+        return Sure.NOTHING, None
+    sure, rule = first_rule(answer, exchange, code=reading.code, prose=reading.kind is _Kind.PROSE)
+    return (Sure.NOTHING if rule is None else sure), rule
+
+
+def _explained(reading: _Reading, rule: ErrorRule | None, exchange: Exchange | None) -> Diagnosis:
+    answer = reading.answer
+    if answer.transport_error is not None:
+        return below_http(answer)
     found = by_rule(rule, answer, words_of(answer, exchange, ()))
     if rule is None:
-        sure, found = Sure.NOTHING, found.model_copy(update={"candidates": (Cause.UNEXPECTED_RESPONSE,)})
+        found = found.model_copy(update={"candidates": (Cause.UNEXPECTED_RESPONSE,)})
     if found.seen_ip is not None and reading.kind is not _Kind.OBJECT:
         found = found.model_copy(update={"seen_ip": _address_told(answer.body)})
-    return sure, found
+    return found
 
 
 _AT_HOME = [ipaddress.ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")]
@@ -274,11 +282,9 @@ def _surest(
     """The surest of all that a text may mean, and how sure. Of two objects that are as sure the later, for the request
     stands before its answer.
     """
-    judged: list[tuple[tuple[Sure, _Kind], Diagnosis]] = []
-    for reading in _readings(text, exchange, status, role):
-        sure, found = _explained(reading, exchange)
-        judged.append(((sure, reading.kind), found))
-    return min(reversed(judged), key=lambda pair: pair[0])
+    judged = [(*_ruled(reading, exchange), reading) for reading in _readings(text, exchange, status, role)]
+    sure, rule, reading = min(reversed(judged), key=lambda one: (one[0], one[2].kind))
+    return (sure, reading.kind), _explained(reading, rule, exchange)  # of one: its words take time
 
 
 def report_in(endpoint: str, body: str, exchange: Exchange) -> KeyReport | None:

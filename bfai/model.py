@@ -465,7 +465,7 @@ class Strategy(_Frozen):
 
 
 class EventKind(StrEnum):
-    """What can happen to a connection or a strategy that somebody may want to hear of."""
+    """What can happen to a connection, a strategy or the backups that somebody may want to hear of."""
 
     STATUS_FAILED = "status_failed"
     RECOVERED = "recovered"
@@ -484,6 +484,8 @@ class EventKind(StrEnum):
     STRATEGY_RESUMED = "strategy_resumed"
     STRANGER_ASSET = "stranger_asset"
     STRANGER_ORDER = "stranger_order"
+    BACKUP_FAILED = "backup_failed"
+    BACKUP_WORKS = "backup_works"
 
     @property
     def security(self) -> bool:
@@ -508,9 +510,10 @@ _SECURITY = frozenset(
 class Event(_Frozen):
     """Something that happened once. It never changes.
 
-    `text` names the connection or the strategy in its parameter `name`; `details` are further sentences, `todo` says
-    what to do. None of them holds a key or an amount. `facts` are plain texts for programs: a cause, an end, the
-    strategy's id. `connection_id` is None for a strategy whose connection was deleted.
+    `text` names the connection or the strategy in its parameter `name`, which a backup has not; `details` are further
+    sentences, `todo` says what to do. None of them holds a key or an amount. `facts` are plain texts for programs: a
+    cause, an end, the strategy's id. `connection_id` is None for a backup, and for a strategy whose connection was
+    deleted.
     """
 
     id: str

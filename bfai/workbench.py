@@ -45,7 +45,7 @@ from bfai.diagnosis import (
     sentence,
 )
 from bfai.engine import Beside, Engine, TestJob
-from bfai.events import EVENT_NAMES, events_of, last_known, stranger_events, strategy_event
+from bfai.events import EVENT_NAMES, events_of, heading, last_known, stranger_events, strategy_event
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer, Exchange, Right, Tick
 from bfai.explain import Explanation, explain_text
@@ -186,6 +186,7 @@ __all__ = [
     "Workbench",
     "WrongPassword",
     "describe",
+    "heading",
     "interval_name",
     "kind_of",
     "read_candles",

@@ -10,10 +10,10 @@ from zoneinfo import available_timezones
 import streamlit as st
 
 from bfai.i18n import LANGUAGES, N_
-from bfai.model import BfaiError, Channel, Delivery, DeliveryState, Event, EventKind, Message
+from bfai.model import BfaiError, Channel, Delivery, DeliveryState, EventKind, Message
 from bfai.ui import _, calm, moment, n_, open_page, plain, say, zone_name
 from bfai.ui.pieces import Look, attempt, badge, head, table, tell, zone_note
-from bfai.workbench import DELIVERY_NAMES, EVENT_NAMES, Alerts, Workbench
+from bfai.workbench import DELIVERY_NAMES, EVENT_NAMES, Alerts, Workbench, heading
 
 SHOWN = 50
 NEW = "new"
@@ -396,16 +396,12 @@ def log(alerts: Alerts) -> None:
         look = DELIVERY_LOOKS[delivery.state]
         icons.append(f":{look.colour}[:material/{look.icon}:]")
         times.append(moment(delivery.event.at))
-        whats.append(f"{subject(delivery.event)} · {_(EVENT_NAMES[delivery.event.kind])}")
+        whats.append(say(heading(delivery.event)))
         said = [say(one) for one in (delivery.reason, line.waits_for) if one is not None]
         said += [_("Told again.")] if delivery.number else []
         said += [_("It may have arrived twice.")] if delivery.doubtful and not delivery.state.open else []
         fates.append(" · ".join((plain(delivery.channel_name), f"**{_(look.word)}**", " ".join(said))).rstrip(" ·"))
     table(columns, alt=_("The last messages, and what became of them"))
-
-
-def subject(event: Event) -> str:
-    return plain(str(event.text.params.get("name", "")))
 
 
 def events(workbench: Workbench) -> None:

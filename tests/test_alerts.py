@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bfai.alerts import CLAIM_HOLDS, PAUSES, Alerts, AlertsNotHere
-from bfai.events import events_of, strategy_event
+from bfai.events import backup_event, events_of, strategy_event
 from bfai.model import (
     BfaiError,
     Cause,
@@ -491,6 +491,23 @@ def test_a_suspension_that_ends_by_itself_has_the_grace_of_its_cause(world: Worl
     world.at("10:00")
     turn(Status.BLOCKED, StrategyState.SUSPENDED, needs_person=True)
     assert world.titles[2:] == ["Grid · Strategy suspended"], "a person is needed: at once"
+
+
+def test_a_backup_that_fails_is_told_once_at_once_and_its_end_where_it_was(world: World) -> None:
+    hook = world.by_hand().alerts.add("Hook", "json://127.0.0.1:9/x", quiet=(time(23), time(7)))
+    problem = Message(text="The disk of {path} is full. Free some space.", params={"path": "/home/ann/backups"})
+    world.store.add_events([backup_event(T0, problem)])
+    world.at("9:01")
+    late = world.alerts.add("Late", "json://127.0.0.1:9/x")
+    assert world.titles == ["Backup failed"]
+    assert "The disk of /home/ann/backups is full. Free some space." in world.sent[0].body
+    world.store.add_events([backup_event(T0, problem)])  # whoever saw the same
+    world.at("9:30").store.add_events([backup_event(world.now, None)])
+    world.at("9:31")
+    assert world.titles == ["Backup failed", "Backups work again"]
+    assert "The problem had lasted since" in world.sent[1].body
+    assert world.states(hook) == ["backup_failed:sent", "backup_works:sent"]
+    assert world.states(late) == ["backup_works:dropped"]
 
 
 def test_messages_speak_the_owners_language(world: World, receiver: Receiver) -> None:

@@ -24,7 +24,9 @@ import bfai.backup
 from bfai import sealed_file
 from bfai.backup import SUFFIX, BackupExists, BackupFile, Backups, NotSaved, WeakBackupPassword
 from bfai.cli import main
-from bfai.model import AuditEntry, BfaiError, Credentials, DeliveryState
+from bfai.events import heading
+from bfai.i18n import LANGUAGES, translator
+from bfai.model import AuditEntry, BfaiError, Credentials, DeliveryState, Event, EventKind
 from bfai.monitor import Monitor
 from bfai.recovery_code import new_code
 from bfai.sealed_file import (
@@ -40,11 +42,20 @@ from bfai.sealed_file import (
     unsealed,
 )
 from bfai.settings import SettingRefused
-from bfai.store import StoreError, StoreFull, open_store
+from bfai.store import KeyReplaced, StoreError, StoreFull, open_store
 from bfai.store.migrations import MIGRATIONS
 from bfai.store.move import TABLES
 from bfai.store.sqlite import copies, open_old
-from bfai.vault import Cost, Vault, VaultLocked, WrongPassword, file_key, fresh_wrap, revoke_recovery_code
+from bfai.vault import (
+    Cost,
+    NoRecoveryCode,
+    Vault,
+    VaultLocked,
+    WrongPassword,
+    file_key,
+    fresh_wrap,
+    revoke_recovery_code,
+)
 from bfai.workbench import Mode, Workbench
 from tests.test_move import everything
 from tests.test_store import actions, add
@@ -290,6 +301,76 @@ def test_nothing_can_be_read_in_the_file_and_nobody_else_may_read_it(here: Place
     assert here.backups.last.made_at == NOW
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_from_before_the_key_was_renewed_brings_the_old_key_and_its_code_back(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/here.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    here, code = Place(url, tmp_path / "backups", full=True), new_code()
+    assert here.vault is not None
+    connection, old = add(here.store, "Sealed"), here.vault
+    here.store.replace_credentials(connection.id, old.seal(connection.id, CREDENTIALS), b"f", "TEST", NOW)
+    with here.store.together():  # what `fill` brought is sealed by nobody
+        for other in here.store.connections():
+            if other.id != connection.id:
+                here.store.delete_connection(other.id)
+        for channel in here.store.channels():
+            here.store.remove_channel(channel.id)
+    old.set_recovery_code(here.store, code)
+    content = here.backups.download().content
+    assert here.backups.open(io.BytesIO(content), WORD)[1].warning is None
+    here.vault = fresh = old.rotate(here.store, WORD).vault
+    old.lock()
+
+    found, preview = here.backups.open(io.BytesIO(content), code)
+    assert (preview.same_vault, preview.other_key) == (True, True)
+    assert preview.warning is not None
+    assert "renew the key afterwards" in preview.warning.text
+    here.backups.restore(found, replace=True)
+    row = here.store.vault()
+    assert row is not None
+    assert row.key_check == old.key_check != fresh.key_check
+    with pytest.raises(VaultLocked):  # the one that was open has another key now
+        here.backups.make()
+    with pytest.raises(KeyReplaced):
+        fresh.set_recovery_code(here.store, new_code())
+    opened = Vault.recover(here.store, code, OWN)
+    assert opened.open(connection.id, here.store.sealed(connection.id)) == CREDENTIALS
+    saved = next(here.folder.glob(f"*-before-restore{SUFFIX}")).read_bytes()
+    here.vault = opened
+    here.backups.restore(here.open(saved), replace=True)
+    assert Vault.unlock(here.store, WORD).key_check == fresh.key_check
+    with pytest.raises(NoRecoveryCode):
+        Vault.recover(here.store, code, OWN)
+    here.store.close()
+
+
+def test_a_backup_that_does_not_say_which_key_it_has_clears_what_is_said_here(here: Place, tmp_path: Path) -> None:
+    """Of a vault from before that was written down. The next unlock does."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "here.db")) as db, db:
+        db.execute("UPDATE vault SET key_check = NULL")
+    content = here.backups.download().content
+    old = here.vault
+    assert old is not None
+    Vault.unlock(here.store, WORD)
+    with here.store.together():
+        for connection in here.store.connections():
+            here.store.delete_connection(connection.id)
+        for channel in here.store.channels():
+            here.store.remove_channel(channel.id)
+    here.vault = old.rotate(here.store, WORD).vault
+    found, preview = here.backups.open(io.BytesIO(content), WORD)
+    assert preview.warning is None
+    here.backups.restore(found, replace=True)
+    row = here.store.vault()
+    assert row is not None
+    assert row.key_check is None
+    Vault.unlock(here.store, WORD)
+    row = here.store.vault()
+    assert row is not None
+    assert row.key_check == old.key_check
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
@@ -467,6 +548,13 @@ def test_genuine_bytes_that_make_no_sense_are_refused(here: Place, content: byte
     for case in wrong:
         with pytest.raises(BackupDamaged):
             target.open(io.BytesIO(sealed_lines(here, *case)), WORD)
+    few = {**head, "tables": {"setting": head["tables"]["setting"]}}
+    found, _ = target.open(io.BytesIO(sealed_lines(here, few, {"table": "setting"}, {"rows": {"setting": 0}})), WORD)
+    with pytest.raises(BackupDamaged):  # not all the tables of its version
+        target.restore(found)
+    unnamed = {**head, "tables": {**head["tables"], "connection": ["id"]}}
+    with pytest.raises(BackupDamaged):
+        target.open(io.BytesIO(sealed_lines(here, unnamed, *lines[1:])), WORD)
     at = next(n for n, line in enumerate(lines) if line.startswith(b'{"table":"setting"')) + 1
     for row in (["s"], ["s", {"a": 1}], ["s", ["!"]], ["s", [1, 2]], [None, "1"], ["s", 2**70], ["s", "\ud800"]):
         spoiled = sealed_lines(here, *lines[:at], row, *lines[at + 1 :])
@@ -493,8 +581,9 @@ def test_a_full_disk_leaves_no_half_backup(here: Place, monkeypatch: pytest.Monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(BackupError, match=r"cannot be written: No space left on device\. Choose another folder"):
+    with pytest.raises(BackupError) as refused:
         here.backups.make()
+    assert translator("en").render(refused.value.message).startswith(f"The disk of {here.folder} is full. Free some")
     monkeypatch.undo()
     assert list(here.folder.iterdir()) == []
     assert here.backups.last.made_at is None
@@ -639,10 +728,84 @@ def test_a_scheduled_backup_that_fails_says_so_and_comes_again(here: Place) -> N
     assert problem is not None
     assert "cannot be written" in problem.text
     assert here.backups.run_due() is None
+    change(here, backup_days=0)
+    assert here.backups.last.problem is None, "who wants none misses none"
+    change(here, backup_days=1)
     here.folder.unlink()
     here.clock.time += timedelta(hours=1)
     assert here.backups.run_due() is not None
     assert here.backups.last.problem is None
+
+
+def told_of(place: Place) -> list[Event]:
+    return place.store.events(kinds=(EventKind.BACKUP_FAILED, EventKind.BACKUP_WORKS))[::-1]
+
+
+def test_that_backups_fail_and_work_again_is_told_once_each(here: Place, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    change(here, backup_days=1)
+    here.backups.set_folder(str(disk))
+    disk.rmdir()
+    for _ in range(3):  # every hour
+        with pytest.raises(BackupError):
+            here.backups.run_due()
+        assert here.backups.run_due() is None
+        here.clock.time += timedelta(hours=1)
+    assert not disk.exists(), "a disk that is not connected is nobody's to make"
+    here.backups.make(to=tmp_path / "by hand")
+    (failed,) = told_of(here)
+    assert (failed.kind, failed.at, failed.details) == (EventKind.BACKUP_FAILED, NOW, (here.backups.last.problem,))
+    disk.mkdir()
+    assert here.backups.run_due() is not None
+    here.clock.time += timedelta(days=1)
+    assert here.backups.run_due() is not None
+    works = told_of(here)[1]
+    assert [one.kind for one in told_of(here)] == [EventKind.BACKUP_FAILED, EventKind.BACKUP_WORKS]
+    for language in LANGUAGES:
+        words = translator(language)
+        said = [words.render(one) for one in (heading(failed), failed.text, *failed.details, *failed.todo, works.text)]
+        assert str(disk) in said[2]
+        assert all(said)
+    here.clock.time += timedelta(days=1)
+    disk.rename(tmp_path / "gone")
+    with pytest.raises(BackupError):
+        here.backups.run_due()
+    assert len(told_of(here)) == 3, "it is another failure"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "disk of {} is full. Free some space"),
+        (errno.EACCES, "may not write to {}. Allow it"),
+        (errno.EROFS, "may not write to {}. Allow it"),
+        (errno.EIO, "{} cannot be written: "),
+        (None, "error in the program: ZeroDivisionError. Make one by hand"),
+    ],
+)
+def test_whatever_keeps_a_scheduled_backup_from_being_made_is_told(
+    number: int | None, said: str, here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise ZeroDivisionError if number is None else OSError(number, os.strerror(number))
+
+    change(here, backup_days=1)
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(ZeroDivisionError if number is None else BackupError):
+        here.backups.run_due()
+    (failed,) = told_of(here)
+    assert said.format(here.folder) in translator("en").render(failed.details[0])
+
+
+def test_a_vault_that_is_locked_meanwhile_is_no_failure(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it keep another program, whose vault is open, waiting for an hour."""
+    change(here, backup_days=1)
+    assert here.vault is not None
+    dead = Vault(here.vault.id, b"another key" + bytes(21))
+    elsewhere = Backups(here.store, lambda: dead, here.clock, home=here.folder)
+    assert elsewhere.run_due() is None
+    assert (here.backups.last.problem, told_of(here)) == (None, [])
+    assert here.backups.run_due() is not None
 
 
 def test_the_folder_is_tried_when_it_is_chosen(here: Place, tmp_path: Path) -> None:

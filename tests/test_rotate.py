@@ -12,8 +12,19 @@ from pathlib import Path
 import pytest
 
 from bfai.model import Credentials, Market, Target
-from bfai.store import KeyReplaced, Store, Wrap, open_store
-from bfai.vault import Cost, NotRotated, Tampered, Vault, VaultDamaged, WrongPassword, key_check
+from bfai.recovery_code import new_code
+from bfai.store import KeyReplaced, Store, open_store
+from bfai.vault import (
+    Cost,
+    NoRecoveryCode,
+    NotRotated,
+    Tampered,
+    Vault,
+    VaultDamaged,
+    WrongPassword,
+    has_recovery_code,
+    key_check,
+)
 from bfai.workbench import Mode, VaultIsRenewed, VaultState, Workbench
 from tests.test_kill import killed_at_each_statement
 from tests.test_store import MakeStore, a_connection, a_report, a_run, enable, make_store, plan
@@ -23,6 +34,7 @@ __all__ = ["make_store"]
 CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
 PASSWORD = "tall green lamp post"
 T0 = datetime(2026, 11, 21, 9, tzinfo=UTC)
+CODE = new_code()
 NAMES = [f"Name {number}" for number in range(40)]
 
 
@@ -40,8 +52,7 @@ def fill(store: Store, names: list[str] = NAMES) -> Vault:
     bench = opened(store, vault)
     for name in ("Hook", "Mail"):
         bench.alerts.add(name, f"json://127.0.0.1:9/{name}")
-    code = Wrap("recovery", 1, b"s" * 16, 16, 1, 1, b"n" * 12, b"recovery-code-ciphertext" * 2, b"k" * 8)
-    store.replace_wrap(code, action="recovery_code_made", key_check=vault.key_check)
+    vault.set_recovery_code(store, CODE, cost=CHEAP)
     return vault
 
 
@@ -99,6 +110,25 @@ def test_everything_is_sealed_anew_and_all_else_stays(make_store: MakeStore) -> 
     assert entry.detail == {"connections": len(NAMES), "channels": 2, "gone": "recovery"}
     with pytest.raises(Tampered):
         vault.open(connections[0].id, store.sealed(connections[0].id))
+
+
+def test_the_code_on_paper_dies_with_the_key_and_a_new_one_can_be_made(make_store: MakeStore) -> None:
+    store = make_store()
+    fill(store, NAMES[:1])
+    vault = Vault.recover(store, CODE, PASSWORD, cost=CHEAP)
+    wraps = store.vault().wraps  # type: ignore[union-attr]
+    fresh = vault.rotate(store, PASSWORD, cost=CHEAP).vault
+    assert not has_recovery_code(store)
+    with pytest.raises(NoRecoveryCode):
+        Vault.recover(store, CODE, "another password", cost=CHEAP)
+    look_whole(store)
+    store.replace_wrap(wraps["recovery"], action="spoiled")  # put in again by somebody who has the old row
+    with pytest.raises(VaultDamaged):
+        Vault.recover(store, CODE, "another password", cost=CHEAP)
+    code = new_code()
+    fresh.set_recovery_code(store, code, cost=CHEAP)
+    Vault.recover(store, code, PASSWORD, cost=CHEAP)
+    look_whole(store)
 
 
 def test_whoever_has_the_old_key_open_is_locked_and_seals_nothing_with_it(make_store: MakeStore) -> None:

@@ -336,6 +336,7 @@ def test_it_starts_on_this_machine_only_and_names_each_wait(started: Started) ->
         "--server.allowedHosts=127.0.0.1",
     ]
     assert "--server.fileWatcherType=none" in started.arguments
+    assert "--server.maxUploadSize=200" in started.arguments, "backups come back at home; elsewhere memory is shared"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")

@@ -345,6 +345,8 @@ def test_what_is_only_sqlites_is_translated(ours: str, theirs: str) -> None:
         "postgresql://user:hidden",
         "postgresql://host/db?pasword=hidden",
         "postgresql://host:hidden/db",
+        "postgresql://user:hidden@a..b/db",
+        f"postgresql://user:hidden@{'x' * 64}.example.com/db",
     ],
 )
 def test_an_address_that_cannot_be_read_is_refused_without_being_shown(url: str) -> None:

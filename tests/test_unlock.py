@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bfai.recovery_code import new_code
 from bfai.store import Store, open_store
 from bfai.vault import (
     LONGEST_WAIT_S,
@@ -76,6 +79,23 @@ def test_every_way_to_the_password_waits_and_none_looks_at_it(make_store: MakeSt
     vault.change_password(other, PASSWORD, "another password", now=clock, cost=CHEAP)
     assert guess(store, clock, 3) == 1, "a success clears the count"
     workbench.close()
+
+
+def test_an_attempt_costs_a_tenth_of_a_second_of_computing(make_store: MakeStore) -> None:
+    """With the cost that a vault has when nobody says otherwise, right or wrong, with a password or a code."""
+    store = make_store()
+    vault = Vault.create(store, PASSWORD)
+    code = new_code()
+    vault.set_recovery_code(store, code)
+    for attempt in (
+        lambda: Vault.unlock(store, PASSWORD),
+        lambda: Vault.unlock(store, WRONG),
+        lambda: Vault.recover(store, new_code(), "another password"),
+    ):
+        began = time.process_time()
+        with contextlib.suppress(WrongPassword):
+            attempt()
+        assert time.process_time() - began >= 0.1
 
 
 def test_trying_on_during_the_wait_does_not_make_it_longer(make_store: MakeStore) -> None:

@@ -846,6 +846,10 @@ class Store(Protocol):
         """
         ...
 
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Keep events of which no test and no strategy's change of state tells."""
+        ...
+
     def channels(self) -> list[Channel]:
         """All, by name."""
         ...

@@ -113,6 +113,9 @@ def read_address(url: str) -> Address:
         port = str(given.get("port", ""))
         if not re.fullmatch(r"[0-9,]*", port):
             raise ValueError
+        for host in str(given.get("host", "")).split(","):
+            if not host.startswith(("/", "@")):  # those are sockets
+                host.encode("idna")  # as it is looked up: with a part that is empty or too long it is no name
     except (ValueError, psycopg.Error):
         text = N_(
             "This is no address of a PostgreSQL database. Write postgresql://user:password@host/database in"

@@ -1795,6 +1795,10 @@ class SqlStore(ABC):
                     values = {"event": found[0], "channel": channel["pk"], "number": 0, "state": state}
                     self._insert("delivery", **values, due_at=_micros(event.at))
 
+    def add_events(self, events: Sequence[Event]) -> None:
+        with self._writing():
+            self._put_events(events)
+
     def events(
         self,
         *,

@@ -10,12 +10,12 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Message
 from bfai.ui.language import _, moment, n_, plain, say, words
-from bfai.ui.pieces import calm, download_button, head, on_paper, size_of, table, tell
+from bfai.ui.pieces import calm, download_button, head, largest_upload, on_paper, size_of, table, tell
 from bfai.ui.session import Keeper
 from bfai.workbench import BackupFile, Made, Preview, Workbench
 
-LARGEST_UPLOAD, LARGEST_SHARED = 200, 25
-"""Megabytes; the second where many share the memory. What is larger is restored in a terminal."""
+LARGEST_UPLOAD = 200
+"""Megabytes, where the server takes as many. What is larger is restored in a terminal."""
 OWN_BOXES = ("backup_own", "backup_own_again")
 _MADE, _OPENED, _SAID, _ROUND = "backup_made", "backup_opened", "backup_said", "backup_round"
 _SAVED = "backup_saved"
@@ -84,7 +84,7 @@ def _make(workbench: Workbench, own: bool) -> None:
 
 def _download(workbench: Workbench, made: Made) -> None:
     """Not for one that is too large to be uploaded again: it lies in the folder."""
-    if made.path is not None and (made.size > LARGEST_UPLOAD * 1_000_000 or not made.path.exists()):
+    if made.path is not None and (made.size > largest_upload(LARGEST_UPLOAD) * 1_000_000 or not made.path.exists()):
         return
     download_button(
         _("Download the backup"),
@@ -106,7 +106,7 @@ def restore_backup(workbench: Workbench, done: Callable[[], None]) -> None:
         _("Backup file"),
         type=["bfaibackup"],
         key=f"backup_file_{number}",
-        max_upload_size=LARGEST_UPLOAD if workbench.backups.keeps else LARGEST_SHARED,
+        max_upload_size=largest_upload(LARGEST_UPLOAD),
         on_change=lambda: st.session_state.pop(_OPENED, None),
     )
     with st.container(width=420):
@@ -163,8 +163,8 @@ def _preview(workbench: Workbench, found: BackupFile, preview: Preview, done: Ca
             args=(workbench, found, False, done),
         )
         return
-    if not preview.same_vault:
-        st.markdown(":orange[:material/warning:] " + _("It is of another vault, with its own master password."))
+    if preview.warning is not None:
+        st.markdown(":orange[:material/warning:] " + say(preview.warning))
     for text, names in (
         (N_("Only in the backup: {names}"), preview.only_there),
         (N_("Only here now: {names}"), preview.only_here),

@@ -17,6 +17,7 @@ from bfai.ui.backups import recover, restore_backup
 from bfai.ui.language import _, language_switch, n_, say
 from bfai.ui.pieces import attempt, calm, tell, told
 from bfai.ui.session import Keeper, hosting, leave_tour, log_out, signed_in, start_tour
+from bfai.ui.vault_care import delete_forgotten
 from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
 from bfai.workbench import Mode, Workbench, WrongPassword
 
@@ -261,9 +262,10 @@ def lock_screen(keeper: Keeper) -> None:
         elif st.session_state.get("unlock_problem"):
             st.warning(st.session_state["unlock_problem"])
         with st.expander(_("I forgot the password"), icon=":material/help:"):
+            hosted = keeper.workbench.mode is Mode.HOSTED
             if keeper.workbench.has_recovery_code:
                 recover(keeper, _refused)
-            else:
+            elif not hosted:
                 st.write(
                     _(
                         "This vault has no recovery code, so nobody can open it. An older backup opens with the"
@@ -271,7 +273,9 @@ def lock_screen(keeper: Keeper) -> None:
                         " exchanges."
                     )
                 )
-        if keeper.workbench.mode is Mode.HOSTED:
+            if hosted:
+                delete_forgotten(keeper.workbench)
+        if hosted:
             account()
 
 

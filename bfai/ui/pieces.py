@@ -463,6 +463,11 @@ def table(columns: Mapping[str, Sequence[str]], *, alt: str) -> None:
     st.table(cells, border="horizontal", hide_index=True, alt=alt)  # pyright: ignore[reportUnknownMemberType]
 
 
+def largest_upload(wanted: int) -> int:
+    """So many megabytes, or as many as the server takes: what is larger it would refuse after all was sent."""
+    return min(wanted, int(st.get_option("server.maxUploadSize")))
+
+
 def size_of(count: int) -> str:
     """Bytes in the unit that suits them."""
     kilobytes = count / 1000

@@ -54,7 +54,7 @@ from bfai.ui.history_view import FOLLOWED, choose_line, forget_selections, no_li
 from bfai.ui.ladder_view import LIMIT, Pen, digits_of, figure_card, sample_svg
 from bfai.ui.language import _, duration, moment, n_, plain, say, words
 from bfai.ui.location import location
-from bfai.ui.pieces import calm, choose_by_address, download_button, exchange_name, redraw, table
+from bfai.ui.pieces import calm, choose_by_address, download_button, exchange_name, largest_upload, redraw, table
 from bfai.ui.strategy_editor import Editor, field_label, known_facts, problem_text, raw_fix
 from bfai.ui.strategy_fields import parameters_of, raw_of
 from bfai.ui.time_range import TimeRange
@@ -398,7 +398,7 @@ def _from_files(place: Place, parameters: Parameters) -> Mapping[str, Candles] |
                 file = st.file_uploader(
                     _("Candles of {pair}", pair=plain(pair)),
                     key=place.key(f"file_{pair}"),
-                    max_upload_size=MAX_FILE_MB,
+                    max_upload_size=largest_upload(MAX_FILE_MB),
                 )
                 _take_file(kept, pair, file)
     missing = [pair for pair in parameters.pairs if pair not in kept.files]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
 import streamlit as st
 
+from bfai.hosting import Person
 from bfai.i18n import N_, NN_
-from bfai.model import BfaiError, Message
+from bfai.model import BfaiError, Message, utc_now
 from bfai.ui.language import _, n_, plain, say
 from bfai.ui.pieces import attempt, calm, tell
-from bfai.ui.session import keeper
-from bfai.workbench import LeftKey, Workbench
+from bfai.ui.session import Keeper, keeper, signed_in
+from bfai.workbench import LeftKey, VaultIsLocked, Workbench
 
 _PASSWORD = "renew_password"
 _SAID = "renew_said"
 _WORD, _PROBLEM = "delete_word", "delete_problem"
 _MOST_LINES = 12
+_FRESH = timedelta(minutes=10)
 
 
 # -- a new key ---------------------------------------------------------------------------------------------------------
@@ -81,11 +86,43 @@ def delete_everything(workbench: Workbench) -> None:
         )
         st.caption(say(workbench.what_deleting_does()))
         if st.button(_("Delete everything…"), icon=":material/delete_forever:", key="delete_everything"):
-            _ask(workbench)
+            _ask(workbench.left_at_exchanges(), _open_keeper)
 
 
-def _ask(workbench: Workbench) -> None:
-    left = workbench.left_at_exchanges()
+def delete_forgotten(workbench: Workbench) -> None:
+    """At the lock of a shared server, where nobody can move the database away. Nothing of the vault is named."""
+    st.write(
+        _(
+            "Without the password and a recovery code nobody can open this vault, not even whoever runs this workbench."
+            " Delete it here and begin anew: a backup that you downloaded can then be restored, and opens with the"
+            " password of its day. Else make new keys at your exchanges."
+        )
+    )
+    st.caption(say(workbench.what_deleting_does()))
+    if st.button(_("Delete everything…"), icon=":material/delete_forever:", key="delete_forgotten"):
+        _ask([], _keeper_of_who_just_signed_in)
+
+
+def _open_keeper() -> Keeper:
+    """That of this visit. Whoever comes to a page whose vault should be locked by now deletes nothing."""
+    kept = keeper()
+    kept.touch()
+    if not kept.workbench.is_open:
+        raise VaultIsLocked
+    return kept
+
+
+def _keeper_of_who_just_signed_in() -> Keeper:
+    """A sign-in of this morning says little about who sits here now."""
+    kept, who = keeper(), signed_in()
+    if not isinstance(who, Person) or utc_now() - who.signed_in_at > _FRESH:
+        text = N_("Nothing is deleted. Log out and sign in again, then delete it within ten minutes.")
+        raise BfaiError(Message(text=text))
+    return kept
+
+
+def _ask(left: list[LeftKey], whose: Callable[[], Keeper]) -> None:
+    st.session_state.pop("deleted_all", None)  # of an attempt after which another page was drawn
 
     @st.dialog(_("Delete everything?"))
     def dialog() -> None:
@@ -104,7 +141,7 @@ def _ask(workbench: Workbench) -> None:
                     icon=":material/delete_forever:",
                     key="delete_all_yes",
                     on_click=_erase,
-                    args=(word,),
+                    args=(word, whose),
                 )
             if kept or st.session_state.pop("deleted_all", False):
                 st.rerun()
@@ -139,7 +176,7 @@ def _what_stays(left: list[LeftKey]) -> None:
     )
 
 
-def _erase(word: str) -> None:
+def _erase(word: str, whose: Callable[[], Keeper]) -> None:
     typed = str(st.session_state.get(_WORD) or "").strip()
     if typed != word:
         text = N_("Nothing is deleted. Type {word} as it stands there.")
@@ -147,5 +184,5 @@ def _erase(word: str) -> None:
         return
     st.session_state[_WORD] = ""
     st.session_state["deleted_all"] = True
-    if attempt(keeper().delete_everything):
+    if attempt(lambda: whose().delete_everything()):
         tell(Message(text=N_("Everything is deleted here. Keys at your exchanges work until you delete them there.")))

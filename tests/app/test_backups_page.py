@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bfai.recovery_code import new_code
-from bfai.ui.session import keeper
+from bfai.ui.session import Keeper, keeper
 from bfai.workbench import Made, Workbench
 from tests.app.conftest import PASSWORD, choose, go, open_app, opened_vault, press, problems, texts
 
@@ -90,7 +90,8 @@ def test_a_new_computer_begins_with_a_backup(tmp_path: Path) -> None:
     assert keeper().workbench.settings.keep_runs_days == 30
 
 
-def test_the_schedule_and_its_folder_are_kept(tmp_path: Path) -> None:
+def test_the_schedule_and_its_folder_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Keeper, "run_tests", lambda _: None)  # no other backup is made beside those of this test
     at = choose(go(opened_vault(), PAGE), "setting_backup_days", 7)  # type: ignore[arg-type]
     choose(at, "setting_backups_kept", 3)  # type: ignore[arg-type]
     box: Any = next(item for item in at.text_input if str(item.key).startswith("setting_backup_folder"))
@@ -102,11 +103,18 @@ def test_the_schedule_and_its_folder_are_kept(tmp_path: Path) -> None:
     workbench = keeper().workbench
     assert (workbench.settings.backup_days, workbench.settings.backups_kept) == (7, 3)
     assert workbench.backups.folder == tmp_path / "disk"
+    workbench.alerts.add("Phone", "json://127.0.0.1:9/x")
     (tmp_path / "disk").rmdir()
-    (tmp_path / "disk").touch()
-    with pytest.raises(Exception, match="cannot be written"):
+    with pytest.raises(Exception, match="is not there"):
         workbench.backups.run_due()
-    assert "The scheduled backup was not made." in texts(at.run())
+    said = "The scheduled backup was not made."
+    assert said in texts(at.run())
+    assert "There is no backup yet" in texts(at)
+    go(at, "pages/alerts.py")
+    messages, happened = (item.value.to_string(max_colwidth=None) for item in at.table)
+    assert "Backup failed" in messages
+    assert said in happened
+    assert "Connect its disk" in happened
 
 
 def test_a_forgotten_password_is_replaced_with_the_code_on_paper() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -14,8 +15,8 @@ from bfai.hosting import owner_of
 from bfai.model import BfaiError, Connection, Target, utc_now
 from bfai.simulator import Simulator
 from bfai.strategy.parameters import Parameters
-from bfai.ui.session import hosting
-from bfai.workbench import Workbench
+from bfai.ui.session import Keeper, hosting
+from bfai.workbench import VaultState, Workbench
 from tests.app.conftest import APP, PAGES, PASSWORD, captions, go, labels, press, problems, texts
 from tests.helpers import sample
 from tests.oidc import COOKIE_SECRET
@@ -175,6 +176,74 @@ def test_logging_out_locks_forgets_and_holds_for_every_visit(url: str, simulator
     assert "Sign in" in labels(app) and "Desk of alice" not in texts(app)
     other.run()
     assert "You are logged out." in texts(other) and "Desk of alice" not in texts(other)
+
+
+def people_of(url: str) -> dict[str, tuple[bool, int]]:
+    """Whether each has a vault, and how many connections."""
+    found: dict[str, tuple[bool, int]] = {}
+    for person in ("alice", "bob"):
+        with Workbench.hosted(url, owner_of(ISSUER, person)) as workbench:
+            found[person] = (workbench.vault_state is not VaultState.NONE, len(workbench.connections()))
+    return found
+
+
+def typed_delete(app: AppTest, button: str, word: str = "DELETE") -> AppTest:
+    press(app, button)
+    app.text_input(key="delete_word").set_value(word)
+    return press(app, "delete_all_yes")
+
+
+def test_who_deletes_everything_deletes_and_closes_nothing_of_another(
+    url: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(url, simulator, "alice", "mexc", "no_futures")
+    filled(url, simulator, "bob", "kucoin", "good")
+    made: list[Keeper] = []
+    real = Keeper.__init__
+
+    def kept(self: Keeper, *arguments: Any, **named: Any) -> None:
+        real(self, *arguments, **named)
+        made.append(self)
+
+    monkeypatch.setattr(Keeper, "__init__", kept)
+    bob, alice = unlocked("bob"), unlocked("alice")
+    his, hers = made
+    assert his.workbench.is_open and hers.workbench.is_open
+    press(go(alice, "pages/settings.py"), "delete_everything")
+    hers.lock()  # it was left alone with the question on it
+    alice.text_input(key="delete_word").set_value("DELETE")
+    press(alice, "delete_all_yes")
+    assert people_of(url) == {"alice": (True, 1), "bob": (True, 1)}
+    alice.text_input(key="master_password").set_value(PASSWORD)
+    press(alice, "unlock_button")
+    typed_delete(go(alice, "pages/settings.py"), "delete_everything")
+    assert people_of(url) == {"alice": (False, 0), "bob": (True, 1)}
+    assert not hers.workbench.is_open and not hers._monitor.started
+    assert his.workbench.is_open, "nobody else's vault is closed"
+    assert "Desk of bob" in texts(go(bob, "app.py"))
+    assert not problems(bob)
+
+
+def test_a_forgotten_password_costs_what_is_ones_own_and_needs_nobody(url: str, simulator: Simulator) -> None:
+    filled(url, simulator, "alice", "mexc", "no_futures")
+    filled(url, simulator, "bob", "kucoin", "good")
+    stale = visit("alice", at=utc_now().timestamp() - 3600)
+    said = texts(stale)
+    assert "not even whoever runs this workbench" in said
+    assert "move the database away" not in said
+    typed_delete(stale, "delete_forgotten")
+    assert "sign in again" in texts(stale)
+    assert people_of(url)["alice"] == (True, 1)
+    app = visit("alice")
+    typed_delete(app, "delete_forgotten", "no")
+    press(app, "delete_forgotten")
+    for word in ("Desk of alice", "MEXC", "Key list"):
+        assert word not in shown(app), "a locked page names nothing"
+    app.text_input(key="delete_word").set_value("DELETE")
+    press(app, "delete_all_yes")
+    assert not problems(app)
+    assert people_of(url) == {"alice": (False, 0), "bob": (True, 1)}
+    assert "door_2" in [button.key for button in app.run().button], "and begins anew"
 
 
 @pytest.mark.parametrize("ago", [13 * 3600, 29 * 86400, -3600])

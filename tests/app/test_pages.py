@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from bfai.i18n import LANGUAGES
-from bfai.ui.session import Keeper
+from bfai.ui.session import Keeper, Times
 from bfai.workbench import VaultState, Workbench
 from tests.app.conftest import (
     PAGES,
@@ -225,26 +225,40 @@ def test_a_filter_of_the_overview_keeps_only_that_status() -> None:
 # -- the idle lock -----------------------------------------------------------------------------------------------------
 
 
-def test_an_idle_vault_locks_by_itself(tmp_path: Path) -> None:
+def test_a_vault_in_use_stays_open_and_an_idle_one_locks_by_itself(tmp_path: Path) -> None:
     workbench = Workbench.local(f"sqlite:///{tmp_path}/idle.db")
     workbench.create_vault(PASSWORD)
-    keeper = Keeper(workbench, idle_minutes=0.3 / 60)
-    deadline = time.monotonic() + 5
-    while workbench.vault_state is VaultState.OPEN and time.monotonic() < deadline:
-        time.sleep(0.02)
+    now = [1000.0]
+    keeper = Keeper(workbench, idle_minutes=10, clock=lambda: Times(now[0], now[0]))
+    for _ in range(8):
+        now[0] += 599
+        keeper.touch()
+    assert workbench.vault_state is VaultState.OPEN
+    now[0] += 600
+    keeper.touch()
     assert workbench.vault_state is VaultState.LOCKED
     assert keeper.locked_by_itself
     keeper.close()
 
 
-def test_a_vault_in_use_stays_open(tmp_path: Path) -> None:
+def test_an_idle_vault_locks_without_a_click(tmp_path: Path) -> None:
+    """The watch wakes by the computer's own clock, and looks at the one that was given."""
     workbench = Workbench.local(f"sqlite:///{tmp_path}/idle.db")
     workbench.create_vault(PASSWORD)
-    keeper = Keeper(workbench, idle_minutes=0.4 / 60)
-    for _ in range(8):
-        keeper.touch()
-        time.sleep(0.1)
-    assert workbench.vault_state is VaultState.OPEN
+    now, looked = [1000.0], threading.Semaphore(0)
+
+    def clock() -> Times:
+        looked.release()
+        return Times(now[0], now[0])
+
+    keeper = Keeper(workbench, idle_minutes=0.2 / 60, clock=clock)
+    for _ in range(4):
+        assert looked.acquire(timeout=60)
+    assert workbench.vault_state is VaultState.OPEN, "no time has passed, however long that took"
+    now[0] += 1
+    while not keeper.locked_by_itself:
+        assert looked.acquire(timeout=60)
+    assert workbench.vault_state is VaultState.LOCKED
     keeper.close()
 
 

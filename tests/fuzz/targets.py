@@ -10,39 +10,52 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import hashlib
+import io
 import json
+import random
 import signal
 import socket
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, cast
 
 import click
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from yarl import URL
 
-from bfai import cli, diagnosis, pairing, report, words
+from bfai import cli, diagnosis, pairing, report, sealed_file, vault, words
+from bfai import settings as bfai_settings
+from bfai.backup import FORMAT, BackupError, BackupFile, Backups, write_rows
 from bfai.bots import find_in_texts
 from bfai.connection_test import run_test
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Exchange
 from bfai.explain import explain_text, report_in
-from bfai.i18n import best_language, translator
+from bfai.i18n import LANGUAGES, best_language, translator
 from bfai.model import BfaiError, Credentials, Market, Message, Target, TestRun
 from bfai.paste import read_paste
+from bfai.sealed_file import CHUNK, MAGIC, OWN, SealedWriter
 from bfai.sending import BadAddress, clean, read_address
 from bfai.simulator import Simulator
-from bfai.store import open_store
+from bfai.store import Store, StoreError, Wrap, open_store
+from bfai.store.migrations import MIGRATIONS
+from bfai.store.move import TABLES
+from bfai.store.sql import SqlStore
 from bfai.strategy.candles import CandlesError, SignalsError, read_candles, read_signals
 from bfai.strategy.limits import Markets, MarketsError
 from bfai.strategy.parameters import StrategyError, check, export_text, import_text
 from bfai.transport import Gateway, Transport, redact
 from bfai.tripwire import read_names
+from bfai.vault import Cost, Vault, file_key, wrap_key
 
 DATA = Path(__file__).parent.parent / "data"
 CANARY = "c4nArYs3cr3tv4lu3x9q7zk2Lw8tq5mp0"
@@ -90,7 +103,7 @@ def headed(data: bytes) -> tuple[list[str], str]:
 
 def told(*messages: Message) -> str:
     """As they are shown, in every language."""
-    return "\n".join(translator(language).render(message) for message in messages for language in ("en", "nl", "hr"))
+    return "\n".join(translator(language).render(message) for message in messages for language in LANGUAGES)
 
 
 def refused(error: BfaiError) -> Outcome:
@@ -235,8 +248,6 @@ def read_lines(data: bytes) -> Outcome:
 
 
 def _as_lines(text: str) -> Iterator[str]:
-    import io
-
     yield from io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
 
 
@@ -603,6 +614,173 @@ def paired_seeds() -> Iterator[bytes]:
             yield b"sealed\n" + json.dumps(paired).encode()
 
 
+# -- backups -------------------------------------------------------------------------------------------------------------
+
+CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
+ROOT, FILE_ID = bytes(range(32)), bytes(32)
+HEAD = {"made_at": FIXED.isoformat(), "version": "1.0", "step": len(MIGRATIONS), "vault": "id"}
+
+
+def read_backup(data: bytes) -> Outcome:
+    """A file as it comes; or, as the first line says, one that is genuine to its last byte:
+
+    - `lines`: with these in it, a list of JSON; a text in it is a line as it stands;
+    - `text`: with these bytes in it;
+    - `header`: with this header, whole in itself;
+    - `chunks`: with its chunks in this order, numbers; a text in it is put there as it stands.
+
+    What opens is read to its end and put into an empty database, where everything must be readable or refused in words.
+    """
+    head, _, rest = data.partition(b"\n")
+    whole: bool | None = None
+    try:
+        match head.decode("latin-1"):
+            case "lines":
+                found = json.loads(rest)
+                data = _sealed(b"".join(_as_line(one) for one in found) if isinstance(found, list) else b"")
+            case "text":
+                data = _sealed(rest)
+            case "header":
+                data = _with_header(json.loads(rest))
+            case "chunks":
+                data, whole = _in_order(json.loads(rest))
+            case _:
+                pass
+    except (ValueError, RecursionError):
+        return Outcome("no file")
+    try:
+        found = BackupFile.open(io.BytesIO(data), CANARY)
+        there, rows = found.look_through()
+    except BackupError as error:
+        if whole:
+            raise Broken("one that is whole is refused") from error
+        return refused(error)
+    if whole is False:
+        raise Broken("one that is not whole is taken")
+    if whole:
+        return Outcome("whole")
+    shown = f"{found!r} {found.made_at} {found.version} {rows} {there}"
+    with contextlib.closing(open_store("sqlite://:memory:")) as store:
+        try:
+            Backups(store, lambda: None).restore(found)
+        except (BackupError, StoreError) as error:
+            if store.vault() is not None or store.connections() or store.audit_entries():
+                raise Broken("something of what was refused is here") from error
+            return Outcome(f"not put back: {error.message.text}", f"{shown}{refused(error).shown}", ())
+        return Outcome(f"put back, {', '.join(_looked_at(store))}", shown, ())
+
+
+def _looked_at(store: Store) -> Iterator[str]:
+    """What of it cannot be read any more. Only words may be the reason."""
+    looks: dict[str, Callable[[], object]] = {
+        "vault": store.vault,
+        "connections": store.connections,
+        "runs": store.runs,
+        "schedules": store.schedules,
+        "pauses": store.pauses,
+        "strategies": store.strategies,
+        "channels": store.channels,
+        "events": store.events,
+        "deliveries": store.deliveries,
+        "trail": store.audit_entries,
+        "settings": lambda: bfai_settings.read(store),
+        "backups": lambda: Backups(store, lambda: None).last,
+        "locked": lambda: Vault.unlock(store, CANARY, cost=CHEAP),
+    }
+    for name, look in looks.items():
+        try:
+            look()
+        except BfaiError:
+            yield name
+
+
+def _as_line(value: Any) -> bytes:
+    return (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _own_wrap() -> Wrap:
+    return wrap_key(FILE_ID.hex(), ROOT, CANARY, CHEAP, salt=b"s" * 16, nonce=b"n" * 12, kind=OWN)
+
+
+def _sealed(content: bytes) -> bytes:
+    """A file that opens, whoever wrote what is in it."""
+    file = io.BytesIO()
+    key = file_key(ROOT, FILE_ID)
+    writer = SealedWriter(file, id=FILE_ID.hex(), file_id=FILE_ID, wraps={OWN: _own_wrap()}, key=key)
+    writer.write(content)
+    writer.close()
+    return file.getvalue()
+
+
+def _with_header(header: Any) -> bytes:
+    """What a hostile writer can make: digest and checksums are right, whatever they are of."""
+    rows: Any = header.get("wraps") if isinstance(header, dict) else None
+    for row in rows if isinstance(rows, list) else []:
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            row["checksum"] = vault._checksum(str(header["id"]), sealed_file._wrap(row)).hex()
+    body = json.dumps(header).encode("utf-8", "surrogatepass")
+    start = sealed_file._prelude(1, body) + body
+    packed, digest = zlib.compress(_one_setting("a")), hashlib.sha256(start).digest()
+    return start + AESGCM(file_key(ROOT, FILE_ID)).encrypt(sealed_file._nonce(0, True), packed, digest)
+
+
+@cache
+def _chunks() -> tuple[bytes, tuple[bytes, ...]]:
+    """A backup that is larger than a chunk: its header, and its chunks."""
+    whole = _sealed(_one_setting(random.Random(1).randbytes(2 * CHUNK).hex()))  # of which zlib makes a bit over half
+    start = whole.index(b"}]}") + 3
+    size = CHUNK + 16
+    return whole[:start], tuple(whole[at : at + size] for at in range(start, len(whole), size))
+
+
+def _in_order(order: Any) -> tuple[bytes, bool]:
+    """And whether that is as it was."""
+    header, chunks = _chunks()
+    asked = order if isinstance(order, list) else [order]
+    parts = [
+        chunks[one % len(chunks)] if isinstance(one, int) else str(one).encode("utf-8", "surrogatepass")
+        for one in asked[:12]
+    ]
+    return header + b"".join(parts), b"".join(parts) == b"".join(chunks)
+
+
+def _one_setting(value: str) -> bytes:
+    head = {"format": FORMAT, **HEAD, "tables": {"setting": ["name", "value"]}}
+    lines = (head, {"table": "setting"}, ["s", json.dumps(value)], {"rows": {"setting": 1}})
+    return b"".join(map(_as_line, lines))
+
+
+@cache
+def _content() -> bytes:
+    """What is in a backup of a database with a row in every table."""
+    from tests.test_store_postgres import fill
+
+    lines: list[bytes] = []
+    with contextlib.closing(open_store("sqlite://:memory:")) as store:
+        fill(store)
+        with cast("SqlStore", store).long_look() as source:
+            write_rows(lines.append, source, HEAD, TABLES)
+    return b"".join(lines)
+
+
+def backup_seeds() -> Iterator[bytes]:
+    yield b"lines\n" + json.dumps([json.loads(line) for line in _content().splitlines()]).encode()
+    yield b"text\n" + _content()
+    yield b"header\n" + json.dumps(_header_of(_sealed(b""))).encode()
+    yield b"chunks\n" + json.dumps(list(range(len(_chunks()[1])))).encode()
+    yield _sealed(_content())
+    with contextlib.closing(open_store("sqlite://:memory:")) as store:
+        opened = Vault.create(store, CANARY, cost=CHEAP)
+        made = Backups(store, lambda: opened).download().content
+    yield made
+    yield b"header\n" + json.dumps(_header_of(made)).encode()
+
+
+def _header_of(content: bytes) -> Any:
+    length = int.from_bytes(content[len(MAGIC) + 2 : len(MAGIC) + 6], "big")
+    return json.loads(content[len(MAGIC) + 38 :][:length])
+
+
 # -- settings and addresses ----------------------------------------------------------------------------------------------
 
 
@@ -695,5 +873,6 @@ READERS: Mapping[str, Reader] = {
     "signals": Reader(read_signal_file, signal_seeds, ("long", "BINANCE:", "exit", "9999-12-31 23:59", "\t", ";")),
     "bot_file": Reader(read_bot_file, bot_seeds, ("${", "&a", "*a", "<<:", "//", "/*", "api_key", "secret:", "- ", "!!python/name:os.system", CANARY)),
     "pairing": Reader(read_paired, paired_seeds, ('"pairing":', '"run":', '"grants":', '"started_at":"', '"seal":')),
+    "backup": Reader(read_backup, backup_seeds, ('{"table":"', '{"rows":{', '"tables":', '["', '"step":1', "lines\n", "\n", "bfai.backup/2", MAGIC.decode("latin-1"))),
     "settings": Reader(read_setting, setting_seeds, ("://", "@", "?to=", "&", ":", "%2F", "template=", CANARY)),
 }  # fmt: skip

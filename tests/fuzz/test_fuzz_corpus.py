@@ -18,6 +18,18 @@ def test_nothing_that_was_kept_surprises(name: str) -> None:
         attempt(READERS[name], entry.data)
 
 
+def test_every_outside_byte_has_its_reader() -> None:
+    assert {"paste", "explain", "key_report", "backup", "strategy", "answers", "markets"} <= set(READERS)
+
+
+def test_real_backups_are_put_back_and_stay_readable() -> None:
+    """So that what is made of them reaches every part of the reader."""
+    kinds = [attempt(READERS["backup"], seed).kind for seed in READERS["backup"].seeds()]
+    assert "put back, " in kinds, "one with a vault, to its last row"
+    assert kinds.count("put back, locked") == 3, "of others' vaults, which open with another password"
+    assert "whole" in kinds
+
+
 def _for_ever(data: bytes) -> Outcome:
     while data:
         pass
