@@ -96,7 +96,7 @@ ONE = (
 
 def key_of(simulator: Simulator, name: str = "good") -> Credentials:
     account = simulator.accounts["mexc"][name]
-    return Credentials(account["apiKey"], account["secret"])
+    return Credentials(account["apiKey"] or "", account["secret"] or "")
 
 
 def live(bench: Workbench, word: str, channel: str, credentials: Credentials) -> None:

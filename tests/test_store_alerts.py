@@ -115,6 +115,15 @@ def test_an_event_is_kept_once_whoever_finds_it(store: Store) -> None:
     assert len(store.deliveries()) == 1
 
 
+def test_an_event_that_no_test_tells_of_is_kept_once_and_goes_to_the_channels(store: Store) -> None:
+    store.add_channel(a_channel(), Sealed(1, b"n" * 12, b"c"))
+    event = an_event(kind=EventKind.BACKUP_FAILED, run_id=None)
+    store.add_events([event])
+    store.add_events([event])
+    assert store.events() == [event]
+    assert states(store) == ["waiting"]
+
+
 def test_events_are_found_by_connection_kind_and_time_newest_first(store: Store) -> None:
     one, other = add(store), add(store, "Other")
     first = an_event(one, EventKind.STATUS_FAILED, 1)
