@@ -34,7 +34,7 @@ from bfai.backup import BackupFile, Backups, Contents, Made, Preview, default_fo
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.delegation import FORMAT as DELEGATION_FORMAT
-from bfai.delegation import WorkerKey, is_genuine, seal_to
+from bfai.delegation import WorkerKey, fingerprint, is_genuine, seal_to
 from bfai.diagnosis import (
     CAUSE_NAMES,
     PERMISSION_NAMES,
@@ -192,6 +192,7 @@ __all__ = [
     "Worker",
     "WrongPassword",
     "describe",
+    "fingerprint",
     "interval_name",
     "kind_of",
     "read_candles",
