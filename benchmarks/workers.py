@@ -31,6 +31,7 @@ from bfai.model import Connection, Target, utc_now
 from bfai.store import Delegation, Worker, open_store
 from bfai.transport import Gateway
 from bfai.vault import Cost, Vault
+from tests import postgres
 from tests.postgres import Server, binaries
 
 EVERY = timedelta(weeks=1)
@@ -56,7 +57,7 @@ def furnish(url: str, simulator: RemoteSimulator, to: Worker, connections: int, 
         with contextlib.closing(open_store(url, owner=owner)) as store, store.together():
             vault = Vault.create(store, "a long password", cost=Cost(16, 1, 1))
             for place in range(number, connections, owners):
-                exchange = exchanges[place % len(exchanges)]
+                exchange = exchanges[(number + place // owners) % len(exchanges)]
                 keys = simulator.credentials(exchange)
                 connection = Connection(
                     id=f"connection{place}",
@@ -79,6 +80,14 @@ def counts(god: Any) -> tuple[int, int]:
         "SELECT count(*) FROM bfai.schedule WHERE next_at <= extract(epoch FROM now()) * 1e6 OR held_until IS NOT NULL"
     )
     return god.execute("SELECT count(*) FROM bfai.run").fetchone()[0], god.execute(due).fetchone()[0]
+
+
+def timed_out(god: Any) -> int:
+    """Runs without an answer in time. An exchange that does not answer is left alone for a minute."""
+    query = (
+        "SELECT count(*) FROM bfai.run r JOIN bfai.pattern p ON p.pk = r.pattern WHERE p.cause = 'exchange_unavailable'"
+    )
+    return god.execute(query).fetchone()[0]
 
 
 def computed(crew: list[Any]) -> float:
@@ -120,6 +129,8 @@ def main() -> None:
     if programs is None:
         raise SystemExit("PostgreSQL is not installed: apt-get install postgresql")
     spawn, found, costs = multiprocessing.get_context("spawn"), dict[int, list[float]](), dict[int, float]()
+    slow: dict[int, int] = {}
+    postgres._SETTINGS["max_connections"] = "200"  # a worker takes up to twelve
     server = Server(programs)
     try:
         with remote_simulator() as simulator, tempfile.TemporaryDirectory() as folder, server.database("bench") as url:
@@ -135,7 +146,7 @@ def main() -> None:
                 for number in wanted.workers:
                     ready = spawn.Semaphore(0)
                     arguments = (url, str(Path(folder) / "key"), ready)
-                    crew = [spawn.Process(target=work, args=arguments) for _ in range(number)]
+                    crew = [spawn.Process(target=work, args=arguments, daemon=True) for _ in range(number)]
                     for one in crew:
                         one.start()
                     for _ in crew:
@@ -147,6 +158,7 @@ def main() -> None:
                         if runs != wanted.connections:
                             raise SystemExit(f"{runs} results of {wanted.connections} tests")
                         found.setdefault(number, []).append(wanted.connections / seconds)
+                    slow[number] = timed_out(god)
                     costs[number] = 1000 * (computed(crew) - before) / (wanted.rounds * wanted.connections)
                     for one in crew:
                         one.terminate()
@@ -154,14 +166,19 @@ def main() -> None:
     finally:
         server.remove()
     if wanted.json:
-        print(json.dumps({"machine": machine(), "tests/s": found, "computing ms": costs}))
+        print(json.dumps({"machine": machine(), "tests/s": found, "computing ms": costs, "timed out": slow}))
         return
     print(machine())
     rows = [
-        [number, "{median} ({min}-{max})".format(**spread(rates)), f"{costs[number]:.1f}"]
+        [number, "{median} ({min}-{max})".format(**spread(rates)), f"{costs[number]:.1f}", slow[number]]
         for number, rates in found.items()
     ]
-    print(table(["workers", f"tests per second, {wanted.connections} at once", "computing a test, ms"], rows))
+    print(
+        table(
+            ["workers", f"tests per second, {wanted.connections} at once", "computing a test, ms", "timed out so far"],
+            rows,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -621,7 +621,8 @@ class WorkerDesk:
 
     def __init__(self, url: str, worker_id: str) -> None:
         """Raises `StoreError`."""
-        self._pool = _Pool.of(read_address(url))
+        # The pool of those for whom it acts, which lives as long as the desk does.
+        self._pool = _Pool.of(read_address(url)._replace(discreet=True))
         self._id = worker_id
         self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATH}; SET LOCAL bfai.worker = '{worker_id}'"
         try:
