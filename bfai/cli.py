@@ -1222,17 +1222,19 @@ _LAST_TESTS_SECONDS = 60.0
 
 def _log_line(connection: Connection, job: TestJob) -> str:
     """One test as `name=value` pairs, for people and for log collectors. Holds nothing that an exchange said."""
+    return _pairs({"connection": json.dumps(connection.name, ensure_ascii=False), **_outcome(job)})
+
+
+def _outcome(job: TestJob) -> dict[str, str]:
     run = job.run
     if run is None:
-        pairs: dict[str, str] = {"status": "none", "problem": json.dumps(_say(job.error) if job.error else "")}
-    else:
-        pairs = {"status": run.status.value, "ms": f"{run.duration_ms:.0f}"}
-        if run.diagnosis is not None:
-            pairs["cause"] = run.diagnosis.cause.value
-    name = json.dumps(connection.name, ensure_ascii=False)
-    return " ".join(
-        (reporting.iso(utc_now()), f"connection={name}", *(f"{key}={value}" for key, value in pairs.items()))
-    )
+        return {"status": "none", "problem": json.dumps(_say(job.error) if job.error else "")}
+    cause = {} if run.diagnosis is None else {"cause": run.diagnosis.cause.value}
+    return {"status": run.status.value, "ms": f"{run.duration_ms:.0f}", **cause}
+
+
+def _pairs(values: Mapping[str, str]) -> str:
+    return " ".join((reporting.iso(utc_now()), *(f"{key}={value}" for key, value in values.items())))
 
 
 def _interval(text: str) -> timedelta | None:
@@ -1277,6 +1279,50 @@ def _in_keyring(ask: Callable[[], Any]) -> Any:
             "This computer's keyring cannot be used ({kind}). Unlock it, or set BFAI_MASTER_PASSWORD_FILE instead."
         )
         _stop(_words().t(text, kind=type(error).__name__), LOCKED)
+
+
+# -- workers -----------------------------------------------------------------------------------------------------------
+
+
+@main.command("worker")
+@click.option("--new-key", "file", type=click.Path(path_type=Path), help="Make a worker's key in a new file, and end.")
+@click.option("--name", default="", help="What people see when they delegate: this computer's name if not given.")
+def worker_command(file: Path | None, name: str) -> None:
+    """Test what was delegated to this server while vaults are locked. Needs PostgreSQL and BFAI_WORKER_KEY_FILE.
+
+    It needs no password, and opens no vault. Any number of workers may share one key and one database.
+    """
+    from bfai.delegation import WorkerKey, fingerprint
+
+    words = _words()
+    url = os.environ.get("BFAI_DATABASE_URL", "")
+    if not url.startswith(("postgresql://", "postgres://")):
+        text = N_(
+            "Workers share a PostgreSQL database. Set BFAI_DATABASE_URL to one: postgresql://user:password@host/name"
+        )
+        _stop(words.t(text), USAGE)
+    given = os.environ.get("BFAI_WORKER_KEY_FILE")
+    if file is None and not given:
+        text = N_("Set BFAI_WORKER_KEY_FILE to the file with this worker's key. Make one with: --new-key FILE")
+        _stop(words.t(text), USAGE)
+    from bfai.worker import Worker
+
+    key = WorkerKey.read(Path(given or "")) if file is None else WorkerKey.make(file)
+    worker = Worker(url, key, name=name, on_test=_tell_of_worker)
+    try:
+        if file is not None:
+            click.echo(words.t(N_("The key is in {file}. Its fingerprint:"), file=file), err=True)
+            click.echo(fingerprint(key.id))
+            return
+        click.echo(words.t(N_("Works with the key {key}. End it with Ctrl+C."), key=fingerprint(key.id)), err=True)
+        worker.run()
+    finally:
+        worker.close()
+
+
+def _tell_of_worker(owner: str, connection_id: str, job: TestJob) -> None:
+    """One line a test, with ids in the place of names: the names are their owners'."""
+    click.echo(_pairs({"owner": owner, "connection": connection_id, **_outcome(job)}), err=True)
 
 
 # -- alerts ------------------------------------------------------------------------------------------------------------

@@ -121,6 +121,7 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "BFAI_MASTER_PASSWORD": N_("opens the vault on the command line; other programs of yours can read it"),
     "BFAI_MASTER_PASSWORD_FILE": N_("a file with the password, for the command line"),
     "BFAI_BACKUP_PASSWORD": N_("opens a backup on the command line, where that is not the master password"),
+    "BFAI_WORKER_KEY_FILE": N_("a file with a worker's key, which tests what was delegated to it"),
     "BFAI_LANGUAGE": N_("the language where none was chosen"),
     "BFAI_LOCK_AFTER_MINUTES": N_("after how many minutes without a click the vault locks"),
     "BFAI_TEST_HOLDS_HOURS": N_("for how many hours a passed test holds"),

@@ -101,6 +101,10 @@ WORDS: Final[Mapping[str, Words]] = {
     "deleted": Words(Kind.CONNECTION, N_("{name} was deleted with its key and its history.")),
     "confirmed": Words(Kind.CONNECTION, N_("Confirmed by hand: the key of {name} cannot withdraw.")),
     "confirmation_cleared": Words(Kind.CONNECTION, N_("The confirmation for {name} ended.")),
+    "delegated": Words(
+        Kind.CONNECTION, N_("{name} was delegated: the worker {worker} may test it while the vault is locked.")
+    ),
+    "delegation_revoked": Words(Kind.CONNECTION, N_("The delegation of {name} was taken back.")),
     "pairing_code": Words(Kind.CONNECTION, N_("A pairing code was made for {name}.")),
     "tripwire": Words(Kind.CONNECTION, N_("The tripwire of {name} was changed.")),
     "tested": Words(Kind.TEST, N_("{name}: {t_old} became {t_new}.")),

@@ -33,6 +33,8 @@ from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
 from bfai.backup import BackupFile, Backups, Contents, Made, Preview, default_folder
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
+from bfai.delegation import FORMAT as DELEGATION_FORMAT
+from bfai.delegation import WorkerKey, fingerprint, is_genuine, seal_to
 from bfai.diagnosis import (
     CAUSE_NAMES,
     PERMISSION_NAMES,
@@ -83,6 +85,7 @@ from bfai.sending import BadAddress
 from bfai.settings import Settings, Variable
 from bfai.store import (
     AccountFacts,
+    Delegation,
     Pause,
     Place,
     RowDamaged,
@@ -93,6 +96,8 @@ from bfai.store import (
     Store,
     StoreError,
     UnknownConnection,
+    UnknownWorker,
+    Worker,
     connection_deleted,
     open_store,
 )
@@ -184,8 +189,10 @@ __all__ = [
     "VaultState",
     "Wanted",
     "Workbench",
+    "Worker",
     "WrongPassword",
     "describe",
+    "fingerprint",
     "heading",
     "interval_name",
     "kind_of",
@@ -587,7 +594,12 @@ class Workbench:
         """Puts a backup here; see `Backups.restore`. The vault is locked afterwards: it opens with the password that it
         had when the backup was made. How many rows.
         """
+        given, names = self._store.delegations(), {one.id: one.name for one in self.connections()}
         count = self._backups.restore(found, replace=replace)
+        for connection_id in given:  # they went with the connections that were replaced
+            gone: dict[str, str | int | float | bool | None] = {"name": names.get(connection_id)}
+            entry = AuditEntry(at=self._now(), action="delegation_revoked", subject=connection_id, detail=gone)
+            self._store.audit(entry)
         self.lock()
         for draft in self.drafts():
             self.forget_draft(draft.id)
@@ -1104,6 +1116,7 @@ class Workbench:
             raise AlreadyConnected(taken.name)
         if draft.replaces is not None:
             run = draft.run.model_copy(update={"connection_id": draft.replaces})
+            delegated = self.delegated_to(draft.replaces)
             connection = self._store.replace_credentials(
                 draft.replaces,
                 vault.seal(draft.replaces, credentials),
@@ -1117,6 +1130,8 @@ class Workbench:
                 connection = self._store.confirm_withdraw_off(
                     connection.id, self._now(), draft.run.key_report.rights_hash()
                 )
+            if delegated is not None:  # that of the old key ended with it
+                self._delegate(connection.id, delegated[0].id, credentials)
             self._strategies.after_test(connection.id)
             return connection
         return self._add(vault, draft, credentials, fingerprint, name, used_by, note)
@@ -1318,8 +1333,39 @@ class Workbench:
         """
         return self._begin_test(connection_id, clock or self._now, due=True)
 
-    def _begin_test(self, connection_id: str, clock: Callable[[], datetime], *, due: bool) -> TestJob | None:
+    def start_delegated_test(
+        self, connection_id: str, key: WorkerKey, clock: Callable[[], datetime] | None = None
+    ) -> TestJob | None:
+        """For a worker: `start_due_test` with what was delegated to it, whether the vault is open or not. None also
+        where nothing is delegated to it any more.
+        """
+        given, connection = self._store.delegation(connection_id), self._store.connection(connection_id)
+        if connection is None or given is None or given.worker_id != key.id:
+            return None
+
+        def unseal(one: Connection) -> Credentials:
+            return key.open(self._store.owner, one.id, self._store.delegation(one.id))
+
+        job = self._begin_test(connection_id, clock or self._now, due=True, unseal=unseal)
+        pause = self._store.pauses().get(monitor.place(connection.target)) if job is None else None
+        if pause is not None:
+            self._store.put_off_delegated(connection_id, pause.until)
+        return job
+
+    def _by_vault(self) -> Callable[[Connection], Credentials]:
+        """Opens the credentials of a connection. Raises VaultIsLocked where the vault is not open."""
         vault = self._open_vault()
+        return lambda connection: vault.open(connection.id, self._store.sealed(connection.id))
+
+    def _begin_test(
+        self,
+        connection_id: str,
+        clock: Callable[[], datetime],
+        *,
+        due: bool,
+        unseal: Callable[[Connection], Credentials] | None = None,
+    ) -> TestJob | None:
+        unseal = unseal or self._by_vault()
         connection = self._existing(connection_id)
         lease = TestLease(self._store, connection, self._holder, clock, self._chance)
         with self._lock:
@@ -1331,14 +1377,16 @@ class Workbench:
                 return None
             job = self._jobs[connection_id] = TestJob(connection.target, connection_id)
         if taken:
-            self._test(vault, connection, job, lease)
+            self._test(unseal, connection, job, lease)
         else:
             threading.Thread(
                 target=self._follow, args=(connection, job, lease), name="bfai-follow", daemon=True
             ).start()
         return job
 
-    def _test(self, vault: Vault, connection: Connection, job: TestJob, lease: TestLease) -> None:
+    def _test(
+        self, unseal: Callable[[Connection], Credentials], connection: Connection, job: TestJob, lease: TestLease
+    ) -> None:
         """Tests a connection whose lease is ours."""
         confirmation = _confirmation(connection)
 
@@ -1347,7 +1395,7 @@ class Workbench:
             return self._keep(run, lease.end(run))
 
         try:
-            credentials = vault.open(connection.id, self._store.sealed(connection.id))
+            credentials = unseal(connection)
             engine = self._engine(job.target)
         except BfaiError as error:
             with contextlib.suppress(StoreError):
@@ -1368,7 +1416,7 @@ class Workbench:
                 raise UnknownConnection
             run = self._store.run(now.last_run_id or "") if now.last_run_id != connection.last_run_id else None
             if run is None:
-                self._test(self._open_vault(), now, job, lease)
+                self._test(self._by_vault(), now, job, lease)
                 return
             lease.give_back()
             job.finish(run)
@@ -1499,6 +1547,44 @@ class Workbench:
             text = N_("{region} does not offer this market. Choose another market, or another region.")
             raise BfaiError(Message(text=text, params={"region": exchange.region(target.region).name}))
         return target.model_copy(update={"environment": Environment.SIMULATOR}) if self.mode is Mode.DEMO else target
+
+    # -- what a worker may test while the vault is locked --------------------------------------------------------------
+
+    def workers(self) -> list[Worker]:
+        """The workers of this database that a connection can be delegated to, by name."""
+        return [worker for worker in self._store.workers() if is_genuine(worker)]
+
+    def delegated_to(self, connection_id: str) -> tuple[Worker, datetime] | None:
+        """Which worker may test the connection while the vault is locked, and since when."""
+        given = self._store.delegation(connection_id)
+        worker = next((one for one in self.workers() if given is not None and one.id == given.worker_id), None)
+        return None if given is None or worker is None else (worker, given.given_at)
+
+    def delegate(self, connection_id: str, worker_id: str) -> None:
+        """Seals the connection's key to a worker's, which may test it from then on. Raises VaultIsLocked, NotSavable
+        for a key of which it is not known that it cannot withdraw, UnknownWorker.
+        """
+        connection, report = self._existing(connection_id), self._store.key_report(connection_id)
+        can = report is not None and report.state(Permission.WITHDRAW) is GrantState.GRANTED
+        if can or connection.status is Status.BLOCKED:
+            text = N_(
+                "Only a key that cannot withdraw is delegated. Take that right away at the exchange, then test it here."
+            )
+            raise NotSavable(Message(text=text))
+        with self._store.together():  # nobody renews the vault's key meanwhile
+            credentials = self._by_vault()(self._existing(connection_id))
+            self._delegate(connection_id, worker_id, credentials)
+
+    def revoke_delegation(self, connection_id: str) -> None:
+        """The worker's wrap of the key is gone. A test that runs already ends as it would."""
+        self._store.revoke_delegation(connection_id)
+
+    def _delegate(self, connection_id: str, worker_id: str, credentials: Credentials) -> None:
+        worker = next((one for one in self.workers() if one.id == worker_id), None)
+        if worker is None:
+            raise UnknownWorker
+        sealed = seal_to(worker, self._store.owner, connection_id, credentials)
+        self._store.delegate(connection_id, Delegation(worker.id, DELEGATION_FORMAT, sealed, self._now()))
 
     # -- where the bot runs --------------------------------------------------------------------------------------------
 

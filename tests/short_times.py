@@ -13,6 +13,7 @@ from typing import Any
 
 import bfai.alerts
 import bfai.monitor
+import bfai.worker
 
 
 def shorten(seconds: float) -> None:
@@ -21,6 +22,8 @@ def shorten(seconds: float) -> None:
     monitor.LEASE = alerts.CLAIM_HOLDS = timedelta(seconds=seconds)
     monitor.FIRST_PAUSE = monitor.LONGEST_PAUSE = timedelta(seconds=1)
     monitor.FIRST_OFFLINE = monitor.LONGEST_OFFLINE = timedelta(seconds=1)
+    worker: Any = bfai.worker
+    worker.HEARTBEAT_SECONDS, worker.DEAD_AFTER_SECONDS, worker.TICK_SECONDS = seconds / 8, seconds / 2, 0.2
     alerts.PAUSES = (timedelta(seconds=1),) * len(alerts.PAUSES)
 
 

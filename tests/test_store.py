@@ -1303,7 +1303,7 @@ def test_the_file_is_set_up_as_meant(file: Path) -> None:
     ours = {name: strict for name, strict in tables.items() if not name.startswith(("sqlite_", "_sqlite"))}
     assert set(ours.values()) == {1}
     owned = {name for name in ours if "owner" in {row[1] for row in db.execute(f"PRAGMA table_info({name})")}}
-    assert set(ours) - owned == {"owner"}
+    assert set(ours) - owned == {"owner", "worker"}, "workers are of a database, not of an owner"
 
 
 def test_the_trail_is_append_only(file: Path) -> None:

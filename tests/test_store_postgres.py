@@ -18,6 +18,7 @@ import pytest
 
 from bfai.model import BfaiError, KeyReport, Status
 from bfai.store import (
+    Delegation,
     Pause,
     RunEnd,
     Sealed,
@@ -35,7 +36,7 @@ from bfai.store import (
     open_store,
     postgres,
 )
-from bfai.store.postgres import MOST_CONNECTIONS, PostgresStore, in_postgresql, read_address
+from bfai.store.postgres import MOST_CONNECTIONS, PostgresStore, WorkerDesk, in_postgresql, read_address
 from tests.postgres import PASSWORD, Server
 from tests.test_store import SECOND, T0, WRAP, a_run, add, cut_short, plan, save
 from tests.test_store_alerts import a_channel, an_event, happen
@@ -82,8 +83,9 @@ def fill(store: Store) -> None:
 
 
 def tables(db: Any) -> list[str]:
-    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'bfai' AND tablename <> 'migration' ORDER BY 1"
-    return [row[0] for row in db.execute(query)]
+    """Those with an owner."""
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'bfai' ORDER BY 1"
+    return [row[0] for row in db.execute(query) if row[0] not in ("migration", "worker")]
 
 
 @contextlib.contextmanager
@@ -97,9 +99,12 @@ def as_owner(db: Any, number: int | None) -> Iterator[Any]:
 
 
 def test_no_statement_of_the_app_reaches_the_rows_of_another_owner(postgres: Server, postgres_url: str) -> None:
+    with contextlib.closing(WorkerDesk(postgres_url, "w")) as desk:
+        desk.register("server", b"x", T0)
     for owner in ("ann", "bob"):
         with contextlib.closing(open_store(postgres_url, owner=owner)) as store:
             fill(store)
+            store.delegate(store.connections()[0].id, Delegation("w", 1, b"x", T0))
     with postgres.admin("shared") as god, psycopg.connect(postgres_url, autocommit=True) as app:
         god.execute("SET search_path = bfai")
         names = tables(god)

@@ -49,6 +49,7 @@ def test_every_action_has_words_in_every_language() -> None:
     assert made <= set(WORDS), made - set(WORDS)
     entry = {"name": "N", "old": "online", "new": "failed", "connections": 2, "count": 3, "from": 1, "to": 2}
     entry |= {"what": "note", "key_hint": "B4F2", "revision": 2, "every_s": 900, "hint": "h", "connection": "C"}
+    entry |= {"worker": "W"}
     for language in LANGUAGES:
         words = Translator(language)
         for action in WORDS:

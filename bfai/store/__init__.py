@@ -88,6 +88,24 @@ class Resealed(NamedTuple):
     fingerprint: bytes
 
 
+class Worker(NamedTuple):
+    """Who may be given keys. `id` is made from the public key (`bfai.delegation.worker_id`), 32 bytes of X25519."""
+
+    id: str
+    name: str
+    public_key: bytes
+    registered_at: datetime
+
+
+class Delegation(NamedTuple):
+    """A connection's key, sealed to a worker's. Useless without the worker's private key."""
+
+    worker_id: str
+    format: int
+    sealed: bytes
+    given_at: datetime
+
+
 class RunRow(NamedTuple):
     """A test run, light enough for lists and charts. `Store.run(id)` gives the whole.
 
@@ -398,6 +416,13 @@ class UnknownChannel(StoreError):
         super().__init__(Message(text=N_("This channel does not exist any more. Open the list of channels again.")))
 
 
+class UnknownWorker(StoreError):
+    """There is no such worker, or it is gone."""
+
+    def __init__(self) -> None:
+        super().__init__(Message(text=N_("This worker is not registered any more. Open the page again.")))
+
+
 class KeyReplaced(StoreError):
     """The vault has another data key now than the caller's, or is gone."""
 
@@ -541,8 +566,8 @@ class Store(Protocol):
         """Put new secrets in the place of the old ones, which are gone afterwards.
 
         The status becomes `untested`, or that of `run`, which tested these very credentials and is judged by what was
-        known of the connection, not by the old key's reports. A confirmation that withdrawal is off ends: it was for
-        the old key. Raises `UnknownConnection`. Audited as `rotated`.
+        known of the connection, not by the old key's reports. A confirmation that withdrawal is off ends, and so does a
+        delegation: they were for the old key. Raises `UnknownConnection`. Audited as `rotated`.
         """
         ...
 
@@ -557,6 +582,31 @@ class Store(Protocol):
         Those that were enabled become suspended, audited as `strategy_suspended`; those that were suspended get one
         more reason. Either needs a person then. A strategy that was not enabled is audited as `strategy_unbound`.
         """
+        ...
+
+    # Which connections workers may test while the vault is locked. A connection has one delegation at most. It goes
+    # with its connection, and with the key that was sealed: `replace_credentials` revokes it.
+
+    def workers(self) -> list[Worker]:
+        """Those of this database, which are everybody's, by name."""
+        ...
+
+    def delegation(self, connection_id: str) -> Delegation | None: ...
+
+    def delegations(self) -> dict[str, Delegation]:
+        """All, by the ids of their connections."""
+        ...
+
+    def delegate(self, connection_id: str, given: Delegation) -> None:
+        """In the place of an earlier one. Raises `UnknownConnection`, `UnknownWorker`. Audited as `delegated`."""
+        ...
+
+    def revoke_delegation(self, connection_id: str) -> bool:
+        """False where there is none. Audited as `delegation_revoked`."""
+        ...
+
+    def put_off_delegated(self, connection_id: str, until: datetime) -> None:
+        """Its worker need not look before this time, unless the schedule or a pause changes. Not audited."""
         ...
 
     def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:

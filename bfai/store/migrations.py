@@ -432,6 +432,65 @@ _AUDIT = (
     ),
 )
 
+_ITS_WORKER = "worker = (SELECT nullif(current_setting('bfai.worker', true), ''))"
+WHEN_DUE = "CASE WHEN every_s IS NULL THEN NULL WHEN held_until > next_at THEN held_until ELSE next_at END"
+"""When a schedule asks for somebody who tests: not while it is off, nor while somebody has its lease."""
+
+_DELEGATIONS = (
+    # A worker is a key pair, which any number of processes may have: `id` is made from its public key.
+    """CREATE TABLE worker (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        public_key BLOB NOT NULL,
+        registered_at INTEGER NOT NULL
+    ) STRICT""",
+    # `id` is the connection's: a worker sees it without seeing the connection. `sealed` is the connection's key for the
+    # worker's (`bfai.delegation`). `due_at` and `set_at` follow the schedule, so that a worker finds what is due
+    # without acting for anybody; on SQLite there are no workers.
+    """CREATE TABLE delegation (
+        connection INTEGER PRIMARY KEY REFERENCES connection (pk) ON DELETE CASCADE,
+        owner INTEGER NOT NULL REFERENCES owner (pk),
+        worker TEXT NOT NULL REFERENCES worker (id) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        format INTEGER NOT NULL,
+        sealed BLOB NOT NULL,
+        given_at INTEGER NOT NULL,
+        due_at INTEGER,
+        set_at INTEGER
+    ) STRICT""",
+    "CREATE INDEX delegation_by_due ON delegation (worker, due_at)",
+    "CREATE INDEX delegation_by_owner ON delegation (owner)",
+    Each(
+        postgresql=f"""CREATE FUNCTION follow_schedule() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE bfai.delegation SET set_at = NEW.set_at, due_at = (SELECT {WHEN_DUE} FROM (SELECT NEW.*) AS schedule)
+        WHERE connection = NEW.connection; RETURN NULL; END $$"""
+    ),
+    Each(
+        postgresql="CREATE TRIGGER delegation_follows AFTER UPDATE ON schedule"
+        " FOR EACH ROW EXECUTE FUNCTION follow_schedule()"
+    ),
+    # Who was put off until the end of a pause need not wait for it any more.
+    Each(
+        postgresql=f"""CREATE FUNCTION end_waiting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE bfai.delegation d SET due_at = (SELECT {WHEN_DUE} FROM bfai.schedule s WHERE s.connection = d.connection)
+        WHERE d.owner = OLD.owner; RETURN NULL; END $$"""
+    ),
+    Each(
+        postgresql="CREATE TRIGGER delegation_waits_no_more AFTER DELETE ON pause"
+        " FOR EACH ROW EXECUTE FUNCTION end_waiting()"
+    ),
+    # A worker sees what was delegated to it and by whom, of all owners; and nothing else of theirs. Anybody may seal
+    # to any worker, so everybody sees those.
+    Each(postgresql=f"CREATE POLICY its_worker ON delegation FOR SELECT USING ({_ITS_WORKER})"),
+    Each(
+        postgresql="CREATE POLICY its_worker ON owner FOR SELECT"
+        f" USING (EXISTS (SELECT 1 FROM delegation WHERE delegation.owner = owner.pk AND {_ITS_WORKER}))"
+    ),
+    Each(postgresql="ALTER TABLE worker ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"),
+    Each(postgresql="CREATE POLICY seen_by_all ON worker FOR SELECT USING (true)"),
+    Each(postgresql=f"CREATE POLICY itself ON worker USING ({_ITS_WORKER.replace('worker =', 'id =')})"),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("0001_first", _FIRST),  # the vault, connections with their secrets, runs, the audit trail, settings
     Migration("0002_strategies", _STRATEGIES),  # with their revisions, and what exchanges publish about markets
@@ -441,4 +500,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("0006_candles", _CANDLES),  # of exchanges, packed
     Migration("0007_addresses", _ADDRESSES),  # by which addresses exchanges saw this computer, and when
     Migration("0008_audit", _AUDIT),  # which data key is in force, and a trail that can be searched
+    Migration("0009_delegations", _DELEGATIONS),  # which keys a worker may use while their vault is locked
 )

@@ -52,7 +52,11 @@ TABLES: Final = (
     Table("address", "pk"),
     Table("audit", "pk"),
 )
-"""All that belong to an owner, each after those that its rows cannot be without."""
+"""All that belong to an owner, each after those that its rows cannot be without.
+
+Delegations are not among them: they are sealed to a worker of one database, and one that was taken back must not return
+with a backup from before. They go with the connections that are replaced.
+"""
 POINTED_AT: Final = frozenset(table for one in TABLES for table in one.points.values())
 """The tables whose rows others point at, by their number `pk`."""
 

@@ -33,6 +33,7 @@ from psycopg.types.numeric import Int8Dumper
 from bfai.i18n import N_
 from bfai.model import Message, utc_now
 from bfai.store import (
+    SET_BACK,
     Place,
     StoreClosed,
     StoreDamaged,
@@ -45,7 +46,7 @@ from bfai.store import (
     StoreUnreachable,
     migrations,
 )
-from bfai.store.sql import Found, SqlStore, insertion
+from bfai.store.sql import Found, SqlStore, insertion, micros
 
 SCHEMA: Final = "bfai"
 LOWEST: Final = 13  # the oldest PostgreSQL that its makers still mend
@@ -601,6 +602,101 @@ class PostgresStore(SqlStore):
 
     def _erase_traces(self) -> None:
         """PostgreSQL overwrites in its own time what was deleted; its log and backups are its keeper's."""
+
+
+# Workers
+
+
+QUEUE: Final = "bfai_jobs"
+"""The schema in which procrastinate keeps its jobs. Nothing in it is worth keeping: what is due stands elsewhere."""
+_ME = "(SELECT nullif(current_setting('bfai.worker', true), ''))"
+_DUE = f"""SELECT o.name, d.id FROM delegation d JOIN owner o ON o.pk = d.owner
+    WHERE d.worker = %s AND (d.due_at <= %s OR d.set_at > %s) AND NOT EXISTS
+    (SELECT 1 FROM {QUEUE}.procrastinate_jobs j WHERE j.queueing_lock = d.id AND j.status = 'todo')
+    ORDER BY d.due_at LIMIT %s"""
+
+
+class WorkerDesk:
+    """What a worker sees before it acts for anybody: what was delegated to it, of all owners, and its queue.
+
+    A transaction of it has a worker (`SET LOCAL bfai.worker`) and no owner, and the second wall shows it nothing else.
+    """
+
+    def __init__(self, url: str, worker_id: str) -> None:
+        """Raises `StoreError`."""
+        # The pool of those for whom it acts, which lives as long as the desk does.
+        self._pool = _Pool.of(read_address(url)._replace(discreet=True))
+        self._id = worker_id
+        self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATH}; SET LOCAL bfai.worker = '{worker_id}'"
+        try:
+            with _plainly(self._pool.address):
+                _make_ready(self._pool)
+        except BaseException:
+            self._pool.leave()
+            raise
+
+    def __repr__(self) -> str:
+        return f"WorkerDesk({self._pool.address.shown!r}, {self._id})"
+
+    def close(self) -> None:
+        self._pool.leave()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Generator[_Db]:
+        with _plainly(self._pool.address), self._pool.begun(self._begin) as db:
+            yield db
+            _say(db, "COMMIT")
+
+    def register(self, name: str, public_key: bytes, at: datetime) -> None:
+        """From then on people can delegate to this worker."""
+        values = {"id": self._id, "name": name, "public_key": public_key, "at": micros(at)}
+        query = """INSERT INTO worker (id, name, public_key, registered_at)
+            VALUES (:id, :name, :public_key, :at) ON CONFLICT DO NOTHING"""
+        with self._transaction() as db:
+            db.execute(cast("LiteralString", _sent(query)), values)
+
+    def due(self, now: datetime, most: int) -> list[tuple[str, str]]:
+        """The owners and connections whose test is due and does not wait in the queue, the longest overdue first."""
+        values = (self._id, micros(now), micros(now + SET_BACK), most)
+        with self._transaction() as db:
+            return [(owner, connection) for owner, connection in _say(db, _DUE, values)]
+
+    @property
+    def queue_address(self) -> str:
+        """For procrastinate. Holds the password."""
+        given = {**_SETTINGS, **self._pool.address.given}
+        own = f"-c search_path={QUEUE} -c bfai.worker={self._id}"
+        return conninfo.make_conninfo(**{**given, "options": f"{given.get('options', '')} {own}".strip()})
+
+    def make_queue(self, schema: str, version: str) -> None:
+        """Make procrastinate's tables, `schema` being its own statements, where they are missing or of an earlier
+        version. Raises `StoreTooNew` where they are of a later one.
+        """
+        with self._transaction() as db:
+            _say(db, f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'")
+            _say(db, f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            query = "SELECT n.oid, obj_description(n.oid, 'pg_namespace') FROM pg_namespace n WHERE n.nspname = %s"
+            there = _say(db, query, (QUEUE,)).fetchone()
+            found = "" if there is None else str(there[1] or "")
+            if found == version:
+                return
+            if found and _numbers(found) > _numbers(version):
+                text = N_("{file} was written by a newer version of this program. Update the program to open it.")
+                raise StoreTooNew(Message(text=text, params={"file": self._pool.address.shown}))
+            if there is not None:
+                _say(db, f"DROP SCHEMA {QUEUE} CASCADE")
+            _say(db, f"CREATE SCHEMA {QUEUE}; SET LOCAL search_path = {QUEUE}, pg_temp")
+            _say(db, schema)
+            for (table,) in _say(db, "SELECT tablename FROM pg_tables WHERE schemaname = %s", (QUEUE,)).fetchall():
+                # Nobody learns from the queue whose tests are due: a worker sees its own, and others nothing.
+                own = f"queue_name = {_ME}" if table == "procrastinate_jobs" else f"{_ME} IS NOT NULL"
+                _say(db, f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+                _say(db, f"CREATE POLICY workers ON {table} USING ({own})")
+            _say(db, f"COMMENT ON SCHEMA {QUEUE} IS '{version}'")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 # Errors

@@ -51,6 +51,7 @@ from bfai.store import (
     AccountFacts,
     BadName,
     ChannelNameTaken,
+    Delegation,
     Judge,
     Keep,
     KeyReplaced,
@@ -72,8 +73,10 @@ from bfai.store import (
     UnknownChannel,
     UnknownConnection,
     UnknownStrategy,
+    UnknownWorker,
     VaultExists,
     VaultRow,
+    Worker,
     Wrap,
     account_data,
     connection_deleted,
@@ -81,6 +84,7 @@ from bfai.store import (
     sound,
 )
 from bfai.store import rollups as up
+from bfai.store.migrations import WHEN_DUE
 from bfai.store.packing import (
     Packed,
     clock_place,
@@ -137,7 +141,7 @@ class Found(Protocol):
 # Values
 
 
-def _micros(at: datetime) -> int:
+def micros(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
@@ -150,7 +154,7 @@ def _maybe_time(micros: int | None) -> datetime | None:
 
 
 def _maybe_micros(at: datetime | None) -> int | None:
-    return None if at is None else _micros(at)
+    return None if at is None else micros(at)
 
 
 def name_key(name: str) -> str:
@@ -229,8 +233,8 @@ def _columns(connection: Connection) -> dict[str, Any]:
         "used_by": connection.used_by,
         "note": connection.note,
         "key_hint": connection.key_hint,
-        "created_at": _micros(connection.created_at),
-        "key_since": _micros(connection.key_since),
+        "created_at": micros(connection.created_at),
+        "key_since": micros(connection.key_since),
         "status": connection.status.value,
         "last_run_id": connection.last_run_id,
         "last_tested_at": _maybe_micros(connection.last_tested_at),
@@ -489,7 +493,7 @@ class SqlStore(ABC):
 
     def _put_audit(self, entry: AuditEntry) -> None:
         detail = _json(entry.detail)
-        self._insert("audit", at=_micros(entry.at), action=entry.action, subject=entry.subject, detail=detail)
+        self._insert("audit", at=micros(entry.at), action=entry.action, subject=entry.subject, detail=detail)
 
     # Whole tables, for `bfai.store.move`. Within `together()`.
 
@@ -570,7 +574,7 @@ class SqlStore(ABC):
                 "vault",
                 id=row.id,
                 format=row.format,
-                created_at=_micros(row.created_at),
+                created_at=micros(row.created_at),
                 failures=row.failures,
                 failed_at=_maybe_micros(row.failed_at),
                 key_check=row.key_check,
@@ -605,13 +609,13 @@ class SqlStore(ABC):
                 "UPDATE vault SET failures = :count, failed_at = :at WHERE owner = :owner AND failures = :expected",
                 expected=expected,
                 count=count,
-                at=_micros(at),
+                at=micros(at),
             )
             return changed.rowcount == 1
 
     def unlock_failed(self, at: datetime) -> None:
         with self._writing():
-            self._do("UPDATE vault SET failed_at = :at WHERE owner = :owner", at=_micros(at))
+            self._do("UPDATE vault SET failed_at = :at WHERE owner = :owner", at=micros(at))
             self._put_audit(AuditEntry(at=at, action="unlock_failed"))
 
     def unlock_succeeded(self, key_check: bytes | None = None) -> None:
@@ -762,11 +766,12 @@ class SqlStore(ABC):
             was = self._counting_status(row)
             self._do("DELETE FROM secret WHERE owner = :owner AND connection = :pk", pk=row["pk"])
             self._put_secrets(row["pk"], sealed)
+            self._revoke(row)
             self._set(
                 row["pk"],
                 fingerprint=fingerprint,
                 key_hint=key_hint,
-                key_since=_micros(key_since),
+                key_since=micros(key_since),
                 report=None,
                 last_run_id=None,
                 last_tested_at=None,
@@ -781,7 +786,7 @@ class SqlStore(ABC):
                     "UPDATE schedule SET set_at = :at, next_at = :at + every_s * 1000000"
                     " WHERE owner = :owner AND connection = :pk AND every_s IS NOT NULL",
                     pk=row["pk"],
-                    at=_micros(run.started_at),
+                    at=micros(run.started_at),
                 )
                 before = Before(connection=_connection(self._row(connection_id)), status=was)
                 self._put_events(judge(before))
@@ -811,10 +816,77 @@ class SqlStore(ABC):
             self._write_audit("deleted", connection_id, name=row["name"], exchange=row["exchange"])
         self._erase_traces()
 
+    # Delegations
+
+    @sound
+    def workers(self) -> list[Worker]:
+        with self._reading():  # they have no owner
+            rows = self._execute("SELECT * FROM worker ORDER BY name, id", {}).fetchall()
+        found: list[Worker] = []
+        for row in rows:
+            _exactly((row["id"], row["name"], row["public_key"]), str, str, bytes)
+            found.append(Worker(row["id"], row["name"], row["public_key"], _time(row["registered_at"])))
+        return found
+
+    def delegation(self, connection_id: str) -> Delegation | None:
+        return self._delegations("id = :id", id=connection_id).get(connection_id)
+
+    def delegations(self) -> dict[str, Delegation]:
+        return self._delegations("TRUE")
+
+    @sound
+    def _delegations(self, condition: str, **values: Any) -> dict[str, Delegation]:
+        with self._reading():
+            rows = self._do(f"SELECT * FROM delegation WHERE owner = :owner AND {condition}", **values).fetchall()
+        found: dict[str, Delegation] = {}
+        for row in rows:
+            _exactly((row["id"], row["worker"], row["format"], row["sealed"]), str, str, int, bytes)
+            found[row["id"]] = Delegation(row["worker"], row["format"], row["sealed"], _time(row["given_at"]))
+        return found
+
+    def delegate(self, connection_id: str, given: Delegation) -> None:
+        with self._writing():
+            row = self._row(connection_id)
+            worker = next((one for one in self.workers() if one.id == given.worker_id), None)
+            if worker is None:
+                raise UnknownWorker()
+            self._do("DELETE FROM delegation WHERE owner = :owner AND connection = :pk", pk=row["pk"])
+            self._do(
+                "INSERT INTO delegation (connection, owner, worker, id, format, sealed, given_at, due_at, set_at)"
+                f" SELECT connection, owner, :worker, :id, :format, :sealed, :given_at, {WHEN_DUE}, set_at"
+                " FROM schedule WHERE owner = :owner AND connection = :pk",
+                pk=row["pk"],
+                id=connection_id,
+                worker=worker.id,
+                format=given.format,
+                sealed=given.sealed,
+                given_at=micros(given.given_at),
+            )
+            self._write_audit("delegated", connection_id, name=row["name"], worker=worker.name, key=worker.id)
+        self._erase_traces()
+
+    def revoke_delegation(self, connection_id: str) -> bool:
+        with self._writing():
+            revoked = self._revoke(self._row(connection_id))
+        self._erase_traces()
+        return revoked
+
+    def _revoke(self, connection: Row) -> bool:
+        """Whether there was a delegation. The traces of what was sealed are the caller's business."""
+        gone = self._do("DELETE FROM delegation WHERE owner = :owner AND connection = :pk", pk=connection["pk"])
+        if gone.rowcount > 0:
+            self._write_audit("delegation_revoked", connection["id"], name=connection["name"])
+        return gone.rowcount > 0
+
+    def put_off_delegated(self, connection_id: str, until: datetime) -> None:
+        with self._writing():
+            query = "UPDATE delegation SET due_at = :until WHERE owner = :owner AND id = :id AND due_at < :until"
+            self._do(query, id=connection_id, until=micros(until))
+
     def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:
         with self._writing():
             row = self._row(connection_id)
-            self._set(row["pk"], confirmed_at=_micros(at), confirmed_hash=rights_hash)
+            self._set(row["pk"], confirmed_at=micros(at), confirmed_hash=rights_hash)
             detail = {"name": row["name"], "rights_hash": rights_hash}
             self._put_audit(AuditEntry(at=at, action="confirmed", subject=connection_id, detail=detail))
             return _connection(self._row(connection_id))
@@ -905,7 +977,7 @@ class SqlStore(ABC):
 
         Whether it set the connection's status.
         """
-        pk, started_at = connection["pk"], _micros(run.started_at)
+        pk, started_at = connection["pk"], micros(run.started_at)
         sets, aside = (True, False) if own else self._weighed(run, connection)
         run = run if run.set_aside == aside else run.model_copy(update={"set_aside": aside})
         report = None if run.key_report is None else self._report_row(pk, run.key_report)
@@ -946,7 +1018,7 @@ class SqlStore(ABC):
         """Whether this run sets the connection's status, and whether it is set aside: the later one counts, but for
         one from here that yields to a fresh one from where the bot runs, whichever of the two came in first.
         """
-        started_at = _micros(run.started_at)
+        started_at = micros(run.started_at)
         if started_at < connection["key_since"]:
             return False, False
         later = started_at >= (connection["last_tested_at"] or 0)
@@ -1067,7 +1139,7 @@ class SqlStore(ABC):
         causes: Collection[Cause] | None,
     ) -> list[dict[str, Any]]:
         """The values of `_fitting` for each connection that can have runs which fit."""
-        ends = {"since": 0 if since is None else _micros(since), "until": _micros(until) if until else up.FOREVER}
+        ends = {"since": 0 if since is None else micros(since), "until": micros(until) if until else up.FOREVER}
         if statuses is None and causes is None:
             return [{"connection": key, **ends} for key in keys]
         query, values = "SELECT connection, pk FROM pattern WHERE owner = :owner", dict[str, Any]()
@@ -1306,7 +1378,7 @@ class SqlStore(ABC):
             )
 
     def roll_up(self, now: datetime, limit: int = 1000) -> bool:
-        until = _micros(now) // _MICROS_AN_HOUR * _MICROS_AN_HOUR
+        until = micros(now) // _MICROS_AN_HOUR * _MICROS_AN_HOUR
         with self._writing():
             # A connection that has a run which is not rolled up, or one that still holds in hours that are not.
             row = self._do(
@@ -1398,7 +1470,7 @@ class SqlStore(ABC):
         self._replace_days(key, day, day, [more])
 
     def retain(self, now: datetime, keep: timedelta, newest: int, *, limit: int = 500, pause: float = 0.002) -> int:
-        oldest, deleted = _micros(now - keep), 0
+        oldest, deleted = micros(now - keep), 0
         with self._reading():
             keys = list(self._names())
         for key in keys:
@@ -1462,8 +1534,8 @@ class SqlStore(ABC):
                 " WHERE owner = :owner AND connection = :pk",
                 pk=row["pk"],
                 every=_seconds(every),
-                at=_micros(at),
-                next_at=_micros(next_at),
+                at=micros(at),
+                next_at=micros(next_at),
             )
             self._write_audit("scheduled", connection_id, name=row["name"], every_s=_seconds(every))
 
@@ -1475,7 +1547,7 @@ class SqlStore(ABC):
 
     def mend_clock(self, now: datetime) -> None:
         with self._writing():
-            self._mend_clock(_micros(now))
+            self._mend_clock(micros(now))
 
     def _mend_clock(self, now: int) -> None:
         times = {"now": now, "later": now + SET_BACK // _MICROSECOND}
@@ -1498,13 +1570,13 @@ class SqlStore(ABC):
     def take_lease(
         self, connection_id: str, holder: str, now: datetime, until: datetime, *, due_at: str | None = None
     ) -> bool:
-        times: dict[str, Any] = {"now": _micros(now), "until": _micros(until)}
+        times: dict[str, Any] = {"now": micros(now), "until": micros(until)}
         due = (
             " AND every_s IS NOT NULL AND next_at <= :now AND NOT EXISTS"
             " (SELECT 1 FROM pause WHERE owner = :owner AND place = :place AND until > :now)"
         )
         with self._writing():
-            self._mend_clock(_micros(now))
+            self._mend_clock(micros(now))
             taken = self._do(
                 "UPDATE schedule SET holder = :holder, held_at = :now, held_until = :until"
                 f" WHERE owner = :owner AND {_OF_CONNECTION} AND (held_until IS NULL OR held_until <= :now)"
@@ -1526,8 +1598,8 @@ class SqlStore(ABC):
                 f" WHERE owner = :owner AND {_OF_CONNECTION} AND holder = :holder",
                 id=connection_id,
                 holder=holder,
-                now=_micros(now),
-                until=_micros(until),
+                now=micros(now),
+                until=micros(until),
             )
             return changed.rowcount == 1
 
@@ -1539,7 +1611,7 @@ class SqlStore(ABC):
                 f" WHERE owner = :owner AND {_OF_CONNECTION} AND holder = :holder",
                 id=connection_id,
                 holder=holder,
-                at=_micros(at),
+                at=micros(at),
                 next_at=_maybe_micros(next_at),
             )
 
@@ -1556,8 +1628,8 @@ class SqlStore(ABC):
         self._do(
             "UPDATE schedule SET set_at = :at, next_at = :next_at"
             " WHERE owner = :owner AND connection = :pk AND holder = :holder AND every_s IS :every",
-            at=_micros(end.at),
-            next_at=_micros(end.next_at),
+            at=micros(end.at),
+            next_at=micros(end.next_at),
             every=_seconds(end.every),
             **values,
         )
@@ -1575,8 +1647,8 @@ class SqlStore(ABC):
                 " SET failures = excluded.failures, since = excluded.since, until = excluded.until",
                 place=end.place,
                 failures=end.pause.failures,
-                since=_micros(end.pause.since),
-                until=_micros(end.pause.until),
+                since=micros(end.pause.since),
+                until=micros(end.pause.until),
             )
 
     # Strategies
@@ -1629,8 +1701,8 @@ class SqlStore(ABC):
                 reasons="[]",
                 needs_person=0,
                 revision=1,
-                created_at=_micros(strategy.created_at),
-                updated_at=_micros(strategy.updated_at),
+                created_at=micros(strategy.created_at),
+                updated_at=micros(strategy.updated_at),
             )
             self._put_revision(pk, 1, revision)
             row = self._strategy_row(strategy.id)
@@ -1644,7 +1716,7 @@ class SqlStore(ABC):
             number=number,
             digest=revision.digest,
             parameters=revision.parameters,
-            created_at=_micros(revision.created_at),
+            created_at=micros(revision.created_at),
             note=revision.note,
         )
 
@@ -1664,7 +1736,7 @@ class SqlStore(ABC):
             if row["revision"] != expected:
                 raise StrategyChanged(_strategy(row))
             self._put_revision(row["pk"], expected + 1, revision)
-            self._set_strategy(row["pk"], revision=expected + 1, updated_at=_micros(revision.created_at))
+            self._set_strategy(row["pk"], revision=expected + 1, updated_at=micros(revision.created_at))
             row = self._strategy_row(strategy_id)
             self._audit_strategy("strategy_saved", row)
             return _strategy(row)
@@ -1675,7 +1747,7 @@ class SqlStore(ABC):
             name = _checked(name)
             if name != row["name"]:
                 self._refuse_strategy_name(name, but=row["pk"])
-                self._set_strategy(row["pk"], name=name, name_key=name_key(name), updated_at=_micros(self._clock()))
+                self._set_strategy(row["pk"], name=name, name_key=name_key(name), updated_at=micros(self._clock()))
                 self._write_audit("strategy_renamed", strategy_id, old=row["name"], new=name)
             return _strategy(self._strategy_row(strategy_id))
 
@@ -1720,7 +1792,7 @@ class SqlStore(ABC):
                 raise StrategyChanged(_strategy(row))
             if surroundings is not None and surroundings != self._surroundings(strategy_id):
                 raise SurroundingsChanged(row["name"])
-            now, before = _micros(self._clock()), row["enabled_revision"]
+            now, before = micros(self._clock()), row["enabled_revision"]
             in_force, since = before, row["enabled_at"]
             if state is StrategyState.DRAFT:
                 in_force = since = None
@@ -1746,7 +1818,7 @@ class SqlStore(ABC):
 
     def _unbind(self, connection: Row) -> None:
         """Take the connection, which is about to be deleted, from its strategies."""
-        now, reason = _micros(self._clock()), connection_deleted(connection["name"])
+        now, reason = micros(self._clock()), connection_deleted(connection["name"])
         for row in self._do(f"{_STRATEGIES} AND c.pk = :pk ORDER BY s.name_key", pk=connection["pk"]).fetchall():
             changes: dict[str, Any] = {"connection": None, "connection_name": connection["name"], "updated_at": now}
             detail = {"connection": connection["name"], "old": row["state"], "new": row["state"]}
@@ -1783,7 +1855,7 @@ class SqlStore(ABC):
                 id=event.id,
                 connection=event.connection_id,
                 kind=event.kind.value,
-                at=_micros(event.at),
+                at=micros(event.at),
                 run_id=event.run_id,
                 body=event.model_dump_json(include={"text", "details", "todo", "facts"}),
             ).fetchone()
@@ -1793,7 +1865,7 @@ class SqlStore(ABC):
                 if event.kind.value not in json.loads(channel["muted"]):
                     state = DeliveryState.WAITING.value
                     values = {"event": found[0], "channel": channel["pk"], "number": 0, "state": state}
-                    self._insert("delivery", **values, due_at=_micros(event.at))
+                    self._insert("delivery", **values, due_at=micros(event.at))
 
     def add_events(self, events: Sequence[Event]) -> None:
         with self._writing():
@@ -1818,7 +1890,7 @@ class SqlStore(ABC):
         for name, sign, at in (("since", ">=", since), ("until", "<", until)):
             if at is not None:
                 conditions.append(f"e.at {sign} :{name}")
-                values[name] = _micros(at)
+                values[name] = micros(at)
         where = " AND ".join(conditions)
         with self._reading():
             return self._read_events(
@@ -1852,7 +1924,7 @@ class SqlStore(ABC):
     def add_channel(self, channel: Channel, address: Sealed) -> Channel:
         with self._writing():
             self._refuse_channel_name(channel.name)
-            created = _micros(channel.created_at)
+            created = micros(channel.created_at)
             self._insert("channel", id=channel.id, created_at=created, **_channel_columns(channel), **address._asdict())
             self._write_audit("channel_added", channel.id, name=channel.name, hint=channel.hint)
             return _channel(self._channel_row(channel.id))
@@ -1911,7 +1983,7 @@ class SqlStore(ABC):
                 " SELECT :owner, event, channel, :number, 'waiting', :at FROM delivery"
                 " WHERE owner = :owner AND pk = :pk ON CONFLICT DO NOTHING",
                 number=delivery.number + 1,
-                at=_micros(at),
+                at=micros(at),
                 pk=delivery.id,
             )
             return added.rowcount == 1
@@ -1929,11 +2001,11 @@ class SqlStore(ABC):
     ) -> Delivery | None:
         changes: dict[str, Any] = {"state": state.value, "reason": reason and reason.model_dump_json()}
         if state is DeliveryState.SENDING:
-            changes |= {"attempts": delivery.attempts + 1, "holder": holder, "claimed_at": _micros(at)}
+            changes |= {"attempts": delivery.attempts + 1, "holder": holder, "claimed_at": micros(at)}
         elif not state.open:
-            changes["done_at"] = _micros(at)
+            changes["done_at"] = micros(at)
         if due_at is not None:
-            changes["due_at"] = _micros(due_at)
+            changes["due_at"] = micros(due_at)
         if doubtful is not None:
             changes["doubtful"] = int(doubtful)
         setting = ", ".join(f"{name} = :{name}" for name in changes)
@@ -1959,9 +2031,9 @@ class SqlStore(ABC):
                 " ON CONFLICT (owner, name) DO UPDATE SET body = excluded.body, fetched_at = excluded.fetched_at",
                 name=key,
                 body=rows,
-                fetched_at=_micros(fetched_at),
+                fetched_at=micros(fetched_at),
             )
-            old = _micros(fetched_at - MARKET_DATA_KEPT)
+            old = micros(fetched_at - MARKET_DATA_KEPT)
             self._do("DELETE FROM market_data WHERE owner = :owner AND fetched_at < :old", old=old)
 
     @sound
@@ -1982,10 +2054,10 @@ class SqlStore(ABC):
                 first=first,
                 last=last,
             ).fetchall()
-        if rows and rows[0]["used_at"] < _micros(at - _USED_AGAIN):
+        if rows and rows[0]["used_at"] < micros(at - _USED_AGAIN):
             with self._writing():
                 query = "UPDATE candle_series SET used_at = :at WHERE owner = :owner AND name = :name AND used_at < :at"
-                self._do(query, name=series, at=_micros(at))
+                self._do(query, name=series, at=micros(at))
         return [(row["number"], row["body"]) for row in rows]
 
     def put_candle_chunks(self, series: str, chunks: Mapping[int, bytes], at: datetime, most: int) -> None:
@@ -1995,7 +2067,7 @@ class SqlStore(ABC):
                 " ON CONFLICT (owner, name) DO UPDATE SET used_at = CASE WHEN candle_series.used_at < excluded.used_at"
                 " THEN excluded.used_at ELSE candle_series.used_at END RETURNING pk",
                 name=series,
-                at=_micros(at),
+                at=micros(at),
             ).fetchone()
             for number, body in chunks.items():
                 self._do(
@@ -2034,10 +2106,10 @@ class SqlStore(ABC):
                     " WHERE owner = :owner AND pk = :pk",
                     pk=newest["pk"],
                     source=source,
-                    at=_micros(at),
+                    at=micros(at),
                 )
                 return
-            self._insert("address", **seen, address=address, source=source, first_at=_micros(at), last_at=_micros(at))
+            self._insert("address", **seen, address=address, source=source, first_at=micros(at), last_at=micros(at))
             self._do(
                 f"DELETE FROM address WHERE {of_kind} AND pk NOT IN"
                 f" (SELECT pk FROM address WHERE {of_kind} ORDER BY pk DESC LIMIT :most)",
@@ -2116,7 +2188,7 @@ class SqlStore(ABC):
         for name, sign, at in (("since", ">=", since), ("until", "<", until)):
             if at is not None:
                 fitting += f" AND at {sign} :{name}"
-                values[name] = _micros(at)
+                values[name] = micros(at)
         return fitting, values
 
     @sound

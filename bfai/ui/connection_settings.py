@@ -1,4 +1,6 @@
-"""One connection's settings: a test from where its bot runs, its way out, and the tripwire."""
+"""One connection's settings: a test from where its bot runs, its way out, the tripwire, and who tests it while the
+vault is locked.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,10 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message, utc_now
 from bfai.ui.addresses import way_out
-from bfai.ui.language import _, ago, plain, say
+from bfai.ui.language import _, ago, moment, plain, say
 from bfai.ui.location import link, location
-from bfai.ui.pieces import HISTORY, attempt, countdown, exchange_name, facts, head, tell
-from bfai.workbench import LONGEST_REPORT, Pairing, PairingError, Workbench
+from bfai.ui.pieces import HISTORY, attempt, attempting, calm, countdown, exchange_name, facts, head, tell
+from bfai.workbench import LONGEST_REPORT, Pairing, PairingError, Workbench, Worker, fingerprint
 
 QUERY = "settings"
 _REPORT_EXAMPLE, _PAIRS_EXAMPLE = '{"format": "bfai.report/1", …', "BTC/USDT, ETH/USDT"
@@ -42,6 +44,7 @@ def draw_settings(workbench: Workbench, connection: Connection) -> None:
     _where_the_bot_runs(workbench, connection)
     way_out(workbench, connection)
     _tripwire(workbench, connection)
+    _delegation(workbench, connection)
     link("pages/audit.py", _("What was done to this connection"), ":material/receipt_long:", {"about": connection.id})
 
 
@@ -187,3 +190,79 @@ def _tripwire(workbench: Workbench, connection: Connection) -> None:
         if problem is not None:
             st.warning(say(problem))
         st.button(_("Save the tripwire"), key="save_tripwire", on_click=save)
+
+
+# -- tests while the vault is locked -----------------------------------------------------------------------------------
+
+
+def _delegation(workbench: Workbench, connection: Connection) -> None:
+    """Only where somebody runs a worker on the database that this workbench is on."""
+    given, workers = workbench.delegated_to(connection.id), workbench.workers()
+    if not workers:
+        return
+    with st.container(border=True):
+        st.header(_("Tests while the vault is locked"), anchor=False)
+        if given is not None:
+            worker, at = given
+            st.write(
+                _(
+                    "The worker {name} tests this connection on its schedule, also while your vault is locked. It has"
+                    " had a copy of the key since {time}.",
+                    name=plain(worker.name),
+                    time=moment(at),
+                )
+            )
+            st.caption(
+                _("What it finds stands in the history at once. Messages about it leave when your vault is open.")
+            )
+            st.button(
+                _("Take it back"),
+                icon=":material/undo:",
+                key="take_back",
+                on_click=attempting(lambda: workbench.revoke_delegation(connection.id)),
+            )
+            st.caption(
+                _("Whoever ran the server may have kept the key. If you doubt it, make a new key at the exchange.")
+            )
+            return
+        st.write(
+            _(
+                "A worker on this server can test this connection on its schedule while your vault is locked. For that"
+                " it gets a copy of the key which opens without your password."
+            )
+        )
+        worker = workers[0]
+        if len(workers) > 1:
+            worker = st.selectbox(
+                _("Worker"), workers, format_func=lambda one: one.name, key=f"worker_{connection.id}", width=360
+            )
+        st.caption(
+            _("{name} · fingerprint of its key: {key}", name=plain(worker.name), key=f"`{fingerprint(worker.id)}`")
+        )
+        if st.button(_("Let the server test it"), icon=":material/schedule:", key="delegate"):
+            _ask_to_delegate(workbench, connection, worker)
+
+
+def _ask_to_delegate(workbench: Workbench, connection: Connection, worker: Worker) -> None:
+    @st.dialog(_("Give the server this key?"))
+    def dialog() -> None:
+        with calm():
+            st.write(
+                _(
+                    "Whoever runs the server can then read this key and do with it what its rights allow, such as"
+                    " trade, until you take it back and make a new one. The key of {name} cannot withdraw.",
+                    name=plain(connection.name),
+                )
+            )
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                left = st.button(_("Leave it"), key="delegate_no")
+                gone = st.button(
+                    _("Give it"),
+                    type="primary",
+                    key="delegate_yes",
+                    on_click=attempting(lambda: workbench.delegate(connection.id, worker.id)),
+                )
+            if left or gone:
+                st.rerun()
+
+    dialog()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from bfai.delegation import WorkerKey, fingerprint
 from bfai.hosting import owner_of
 from bfai.model import BfaiError, Connection, Target, utc_now
 from bfai.simulator import Simulator
+from bfai.store.postgres import WorkerDesk
 from bfai.strategy.parameters import Parameters
 from bfai.ui.session import Keeper, hosting
 from bfai.workbench import VaultState, Workbench
@@ -278,3 +282,36 @@ def test_at_home_nothing_of_it_applies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BFAI_ALLOW_NON_LOOPBACK")
     monkeypatch.delenv("BFAI_DATABASE_URL")
     assert hosting().kind.value == "demo"
+
+
+def test_a_connection_is_given_to_the_server_and_taken_back_on_its_page(
+    url: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    connection, _, _ = filled(url, simulator, "alice", "mexc", "no_futures")
+    app = unlocked("alice")
+    app.query_params.update({"settings": connection.id, "go": "1"})
+    go(app, "pages/connections.py")
+    assert app.title[0].value == "Desk of alice" and "while the vault is locked" not in texts(app), "nobody runs one"
+
+    keys = [WorkerKey.make(tmp_path / name) for name in ("one", "two")]
+    for name, key in zip(("Cellar", "Attic"), keys, strict=True):
+        with contextlib.closing(WorkerDesk(url, key.id)) as desk:
+            desk.register(name, key.public, utc_now())
+    app.run()
+    assert "Tests while the vault is locked" in texts(app) and fingerprint(keys[1].id) in "".join(captions(app))
+    app.selectbox(key=f"worker_{connection.id}").select_index(1).run()
+    assert fingerprint(keys[0].id) in "".join(captions(app))
+    press(app, "delegate")
+    assert "Whoever runs the server can then read this key" in texts(app)
+    press(app, "delegate_no")
+    with Workbench.hosted(url, owner_of(ISSUER, "alice")) as alice:
+        assert alice.delegated_to(connection.id) is None
+        press(app, "delegate")
+        press(app, "delegate_yes")
+        given = alice.delegated_to(connection.id)
+        assert given is not None and given[0].name == "Cellar" and not problems(app)
+        assert "The worker Cellar tests this connection on its schedule" in texts(app)
+        press(app, "take_back")
+        assert alice.delegated_to(connection.id) is None
+        assert "Let the server test it" in labels(app)
+        assert [entry.action for entry in alice.audit_entries(2)] == ["delegation_revoked", "delegated"]

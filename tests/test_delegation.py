@@ -1,0 +1,366 @@
+"""What a worker may open, and what it sees of a database: its delegations, of all owners, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bfai.delegation import (
+    FORMAT,
+    BadWorkerKey,
+    DelegationDamaged,
+    NotDelegated,
+    WorkerKey,
+    fingerprint,
+    is_genuine,
+    seal_to,
+    worker_id,
+)
+from bfai.hosting import owner_of
+from bfai.model import BfaiError, Connection, Credentials, Status, Target
+from bfai.simulator import Simulator
+from bfai.store import Delegation, Pause, RunEnd, Store, UnknownConnection, UnknownWorker, Worker, open_store
+from bfai.store.postgres import WorkerDesk
+from bfai.transport import Gateway
+from bfai.vault import Vault, VaultTooNew
+from bfai.workbench import Mode, NotSavable, Workbench
+from bfai.worker import Worker as Process
+from tests.helpers import sample
+from tests.monitor_children import CHEAP
+from tests.postgres import Server
+from tests.test_store import SECOND, T0, a_run, actions, add, sealed
+from tests.test_store_postgres import as_owner, tables
+
+KEYS = Credentials("the-api-key", "the-secret", "the-passphrase")
+PASSWORD = "correct horse battery staple"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> WorkerKey:
+    return WorkerKey.make(tmp_path / "worker.pem")
+
+
+@pytest.fixture
+def worker(key: WorkerKey, postgres_url: str) -> Worker:
+    """The registered worker of `key`, with a queue."""
+    return registered(postgres_url, key)
+
+
+@pytest.fixture
+def store(postgres_url: str) -> Iterator[Store]:
+    with contextlib.closing(open_store(postgres_url, owner="ann", clock=lambda: T0)) as found:
+        yield found
+
+
+@pytest.fixture
+def desk(postgres_url: str, worker: Worker) -> Iterator[WorkerDesk]:
+    with contextlib.closing(WorkerDesk(postgres_url, worker.id)) as found:
+        yield found
+
+
+def registered(url: str, key: WorkerKey) -> Worker:
+    Process(url, key, name="server", clock=lambda: T0).close()
+    return Worker(key.id, "server", key.public, T0)
+
+
+def given(store: Store, connection: Connection, worker: Worker) -> Delegation:
+    found = Delegation(worker.id, FORMAT, seal_to(worker, store.owner, connection.id, KEYS), T0)
+    store.delegate(connection.id, found)
+    return found
+
+
+# What is sealed
+
+
+def test_only_this_worker_opens_it_for_this_owner_and_connection(tmp_path: Path) -> None:
+    key, other = (WorkerKey.make(tmp_path / name) for name in ("one", "two"))
+    worker = Worker(key.id, "server", key.public, T0)
+    found = Delegation(key.id, FORMAT, seal_to(worker, "ann", "c1", KEYS), T0)
+    assert key.open("ann", "c1", found) == KEYS
+    assert seal_to(worker, "ann", "c1", KEYS) != found.sealed, "each time under a fresh key"
+    assert all(secret.encode() not in found.sealed for secret in KEYS.secrets())
+    for owner, connection in (("bob", "c1"), ("ann", "c2"), ("ann1", "c"), ("", "annc1")):
+        with pytest.raises(DelegationDamaged):
+            key.open(owner, connection, found)
+    with pytest.raises(NotDelegated):
+        other.open("ann", "c1", found)
+    with pytest.raises(DelegationDamaged):
+        other.open("ann", "c1", found._replace(worker_id=other.id))
+    with pytest.raises(NotDelegated):
+        key.open("ann", "c1", None)
+    with pytest.raises(VaultTooNew):
+        key.open("ann", "c1", found._replace(format=FORMAT + 1))
+
+
+def test_a_flipped_bit_or_a_cut_is_refused(key: WorkerKey) -> None:
+    found = Delegation(key.id, FORMAT, seal_to(Worker(key.id, "server", key.public, T0), "ann", "c1", KEYS), T0)
+    whole = found.sealed
+    for bit in range(8 * len(whole)):  # the one too that means nothing to the curve: HPKE binds the bytes
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DelegationDamaged):
+            key.open("ann", "c1", found._replace(sealed=bytes(flipped)))
+    for length in (0, 31, 32, len(whole) - 1):
+        with pytest.raises(DelegationDamaged):
+            key.open("ann", "c1", found._replace(sealed=whole[:length]))
+
+
+def test_nothing_is_sealed_to_a_key_that_is_not_the_one_shown(key: WorkerKey, tmp_path: Path) -> None:
+    thief = WorkerKey.make(tmp_path / "thief")
+    swapped = Worker(key.id, "server", thief.public, T0)
+    assert is_genuine(swapped._replace(public_key=key.public)) and not is_genuine(swapped)
+    with pytest.raises(BadWorkerKey, match="changed from outside"):
+        seal_to(swapped, "ann", "c1", KEYS)
+    assert worker_id(key.public) == key.id and fingerprint(key.id).replace(" ", "") == key.id
+
+
+def test_a_key_file_is_its_users_alone(tmp_path: Path) -> None:
+    file = tmp_path / "worker.pem"
+    key = WorkerKey.make(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert WorkerKey.read(file).id == key.id
+    with pytest.raises(BadWorkerKey, match="exists already"):
+        WorkerKey.make(file)
+    with pytest.raises(BadWorkerKey, match="cannot be written"):
+        WorkerKey.make(tmp_path / "nowhere" / "key")
+    if os.name == "posix":
+        file.chmod(0o640)
+        with pytest.raises(BadWorkerKey, match="Others may read"):
+            WorkerKey.read(file)
+    for words in (b"", b"not a key", file.read_bytes()[:60]):
+        other = tmp_path / "other"
+        other.write_bytes(words)
+        with pytest.raises(BadWorkerKey, match="no worker's key"):
+            WorkerKey.read(other)
+    with pytest.raises(TypeError):
+        pickle.dumps(key)
+    assert repr(key) == f"WorkerKey({key.id}, …)"
+
+
+# What is kept
+
+
+def test_a_delegation_comes_back_and_is_taken_back(store: Store, worker: Worker) -> None:
+    connection = add(store)
+    assert store.workers() == [worker] and store.delegation(connection.id) is None
+    found = given(store, connection, worker)
+    assert store.delegation(connection.id) == found and store.delegations() == {connection.id: found}
+    again = given(store, connection, worker)
+    assert store.delegations() == {connection.id: again}, "one at most"
+    assert store.revoke_delegation(connection.id) and not store.revoke_delegation(connection.id)
+    assert store.delegations() == {}
+    assert actions(store)[-3:] == ["delegated", "delegated", "delegation_revoked"]
+    assert store.audit_entries()[1].detail == {"name": "Main", "worker": "server", "key": worker.id}
+    with pytest.raises(UnknownConnection):
+        store.delegate("nobody", found)
+    with pytest.raises(UnknownWorker):
+        store.delegate(connection.id, found._replace(worker_id="another"))
+
+
+def test_it_goes_with_the_key_that_was_sealed_and_with_the_connection(store: Store, worker: Worker) -> None:
+    connection = add(store)
+    given(store, connection, worker)
+    store.replace_credentials(connection.id, sealed(b"y"), b"other", "wxyz", T0)
+    assert store.delegations() == {} and actions(store)[-2:] == ["delegation_revoked", "rotated"]
+    given(store, connection, worker)
+    store.delete_connection(connection.id)
+    assert store.delegations() == {}
+
+
+# What a worker sees
+
+
+def test_a_worker_finds_what_is_due_and_the_schedule_says_when(store: Store, worker: Worker, desk: WorkerDesk) -> None:
+    connection, other = add(store), add(store, "Other")
+    store.set_schedule(connection.id, HOUR, T0, T0)
+    given(store, connection, worker)
+    me, now = ("ann", connection.id), T0 + SECOND
+    assert desk.due(T0 - SECOND, 9) == [] and desk.due(now, 9) == [me], "the other one is not delegated"
+    assert store.take_lease(connection.id, "somebody", T0, T0 + 90 * SECOND, due_at="mexc")
+    assert desk.due(now, 9) == [] and desk.due(T0 + 90 * SECOND, 9) == [me], "whoever has the lease is left alone"
+    end = RunEnd("somebody", now, HOUR, now + HOUR, "mexc", Pause(1, now, now + 60 * SECOND))
+    store.add_run(a_run(connection, 1), end=end)
+    assert desk.due(now + HOUR - SECOND, 9) == [] and desk.due(now + HOUR, 9) == [me]
+    store.put_off_delegated(connection.id, now + 2 * HOUR)
+    assert desk.due(now + HOUR, 9) == []
+    store.add_run(a_run(other, 2), end=end._replace(pause=None))  # the exchange is back
+    assert desk.due(now + HOUR, 9) == [me]
+    store.set_schedule(connection.id, None, T0, T0)
+    assert desk.due(now + 9 * HOUR, 9) == [], "off"
+    store.set_schedule(connection.id, HOUR, now + 99 * HOUR, now + 100 * HOUR)
+    assert desk.due(now, 9) == [me], "a clock that was set back: whoever acts for the owner mends it"
+    store.revoke_delegation(connection.id)
+    assert desk.due(now, 9) == []
+
+
+def test_a_worker_sees_its_delegations_of_all_owners_and_nothing_else(
+    postgres: Server, postgres_url: str, worker: Worker, tmp_path: Path
+) -> None:
+    second = registered(postgres_url, WorkerKey.make(tmp_path / "second"))
+    theirs: dict[str, str] = {}
+    for owner, whose in (("ann", worker), ("bob", worker), ("eve", second)):
+        with contextlib.closing(open_store(postgres_url, owner=owner)) as store:
+            connection = add(store)
+            store.set_schedule(connection.id, HOUR, T0, T0)
+            add(store, "Mine alone")
+            given(store, connection, whose)
+            theirs[owner] = connection.id
+    with postgres.admin("shared") as god, psycopg.connect(postgres_url, autocommit=True) as db:
+        app: Any = db
+        god.execute("SET search_path = bfai")
+        numbers = dict(god.execute("SELECT name, pk FROM owner").fetchall())
+        with as_owner(app, None):
+            app.execute(f"SET LOCAL bfai.worker = '{worker.id}'")
+            seen = {table for table in tables(god) if app.execute(f"SELECT count(*) FROM {table}").fetchone()[0]}
+            assert seen == {"delegation", "owner"}
+            assert dict(app.execute("SELECT o.name, d.id FROM delegation d JOIN owner o ON o.pk = d.owner")) == {
+                "ann": theirs["ann"],
+                "bob": theirs["bob"],
+            }
+            for change in ("UPDATE delegation SET due_at = 0", "DELETE FROM delegation", "UPDATE owner SET name = 'x'"):
+                assert app.execute(change).rowcount == 0, change
+            assert app.execute("UPDATE worker SET name = name").rowcount == 1
+        with as_owner(app, numbers["ann"]):  # the app
+            assert [row[0] for row in app.execute("SELECT id FROM delegation")] == [theirs["ann"]]
+            assert app.execute("SELECT name FROM owner").fetchall() == [("ann",)]
+            assert app.execute("SELECT count(*) FROM worker").fetchone() == (2,)
+            for change in ("DELETE FROM worker", "UPDATE worker SET public_key = 'x'"):
+                assert app.execute(change).rowcount == 0, change
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), as_owner(app, numbers["ann"]):
+            app.execute("INSERT INTO worker VALUES ('me', 'me', 'x', 1)")
+        # The queue is no window either.
+        god.execute("SET search_path = bfai_jobs")
+        god.execute(
+            "INSERT INTO bfai_jobs.procrastinate_jobs (queue_name, task_name, args) VALUES (%s, 'test', '{}')",
+            (worker.id,),
+        )
+        count = "SELECT count(*) FROM bfai_jobs.procrastinate_jobs"
+        for setting, jobs in (("", 0), (f"SET LOCAL bfai.worker = '{second.id}'", 0), ("me", 1)):
+            with as_owner(app, numbers["ann"] if not setting else None):
+                if setting:
+                    app.execute(setting.replace("me", f"SET LOCAL bfai.worker = '{worker.id}'"))
+                assert app.execute(count).fetchone() == (jobs,), setting
+        god.execute("DELETE FROM bfai_jobs.procrastinate_jobs")
+
+
+# What it may do
+
+
+@contextlib.contextmanager
+def bench(url: str, person: str = "ann") -> Iterator[Workbench]:
+    """A hosted workbench whose vault is open. It is made where there is none."""
+    store = open_store(url, owner=owner_of("issuer", person))
+    vault = Vault.unlock(store, PASSWORD, cost=CHEAP) if store.vault() else Vault.create(store, PASSWORD, cost=CHEAP)
+    with Workbench(store, mode=Mode.HOSTED, gateway=Gateway.from_environment(), vault=vault) as found:
+        yield found
+
+
+def put_in(workbench: Workbench, simulator: Simulator, account: str, replaces: str | None = None) -> Connection:
+    draft = workbench.draft(Target(exchange="mexc"), sample(simulator, "mexc", account), replaces=replaces)
+    workbench.start_draft_test(draft.id).wait(20)
+    return workbench.save_draft(draft.id, name="Main")
+
+
+@pytest.fixture
+def url(postgres_url: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("BFAI_GATEWAY", simulator.gateway)
+    monkeypatch.setenv("BFAI_GATEWAY_CA", str(simulator.ca_file))
+    return postgres_url
+
+
+def last_actions(workbench: Workbench, count: int) -> list[str]:
+    return [entry.action for entry in reversed(workbench.audit_entries(count))]
+
+
+def test_a_worker_tests_what_was_delegated_while_the_vault_is_locked(
+    url: str, simulator: Simulator, key: WorkerKey, worker: Worker, tmp_path: Path
+) -> None:
+    with bench(url) as ann:
+        connection = put_in(ann, simulator, "no_futures")
+        other = WorkerKey.make(tmp_path / "other")
+        ann.delegate(connection.id, worker.id)
+        assert ann.delegated_to(connection.id) == (worker, ann.delegated_to(connection.id)[1])  # pyright: ignore
+        assert last_actions(ann, 1) == ["delegated"]
+        rotated = ann.rotate_vault(PASSWORD)
+        assert rotated.connections == 1 and ann.delegated_to(connection.id), "it is not under the vault's key"
+        later = ann.schedule(connection.id).next_at  # pyright: ignore
+    with Workbench.hosted(url, owner_of("issuer", "ann")) as locked:
+        assert not locked.is_open
+        clock = lambda: later + SECOND  # noqa: E731
+        assert locked.start_delegated_test(connection.id, other, clock) is None, "another worker's"
+        assert locked.start_delegated_test(connection.id, key) is None, "not due"
+        job = locked.start_delegated_test(connection.id, key, clock)
+        assert job is not None and job.wait(20).status is Status.ONLINE
+        assert locked.start_delegated_test(connection.id, key, clock) is None, "once"
+        assert locked.count_runs() == 2
+        locked.revoke_delegation(connection.id)
+        assert locked.start_delegated_test(connection.id, key, lambda: later + 9 * HOUR) is None
+        assert locked.count_runs() == 2 and last_actions(locked, 1) == ["delegation_revoked"]
+
+
+def test_a_new_key_is_sealed_anew_and_a_changed_row_stays_sealed(
+    url: str, simulator: Simulator, key: WorkerKey, worker: Worker, postgres: Server
+) -> None:
+    with bench(url) as ann, bench(url, "bob") as bob:
+        mine, theirs = put_in(ann, simulator, "no_futures"), put_in(bob, simulator, "good")
+        ann.delegate(mine.id, worker.id)
+        bob.delegate(theirs.id, worker.id)
+        with open_as(url, "ann") as store:
+            assert key.open(store.owner, mine.id, store.delegation(mine.id)) == sample(simulator, "mexc", "no_futures")
+            put_in(ann, simulator, "good", replaces=mine.id)
+            assert last_actions(ann, 4) == ["delegation_revoked", "rotated", "tested", "delegated"]
+            fresh = sample(simulator, "mexc", "good")
+            assert key.open(store.owner, mine.id, store.delegation(mine.id)) == fresh
+        with postgres.admin("shared") as god:  # each other's key
+            god.execute("SET search_path = bfai")
+            swap = "UPDATE delegation d SET sealed = (SELECT sealed FROM delegation e WHERE e.id <> d.id)"
+            assert god.execute(swap).rowcount == 2
+        job_at = lambda: mine.created_at + 9 * HOUR  # noqa: E731
+        with pytest.raises(DelegationDamaged):
+            ann.start_delegated_test(mine.id, key, job_at)
+        assert ann.start_delegated_test(mine.id, key, job_at) is None, "it waits for its next turn"
+        ann.delete_everything()
+        assert [one.id for one in bob.connections() if bob.delegated_to(one.id)] == [theirs.id]
+
+
+@contextlib.contextmanager
+def open_as(url: str, person: str) -> Iterator[Store]:
+    with contextlib.closing(open_store(url, owner=owner_of("issuer", person))) as store:
+        yield store
+
+
+def test_only_an_open_vault_delegates_and_only_a_key_that_cannot_withdraw(
+    url: str, simulator: Simulator, worker: Worker
+) -> None:
+    with bench(url) as ann:
+        connection = put_in(ann, simulator, "no_futures")
+        with pytest.raises(UnknownWorker):
+            ann.delegate(connection.id, "another")
+        simulator.change_account("mexc", "no_futures", permissions="SPOT_ACCOUNT_READ,SPOT_WITHDRAW_WRITE")
+        ann.start_test(connection.id).wait(20)
+        with pytest.raises(NotSavable, match="cannot withdraw"):
+            ann.delegate(connection.id, worker.id)
+        ann.lock()
+        with pytest.raises(BfaiError):
+            ann.delegate(connection.id, worker.id)
+        assert ann.delegated_to(connection.id) is None
+
+
+def test_what_was_taken_back_does_not_return_with_a_backup(url: str, simulator: Simulator, worker: Worker) -> None:
+    with bench(url) as ann:
+        connection = put_in(ann, simulator, "no_futures")
+        ann.delegate(connection.id, worker.id)
+        found, _ = ann.backups.open(io.BytesIO(ann.backups.download().content), PASSWORD)
+        ann.restore_backup(found, replace=True)
+        assert ann.connection(connection.id) is not None and ann.delegated_to(connection.id) is None
+        assert last_actions(ann, 1) == ["delegation_revoked"]
