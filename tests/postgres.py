@@ -58,6 +58,7 @@ class Server:
         command = [programs / "initdb", "-D", self._data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={word}"]
         options = ["--no-sync", "-E", "UTF8", "--locale=C"]
         subprocess.run([*command, *options], check=True, capture_output=True, cwd=self._home, **self._as)
+        word.unlink()
         self.port = 0
         self.start()
         with self.admin() as db:

@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus
 from bfai.exchanges.base import Role
 from bfai.history import History
 from bfai.model import Cause, Connection, EventKind, Status, TestRun
-from bfai.store import RunRow, Store, open_store
+from bfai.store import RunRow, Store
 from tests.chaos.trouble import VERDICTS
 from tests.kills import look_at_events, look_at_times
 from tests.postgres import Server

@@ -19,7 +19,7 @@ from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Role
 from bfai.model import Credentials, Environment, Market, Target
 from bfai.simulator import Simulator
-from bfai.simulator.core import Account, Call, Exchange, Reply
+from bfai.simulator.core import Account, Call, Reply
 from bfai.simulator.faults import KINDS, PAGES, Fault, Faults, spoiled
 from tests.test_false_online import denies_withdrawal
 
@@ -99,7 +99,7 @@ class Trouble(Faults):
         self._odds, self._changes = odds, changes
         self._ids = {(target.exchange, name): id_ for id_, (target, name) in targets.items()}
         self._targets = {id_: target for id_, (target, _) in targets.items()}
-        self._kinds = {id_: "" for id_ in targets}
+        self._kinds = dict.fromkeys(targets, "")
         self._roles: dict[tuple[str, str, str], Role | None] = {}
         self._withdrawing: dict[str, set[str]] = {}
         self._reply = Reply(200, b"", {})
