@@ -18,12 +18,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from bfai.model import Connection, Status, utc_now
+from bfai.model import Connection, Status, Target, utc_now
 from bfai.simulator import Simulator
-from bfai.store import Store, StoreError, open_store
+from bfai.store import Store, open_store
 from bfai.vault import Vault
 from tests.chaos import judge
 from tests.chaos.monitors import CHEAP, NOT_NOW, PASSWORD
@@ -32,8 +32,7 @@ from tests.postgres import PASSWORD as DATABASE_PASSWORD
 from tests.postgres import Server, binaries
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = ("north", "east", "south", "west")
-LEASE_SECONDS = 8.0
+NAMES: tuple[str, ...] = ("north", "east", "south", "west")
 EVERY = timedelta(seconds=1)
 DISK_MEGABYTES = 256
 DATABASE = "chaos"
@@ -50,14 +49,15 @@ class Plan:
     minutes: float = 600.0
     most: int | None = None
     kill_every: tuple[float, float] = (1.5, 4.0)
-    attacks: int = 6
+    attacks: int = 12
     """How often the disk is filled, or the database restarted."""
+    lease_seconds: float = 8.0
 
 
 class Monitors:
     """Four programs that are started again whenever they end, and what they say."""
 
-    def __init__(self, url: str, folder: Path, simulator: Simulator) -> None:
+    def __init__(self, url: str, folder: Path, simulator: Simulator, lease_seconds: float) -> None:
         temporary = folder / "tmp"
         temporary.mkdir()
         environment = {
@@ -69,7 +69,7 @@ class Monitors:
             "TMPDIR": str(temporary),
         }
         self._folder = folder
-        command = [sys.executable, "-m", "tests.chaos.monitors", url, str(LEASE_SECONDS), str(folder)]
+        command = [sys.executable, "-m", "tests.chaos.monitors", url, str(lease_seconds), str(folder)]
         self._mother = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -225,7 +225,7 @@ class Run:
             trouble = Trouble(simulator, targets, journal, self._plan.seed)
             with contextlib.closing(open_store(url)) as store:
                 _furnish(store, simulator, targets)
-            monitors = Monitors(url, self._folder, simulator)
+            monitors = Monitors(url, self._folder, simulator, self._plan.lease_seconds)
             try:
                 for name in NAMES:
                     monitors.start(name)
@@ -267,7 +267,7 @@ class Run:
                 monitors.kill(chance.choice(NAMES))
                 next_kill = time.monotonic() + chance.uniform(*plan.kill_every)
             share = max(len(monitors.told) / plan.tests, (time.monotonic() - began) / (plan.minutes * 60))
-            if share > (done + 1) / (plan.attacks + 1):
+            if done < plan.attacks and share > (done + 1) / (plan.attacks + 1):
                 done += 1
                 if disk is not None and disk.mounted:
                     self._fill(monitors, disk)
@@ -282,7 +282,7 @@ class Run:
 
     def _fill(self, monitors: Monitors, disk: Disk) -> None:
         """Until somebody noticed, and one is killed meanwhile."""
-        before, deadline = monitors.full, time.monotonic() + 30
+        before, deadline = monitors.full, time.monotonic() + 60
         disk.fill()
         while monitors.full < before + 4 and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -345,13 +345,13 @@ def _ids(url: str) -> list[str]:
         return [connection.id for connection in store.connections()]
 
 
-def _as_documented(connection: Connection, trouble: Trouble, since: object) -> bool:
+def _as_documented(connection: Connection, trouble: Trouble, since: datetime) -> bool:
     verdicts = VERDICTS[connection.target.exchange][connection.target.market]
     fresh = connection.last_tested_at is not None and connection.last_tested_at > since
     return fresh and connection.status.value in verdicts[trouble.kind(connection.id)]["status"]
 
 
-def _furnish(store: Store, simulator: Simulator, targets: dict[str, tuple[object, str]]) -> None:
+def _furnish(store: Store, simulator: Simulator, targets: dict[str, tuple[Target, str]]) -> None:
     vault = Vault.create(store, PASSWORD, cost=CHEAP)
     now = utc_now()
     for id_, (target, name) in targets.items():
@@ -380,6 +380,3 @@ def run(plan: Plan, folder: Path | None = None, say: Callable[[str], object] = p
         tempfile.TemporaryDirectory(prefix="bfai-chaos-") if folder is None else contextlib.nullcontext(folder) as home
     ):
         return Run(plan, Path(home), say).go()
-
-
-__all__ = ["Plan", "StoreError", "run", "table"]
