@@ -36,7 +36,7 @@ NAMES: tuple[str, ...] = ("north", "east", "south", "west")
 EVERY = timedelta(seconds=1)
 DISK_MEGABYTES = 256
 DATABASE = "chaos"
-FULL = "no space left"
+FULL = ("no space left", "StoreFull")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Monitors:
             whole, end, _ = content.read().rpartition(b"\n")
         self._offsets[name] += len(whole) + len(end)
         for line in whole.decode("utf-8", "replace").splitlines():
-            self.full += FULL in line
+            self.full += any(word in line for word in FULL)
             if line.startswith("run "):
                 _, connection_id, run_id, status = line.split()
                 self.told.append((connection_id, run_id, Status(status)))
