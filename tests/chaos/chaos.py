@@ -8,7 +8,6 @@ import contextlib
 import os
 import queue
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -159,6 +158,8 @@ class Monitors:
 
 
 def _with_cores() -> None:
+    import resource  # not on Windows, where only the look is tested
+
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
 
