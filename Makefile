@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 
-.PHONY: run test parity fmt i18n lock sbom audit fuzz
+.PHONY: run test parity fmt i18n lock sbom audit fuzz chaos
 
 run:
 	$(PYTHON) run.py
@@ -33,3 +33,8 @@ audit:
 # Ten minutes for each reader of outside bytes; FUZZ_SECONDS shortens it, READERS="paste explain" chooses.
 fuzz:
 	$(VENV) -m tests.fuzz $(READERS)
+
+# 20,000 tests while everything goes wrong; TESTS, STORE=postgresql, SEED and MINUTES change it.
+chaos:
+	$(VENV) -m tests.chaos $(if $(TESTS),--tests $(TESTS)) $(if $(STORE),--store $(STORE)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(MINUTES),--minutes $(MINUTES))

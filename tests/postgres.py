@@ -58,6 +58,7 @@ class Server:
         command = [programs / "initdb", "-D", self._data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={word}"]
         options = ["--no-sync", "-E", "UTF8", "--locale=C"]
         subprocess.run([*command, *options], check=True, capture_output=True, cwd=self._home, **self._as)
+        word.unlink()
         self.port = 0
         self.start()
         with self.admin() as db:
@@ -66,6 +67,19 @@ class Server:
     @property
     def _data(self) -> Path:
         return self._home / "data"
+
+    @property
+    def home(self) -> Path:
+        """Where its files are, the log among them."""
+        return self._home
+
+    def check(self, database: str) -> str:
+        """What is damaged in a database, by pg_amcheck; nothing in a sound one."""
+        command = [self._programs / "pg_amcheck", "--install-missing", "--heapallindexed", "--parent-check"]
+        said = subprocess.run(
+            [*command, self.url(database, "postgres")], capture_output=True, text=True, check=False, cwd=self._home
+        )
+        return said.stdout + said.stderr if said.returncode or said.stdout else ""
 
     def start(self) -> None:
         """On the same port as before."""
@@ -87,10 +101,10 @@ class Server:
                     raise RuntimeError((self._home / "log").read_text()) from None
                 time.sleep(0.05)
 
-    def stop(self) -> None:
-        """At once: connections break, and what was not committed is lost."""
+    def stop(self, *, fast: bool = False) -> None:
+        """At once: connections break, and what was not committed is lost. `fast` ends in order, without waiting."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
+            self._process.send_signal(signal.SIGINT if fast else signal.SIGQUIT)
             self._process.wait(60)
             self._process = None
 

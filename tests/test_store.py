@@ -1704,6 +1704,22 @@ def test_a_full_disk_is_named_and_nothing_is_half_written(file: Path) -> None:
     assert plain(file).execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no such limit")
+def test_a_disk_that_is_full_at_the_opening_is_named(file: Path) -> None:
+    """By a file that may not grow: SQLite makes its index of the log before anything else."""
+    import resource
+
+    open_store(url_of(file)).close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(StoreFull, match="no space left"):
+            open_store(url_of(file))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    open_store(url_of(file)).close()
+
+
 def test_a_database_that_is_held_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bfai.store.sqlite, "BUSY_SECONDS", 0.1)
     store = open_store(url_of(file))

@@ -246,6 +246,8 @@ def _translated(error: sqlite3.Error, file: Path | None) -> StoreError:
     }
     if code in makers:
         return makers[code](file)
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:  # the first to need space at an opening
+        return _full(file)
     if "decode to UTF-8" in str(error) or "malformed" in str(error):
         return _damaged(file)
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
