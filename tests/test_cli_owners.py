@@ -78,6 +78,7 @@ GENERAL = [
     "connections add Fresh mexc",
     "test --all --json",
     "history --format json",
+    "worker --new-key {folder}/worker.pem --name desk",
     "monitor --once --every 15m",
     "alerts list --json",
     "alerts add Another",
