@@ -16,7 +16,7 @@ from bfai.ui.backups import last_backup, make_backup, recovery_code, recovery_sh
 from bfai.ui.first_start import password_strength
 from bfai.ui.language import chosen_language, speak, words
 from bfai.ui.location import link
-from bfai.ui.pieces import attempt, head, size_of, table
+from bfai.ui.pieces import attempt, head, is_shared, size_of, table
 from bfai.ui.schedule import INTERVALS
 from bfai.ui.session import in_tour
 from bfai.ui.vault_care import delete_everything, renew_key
@@ -54,7 +54,7 @@ def draw(workbench: Workbench) -> None:
         trail(workbench)
         data(workbench)
         leaving(workbench)
-        if workbench.mode is not Mode.HOSTED:
+        if not is_shared():
             environment(workbench)
         about(workbench)
         if not in_tour():

@@ -162,7 +162,8 @@ def test_a_damaged_database_is_said_calmly(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("hosted")
-def test_hosted_is_the_demo_and_says_so() -> None:
+def test_hosted_is_the_demo_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BFAI_DATABASE_URL", "sqlite:////srv/of-the-keeper.db")
     at = settle(open_app())
     assert any("Never type a real key here" in text for text in captions(at))
     assert [item.value for item in at.code] == ["python3 run.py"]
@@ -170,6 +171,8 @@ def test_hosted_is_the_demo_and_says_so() -> None:
         go(at, page)
         assert not problems(at)
         assert any("Never type a real key here" in text for text in captions(at)), page
+        shown = [*captions(at), *(item.value for item in (*at.markdown, *at.code))]
+        assert not any(word in text for text in shown for word in ("BFAI_", "server.address", "of-the-keeper")), page
 
 
 # -- results -----------------------------------------------------------------
