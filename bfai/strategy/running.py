@@ -433,25 +433,26 @@ class Engines:
 
     def forget(self, strategy_id: str) -> None:
         """Deletes the paper book, so that the next dry start begins afresh. Raises EngineError while it runs."""
-        folder = self.folder(strategy_id)
-        if not folder.exists():
-            return
-        with _alone(folder / "lock"):
-            if self._record(strategy_id, alive=True) is not None:
-                raise EngineError.of(N_("This strategy's engine runs. Stop it first."))
+        with self._at_rest(strategy_id) as folder:
             for path in folder.glob(f"{DRY_DATABASE}*"):
                 path.unlink(missing_ok=True)
             (folder / "user_data" / "bfai_guard.json").unlink(missing_ok=True)
 
     def remove(self, strategy_id: str) -> None:
         """Deletes all that its engine left here: books, logs, configuration. Raises EngineError while it runs."""
+        with self._at_rest(strategy_id) as folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _at_rest(self, strategy_id: str) -> Generator[Path]:
+        """The engine's folder, which may not be there; nobody starts the engine meanwhile. Raises EngineError while
+        it runs.
+        """
         folder = self.folder(strategy_id)
-        if not folder.exists():
-            return
-        with _alone(folder / "lock"):
+        with _alone(folder / "lock") if folder.exists() else contextlib.nullcontext():
             if self._record(strategy_id, alive=True) is not None:
                 raise EngineError.of(N_("This strategy's engine runs. Stop it first."))
-            shutil.rmtree(folder, ignore_errors=True)
+            yield folder
 
     def _environment(self, credentials: Credentials | None) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if name.upper() in _PASSED_ON}
