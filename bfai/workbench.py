@@ -1902,10 +1902,9 @@ class Workbench:
 
     def trail_names(self) -> dict[str, str]:
         """The names of connections and strategies by their ids, also of those that were deleted."""
-        gone = self._store.audit_entries(actions=("deleted", "strategy_deleted"))
-        names = {entry.subject: str(entry.detail.get("name") or "") for entry in gone}
-        names |= {one.id: one.name for one in self._store.strategies()}
-        return names | {one.id: one.name for one in self._store.connections()}
+        gone_connections, gone_strategies = self.deleted_names()
+        there = (*self._store.strategies(), *self._store.connections())
+        return gone_connections | gone_strategies | {one.id: one.name for one in there}
 
     def deleted_names(self) -> tuple[dict[str, str], dict[str, str]]:
         """Ids and names of connections, and of strategies, that are in the trail only."""

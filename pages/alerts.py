@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import time
-from zoneinfo import available_timezones
 
 import streamlit as st
 
 from bfai.i18n import LANGUAGES, N_
 from bfai.model import BfaiError, Channel, Delivery, DeliveryState, EventKind, Message
 from bfai.ui import _, calm, moment, n_, open_page, plain, say, zone_name
+from bfai.ui.language import zones_of_the_world
 from bfai.ui.pieces import Look, attempt, badge, head, table, tell, zone_note
 from bfai.workbench import DELIVERY_NAMES, EVENT_NAMES, Alerts, Workbench, heading
 
@@ -359,7 +359,7 @@ def spoken(alerts: Alerts) -> None:
     def keep() -> None:
         attempt(lambda: alerts.speak(str(st.session_state["alert_language"]), st.session_state["alert_zone"]))
 
-    zones = sorted(available_timezones())
+    zones = zones_of_the_world()
     with st.container(horizontal=True):
         st.selectbox(
             _("Language of the messages"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import cache
-from zoneinfo import available_timezones
 
 import streamlit as st
 
@@ -14,7 +12,7 @@ from bfai.model import BfaiError, Message, utc_now
 from bfai.ui import _, calm, duration, moment, n_, open_page, plain, say
 from bfai.ui.backups import last_backup, make_backup, recovery_code, recovery_sheet, restore_backup
 from bfai.ui.first_start import password_strength
-from bfai.ui.language import chosen_language, speak, words
+from bfai.ui.language import chosen_language, speak, words, zones_of_the_world
 from bfai.ui.location import link
 from bfai.ui.pieces import attempt, head, is_shared, size_of, table
 from bfai.ui.schedule import INTERVALS
@@ -130,13 +128,8 @@ def language() -> None:
     )
 
 
-@cache
-def _zones() -> tuple[str, ...]:
-    return tuple(sorted(available_timezones()))
-
-
 def time_zone(workbench: Workbench, settings: Settings) -> None:
-    zones = ["", *_zones()]
+    zones = ["", *zones_of_the_world()]
     now = settings.time_zone or ""
     key = f"setting_zone_{now}"
 

@@ -375,7 +375,7 @@ SHARED = {
     "bfai/workbench.py: _engine": "an event loop with open connections to exchanges, which keeps no key and no answer",
     "bfai/workbench.py: _shared_simulator": "made-up accounts",
     "bfai/workbench.py: _simulator_engine": "the same event loop for made-up accounts",
-    "pages/settings.py: _zones": "names of time zones",
+    "bfai/ui/language.py: zones_of_the_world": "names of time zones",
 }
 """What is kept for everybody in the process, and why nobody learns of anybody by it."""
 

@@ -11,6 +11,8 @@ import os
 import re
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
+from zoneinfo import available_timezones
 
 import streamlit as st
 
@@ -22,6 +24,12 @@ from bfai.ui.session import in_tour, keeper
 _STATE = "language"
 _ZONE = "time_zone"
 _MARKDOWN = re.compile(r"([\\`*\[\]<>$~#|!]|(?<!\w)_|_(?!\w)|:(?=\w+[:\[]))")
+
+
+@cache
+def zones_of_the_world() -> tuple[str, ...]:
+    """The names of time zones. Read once: they are some hundred files."""
+    return tuple(sorted(available_timezones()))
 
 
 def choose_language() -> str:
