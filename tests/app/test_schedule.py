@@ -47,9 +47,11 @@ def test_a_locked_vault_tests_nothing() -> None:
 def test_they_end_when_the_vault_locks_by_itself(tmp_path: Path) -> None:
     workbench = Workbench.local(f"sqlite:///{tmp_path}/idle.db")
     workbench.create_vault("correct horse battery staple")
-    kept = Keeper(workbench, idle_minutes=0.5 / 60)
+    now = [0.0]
+    kept = Keeper(workbench, idle_minutes=0.5 / 60, clock=lambda: Times(now[0], now[0]))
     kept.run_tests()
     assert runs_tests(kept)
+    now[0] = 1.0
     deadline = time.monotonic() + 10
     while not kept.locked_by_itself and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -20,6 +20,16 @@ def visit(page: Page, name: str) -> None:
     settled(page)
 
 
+def connected(page: Page, simulator: Simulator) -> Page:
+    """A new vault with one good connection."""
+    make_vault(page)
+    add(page, simulator, "mexc", "no_futures")
+    expect(page.get_by_text("The key works, and it cannot withdraw.")).to_be_visible()
+    click(page, "Save the connection")
+    expect(page.get_by_text("MEXC Spot Main is saved.")).to_be_visible()
+    return page
+
+
 def run_test(page: Page, status: str) -> None:
     """Tests the one connection there is, to its new status."""
     visit(page, "Overview")
@@ -32,12 +42,7 @@ def run_test(page: Page, status: str) -> None:
 def test_a_strategy_from_risk_level_to_revisions(
     serve: Callable[..., object], open_app: Callable[..., Page], simulator: Simulator
 ) -> None:
-    page = open_app(serve())
-    make_vault(page)
-    add(page, simulator, "mexc", "no_futures")
-    expect(page.get_by_text("The key works, and it cannot withdraw.")).to_be_visible()
-    click(page, "Save the connection")
-    expect(page.get_by_text("MEXC Spot Main is saved.")).to_be_visible()
+    page = connected(open_app(serve()), simulator)
 
     # A quick hand on a slow line: a number that the browser has not drawn yet is not taken for emptied.
     visit(page, "Strategies")
@@ -159,11 +164,7 @@ def at_once(page: Page, *names: tuple[str, str]) -> None:
 def test_clicks_in_quick_succession_undo_nothing(
     serve: Callable[..., object], open_app: Callable[..., Page], simulator: Simulator
 ) -> None:
-    page = open_app(serve())
-    make_vault(page)
-    add(page, simulator, "mexc", "no_futures")
-    expect(page.get_by_text("The key works, and it cannot withdraw.")).to_be_visible()
-    click(page, "Save the connection")
+    page = connected(open_app(serve()), simulator)
     visit(page, "Strategies")
     click(page, "New strategy")
     expect(page.get_by_text("Covers a fall of").first).to_be_visible()
