@@ -60,6 +60,18 @@ class Visitor:
         self._drawn.acquire(timeout=120)
 
 
+def until_idle(pid: int) -> None:
+    """Until it has computed nearly nothing for five seconds in a row; for two minutes at most."""
+    ticks, idle = os.sysconf("SC_CLK_TCK"), 0
+    before = worked = 0
+    for _ in range(120):
+        time.sleep(1)
+        before, worked = worked, sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+        idle = idle + 1 if worked - before < ticks * 0.1 else 0
+        if idle == 5:
+            return
+
+
 def main(sessions: int) -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -83,7 +95,7 @@ def main(sessions: int) -> int:
                 visitor.open(page)
             if number % 5 == 0 or number == 1:
                 print(f"{number:3} sessions       {resident(server.pid)[0]:6.0f} MB", flush=True)
-        time.sleep(20)  # the tests of the last ones
+        until_idle(server.pid)  # the tests of the last ones
         for visitor in visitors:
             visitor.open("history")
         now, peak = resident(server.pid)
