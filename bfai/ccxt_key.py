@@ -150,7 +150,7 @@ def _steps(adapter: Exchange, exchange: Any) -> Generator[tuple[Call, Mapping[st
     for call in adapter.second_opinions(target) if _is_ambiguous(facts) else ():
         facts.take(call, (yield call, facts.values))
     if facts.report() is None:
-        refused = facts.problem(Role.KEY_INFO) or facts.problem(Role.ACCOUNT)
+        refused = facts.problem(Role.KEY_INFO) or facts.lost() or facts.problem(Role.ACCOUNT)
         unexpected = Diagnosis(cause=Cause.UNEXPECTED_RESPONSE, candidates=(Cause.UNEXPECTED_RESPONSE,))
         raise KeyRefused(refused or unexpected, adapter)
     return facts.probed_report()

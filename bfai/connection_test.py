@@ -362,10 +362,44 @@ class Facts:
         """Whether nothing at all came back, so that it may be our own network."""
         return bool(self.answers) and all(answer.status is None for answer in self.answers.values())
 
+    def untold(self) -> list[tuple[Diagnosis, Answer]]:
+        """Why other key calls than those that told gave no report. A documented refusal is an answer, and not among
+        them.
+
+        Where an exchange tells of one key in several places, each may name a right that the others do not.
+        """
+        found: list[tuple[Diagnosis, Answer]] = []
+        for call in self.calls() if self._reports else ():
+            if call.role is Role.KEY_INFO and call.name not in self._reports:
+                answer = self.answers.get(call.name)
+                problem = (self.diagnoses[call.name] or _UNEXPECTED) if answer else self.problem(Role.ACCOUNT)
+                answer = answer or self.answer(Role.ACCOUNT)  # without the value from it the call could not be made
+                if answer and problem and problem.cause is not Cause.PERMISSION_MISSING:
+                    found.append((problem, answer))
+        return [one for one in found if not self.exchange.of_other_kind(one[1])]
+
+    def lost(self) -> Diagnosis | None:
+        """What a part of the report on the key was lost in, or None where none was."""
+        return next(
+            (
+                problem
+                for problem, answer in self.untold()
+                if problem.cause in _WAITING or answer.status is None or (answer.status < 300 and answer.json is None)
+            ),
+            None,
+        )
+
     def report(self) -> KeyReport | None:
-        """The key's own report, or None where no key call gave one."""
+        """The key's own report, or None where it did not arrive whole.
+
+        Half of one counts where it names the right to withdraw: nothing in the other half could take that back.
+        """
         merged = merge_reports([self._reports[call.name] for call in self.asked() if call.name in self._reports])
-        return self.exchange.with_counted_end(merged, self.at) if merged else None
+        if merged is None:
+            return None
+        if self.lost() is not None and merged.state(Permission.WITHDRAW) is not GrantState.GRANTED:
+            return None
+        return self.exchange.with_counted_end(merged, self.at)
 
     def probed_report(self) -> KeyReport:
         """The key's own report, completed by what harmless calls proved.
@@ -519,7 +553,7 @@ class _Test:
         """The checks whose answers are there and good, so that no later answer changes what they say."""
         if self._on_check is None or self.facts.offset_ms is None:
             return []
-        if not self.facts.complete(Role.KEY_INFO) or self.facts.report() is None:
+        if not self.facts.complete(Role.KEY_INFO) or self.facts.report() is None or self.facts.untold():
             return [CheckName.REACH]
         arrived = {role for role in self._planned if self.facts.complete(role)}
         waiting = self._planned & {Role.ACCOUNT, Role.PROBE}
@@ -733,6 +767,13 @@ class _Judge:
         diagnosis = self.facts.problem(Role.KEY_INFO)
         if diagnosis is not None and diagnosis.cause in _WAITING:
             return _failed(name, latency, diagnosis)
+        lost = self.facts.lost()
+        if lost is not None:
+            return _failed(name, latency, lost, N_("a part of the report on the key did not arrive"))
+        if self.facts.untold():
+            self.advice.append(Advice.RIGHT_UNKNOWN)
+            text = N_("{exchange} did not give every part of its report on the key")
+            return _warned(name, latency, text, exchange=self.exchange.name)
         report = self.facts.report()
         if report is None or not report.words:
             self.advice.append(Advice.RIGHT_UNKNOWN)

@@ -368,6 +368,69 @@ def test_an_answer_that_never_came_never_helps(answers: Answers, role: Role) -> 
             assert not verdict(exchange, market, credentials, heard).ok, (exchange, market, account)
 
 
+LOST: dict[str, dict[str, Any]] = {
+    "no answer": {"body": "", "status": None, "transport_error": "read_timeout"},
+    "cut": {"body": '{"code":0,"data":{"apiInfos":[{"perm', "status": 200},
+    "half sent": {"body": "", "status": None, "transport_error": "truncated"},
+    "no page": {"body": "", "status": 200},
+    "busy": {"body": '{"code":100410,"msg":"rate limited"}', "status": 429},
+    "down": {"body": "<html>Bad gateway</html>", "status": 502},
+}
+PARTS = [
+    (exchange, path)
+    for exchange, adapter in all_exchanges().items()
+    for path in [call.path for call in adapter.plan(Market.SPOT) if call.role is Role.KEY_INFO]
+    if sum(call.role is Role.KEY_INFO for call in adapter.plan(Market.SPOT)) > 1
+]
+"""Where an exchange tells of one key in several places."""
+
+
+def without_part(exchange: str, path: str, heard: Heard, **fields: Any) -> Heard | None:
+    """The answers with another to the call of this path; None where it is not for this kind of account."""
+    (name,) = [name for name, answer in heard.items() if answer.call and answer.call.path == path]
+    if all_exchanges()[exchange].of_other_kind(heard[name]):
+        return None
+    return {**heard, name: changed(heard[name], **fields)}
+
+
+@pytest.mark.parametrize("trouble", LOST)
+@pytest.mark.parametrize(("exchange", "path"), PARTS)
+def test_a_part_of_a_report_that_was_lost_fails_the_test(
+    answers: Answers, exchange: str, path: str, trouble: str
+) -> None:
+    """The part that arrived may deny withdrawal, and the lost one name a right that no document explains."""
+    for (of, market, account), (credentials, true_answers) in answers.items():
+        heard = without_part(of, path, true_answers, **LOST[trouble]) if of == exchange else None
+        if heard is not None:
+            assert not verdict(of, market, credentials, heard).ok, (market, account)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, "Not found"), (200, '{"code":0,"data":{}}'), (200, '{"code":77,"msg":"gone"}')]
+)
+@pytest.mark.parametrize(("exchange", "path"), PARTS)
+def test_a_part_of_a_report_that_is_told_otherwise_is_never_online(
+    answers: Answers, exchange: str, path: str, status: int, body: str
+) -> None:
+    """An exchange may take a place away: the rest counts, and the trader is told that something is missing."""
+    for (of, market, account), (credentials, true_answers) in answers.items():
+        heard = without_part(of, path, true_answers, status=status, body=body) if of == exchange else None
+        if heard is not None:
+            assert verdict(of, market, credentials, heard) is not Status.ONLINE, (market, account)
+
+
+@pytest.mark.parametrize("trouble", LOST)
+def test_a_part_that_could_not_be_asked_for_is_lost_too(answers: Answers, trouble: str) -> None:
+    """BingX's list of keys is asked with the account's number, which another answer tells."""
+    for (exchange, market, account), (credentials, true_answers) in answers.items():
+        if exchange == "bingx":
+            (uid,) = names(exchange, Role.ACCOUNT, true_answers)
+            heard = {name: answer for name, answer in true_answers.items() if "apiKey" not in name}
+            assert len(heard) == len(true_answers) - 1
+            heard[uid] = changed(true_answers[uid], **LOST[trouble])
+            assert not verdict(exchange, market, credentials, heard).ok, (market, account)
+
+
 def test_the_true_answers_are_judged_as_they_stand(answers: Answers) -> None:
     """So that the properties above are not true for the trivial reason that nothing is ever online."""
     for (exchange, market, account), (credentials, true_answers) in answers.items():

@@ -18,9 +18,10 @@ from urllib.parse import quote, quote_plus
 
 import numpy as np
 
+from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Role
 from bfai.history import History
-from bfai.model import Cause, Connection, EventKind, Status, TestRun
+from bfai.model import Advice, Cause, Connection, EventKind, Status, TestRun
 from bfai.store import RunRow, Store
 from tests.chaos.trouble import VERDICTS
 from tests.kills import look_at_events, look_at_times
@@ -72,7 +73,7 @@ def look_at_verdicts(
 ) -> None:
     """No run is better than what its exchange truly answered at that time."""
     times = {id_: [line["at"] for line in lines] for id_, lines in journal.items()}
-    statuses, causes, thieves, caught, half = Counter[str](), Counter[str](), 0, 0, 0
+    statuses, causes, thieves, caught, missing = Counter[str](), Counter[str](), 0, 0, 0
     false: list[str] = []
     for run in runs:
         id_ = run.connection_id or ""
@@ -90,7 +91,7 @@ def look_at_verdicts(
         caught += can_withdraw and not run.status.ok
         if run.status.ok:
             problem = _why_false(run, lines, told, reports, of[id_])
-            half += any(line["kind"] == "unknown_right" for line in told) and _is_half_told(of[id_], told, reports)
+            missing += not problem and bool(_missing(of[id_], reports))
             if problem:
                 false.append(f"{problem}: {id_} {run.id} {run.status.value} {lines}")
     found.counts |= {
@@ -99,7 +100,7 @@ def look_at_verdicts(
         "tests whose report listed withdrawal": thieves,
         "of them not called usable": caught,
         "false Online or Connected": len(false),
-        "usable while a list with an unknown right was lost": half,
+        "usable, and told that a part of the key report is missing": missing,
     }
     found.wrong += false
     found.hold(statuses["online"] + statuses["connected"] > sum(statuses.values()) / 20, "hardly anything was usable")
@@ -122,20 +123,22 @@ def _why_false(
         answered = [line for line in lines if line["role"] == role.value and line["granted"]]
         if not any(line["fault"] in (None, "replace") for line in answered):
             return f"no whole answer of {role.value}"
+    missing = _missing(connection, reports)
+    if missing and (run.status is Status.ONLINE or Advice.RIGHT_UNKNOWN not in run.advice):
+        return f"a part of the key report was lost, and nothing said: {missing}"
     kinds = VERDICTS[connection.target.exchange][connection.target.market]
     allowed = {status for line in denying for status in kinds[line["kind"]]["status"]}
-    if not allowed & {"online", "connected"} and not _is_half_told(connection, denying, reports):
+    if not allowed & {"online", "connected"} and not missing:
         return "no key that is documented as usable"
     return None
 
 
-def _is_half_told(connection: Connection, denying: list[dict[str, Any]], reports: list[dict[str, Any]]) -> bool:
-    """Whether the exchange denied withdrawal by a field of its own, and the list with a word that no document names,
-    which would have blocked the key, was lost on its way. BingX tells the two by different calls.
-    """
-    lost = any(line["fault"] not in (None, "replace") for line in reports)
-    strange = all(line["kind"] == "unknown_right" and line["fault"] is None for line in denying)
-    return connection.target.exchange == "bingx" and strange and lost
+def _missing(connection: Connection, reports: list[dict[str, Any]]) -> list[str]:
+    """The places that tell of the key and of which no whole answer came."""
+    target = connection.target
+    plan = all_exchanges()[target.exchange].plan(target.market, target.region, target.environment)
+    whole = {line["path"] for line in reports if line["fault"] in (None, "replace")}
+    return [call.path for call in plan if call.role is Role.KEY_INFO and call.path not in whole]
 
 
 # -- nothing lost ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from history_store import T0, Past, a_run
 
-from bfai.model import Connection, Market, Status, Target
+from bfai.exchanges import all_exchanges
+from bfai.exchanges.base import Role
+from bfai.model import Advice, Connection, Market, Status, Target
 from tests.chaos.chaos import Plan, run, table
 from tests.chaos.judge import Findings, look_at_rows, look_at_verdicts, look_for_crashes, look_for_secrets
 
@@ -37,19 +39,28 @@ def test_a_slice_of_chaos_loses_nothing_and_calls_nothing_online_that_is_not() -
 
 def a_line(role: str, **changes: Any) -> dict[str, Any]:
     line = {"at": T0.timestamp() + 0.005, "kind": "good", "withdraws": False, "role": role, "granted": True}
-    return {**line, "fault": None, "denies": True, **changes}
+    path = "/api/v3/apiKeyInfo" if role == "key_info" else f"/{role}"
+    return {**line, "path": path, "fault": None, "denies": True, **changes}
 
 
 LINES = {role: a_line(role) for role in ("key_info", "balance", "orders")}
 
 
-def false_runs(lines: list[dict[str, Any]], says: str = "online", kind: str = "mexc") -> int:
+def false_runs(
+    lines: list[dict[str, Any]], says: str = "online", exchange: str = "mexc", advice: tuple[Advice, ...] = ()
+) -> int:
     """How many of one run are found to be false."""
     connection = Connection(
-        id="one", name="one", target=Target(exchange=kind, market=Market.SPOT), key_hint="", created_at=T0, key_since=T0
+        id="one",
+        name="one",
+        target=Target(exchange=exchange, market=Market.SPOT),
+        key_hint="",
+        created_at=T0,
+        key_since=T0,
     )
     found, lines = Findings(), sorted(lines, key=lambda line: line["at"])
-    look_at_verdicts(found, [a_run("one", T0, says)], {"one": lines}, {"one": connection})
+    run = a_run("one", T0, says).model_copy(update={"advice": advice})
+    look_at_verdicts(found, [run], {"one": lines}, {"one": connection})
     assert (
         len([what for what in found.wrong if what not in (NOTHING_USABLE, NO_THIEF)])
         == found.counts["false Online or Connected"]
@@ -81,6 +92,20 @@ def test_a_usable_run_with_whole_answers_is_right() -> None:
 @pytest.mark.parametrize("says", ["online", "connected"])
 def test_a_usable_run_without_one_of_them_is_false(role: str, changes: dict[str, Any], says: str) -> None:
     assert false_runs(list({**LINES, role: a_line(role, **changes)}.values()), says) == 1
+
+
+def test_a_usable_run_that_does_not_tell_of_a_missing_part_is_false() -> None:
+    """BingX tells of a key in three places."""
+    paths = [call.path for call in all_exchanges()["bingx"].plan(Market.SPOT) if call.role is Role.KEY_INFO]
+    rest = [LINES["balance"], LINES["orders"]]
+    whole = [a_line("key_info", path=path) for path in paths]
+    odd = [*whole[:2], a_line("key_info", path=paths[2], fault="body"), *rest]
+    told = (Advice.RIGHT_UNKNOWN,)
+    assert false_runs([*whole, *rest], exchange="bingx") == 0
+    for lines in (odd, [*whole[:2], *rest]):
+        assert false_runs(lines, "online", "bingx", told) == 1
+        assert false_runs(lines, "connected", "bingx") == 1
+        assert false_runs(lines, "connected", "bingx", told) == 0
 
 
 def test_what_was_told_and_is_not_there_is_lost() -> None:
