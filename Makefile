@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 
-.PHONY: run test parity fmt i18n lock sbom audit fuzz chaos
+.PHONY: run test parity fmt i18n lock sbom audit fuzz chaos mutants
 
 run:
 	$(PYTHON) run.py
@@ -38,3 +38,7 @@ fuzz:
 chaos:
 	$(VENV) -m tests.chaos $(if $(TESTS),--tests $(TESTS)) $(if $(STORE),--store $(STORE)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(MINUTES),--minutes $(MINUTES))
+
+# Small changes to the modules that guard a key, one at a time: does a test notice each? NAMES="bfai.vault.*" chooses.
+mutants:
+	$(VENV) tools/mutants.py run $(NAMES)

@@ -555,7 +555,8 @@ class _Test:
             return []
         if not self.facts.complete(Role.KEY_INFO) or self.facts.report() is None or self.facts.untold():
             return [CheckName.REACH]
-        arrived = {role for role in self._planned if self.facts.complete(role)}
+        late = {call.role for call, diagnosis in self.facts.signed() if self._is_about_time(diagnosis)}
+        arrived = {role for role in self._planned - late if self.facts.complete(role)}
         waiting = self._planned & {Role.ACCOUNT, Role.PROBE}
         return [
             name

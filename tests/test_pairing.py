@@ -17,22 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from bfai import history, pairing, report
-from bfai.connection_test import Confirmation, rejudged
 from bfai.exchanges import all_exchanges
 from bfai.i18n import translator
 from bfai.model import (
     AWAY_HOLDS,
-    Advice,
     BfaiError,
     Cause,
-    CheckName,
     Credentials,
     Diagnosis,
-    Grant,
     GrantState,
-    Market,
-    Outcome,
-    Permission,
     Status,
     Target,
     TestRun,
@@ -44,7 +37,6 @@ from bfai.strategy.gate import Facts
 from bfai.transport import Gateway
 from bfai.workbench import VaultIsLocked, Workbench
 from tests.helpers import run_once, sample
-from tests.test_connection_test import ALL
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "correct horse battery staple"
@@ -552,15 +544,6 @@ def test_a_time_that_cannot_be_is_refused(
 # -- the verdict -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("exchange", sorted(all_exchanges()))
-def test_an_honest_run_keeps_its_verdict(exchange: str, simulator: Simulator, gateway: Gateway) -> None:
-    adapter = all_exchanges()[exchange]
-    for of, market, account, _ in ALL:
-        if of == exchange:
-            run = run_once(gateway, exchange, sample(simulator, exchange, account), market=market)
-            assert rejudged(run, adapter) == run, (market, account)
-
-
 def test_a_key_that_can_withdraw_is_blocked_by_its_report(
     workbench: Workbench, simulator: Simulator, gateway: Gateway
 ) -> None:
@@ -579,98 +562,6 @@ def test_a_key_that_can_withdraw_is_blocked_by_its_report(
     connection = workbench.connection(id_)
     assert connection is not None
     assert (here.set_aside, connection.status) == (True, Status.BLOCKED), "a refused address hides no withdrawal"
-
-
-@pytest.fixture
-def honest(simulator: Simulator, gateway: Gateway) -> TestRun:
-    return run_once(gateway, "mexc", sample(simulator, "mexc", "no_futures"))
-
-
-def _with_report(run: TestRun, **changes: Any) -> TestRun:
-    assert run.key_report is not None
-    return run.model_copy(update={"key_report": run.key_report.model_copy(update=changes)})
-
-
-def test_words_count_more_than_what_a_report_makes_of_them(honest: TestRun) -> None:
-    """As from a server with an older program that did not know a word."""
-    mexc = all_exchanges()["mexc"]
-    assert honest.status is Status.ONLINE
-    assert honest.key_report is not None
-    words = honest.key_report.words
-    for lie, status, cause in (
-        (_with_report(honest, words=(*words, "SPOT_WITHDRAW_W")), Status.BLOCKED, Cause.WITHDRAW_ENABLED),
-        (_with_report(honest, words=(*words, "SPOT_MAGIC_WRITE")), Status.BLOCKED, Cause.WITHDRAW_UNKNOWN),
-        (_with_report(honest, grants={}), Status.BLOCKED, Cause.WITHDRAW_UNKNOWN),
-    ):
-        judged = rejudged(lie, mexc)
-        assert judged is not None
-        assert judged.diagnosis is not None
-        assert (judged.status, judged.diagnosis.cause) == (status, cause)
-        check = judged.check(CheckName.WITHDRAW_OFF)
-        assert check is not None
-        assert check.outcome is Outcome.FAIL
-
-
-def test_what_contradicts_itself_is_refused(honest: TestRun) -> None:
-    mexc = all_exchanges()["mexc"]
-    failed = tuple(
-        check.model_copy(update={"outcome": Outcome.FAIL}) if check.name is CheckName.BALANCE else check
-        for check in honest.checks
-    )
-    skipped = tuple(check.model_copy(update={"outcome": Outcome.SKIP}) for check in honest.checks)
-    found = Diagnosis(cause=Cause.WITHDRAW_UNKNOWN, candidates=(Cause.WITHDRAW_UNKNOWN,))
-    report_ = honest.key_report
-    assert report_ is not None
-    no_trade = report_.with_grant(Permission.SPOT_TRADE, Grant(state=GrantState.DENIED))
-    for update in (
-        {"checks": failed},
-        {"checks": skipped},
-        {"checks": honest.checks[:-1]},
-        {"checks": (*honest.checks, honest.checks[0])},
-        {"checks": ()},
-        {"market": Market.FUTURES},
-        {"key_report": None},
-        {"key_report": no_trade},
-        {"status": Status.UNTESTED},
-        {"status": Status.FAILED},
-        {"status": Status.BLOCKED, "diagnosis": found},
-        {"checks": failed, "status": Status.FAILED, "diagnosis": found},
-    ):
-        assert rejudged(honest.model_copy(update=update), mexc) is None, update
-
-
-def test_advice_is_worked_out_again(honest: TestRun) -> None:
-    mexc = all_exchanges()["mexc"]
-    assert honest.key_report is not None
-    loose = honest.key_report.ip_restriction.model_copy(update={"state": GrantState.DENIED, "addresses": ()})
-    judged = rejudged(_with_report(honest, ip_restriction=loose), mexc)
-    assert judged is not None
-    assert (judged.status, judged.advice) == (Status.CONNECTED, (Advice.NO_IP_RESTRICTION,))
-    judged = rejudged(_with_report(honest, expires_at=utc_now() + timedelta(days=3)), mexc)
-    assert judged is not None
-    assert (judged.status, judged.advice) == (Status.CONNECTED, (Advice.EXPIRES_SOON,))
-
-
-def test_a_confirmation_is_the_workbenchs_own(simulator: Simulator, gateway: Gateway) -> None:
-    """Gate never tells of withdrawal. A server cannot confirm anything; the trader's own confirmation still holds."""
-    gate, credentials = all_exchanges()["gate"], sample(simulator, "gate", "good")
-    run = run_once(gateway, "gate", credentials)
-    assert run.key_report is not None
-    own = Confirmation(utc_now() - timedelta(days=1), run.key_report.rights_hash())
-    claimed = run_once(gateway, "gate", credentials, confirmation=own)
-    assert claimed.status is Status.CONNECTED
-    judged = rejudged(claimed, gate)
-    assert judged is not None
-    assert (judged.status, judged.confirmed_at) == (Status.BLOCKED, None)
-    judged = rejudged(claimed, gate, own)
-    assert judged is not None
-    assert (judged.status, judged.confirmed_at) == (Status.CONNECTED, own.at)
-    assert Advice.WITHDRAW_CONFIRMED in judged.advice
-    assert judged.advice.count(Advice.WITHDRAW_CONFIRMED) == 1
-    ended = Confirmation(utc_now() - timedelta(days=31), own.rights_hash)
-    judged = rejudged(claimed, gate, ended)
-    assert judged is not None
-    assert judged.status is Status.BLOCKED
 
 
 # -- tests from here, afterwards ---------------------------------------------------------------------------------------

@@ -40,8 +40,9 @@ def chromium() -> str | None:
     return next((found for name in ([given] if given else NAMES) if (found := shutil.which(name))), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Closed before any other test: while Playwright runs, its thread can run no other event loop."""
     path = chromium()
     if path is None:
         if os.environ.get("CI") == "true":

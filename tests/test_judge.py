@@ -1,0 +1,503 @@
+"""What each check concludes and says, situation by situation: the whole of what a trader reads after a test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bfai.connection_test import Confirmation, Facts, confirm, judge, rejudged
+from bfai.exchanges import all_exchanges
+from bfai.exchanges.base import Answer, Role
+from bfai.model import (
+    Advice,
+    Cause,
+    Check,
+    CheckName,
+    Credentials,
+    Diagnosis,
+    Environment,
+    Grant,
+    GrantState,
+    KeyReport,
+    Market,
+    Outcome,
+    Permission,
+    Status,
+    Target,
+    TestRun,
+)
+from bfai.simulator import Simulator
+from tests.direct import Change, run_directly
+from tests.helpers import sample
+
+SAID = Path(__file__).parent / "data" / "situations.md"
+VERDICTS: dict[str, Any] = json.loads((SAID.parent / "accounts.json").read_text())["verdicts"]
+Situation = Callable[..., TestRun]
+"""Makes the run in a simulator; takes the options of `run_test` too."""
+
+
+def key(exchange: str, account: str, market: str = "spot", change: Change | None = None, **options: Any) -> Situation:
+    """A sample key, with what happens to the answers on their way."""
+    return lambda simulator, **more: run_directly(
+        simulator, exchange, sample(simulator, exchange, account), market=market, change=change, **options, **more
+    )
+
+
+def after(
+    exchange: str, account: str, market: str = "spot", environment: Environment = Environment.LIVE, **changes: Any
+) -> Situation:
+    """A sample key that was changed at the exchange before."""
+
+    def run(simulator: Simulator, **more: Any) -> TestRun:
+        simulator.change_account(exchange, account, **changes)
+        return key(exchange, account, market, environment=environment)(simulator, **more)
+
+    return run
+
+
+def typed(credentials: Credentials) -> Situation:
+    """A key that no account has."""
+    return lambda simulator, **more: run_directly(simulator, "mexc", credentials, **more)
+
+
+def at(path: str, status: int | None = 200, body: Any = "", *, error: str | None = None, **headers: str) -> Change:
+    """Another answer to every call whose path ends so."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    other = Answer(status=status, body=text, headers=headers, transport_error=error)
+    return lambda call, answer: other if call.path.endswith(path) else answer
+
+
+def silent(*hosts: str) -> Change:
+    """No answer, from hosts that end so; without any, from nowhere."""
+    nothing = Answer(transport_error="connect_timeout")
+    return lambda call, answer: nothing if not hosts or call.host.endswith(hosts) else answer
+
+
+def clock(seconds: float) -> Callable[[], datetime]:
+    return lambda: datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def others() -> list[Any]:
+    return [all_exchanges()[name] for name in ("okx", "htx")]
+
+
+REPORT, UID, BINGX_LIST = "/apiKeyInfo", "/api/v3/uid", "/apiKey/query"
+NO_RIGHT = {"code": 700007, "msg": "No permission to access the endpoint."}
+CLOSED = {"code": "200000", "data": {"status": "close", "msg": "upgrade"}}
+SITUATIONS: dict[str, Situation] = {
+    "a good key": key("mexc", "good"),
+    "a good key for futures": key("mexc", "good", "futures"),
+    "a key with no right too many": key("mexc", "no_futures"),
+    "futures without the right": key("mexc", "no_futures", "futures"),
+    "a key that can withdraw": key("kucoin", "withdraw"),
+    "a key that can withdraw and nothing else": after("kucoin", "read_only", permissions="General,Transfer"),
+    "a word that no document explains": key("mexc", "unknown_right"),
+    "a key that may only read": key("mexc", "read_only"),
+    "a key that may not even read": after("mexc", "read_only", permissions="SPOT_DEAL_WRITE"),
+    "a key that ended": key("kucoin", "expired"),
+    "a key that ends soon": key("kucoin", "expiring"),
+    "an account that is frozen": key("kucoin", "frozen"),
+    "an address that is not on the list": key("mexc", "ip_blocked"),
+    "a key that is bound to nothing": key("kucoin", "ip_open"),
+    "a binding that nobody tells": key("bitget", "ip_open"),
+    "a sub-account": key("bybit", "sub_account"),
+    "an exchange that never tells of withdrawal": key("gate", "good"),
+    "an exchange whose rights cannot be separated": key("okx", "good", "futures"),
+    "an account in a mode without futures": after("okx", "good", "futures", mode="1"),
+    "a test account": key("mexc", "withdraw", environment=Environment.TESTNET),
+    "a demo account of its own": after("binance", "withdraw", environment=Environment.DEMO, site="demo"),
+    "a demo account that takes live keys": key("bingx", "withdraw", "futures", environment=Environment.DEMO),
+    "not a whole key": typed(Credentials("mx0 short", "b" * 32)),
+    "a key that nobody knows": typed(Credentials("mx0" + "a" * 20, "b" * 32)),
+    "a clock that is behind": key("mexc", "good", clock=clock(-90)),
+    "a clock that is ahead": key("kucoin", "good", clock=clock(+90)),
+    "a clock that is a little off": key("mexc", "no_futures", clock=clock(-0.6)),
+    "a key report that is refused": key("mexc", "good", change=at(REPORT, 400, NO_RIGHT)),
+    "a key report that does not come": key("mexc", "good", change=at(REPORT, None, error="read_timeout")),
+    "a key report that no document describes": key("mexc", "good", change=at(REPORT, 200, {"code": 0, "data": []})),
+    "a part of a report that is lost": key("bingx", "good", change=at(BINGX_LIST, 502, "<html>Bad gateway</html>")),
+    "a part of a report that is not there": key("bingx", "good", change=at(BINGX_LIST, 404, "no such page")),
+    "a balance that is refused": key("mexc", "good", change=at("/api/v3/account", 400, NO_RIGHT)),
+    "a balance that no document describes": key("mexc", "good", change=at("/api/v3/account", 200, {"balances": 7})),
+    "orders that are refused": key("mexc", "good", change=at("/openOrders", 400, NO_RIGHT)),
+    "orders that no document describes": key("mexc", "good", change=at("/openOrders", 200, {"orders": 7})),
+    "a dry run that is refused": key("mexc", "good", change=at("/order/test", 400, NO_RIGHT)),
+    "a dry run that no document describes": key("mexc", "good", change=at("/order/test", 200, "what?")),
+    "too many requests": key("kucoin", "good", change=at("/accounts", 429, {"code": "429000", "msg": "Too many"})),
+    "an exchange that is closed": key("kucoin", "good", change=at("/status", 200, CLOSED)),
+    "an exchange that is silent": key("mexc", "good", change=silent("mexc.com"), others=others()),
+    "nobody answers": key("mexc", "good", change=silent(), others=others()),
+    "a clock that no document describes": key("mexc", "good", change=at("/api/v3/time", 200, {"time": "noon"})),
+    "a location that is not served": key("mexc", "good", change=at("/api/v3/time", 403, "<html>Access Denied</html>")),
+}
+
+
+def told(run: TestRun) -> list[str]:
+    """A run as lines: the verdict, what it rests on, and each check with its words."""
+    lines = [f"status: {run.status.value}", f"advice: {', '.join(one.value for one in run.advice) or '-'}"]
+    if run.diagnosis is not None:
+        found = run.diagnosis.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        lines.append("diagnosis: " + json.dumps(found, sort_keys=True, ensure_ascii=False))
+    grants = sorted(run.key_report.grants.items()) if run.key_report else []
+    known = [f"{right.value} {grant.state.value} ({grant.evidence.value})" for right, grant in grants]
+    lines.append(f"report: {', '.join(one for one in known if 'unknown' not in one) if run.key_report else 'none'}")
+    lines.append(f"balances: {dict(sorted(run.balances.items()))}, pairs with orders: {run.order_pairs}")
+    for check in run.checks:
+        lines.append(f"{check.name.value}: {check.outcome.value}, {check.detail.text.format(**check.detail.params)}")
+    return lines
+
+
+def sections() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for part in SAID.read_text(encoding="utf-8").split("## ")[1:]:
+        title, *lines = part.strip().splitlines()
+        found[title] = [line.removeprefix("- ") for line in lines if line]
+    return found
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_what_is_said_in_each_situation(simulator: Simulator, name: str) -> None:
+    assert told(SITUATIONS[name](simulator)) == sections()[name]
+
+
+def test_every_situation_that_is_written_down_is_looked_at() -> None:
+    assert list(sections()) == list(SITUATIONS)
+
+
+# -- as the exchange tells it ------------------------------------------------------------------------------------------
+
+
+def test_how_long_each_check_took_is_that_of_its_call(simulator: Simulator) -> None:
+    """Those that rest on what is known already took no time of their own."""
+    asked: list[Answer] = []
+    credentials = sample(simulator, "kucoin", "good")
+    run_directly(simulator, "kucoin", credentials, market="futures", on_answer=asked.append)
+    exchange = all_exchanges()["kucoin"]
+    facts = Facts(exchange, Target(exchange="kucoin", market=Market.FUTURES), credentials)
+    times = {role: 10.0 * number for number, role in enumerate(Role, 1)}
+    for answer in asked:
+        assert answer.call is not None
+        facts.take(answer.call, replace(answer, latency_ms=times[answer.call.role]))
+    facts.offset_ms = 0.0
+    taken = {check.name.value: check.latency_ms for check in judge(facts).checks}
+    assert taken == {
+        "reach": times[Role.TIME],
+        "clock": times[Role.TIME],
+        "key": times[Role.KEY_INFO],
+        "permissions": times[Role.KEY_INFO],
+        "withdraw_off": None,
+        "balance": times[Role.BALANCE],
+        "status": times[Role.ORDERS],
+        "trade": times[Role.DRY_RUN],
+        "futures": None,
+        "ip_restriction": None,
+        "expiry": None,
+        "least_privilege": None,
+        "sub_account": None,
+    }
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_each_check_is_told_once_and_as_it_stands_in_the_end(simulator: Simulator, name: str) -> None:
+    heard: list[Check] = []
+    run = SITUATIONS[name](simulator, on_check=heard.append)
+    assert {check.name: (check.outcome, check.detail) for check in heard} == {
+        check.name: (check.outcome, check.detail) for check in run.checks
+    }
+    assert len(heard) == len(run.checks)
+
+
+def test_a_run_says_what_was_tested_and_when(simulator: Simulator) -> None:
+    noon = datetime.now(UTC) + timedelta(milliseconds=200)
+    run = run_directly(
+        simulator,
+        "bybit",
+        sample(simulator, "bybit", "good"),
+        market="futures",
+        clock=lambda: noon,
+        connection_id="c" * 32,
+    )
+    assert (run.exchange, run.region, run.market, run.environment) == ("bybit", "global", "futures", "live")
+    assert (run.connection_id, run.started_at, run.confirmed_at, run.seen_ip) == ("c" * 32, noon, None, None)
+    assert run.clock_offset_ms == pytest.approx(-200, abs=150)
+    assert round(run.clock_offset_ms, 1) == run.clock_offset_ms
+    assert 0 < run.duration_ms < 60_000
+    assert round(run.duration_ms, 1) == run.duration_ms
+    assert len(run.id) == 32
+    assert {sent.path for sent in run.receipt} >= {"/v5/market/time", "/v5/user/query-api"}
+
+
+def test_the_receipt_is_in_the_order_of_sending(simulator: Simulator) -> None:
+    ticks = iter(range(1000))
+    began = datetime.now(UTC)
+    run = key("bingx", "good", clock=lambda: began + timedelta(milliseconds=next(ticks)))(simulator)
+    moments = [sent.at for sent in run.receipt]
+    assert moments == sorted(moments)
+    assert len(set(moments)) > 5
+
+
+# -- confirmed by the trader -------------------------------------------------------------------------------------------
+
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("before", "holds"),
+    [
+        (timedelta(), True),
+        (timedelta(days=30), True),
+        (timedelta(days=30, microseconds=1), False),
+        (-timedelta(microseconds=1), False),
+    ],
+)
+def test_a_confirmation_holds_from_its_moment_for_thirty_days(before: timedelta, holds: bool) -> None:
+    report = KeyReport()
+    assert Confirmation(NOW - before, report.rights_hash()).holds(report, NOW) is holds
+    assert not Confirmation(NOW - before, "another").holds(report, NOW)
+
+
+def test_what_is_confirmed_is_connected_and_nothing_else_changes(simulator: Simulator) -> None:
+    run = key("gate", "good")(simulator)
+    confirmed = confirm(run, NOW)
+    assert (confirmed.status, confirmed.diagnosis, confirmed.confirmed_at) == (Status.CONNECTED, None, NOW)
+    assert confirmed.advice == (*run.advice, Advice.WITHDRAW_CONFIRMED)
+    for before, now in zip(run.checks, confirmed.checks, strict=True):
+        if before.name is CheckName.WITHDRAW_OFF:
+            assert (now.name, now.outcome) == (before.name, Outcome.WARN)
+            assert now.detail.text == "not told by the exchange; you confirmed that it is off"
+        else:
+            assert now == before
+    same = {"status", "diagnosis", "checks", "advice", "confirmed_at"}
+    assert confirmed.model_dump(exclude=same) == run.model_dump(exclude=same)
+    assert confirm(confirmed, NOW) is confirmed
+
+
+@pytest.mark.parametrize("name", ["a good key", "a key that can withdraw", "a key that may not even read"])
+def test_what_is_not_blocked_for_an_untold_right_alone_cannot_be_confirmed(simulator: Simulator, name: str) -> None:
+    run = SITUATIONS[name](simulator)
+    assert confirm(run, NOW) is run
+
+
+def test_a_confirmation_counts_in_a_test(simulator: Simulator) -> None:
+    blocked = key("gate", "good")(simulator)
+    assert blocked.key_report is not None
+    hash_ = blocked.key_report.rights_hash()
+    given = Confirmation(datetime.now(UTC) - timedelta(days=1), hash_)
+    run = key("gate", "good", confirmation=given)(simulator)
+    assert (run.status, run.confirmed_at, run.diagnosis) == (Status.CONNECTED, given.at, None)
+    assert set(run.advice) == {*blocked.advice, Advice.WITHDRAW_CONFIRMED}
+    ended = Confirmation(datetime.now(UTC) - timedelta(days=31), hash_)
+    run = key("gate", "good", confirmation=ended)(simulator)
+    assert (run.status, run.confirmed_at) == (Status.BLOCKED, None)
+    unneeded = key("mexc", "good", confirmation=given)(simulator)
+    assert (unneeded.confirmed_at, Advice.WITHDRAW_CONFIRMED in unneeded.advice) == (None, False)
+
+
+# -- judged again, as a report from elsewhere --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exchange", sorted(all_exchanges()))
+def test_an_honest_run_keeps_its_verdict(exchange: str, simulator: Simulator) -> None:
+    adapter = all_exchanges()[exchange]
+    for market, accounts in VERDICTS[exchange].items():
+        for account in accounts:
+            run = key(exchange, account, market)(simulator)
+            assert rejudged(run, adapter) == run, (market, account)
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_in_every_situation_too(simulator: Simulator, name: str) -> None:
+    run = SITUATIONS[name](simulator)
+    assert rejudged(run, all_exchanges()[run.exchange]) == run
+
+
+@pytest.fixture
+def honest(simulator: Simulator) -> TestRun:
+    return key("mexc", "no_futures")(simulator)
+
+
+def _with_report(run: TestRun, **changes: Any) -> TestRun:
+    assert run.key_report is not None
+    return run.model_copy(update={"key_report": run.key_report.model_copy(update=changes)})
+
+
+def test_words_count_more_than_what_a_report_makes_of_them(honest: TestRun) -> None:
+    """As from a server with an older program that did not know a word."""
+    mexc = all_exchanges()["mexc"]
+    assert honest.status is Status.ONLINE
+    assert honest.key_report is not None
+    words = honest.key_report.words
+    for lie, status, cause in (
+        (_with_report(honest, words=(*words, "SPOT_WITHDRAW_W")), Status.BLOCKED, Cause.WITHDRAW_ENABLED),
+        (_with_report(honest, words=(*words, "SPOT_MAGIC_WRITE")), Status.BLOCKED, Cause.WITHDRAW_UNKNOWN),
+        (_with_report(honest, grants={}), Status.BLOCKED, Cause.WITHDRAW_UNKNOWN),
+    ):
+        judged = rejudged(lie, mexc)
+        assert judged is not None
+        assert judged.diagnosis is not None
+        assert (judged.status, judged.diagnosis.cause) == (status, cause)
+        check = judged.check(CheckName.WITHDRAW_OFF)
+        assert check is not None
+        assert check.outcome is Outcome.FAIL
+
+
+def test_what_contradicts_itself_is_refused(honest: TestRun) -> None:
+    mexc = all_exchanges()["mexc"]
+    failed = tuple(
+        check.model_copy(update={"outcome": Outcome.FAIL}) if check.name is CheckName.BALANCE else check
+        for check in honest.checks
+    )
+    skipped = tuple(check.model_copy(update={"outcome": Outcome.SKIP}) for check in honest.checks)
+    found = Diagnosis(cause=Cause.WITHDRAW_UNKNOWN, candidates=(Cause.WITHDRAW_UNKNOWN,))
+    report_ = honest.key_report
+    assert report_ is not None
+    no_trade = report_.with_grant(Permission.SPOT_TRADE, Grant(state=GrantState.DENIED))
+    for update in (
+        {"checks": failed},
+        {"checks": skipped},
+        {"checks": honest.checks[:-1]},
+        {"checks": (*honest.checks, honest.checks[0])},
+        {"checks": ()},
+        {"market": Market.FUTURES},
+        {"key_report": None},
+        {"key_report": no_trade},
+        {"status": Status.UNTESTED},
+        {"status": Status.FAILED},
+        {"status": Status.BLOCKED, "diagnosis": found},
+        {"checks": failed, "status": Status.FAILED, "diagnosis": found},
+    ):
+        assert rejudged(honest.model_copy(update=update), mexc) is None, update
+
+
+def test_advice_is_worked_out_again(honest: TestRun) -> None:
+    mexc = all_exchanges()["mexc"]
+    assert honest.key_report is not None
+    loose = honest.key_report.ip_restriction.model_copy(update={"state": GrantState.DENIED, "addresses": ()})
+    judged = rejudged(_with_report(honest, ip_restriction=loose), mexc)
+    assert judged is not None
+    assert (judged.status, judged.advice) == (Status.CONNECTED, (Advice.NO_IP_RESTRICTION,))
+    judged = rejudged(_with_report(honest, expires_at=datetime.now(UTC) + timedelta(days=3)), mexc)
+    assert judged is not None
+    assert (judged.status, judged.advice) == (Status.CONNECTED, (Advice.EXPIRES_SOON,))
+
+
+def test_a_confirmation_is_the_workbenchs_own(simulator: Simulator) -> None:
+    """Gate never tells of withdrawal. A server cannot confirm anything; the trader's own confirmation still holds."""
+    gate = all_exchanges()["gate"]
+    run = key("gate", "good")(simulator)
+    assert run.key_report is not None
+    own = Confirmation(datetime.now(UTC) - timedelta(days=1), run.key_report.rights_hash())
+    claimed = key("gate", "good", confirmation=own)(simulator)
+    assert claimed.status is Status.CONNECTED
+    judged = rejudged(claimed, gate)
+    assert judged is not None
+    assert (judged.status, judged.confirmed_at) == (Status.BLOCKED, None)
+    judged = rejudged(claimed, gate, own)
+    assert judged is not None
+    assert (judged.status, judged.confirmed_at) == (Status.CONNECTED, own.at)
+    assert Advice.WITHDRAW_CONFIRMED in judged.advice
+    assert judged.advice.count(Advice.WITHDRAW_CONFIRMED) == 1
+    ended = Confirmation(datetime.now(UTC) - timedelta(days=31), own.rights_hash)
+    judged = rejudged(claimed, gate, ended)
+    assert judged is not None
+    assert judged.status is Status.BLOCKED
+
+
+def test_a_lie_about_withdrawal_is_taken_apart(honest: TestRun) -> None:
+    """Nothing that went with the better verdict stays."""
+    mexc = all_exchanges()["mexc"]
+    assert honest.key_report is not None
+    claimed = honest.model_copy(
+        update={"advice": (Advice.WITHDRAW_CONFIRMED, Advice.NO_IP_RESTRICTION), "confirmed_at": NOW}
+    )
+    for words, cause, candidates, says in (
+        ("SPOT_WITHDRAW_W", Cause.WITHDRAW_ENABLED, (Cause.WITHDRAW_ENABLED,), "says that this key can withdraw"),
+        (
+            "SPOT_MAGIC_WRITE",
+            Cause.WITHDRAW_UNKNOWN,
+            (Cause.WITHDRAW_UNKNOWN, Cause.WITHDRAW_ENABLED),
+            "does not tell whether this key can withdraw",
+        ),
+    ):
+        judged = rejudged(_with_report(claimed, words=(*honest.key_report.words, words)), mexc)
+        assert judged is not None
+        assert judged.diagnosis == Diagnosis(cause=cause, candidates=candidates, check=CheckName.WITHDRAW_OFF)
+        assert (judged.advice, judged.confirmed_at) == ((Advice.NO_IP_RESTRICTION,), None)
+        changed = [check for check, before in zip(judged.checks, honest.checks, strict=True) if check != before]
+        assert [(check.name, check.outcome) for check in changed] == [(CheckName.WITHDRAW_OFF, Outcome.FAIL)]
+        assert changed[0].detail.text == f"its list of rights {says}"
+
+
+def test_where_no_money_can_leave_a_right_to_withdraw_blocks_nothing(simulator: Simulator) -> None:
+    run = SITUATIONS["a test account"](simulator)
+    judged = rejudged(run, all_exchanges()["mexc"])
+    assert judged is not None
+    assert judged.status is Status.CONNECTED
+    run = SITUATIONS["a demo account that takes live keys"](simulator)
+    claimed = run.model_copy(update={"status": Status.ONLINE, "diagnosis": None})
+    judged = rejudged(claimed, all_exchanges()["bingx"])
+    assert judged is not None
+    assert judged.status is Status.BLOCKED
+
+
+@pytest.mark.parametrize(("left", "soon"), [(14, True), (14.0001, False)])
+def test_an_end_is_near_two_weeks_before(honest: TestRun, left: float, soon: bool) -> None:
+    judged = rejudged(_with_report(honest, expires_at=NOW + timedelta(days=left)), all_exchanges()["mexc"], None, NOW)
+    assert judged is not None
+    assert (Advice.EXPIRES_SOON in judged.advice) is soon
+
+
+def test_all_advice_that_a_report_calls_for_is_given_once(honest: TestRun) -> None:
+    mexc = all_exchanges()["mexc"]
+    assert honest.key_report is not None
+    nobody = honest.key_report.ip_restriction.model_copy(update={"state": GrantState.UNKNOWN, "addresses": ()})
+    judged = rejudged(_with_report(honest, ip_restriction=nobody, escalations=("more",)), mexc)
+    assert judged is not None
+    assert judged.advice == (Advice.IP_RESTRICTION_UNKNOWN, Advice.ESCALATION)
+    again = rejudged(judged, mexc)
+    assert again is not None
+    assert again.advice == judged.advice
+    assert rejudged(honest.model_copy(update={"advice": (Advice.CLOCK_CORRECTED,)}), mexc) is not None
+
+
+def test_a_warning_is_never_online(honest: TestRun) -> None:
+    warned = tuple(
+        check.model_copy(update={"outcome": Outcome.WARN}) if check.name is CheckName.CLOCK else check
+        for check in honest.checks
+    )
+    judged = rejudged(honest.model_copy(update={"checks": warned}), all_exchanges()["mexc"])
+    assert judged is not None
+    assert judged.status is Status.CONNECTED
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "much", "", "-0.5"])
+def test_a_balance_that_can_be_none_is_refused(honest: TestRun, amount: str) -> None:
+    mexc = all_exchanges()["mexc"]
+    assert rejudged(honest.model_copy(update={"balances": {"USDT": "1", "BTC": amount}}), mexc) is None
+    assert rejudged(honest.model_copy(update={"balances": {"BTC": "0.5"}}), mexc) is not None
+
+
+def test_what_failed_without_a_cause_or_for_another_is_refused(honest: TestRun) -> None:
+    mexc = all_exchanges()["mexc"]
+    failed = tuple(
+        check.model_copy(update={"outcome": Outcome.FAIL}) if check.name is CheckName.BALANCE else check
+        for check in honest.checks
+    )
+    found = Diagnosis(cause=Cause.PERMISSION_MISSING, candidates=(Cause.PERMISSION_MISSING,))
+    for status, diagnosis, good in (
+        (Status.FAILED, found, True),
+        (Status.FAILED, None, False),
+        (Status.CONNECTED, found, False),
+        (Status.FAILED, found.model_copy(update={"cause": Cause.WITHDRAW_ENABLED}), False),
+    ):
+        run = honest.model_copy(update={"checks": failed, "status": status, "diagnosis": diagnosis})
+        judged = rejudged(run, mexc)
+        assert (judged is run) is good
+        assert good or judged is None
