@@ -400,8 +400,8 @@ def test(arguments: Sequence[str]) -> int:
                     failed.append(name)
                     print(output.rstrip(), flush=True)
     print(f"Failed so far: {', '.join(failed)}. Now pytest." if failed else "Now pytest.", flush=True)
-    # On all processors where everything runs; exactly as asked where somebody asked.
-    parallel = [] if pytest_arguments else ["-n", "auto", "--dist", "loadfile"]
+    # On all processors where everything runs, in the order of tests/conftest.py; exactly as asked where somebody asked.
+    parallel = [] if pytest_arguments else ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
     tests = subprocess.run(  # nosec B603 # no shell
         [python, "-m", "pytest", *parallel, *pytest_arguments], cwd=ROOT, env=environment, check=False
     )

@@ -17,6 +17,11 @@ from tests.postgres import Server, binaries
 DATA = Path(__file__).parent / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser's files first, which take longest: begun last, one of them would run alone in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
 @pytest.fixture(scope="session")
 def _simulator() -> Iterator[Simulator]:
     with Simulator() as simulator:

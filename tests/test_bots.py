@@ -7,7 +7,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from bfai import cli as command_line
 from bfai.bots import Kept, exchange_of, find_in_texts, find_keys, keys_in
 from bfai.model import BfaiError, Environment, Market
 from bfai.simulator import Simulator
+from tests.commands import run_bfai
 
 TOO_MANY = "Not every file was looked at"
 PEM = (
@@ -555,10 +555,7 @@ def audit(
         "BFAI_MASTER_PASSWORD": "a long test password",
         **({"BFAI_DATABASE_URL": f"sqlite:///{database}"} if database else {}),
     }
-    command = [sys.executable, "-m", "bfai", "audit", str(path), *options]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=90, check=False, stdin=subprocess.DEVNULL
-    )
+    return run_bfai("audit", str(path), *options, env=environment, cwd=Path.cwd(), timeout=90)
 
 
 def bot_files(simulator: Simulator, root: Path) -> Path:
@@ -615,16 +612,10 @@ def test_import_stores_what_passed_and_nothing_else(simulator: Simulator, tmp_pa
         "BFAI_DATABASE_URL": f"sqlite:///{database}",
         "BFAI_MASTER_PASSWORD": "a long test password",
     }
-    subprocess.run([sys.executable, "-m", "bfai", "vault", "init"], env=environment, check=True, capture_output=True)
+    assert run_bfai("vault", "init", env=environment, cwd=tmp_path).returncode == 0
     done = audit(simulator, bot_files(simulator, tmp_path), "--import", database=database)
     nothing_shown(simulator, done)
-    listed = subprocess.run(
-        [sys.executable, "-m", "bfai", "connections", "list", "--json"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    listed = run_bfai("connections", "list", "--json", env=environment, cwd=tmp_path)
     names = [connection["name"] for connection in json.loads(listed.stdout)["connections"]]
     assert sorted(names) == ["KuCoin Futures passivbot", "MEXC Futures passivbot"]
     again = audit(simulator, tmp_path / "api-keys.json", "--import", database=database)

@@ -16,6 +16,7 @@ import pytest
 from bfai.model import utc_now
 from bfai.simulator import Simulator
 from bfai.store import open_store
+from tests.commands import run_bfai
 from tests.test_connection_test import ALL
 
 DATA = Path(__file__).parent / "data"
@@ -36,17 +37,7 @@ def cli(simulator: Simulator, tmp_path: Path) -> Cli:
     }
 
     def run(*arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "bfai", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-            env={**environment, **changes},
-            cwd=tmp_path,
-            check=False,
-        )
+        return run_bfai(*arguments, stdin=stdin, env={**environment, **changes}, cwd=tmp_path)
 
     return run
 

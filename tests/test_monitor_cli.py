@@ -21,6 +21,7 @@ from bfai.simulator import Simulator
 from bfai.transport import Gateway
 from bfai.vault import FREE_FAILURES
 from bfai.workbench import Workbench
+from tests.commands import run_bfai
 from tests.helpers import sample
 
 ROOT = Path(__file__).parent.parent
@@ -76,16 +77,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def monitor(environment: dict[str, str], tmp_path: Path) -> Run:
     def run(*options: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "bfai", "monitor", *options],
-            input="",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**environment, **changes},
-            cwd=tmp_path,
-            check=False,
-        )
+        return run_bfai("monitor", *options, env={**environment, **changes}, cwd=tmp_path)
 
     return run
 

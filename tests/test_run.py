@@ -440,4 +440,4 @@ def test_all_stages_run_and_one_that_failed_is_remembered(ready: Place) -> None:
 
     fast = ready.run("test", "--fast")
     assert fast.returncode == 0
-    assert fast.stdout.splitlines() == ["Now pytest.", "pytest -n auto --dist loadfile"]
+    assert fast.stdout.splitlines() == ["Now pytest.", "pytest -n auto --dist loadfile --no-loadscope-reorder"]
