@@ -28,7 +28,6 @@ from bfai.model import (
     CheckName,
     Credentials,
     Diagnosis,
-    Environment,
     Evidence,
     Grant,
     GrantState,
@@ -105,8 +104,7 @@ async def run_test(
     test = _Test(facts, client, confirmation, on_check)
     if not facts.malformed:
         await test.ask_all()
-        if test.clock_is_refused():
-            await test.ask_again_with_exchange_time()
+        await test.ask_again_with_exchange_time()
         if try_regions and facts.key_may_belong_elsewhere():
             facts.owner = await test.find_owner()
         if facts.unreachable():
@@ -424,8 +422,7 @@ class Facts:
         return report
 
     def _proved(self, call: Call) -> bool:
-        answer = self.answers[call.name]
-        return call.dry_run and answer.status is not None and self.exchange.dry_run_proves(answer)
+        return call.dry_run and self.exchange.dry_run_proves(self.answers[call.name])
 
     def dry_run_problem(self) -> Diagnosis | None:
         """Why the dry-run order was refused, or None where it was let through or says nothing about the key."""
@@ -464,6 +461,7 @@ class Facts:
 
 
 _NEEDS: Mapping[CheckName, frozenset[Role]] = {
+    CheckName.CLOCK: frozenset(Role),  # any of them may yet refuse the time
     CheckName.BALANCE: frozenset({Role.BALANCE}),
     CheckName.STATUS: frozenset({Role.ORDERS, Role.SERVICE}),
     CheckName.TRADE: frozenset({Role.DRY_RUN}),
@@ -497,11 +495,13 @@ class _Test:
         return call.name not in self.facts.answers and call.needs <= self.facts.values.keys()
 
     async def ask_again_with_exchange_time(self) -> None:
-        """Once more, with the exchange's clock instead of ours, whatever was refused for its time."""
-        self.client.clock_offset_ms = self.facts.offset_ms or 0.0
-        self.facts.clock_corrected = True
-        await self._ask([call for call, diagnosis in self.facts.signed() if self._is_about_time(diagnosis)])
-        await self.ask_all()
+        """Once more, with the exchange's clock instead of ours, whatever was or may have been refused for its time."""
+        again = [call for call, diagnosis in self.facts.signed() if self._is_about_time(diagnosis)]
+        if again and self.facts.offset_ms is not None:
+            self.client.clock_offset_ms = self.facts.offset_ms
+            self.facts.clock_corrected = True
+            await self._ask(again)
+            await self.ask_all()
 
     async def find_owner(self) -> str | None:
         """The region that knows the key, from the same harmless call to one after the other, no further than needed."""
@@ -517,12 +517,6 @@ class _Test:
             if diagnosis is None or (known and Cause.INVALID_KEY not in diagnosis.candidates):
                 return region.id
         return None
-
-    def clock_is_refused(self) -> bool:
-        """Whether the exchange refused our time, or may have, and told us its own."""
-        return self.facts.offset_ms is not None and any(
-            self._is_about_time(diagnosis) for _, diagnosis in self.facts.signed()
-        )
 
     def _is_about_time(self, diagnosis: Diagnosis | None) -> bool:
         """Also where the time is one of several causes: what agreeing clocks rule out is gone by then."""
@@ -635,10 +629,9 @@ def _what_is_wanted(failures: list[Diagnosis]) -> Diagnosis:
     named:
     it is what the trader came for, and the remedy lists every box that is missing."""
     first = failures[0]
-    if first.cause is Cause.PERMISSION_MISSING and first.permission is Permission.READ:
-        trading = [f for f in failures if f.cause is Cause.PERMISSION_MISSING and f.permission is not Permission.READ]
-        return trading[0] if trading else first
-    return first
+    missing = [failure for failure in failures if failure.cause is Cause.PERMISSION_MISSING]
+    trading = [failure for failure in missing if failure.permission is not Permission.READ]
+    return trading[0] if trading and first in missing else first
 
 
 def _about(check: Check, diagnosis: Diagnosis | None) -> Diagnosis | None:
@@ -792,7 +785,9 @@ class _Judge:
             return _skipped(name, N_("skipped, needs the key"))
         if not (self.facts.target.environment.touches_money or self.exchange.tests_take_live_keys):
             return _skipped(
-                name, N_("not needed: no money can leave a {environment} account"), environment=self._environment()
+                name,
+                N_("not needed: no money can leave a {environment} account"),
+                environment=self.facts.target.environment.value,
             )
         match self.report.state(Permission.WITHDRAW):
             case GrantState.DENIED:
@@ -816,16 +811,13 @@ class _Judge:
                 text = N_("{exchange} does not tell whether this key can withdraw")
                 return _failed(name, None, diagnosis, text, exchange=self.exchange.name)
 
-    def _environment(self) -> str:
-        return {Environment.TESTNET: "testnet", Environment.DEMO: "demo"}.get(self.facts.target.environment, "")
-
     def _balance(self) -> Judged:
         name, latency = CheckName.BALANCE, self.facts.latency(Role.BALANCE)
         if self._key_failed():
             return _skipped(name, N_("skipped, needs the key"))
         diagnosis = self.facts.problem(Role.BALANCE)
         if diagnosis is not None:
-            return _failed(name, latency, self._wanted(diagnosis))
+            return _failed(name, latency, diagnosis)
         balances = self.facts.balances()
         if balances is None:
             return _failed(name, latency, _UNEXPECTED)
@@ -844,18 +836,12 @@ class _Judge:
             return _skipped(name, N_("skipped, needs the key"))
         diagnosis = self.facts.problem(Role.ORDERS)
         if diagnosis is not None:
-            return _failed(name, latency, self._wanted(diagnosis))
+            return _failed(name, latency, diagnosis)
         answer = self.facts.answer(Role.ORDERS)
         count = self.exchange.read_orders(self.facts.target.market, answer) if answer is not None else None
         if count is None:
             return _failed(name, latency, _UNEXPECTED)
         return _passed(name, latency, N_("open orders read: {count}"), count=count)
-
-    def _wanted(self, diagnosis: Diagnosis) -> Diagnosis:
-        """A refused read names the right that is missing for what the trader wants."""
-        if diagnosis.cause is not Cause.PERMISSION_MISSING or diagnosis.permission is not None:
-            return diagnosis
-        return diagnosis.model_copy(update={"permission": Permission.READ})
 
     def _trade_right(self) -> Permission:
         return _RIGHT_TO_TRADE[self.facts.target.market]

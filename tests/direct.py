@@ -64,6 +64,7 @@ def run_directly(
     change: Change | None = None,
     clock: Callable[[], datetime] | None = None,
     transport: Direct | None = None,
+    egress_proxy: str | None = None,
     **options: Any,
 ) -> TestRun:
     """One test without sockets."""
@@ -71,7 +72,13 @@ def run_directly(
     async def run() -> TestRun:
         adapter = all_exchanges()[exchange]
         home = region or adapter.regions[0].id
-        target = Target(exchange=exchange, market=Market(market), region=home, environment=environment)
+        target = Target(
+            exchange=exchange,
+            market=Market(market),
+            region=home,
+            environment=environment,
+            egress_proxy=egress_proxy,
+        )
         return await run_test(adapter, target, credentials, transport or Direct(simulator, change, clock), **options)
 
     return asyncio.run(run())

@@ -322,6 +322,14 @@ def test_what_each_exchange_must_say_is_there() -> None:
             assert rule.days > 0 and rule.text and rule.source
 
 
+def test_whatever_reads_the_account_names_its_right() -> None:
+    """Where it is refused, the trader is told which box to tick."""
+    for exchange in all_exchanges().values():
+        for call in exchange.calls:
+            if call.role in (Role.BALANCE, Role.ORDERS):
+                assert call.right is not None, (exchange.id, call.path)
+
+
 def test_a_call_that_is_no_dry_run_cannot_even_be_declared() -> None:
     with pytest.raises(ValueError, match="dry-run"):
         Call(Role.KEY_INFO, "POST", "spot", "/api/v3/apiKeyInfo", "spotPrivatePostApiKeyInfo", "edit the key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +34,7 @@ from bfai.model import (
     TestRun,
 )
 from bfai.simulator import Simulator
-from tests.direct import Change, run_directly
+from tests.direct import Change, Direct, run_directly
 from tests.helpers import sample
 
 SAID = Path(__file__).parent / "data" / "situations.md"
@@ -61,9 +62,9 @@ def after(
     return run
 
 
-def typed(credentials: Credentials) -> Situation:
+def typed(credentials: Credentials, **options: Any) -> Situation:
     """A key that no account has."""
-    return lambda simulator, **more: run_directly(simulator, "mexc", credentials, **more)
+    return lambda simulator, **more: run_directly(simulator, "mexc", credentials, **options, **more)
 
 
 def at(path: str, status: int | None = 200, body: Any = "", *, error: str | None = None, **headers: str) -> Change:
@@ -89,6 +90,8 @@ def others() -> list[Any]:
 
 REPORT, UID, BINGX_LIST = "/apiKeyInfo", "/api/v3/uid", "/apiKey/query"
 NO_RIGHT = {"code": 700007, "msg": "No permission to access the endpoint."}
+LATE = {"code": 700003, "msg": "Timestamp for this request is outside of the recvWindow."}
+GONE = {"code": "400007", "msg": "Access denied--> Incorrect permission."}
 CLOSED = {"code": "200000", "data": {"status": "close", "msg": "upgrade"}}
 SITUATIONS: dict[str, Situation] = {
     "a good key": key("mexc", "good"),
@@ -106,6 +109,8 @@ SITUATIONS: dict[str, Situation] = {
     "an address that is not on the list": key("mexc", "ip_blocked"),
     "a key that is bound to nothing": key("kucoin", "ip_open"),
     "a binding that nobody tells": key("bitget", "ip_open"),
+    "a key for futures that nobody knows": typed(Credentials("mx0" + "a" * 20, "b" * 32), market="futures"),
+    "futures, with a key report that is refused": key("mexc", "good", "futures", change=at(REPORT, 400, NO_RIGHT)),
     "a sub-account": key("bybit", "sub_account"),
     "an exchange that never tells of withdrawal": key("gate", "good"),
     "an exchange whose rights cannot be separated": key("okx", "good", "futures"),
@@ -118,10 +123,13 @@ SITUATIONS: dict[str, Situation] = {
     "a clock that is behind": key("mexc", "good", clock=clock(-90)),
     "a clock that is ahead": key("kucoin", "good", clock=clock(+90)),
     "a clock that is a little off": key("mexc", "no_futures", clock=clock(-0.6)),
+    "a time that is refused although the clocks agree": key("mexc", "good", change=at("/openOrders", 400, LATE)),
     "a key report that is refused": key("mexc", "good", change=at(REPORT, 400, NO_RIGHT)),
     "a key report that does not come": key("mexc", "good", change=at(REPORT, None, error="read_timeout")),
     "a key report that no document describes": key("mexc", "good", change=at(REPORT, 200, {"code": 0, "data": []})),
     "a part of a report that is lost": key("bingx", "good", change=at(BINGX_LIST, 502, "<html>Bad gateway</html>")),
+    "a part of a report that arrives in pieces": key("bingx", "good", change=at(BINGX_LIST, 200, '{"code":0,"da')),
+    "a part of a report that breaks off": key("bingx", "good", change=at(BINGX_LIST, None, error="truncated")),
     "a part of a report that is not there": key("bingx", "good", change=at(BINGX_LIST, 404, "no such page")),
     "a balance that is refused": key("mexc", "good", change=at("/api/v3/account", 400, NO_RIGHT)),
     "a balance that no document describes": key("mexc", "good", change=at("/api/v3/account", 200, {"balances": 7})),
@@ -173,11 +181,22 @@ def test_every_situation_that_is_written_down_is_looked_at() -> None:
 # -- as the exchange tells it ------------------------------------------------------------------------------------------
 
 
-def test_how_long_each_check_took_is_that_of_its_call(simulator: Simulator) -> None:
-    """Those that rest on what is known already took no time of their own."""
+@pytest.mark.parametrize(
+    "change",
+    [
+        None,
+        at("/user/api-key", 400, GONE),
+        at("/account-overview", 400, GONE),
+        at("/orders", 400, GONE),
+        at("/orders/test", 503, "<html>Bad gateway</html>"),
+        at("/api/v1/timestamp", 503, "<html>Bad gateway</html>"),
+    ],
+)
+def test_how_long_each_check_took_is_that_of_its_call(simulator: Simulator, change: Change | None) -> None:
+    """Passed, warned or failed; those that rest on what is known already took no time of their own."""
     asked: list[Answer] = []
     credentials = sample(simulator, "kucoin", "good")
-    run_directly(simulator, "kucoin", credentials, market="futures", on_answer=asked.append)
+    run_directly(simulator, "kucoin", credentials, market="futures", change=change, on_answer=asked.append)
     exchange = all_exchanges()["kucoin"]
     facts = Facts(exchange, Target(exchange="kucoin", market=Market.FUTURES), credentials)
     times = {role: 10.0 * number for number, role in enumerate(Role, 1)}
@@ -185,8 +204,8 @@ def test_how_long_each_check_took_is_that_of_its_call(simulator: Simulator) -> N
         assert answer.call is not None
         facts.take(answer.call, replace(answer, latency_ms=times[answer.call.role]))
     facts.offset_ms = 0.0
-    taken = {check.name.value: check.latency_ms for check in judge(facts).checks}
-    assert taken == {
+    taken = {check.name.value: check.latency_ms for check in judge(facts).checks if check.outcome is not Outcome.SKIP}
+    expected = {
         "reach": times[Role.TIME],
         "clock": times[Role.TIME],
         "key": times[Role.KEY_INFO],
@@ -201,6 +220,8 @@ def test_how_long_each_check_took_is_that_of_its_call(simulator: Simulator) -> N
         "least_privilege": None,
         "sub_account": None,
     }
+    assert taken == {name: expected[name] for name in taken}
+    assert len(taken) > 10
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -240,6 +261,69 @@ def test_the_receipt_is_in_the_order_of_sending(simulator: Simulator) -> None:
     moments = [sent.at for sent in run.receipt]
     assert moments == sorted(moments)
     assert len(set(moments)) > 5
+
+
+def test_a_check_is_told_as_soon_as_its_answers_are_in(simulator: Simulator) -> None:
+    transport, told = Direct(simulator), dict[str, list[str]]()
+
+    def hear(check: Check) -> None:
+        last, _ = transport.asked[-1]
+        told.setdefault(last.rpartition("/api/")[2], []).append(check.name.value)
+
+    run_directly(simulator, "kucoin", sample(simulator, "kucoin", "good"), transport=transport, on_check=hear)
+    assert told == {
+        "v1/timestamp": ["reach"],
+        "v1/user/api-key": [
+            "key",
+            "permissions",
+            "withdraw_off",
+            "ip_restriction",
+            "expiry",
+            "least_privilege",
+            "sub_account",
+        ],
+        "v1/accounts": ["balance"],
+        "v1/hf/orders/active": ["status"],
+        "v1/hf/orders/test": ["clock", "trade"],
+    }
+
+
+# -- is it them or us? -------------------------------------------------------------------------------------------------
+
+
+def asked_elsewhere(simulator: Simulator, others: list[Any], proxy: str | None = None) -> tuple[TestRun, set[Any]]:
+    """A test at an exchange that is silent; and what was asked of the others."""
+    transport = Direct(simulator, silent("mexc.com"))
+    run = run_directly(
+        simulator, "mexc", sample(simulator, "mexc", "good"), transport=transport, others=others, egress_proxy=proxy
+    )
+    return run, {(asked, through) for asked, through in transport.asked if "mexc" not in asked}
+
+
+def test_no_more_than_three_others_are_asked_for_their_time(simulator: Simulator) -> None:
+    proxy = "http://192.0.2.1:3128"
+    names = ("okx", "htx", "gate", "bybit")
+    run, asked = asked_elsewhere(simulator, [all_exchanges()[name] for name in names], proxy)
+    assert asked == {
+        ("www.okx.com/api/v5/public/time", proxy),
+        ("api.huobi.pro/v1/common/timestamp", proxy),
+        ("api.gateio.ws/api/v4/spot/time", proxy),
+    }
+    assert run.diagnosis is not None
+    assert run.diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE
+
+
+def test_another_is_asked_where_it_is(simulator: Simulator) -> None:
+    okx = copy.copy(all_exchanges()["okx"])
+    okx.regions = okx.regions[1:]
+    _, asked = asked_elsewhere(simulator, [okx])
+    assert asked == {("eea.okx.com/api/v5/public/time", None)}
+
+
+def test_with_nobody_else_to_ask_it_is_them(simulator: Simulator) -> None:
+    run, asked = asked_elsewhere(simulator, [])
+    assert run.diagnosis is not None
+    assert (run.diagnosis.cause, asked) == (Cause.EXCHANGE_UNAVAILABLE, set())
 
 
 # -- confirmed by the trader -------------------------------------------------------------------------------------------
@@ -433,6 +517,19 @@ def test_a_lie_about_withdrawal_is_taken_apart(honest: TestRun) -> None:
         changed = [check for check, before in zip(judged.checks, honest.checks, strict=True) if check != before]
         assert [(check.name, check.outcome) for check in changed] == [(CheckName.WITHDRAW_OFF, Outcome.FAIL)]
         assert changed[0].detail.text == f"its list of rights {says}"
+
+
+@pytest.mark.parametrize("status", [Status.ONLINE, Status.FAILED, Status.BLOCKED])
+@pytest.mark.parametrize("cause", [None, Cause.WITHDRAW_UNKNOWN, Cause.WITHDRAW_ENABLED])
+def test_a_key_that_can_withdraw_is_blocked_for_that_whatever_is_claimed(
+    simulator: Simulator, status: Status, cause: Cause | None
+) -> None:
+    run = SITUATIONS["a key that can withdraw"](simulator)
+    claimed = Diagnosis(cause=cause, candidates=(cause,)) if cause else None
+    judged = rejudged(run.model_copy(update={"status": status, "diagnosis": claimed}), all_exchanges()["kucoin"])
+    assert judged is not None
+    assert judged.diagnosis is not None
+    assert (judged.status, judged.diagnosis.cause) == (Status.BLOCKED, Cause.WITHDRAW_ENABLED)
 
 
 def test_where_no_money_can_leave_a_right_to_withdraw_blocks_nothing(simulator: Simulator) -> None:
