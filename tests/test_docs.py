@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import mutants
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"""(?:\[[^\]]*\]\(|\b(?:src|href)=")([^)"\s]+)""")
@@ -116,3 +118,19 @@ def test_every_page_is_found_from_the_readme() -> None:
         edge = [page for page in linked - found if page.exists()]
         found |= set(edge)
     assert set(PAGES) <= found, sorted(str(page.relative_to(ROOT)) for page in set(PAGES) - found)
+
+
+def code_of(module: str, function: str) -> list[str]:
+    """The lines of a function, by `name` or `Class.name`, as Python writes them."""
+    tree: ast.AST = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    for name in function.split("."):
+        (tree,) = [one for one in ast.iter_child_nodes(tree) if getattr(one, "name", None) == name]
+    return [line.strip() for line in ast.unparse(tree).splitlines()]
+
+
+def test_every_change_that_is_explained_can_still_be_made() -> None:
+    explained = mutants.explained(mutants.EXPLAINED.read_text(encoding="utf-8"))
+    assert explained
+    for one in explained:
+        assert one.before and one.before != one.after, one
+        assert set(one.before) <= set(code_of(one.module, one.function)), one
