@@ -147,7 +147,7 @@ def by_rule(rule: ErrorRule | None, answer: Answer, said: str | None) -> Diagnos
     )
 
 
-_BELOW_HTTP: Mapping[str, tuple[Cause, ...]] = {
+_BELOW_HTTP: Mapping[str | None, tuple[Cause, ...]] = {
     "unsigned": (Cause.MALFORMED_CREDENTIALS, Cause.INVALID_SECRET),
     "proxy": (Cause.LOCAL_NETWORK,),
     "tls": (Cause.LOCAL_NETWORK, Cause.EXCHANGE_UNAVAILABLE),
@@ -158,9 +158,8 @@ _BELOW_HTTP: Mapping[str, tuple[Cause, ...]] = {
 
 def below_http(answer: Answer) -> Diagnosis:
     """No whole answer came. From one exchange's silence alone nobody can tell whether it is them or us."""
-    kind = answer.transport_error or ""
-    causes = _BELOW_HTTP.get(kind, (Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK))
-    return Diagnosis(cause=causes[0], candidates=causes, exchange_said=None)
+    causes = _BELOW_HTTP.get(answer.transport_error, (Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK))
+    return Diagnosis(cause=causes[0], candidates=causes)
 
 
 class Sure(IntEnum):
@@ -182,9 +181,9 @@ def first_rule(
     """
     body = answer.object
     if exchange is not None:
-        code = code or (exchange.error_code(body) if body else None)
+        code = code or exchange.error_code(body)
         for rule in exchange.error_rules:
-            if (body or code or not rule.codes) and rule.fits(code, answer):
+            if rule.fits(code, answer):
                 return (Sure.DOCUMENTED if rule.codes else Sure.WORDS), rule
     for rule in _GENERAL:
         if rule.fits(None, answer):
@@ -218,19 +217,25 @@ def words_of(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) 
     return (words[: MAX_SAID - 1] + "…" if len(words) > MAX_SAID else words) or None
 
 
-_ADDRESS_LIKE = re.compile(r"[0-9a-fA-F]*[:.][0-9a-fA-F:.]*")
+# The end of a word is no group of an address: in "not allowed:2001:db8::7" it would make another one of it.
+_ADDRESS_LIKE = re.compile(r"(?:(?<![0-9A-Za-z])[0-9a-fA-F]+|(?<![0-9])[0-9]{1,3}(?=\.))?[:.][0-9a-fA-F:.]*")
 
 
 def address_in(text: str) -> str | None:
-    """The first IP address in a refusal: the one that the exchange saw."""
+    """The first IP address in a refusal: the one that the exchange saw. An IPv4 one that is written as IPv6 is told as
+    the page of a key takes it.
+    """
     for match in _ADDRESS_LIKE.finditer(text):
         if match[0].count(".") < 3 and match[0].count(":") < 2:  # most of a long text: no address has so few
             continue
-        for candidate in (match[0], match[0].strip(":."), match[0].lstrip(":").rstrip(":.")):
+        told = match[0].rstrip(":.")  # what follows in the sentence
+        for candidate in (match[0], told, told.removeprefix(":"), told.lstrip(":.")):
             try:
                 address = ipaddress.ip_address(candidate)
             except ValueError:
                 continue
+            if isinstance(address, ipaddress.IPv6Address):
+                address = address.ipv4_mapped or address
             if not address.is_unspecified:
                 return str(address)
     return None
@@ -273,7 +278,7 @@ def merge(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
 def _with_address(chosen: Diagnosis, all_of_them: Sequence[Diagnosis]) -> Diagnosis:
     """One call may tell the address that the exchange saw while another refuses without a word."""
     seen = chosen.seen_ip or next((diagnosis.seen_ip for diagnosis in all_of_them if diagnosis.seen_ip), None)
-    return chosen if seen == chosen.seen_ip else chosen.model_copy(update={"seen_ip": seen})
+    return chosen.model_copy(update={"seen_ip": seen})
 
 
 # -- the remedy --------------------------------------------------------------------------------------------------------
@@ -525,9 +530,9 @@ def remedy(
     """What the page shows for a failed or blocked test."""
     params: dict[str, str | int | float] = {"exchange": exchange.name}
     title = _TITLES[diagnosis.cause]
-    steps: tuple[str, ...] = ()
+    steps: tuple[str, ...]
     text = sentence(diagnosis, exchange, market, report)
-    link: str | None = exchange.guide.key_page
+    link = None if diagnosis.cause.passes_by_itself else exchange.guide.key_page
     severity = Status.FAILED
     value: str | None = None
     match diagnosis.cause:
@@ -616,10 +621,8 @@ def remedy(
             )
         case Cause.AMBIGUOUS:
             steps = tuple(_SENTENCES[cause] for cause in diagnosis.candidates if cause is not Cause.AMBIGUOUS)
-        case cause if cause.passes_by_itself:
-            link = None
         case _:
-            pass
+            steps = ()
     return Remedy(
         title=Message(text=title, params=params),
         text=text,
