@@ -455,7 +455,7 @@ CAUSE_NAMES: Mapping[Cause, str] = {
 }
 """Short names for lists and charts."""
 
-_PERMISSION_TITLES: Mapping[Permission, str] = {
+_PERMISSION_TITLES: Mapping[Permission | None, str] = {
     Permission.READ: N_("The key may not read"),
     Permission.SPOT_TRADE: N_("No trading permission"),
     Permission.FUTURES_TRADE: N_("No permission to trade futures"),
@@ -558,10 +558,7 @@ def remedy(
         case Cause.WITHDRAW_UNKNOWN:
             severity = Status.BLOCKED
             params["q_boxes"] = "\n".join(exchange.boxes(Permission.WITHDRAW))
-            text = Message(
-                text=N_("Only you can see it. We ask again in 30 days, or when the key changes."),
-                params=params,
-            )
+            text = Message(text=N_("Only you can see it. We ask again in 30 days, or when the key changes."))
             steps = (
                 N_("Open the key's page at {exchange}."),
                 N_("Is {q_boxes} empty? Then confirm it here."),
@@ -590,7 +587,7 @@ def remedy(
                 ),
             )
         case Cause.PERMISSION_MISSING:
-            title = _PERMISSION_TITLES.get(diagnosis.permission, title) if diagnosis.permission else title
+            title = _PERMISSION_TITLES.get(diagnosis.permission, title)
             boxes = _boxes(exchange, diagnosis, market, report)
             params["q_boxes"] = "\n".join(boxes)
             steps = (

@@ -358,10 +358,12 @@ def test_the_hosts_that_may_know_the_key_are_those_of_the_other_regions(
     assert other_regions(run_at(exchange, region, diagnosis), exchange) == hosts
 
 
-def test_a_region_without_the_key_report_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    live, eea, us = OKX.regions
-    monkeypatch.setattr(OKX, "regions", (live, replace(eea, hosts={"web": "eea.okx.com"}), us), raising=False)
-    assert other_regions(run_at(OKX, "global", found(KEY)), OKX) == ("us.okx.com",)
+def test_only_hosts_that_report_on_keys_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    live, us = BINANCE.regions
+    silent = replace(us, id="silent", hosts={"spot": "spot.binance.example"})
+    told = replace(us, hosts={"spot": "spot.binance.us", "wallet": "wallet.binance.us"})
+    monkeypatch.setattr(BINANCE, "regions", (live, silent, told), raising=False)
+    assert other_regions(run_at(BINANCE, "global", found(KEY)), BINANCE) == ("wallet.binance.us",)
 
 
 @pytest.mark.parametrize(
@@ -393,6 +395,22 @@ def test_the_refusals_of_a_guide_are_judged_as_those_of_a_test_are(monkeypatch: 
     assert (foreign.said, foreign.cause) == (f"50110 Your IP {SEEN} is not included", ADDRESS)
     assert foreign.text == sentence(found(ADDRESS), OKX), "the address of an example is nobody's"
     assert missing.cause is MISSING
+
+
+@pytest.mark.parametrize(
+    ("market", "boxes"),
+    [
+        (Market.SPOT, "Spot: View Account Details\nSpot: View Order Details"),
+        (Market.FUTURES, "Spot: View Account Details\nFutures: View Account Details\nFutures: View Order Details"),
+    ],
+)
+def test_a_refusal_of_the_guide_names_the_boxes_of_its_market(
+    market: Market, boxes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = Refusal(200, '{"success":false,"code":701,"message":"No permission"}')
+    monkeypatch.setattr(MEXC, "guide", replace(MEXC.guide, refusals=(refusal,)), raising=False)
+    (known,) = known_refusals(MEXC, market)
+    assert known.text.params["q_boxes"] == boxes
 
 
 # -- the remedy in a sentence ------------------------------------------------------------------------------------------
