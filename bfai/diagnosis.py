@@ -107,6 +107,12 @@ _PHRASES: tuple[ErrorRule, ...] = (
 )
 """Last resort for a JSON error whose code no document names: what its sentence says."""
 
+_STATUSES: tuple[ErrorRule, ...] = (
+    ErrorRule((Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED), statuses=(403,)),
+    ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.PERMISSION_MISSING), statuses=(401,), clear=False),
+)
+"""Last resort for any other answer: its status alone."""
+
 
 # -- one answer --------------------------------------------------------------------------------------------------------
 
@@ -192,13 +198,13 @@ def first_rule(
         rule = next((rule for rule in _PHRASES if rule.fits(None, answer)), None)
         if rule is not None or body:
             return Sure.SENTENCE, rule
-    if answer.status == 403:
-        causes = (Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED)
-        return Sure.STATUS, ErrorRule(causes)
-    if answer.status == 401:
-        causes = (Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.PERMISSION_MISSING)
-        return Sure.STATUS, ErrorRule(causes, clear=False)
+    for rule in _STATUSES:
+        if rule.fits(None, answer):
+            return Sure.STATUS, rule
     return Sure.NOTHING, None
+
+
+_TITLE = re.compile(r"<(title|h1)[^<>]*>([^<]*)</\1>", re.IGNORECASE)
 
 
 def words_of(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) -> str | None:
@@ -210,7 +216,7 @@ def words_of(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) 
         words = json.dumps(body, default=str)
     else:
         page = answer.body[:_MAX_PAGE]
-        title = re.search(r"<(title|h1)[^<>]*>([^<]*)</\1>", page, re.IGNORECASE)
+        title = _TITLE.search(page)
         words = title[2] if title else re.sub(r"<[^<>]*>", " ", page)
     words = re.sub(r"\s+", " ", redact(words or answer.error_text, secrets)).strip()
     words = "".join(character for character in words if character.isprintable())
@@ -219,6 +225,7 @@ def words_of(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) 
 
 # The end of a word is no group of an address: in "not allowed:2001:db8::7" it would make another one of it.
 _ADDRESS_LIKE = re.compile(r"(?:(?<![0-9A-Za-z])[0-9a-fA-F]+|(?<![0-9])[0-9]{1,3}(?=\.))?[:.][0-9a-fA-F:.]*")
+_STOPS = ":."  # what stands around an address in a sentence
 
 
 def address_in(text: str) -> str | None:
@@ -228,8 +235,8 @@ def address_in(text: str) -> str | None:
     for match in _ADDRESS_LIKE.finditer(text):
         if match[0].count(".") < 3 and match[0].count(":") < 2:  # most of a long text: no address has so few
             continue
-        told = match[0].rstrip(":.")  # what follows in the sentence
-        for candidate in (match[0], told, told.removeprefix(":"), told.lstrip(":.")):
+        told = match[0].rstrip(_STOPS)
+        for candidate in (match[0], told, told.removeprefix(":"), told.lstrip(_STOPS)):
             try:
                 address = ipaddress.ip_address(candidate)
             except ValueError:
@@ -653,10 +660,6 @@ def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: Key
 
 
 def _wait(diagnosis: Diagnosis) -> float | None:
-    match diagnosis.cause:
-        case Cause.RATE_LIMITED:
-            return diagnosis.retry_after_s or 30.0
-        case Cause.EXCHANGE_UNAVAILABLE:
-            return 20.0
-        case _:
-            return None
+    if diagnosis.cause is Cause.RATE_LIMITED:
+        return diagnosis.retry_after_s or 30.0
+    return 20.0 if diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE else None
