@@ -435,7 +435,11 @@ def report(*words: str) -> KeyReport:
         (about_mode(cause=KEY), OKX, "Copy the key again from OKX"),
         (found(ELSEWHERE).model_copy(update={"region": "eea"}), OKX, "This key was made at OKX EEA."),
         (found(ELSEWHERE), OKX, "Choose the region or environment in which the key was made."),
-        (found(KEY, seen_ip=SEEN), OKX, "Copy the key again from OKX"),
+        (
+            lacking(Permission.READ).model_copy(update={"cause": AMBIGUOUS, "candidates": (MISSING, KEY)}),
+            OKX,
+            "OKX refuses and does not say why.",
+        ),
     ],
 )
 def test_one_sentence_says_what_to_do(diagnosis: Diagnosis, exchange: Exchange | None, said: str) -> None:
