@@ -107,6 +107,12 @@ _PHRASES: tuple[ErrorRule, ...] = (
 )
 """Last resort for a JSON error whose code no document names: what its sentence says."""
 
+_STATUSES: tuple[ErrorRule, ...] = (
+    ErrorRule((Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED), statuses=(403,)),
+    ErrorRule((Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.PERMISSION_MISSING), statuses=(401,), clear=False),
+)
+"""Last resort for any other answer: its status alone."""
+
 
 # -- one answer --------------------------------------------------------------------------------------------------------
 
@@ -147,7 +153,7 @@ def by_rule(rule: ErrorRule | None, answer: Answer, said: str | None) -> Diagnos
     )
 
 
-_BELOW_HTTP: Mapping[str, tuple[Cause, ...]] = {
+_BELOW_HTTP: Mapping[str | None, tuple[Cause, ...]] = {
     "unsigned": (Cause.MALFORMED_CREDENTIALS, Cause.INVALID_SECRET),
     "proxy": (Cause.LOCAL_NETWORK,),
     "tls": (Cause.LOCAL_NETWORK, Cause.EXCHANGE_UNAVAILABLE),
@@ -158,9 +164,8 @@ _BELOW_HTTP: Mapping[str, tuple[Cause, ...]] = {
 
 def below_http(answer: Answer) -> Diagnosis:
     """No whole answer came. From one exchange's silence alone nobody can tell whether it is them or us."""
-    kind = answer.transport_error or ""
-    causes = _BELOW_HTTP.get(kind, (Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK))
-    return Diagnosis(cause=causes[0], candidates=causes, exchange_said=None)
+    causes = _BELOW_HTTP.get(answer.transport_error, (Cause.EXCHANGE_UNAVAILABLE, Cause.LOCAL_NETWORK))
+    return Diagnosis(cause=causes[0], candidates=causes)
 
 
 class Sure(IntEnum):
@@ -182,9 +187,9 @@ def first_rule(
     """
     body = answer.object
     if exchange is not None:
-        code = code or (exchange.error_code(body) if body else None)
+        code = code or exchange.error_code(body)
         for rule in exchange.error_rules:
-            if (body or code or not rule.codes) and rule.fits(code, answer):
+            if rule.fits(code, answer):
                 return (Sure.DOCUMENTED if rule.codes else Sure.WORDS), rule
     for rule in _GENERAL:
         if rule.fits(None, answer):
@@ -193,13 +198,13 @@ def first_rule(
         rule = next((rule for rule in _PHRASES if rule.fits(None, answer)), None)
         if rule is not None or body:
             return Sure.SENTENCE, rule
-    if answer.status == 403:
-        causes = (Cause.LOCATION_RESTRICTED, Cause.EXCHANGE_UNAVAILABLE, Cause.RATE_LIMITED)
-        return Sure.STATUS, ErrorRule(causes)
-    if answer.status == 401:
-        causes = (Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.PERMISSION_MISSING)
-        return Sure.STATUS, ErrorRule(causes, clear=False)
+    for rule in _STATUSES:
+        if rule.fits(None, answer):
+            return Sure.STATUS, rule
     return Sure.NOTHING, None
+
+
+_TITLE = re.compile(r"<(title|h1)[^<>]*>([^<]*)</\1>", re.IGNORECASE)
 
 
 def words_of(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) -> str | None:
@@ -211,26 +216,33 @@ def words_of(answer: Answer, exchange: Exchange | None, secrets: Iterable[str]) 
         words = json.dumps(body, default=str)
     else:
         page = answer.body[:_MAX_PAGE]
-        title = re.search(r"<(title|h1)[^<>]*>([^<]*)</\1>", page, re.IGNORECASE)
+        title = _TITLE.search(page)
         words = title[2] if title else re.sub(r"<[^<>]*>", " ", page)
     words = re.sub(r"\s+", " ", redact(words or answer.error_text, secrets)).strip()
     words = "".join(character for character in words if character.isprintable())
     return (words[: MAX_SAID - 1] + "…" if len(words) > MAX_SAID else words) or None
 
 
-_ADDRESS_LIKE = re.compile(r"[0-9a-fA-F]*[:.][0-9a-fA-F:.]*")
+# The end of a word is no group of an address: in "not allowed:2001:db8::7" it would make another one of it.
+_ADDRESS_LIKE = re.compile(r"(?:(?<![0-9A-Za-z])[0-9a-fA-F]+|(?<![0-9])[0-9]{1,3}(?=\.))?[:.][0-9a-fA-F:.]*")
+_STOPS = ":."  # what stands around an address in a sentence
 
 
 def address_in(text: str) -> str | None:
-    """The first IP address in a refusal: the one that the exchange saw."""
+    """The first IP address in a refusal: the one that the exchange saw. An IPv4 one that is written as IPv6 is told as
+    the page of a key takes it.
+    """
     for match in _ADDRESS_LIKE.finditer(text):
         if match[0].count(".") < 3 and match[0].count(":") < 2:  # most of a long text: no address has so few
             continue
-        for candidate in (match[0], match[0].strip(":."), match[0].lstrip(":").rstrip(":.")):
+        told = match[0].rstrip(_STOPS)
+        for candidate in (match[0], told, told.removeprefix(":"), told.lstrip(_STOPS)):
             try:
                 address = ipaddress.ip_address(candidate)
             except ValueError:
                 continue
+            if isinstance(address, ipaddress.IPv6Address):
+                address = address.ipv4_mapped or address
             if not address.is_unspecified:
                 return str(address)
     return None
@@ -273,7 +285,7 @@ def merge(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
 def _with_address(chosen: Diagnosis, all_of_them: Sequence[Diagnosis]) -> Diagnosis:
     """One call may tell the address that the exchange saw while another refuses without a word."""
     seen = chosen.seen_ip or next((diagnosis.seen_ip for diagnosis in all_of_them if diagnosis.seen_ip), None)
-    return chosen if seen == chosen.seen_ip else chosen.model_copy(update={"seen_ip": seen})
+    return chosen.model_copy(update={"seen_ip": seen})
 
 
 # -- the remedy --------------------------------------------------------------------------------------------------------
@@ -450,7 +462,7 @@ CAUSE_NAMES: Mapping[Cause, str] = {
 }
 """Short names for lists and charts."""
 
-_PERMISSION_TITLES: Mapping[Permission, str] = {
+_PERMISSION_TITLES: Mapping[Permission | None, str] = {
     Permission.READ: N_("The key may not read"),
     Permission.SPOT_TRADE: N_("No trading permission"),
     Permission.FUTURES_TRADE: N_("No permission to trade futures"),
@@ -525,9 +537,9 @@ def remedy(
     """What the page shows for a failed or blocked test."""
     params: dict[str, str | int | float] = {"exchange": exchange.name}
     title = _TITLES[diagnosis.cause]
-    steps: tuple[str, ...] = ()
+    steps: tuple[str, ...]
     text = sentence(diagnosis, exchange, market, report)
-    link: str | None = exchange.guide.key_page
+    link = None if diagnosis.cause.passes_by_itself else exchange.guide.key_page
     severity = Status.FAILED
     value: str | None = None
     match diagnosis.cause:
@@ -553,10 +565,7 @@ def remedy(
         case Cause.WITHDRAW_UNKNOWN:
             severity = Status.BLOCKED
             params["q_boxes"] = "\n".join(exchange.boxes(Permission.WITHDRAW))
-            text = Message(
-                text=N_("Only you can see it. We ask again in 30 days, or when the key changes."),
-                params=params,
-            )
+            text = Message(text=N_("Only you can see it. We ask again in 30 days, or when the key changes."))
             steps = (
                 N_("Open the key's page at {exchange}."),
                 N_("Is {q_boxes} empty? Then confirm it here."),
@@ -585,7 +594,7 @@ def remedy(
                 ),
             )
         case Cause.PERMISSION_MISSING:
-            title = _PERMISSION_TITLES.get(diagnosis.permission, title) if diagnosis.permission else title
+            title = _PERMISSION_TITLES.get(diagnosis.permission, title)
             boxes = _boxes(exchange, diagnosis, market, report)
             params["q_boxes"] = "\n".join(boxes)
             steps = (
@@ -616,10 +625,8 @@ def remedy(
             )
         case Cause.AMBIGUOUS:
             steps = tuple(_SENTENCES[cause] for cause in diagnosis.candidates if cause is not Cause.AMBIGUOUS)
-        case cause if cause.passes_by_itself:
-            link = None
         case _:
-            pass
+            steps = ()
     return Remedy(
         title=Message(text=title, params=params),
         text=text,
@@ -653,10 +660,6 @@ def _boxes(exchange: Exchange, diagnosis: Diagnosis, market: Market, report: Key
 
 
 def _wait(diagnosis: Diagnosis) -> float | None:
-    match diagnosis.cause:
-        case Cause.RATE_LIMITED:
-            return diagnosis.retry_after_s or 30.0
-        case Cause.EXCHANGE_UNAVAILABLE:
-            return 20.0
-        case _:
-            return None
+    if diagnosis.cause is Cause.RATE_LIMITED:
+        return diagnosis.retry_after_s or 30.0
+    return 20.0 if diagnosis.cause is Cause.EXCHANGE_UNAVAILABLE else None
