@@ -169,14 +169,14 @@ def rejudged(
     """
     if tuple(check.name for check in run.checks) != expected_checks(run.market):
         return None
-    if any((decimal(amount) or -1) <= 0 for amount in run.balances.values()):
+    amounts = [decimal(amount) for amount in run.balances.values()]
+    if any(amount is None or amount <= 0 for amount in amounts):
         return None
     now = now or utc_now()
     outcomes = {check.name: check.outcome for check in run.checks}
     works = outcomes[CheckName.KEY] is Outcome.PASS
-    withdrawal = _withdrawal(run.key_report, exchange)
-    if not (run.environment.touches_money or exchange.tests_take_live_keys):
-        withdrawal = GrantState.DENIED
+    money_can_leave = run.environment.touches_money or exchange.tests_take_live_keys
+    withdrawal = _withdrawal(run.key_report, exchange) if money_can_leave else GrantState.DENIED
     required = {name: outcome for name, outcome in outcomes.items() if name in REQUIRED_CHECKS}
     del required[CheckName.WITHDRAW_OFF]
     found = run.diagnosis

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -51,13 +52,18 @@ def key(exchange: str, account: str, market: str = "spot", change: Change | None
 
 
 def after(
-    exchange: str, account: str, market: str = "spot", environment: Environment = Environment.LIVE, **changes: Any
+    exchange: str,
+    account: str,
+    market: str = "spot",
+    environment: Environment = Environment.LIVE,
+    region: str | None = None,
+    **changes: Any,
 ) -> Situation:
     """A sample key that was changed at the exchange before."""
 
     def run(simulator: Simulator, **more: Any) -> TestRun:
         simulator.change_account(exchange, account, **changes)
-        return key(exchange, account, market, environment=environment)(simulator, **more)
+        return key(exchange, account, market, environment=environment, region=region)(simulator, **more)
 
     return run
 
@@ -111,6 +117,11 @@ SITUATIONS: dict[str, Situation] = {
     "a binding that nobody tells": key("bitget", "ip_open"),
     "a key for futures that nobody knows": typed(Credentials("mx0" + "a" * 20, "b" * 32), market="futures"),
     "futures, with a key report that is refused": key("mexc", "good", "futures", change=at(REPORT, 400, NO_RIGHT)),
+    "a unified account": after("bitget", "good", mode="unified"),
+    "a unified account for futures": after("bitget", "good", "futures", mode="unified"),
+    "a unified account and an address that is not on the list": after("bitget", "ip_blocked", mode="unified"),
+    "a key of another region": after("binance", "good", site="us"),
+    "a key of this region": after("binance", "good", region="us", site="us"),
     "a sub-account": key("bybit", "sub_account"),
     "an exchange that never tells of withdrawal": key("gate", "good"),
     "an exchange whose rights cannot be separated": key("okx", "good", "futures"),
@@ -235,23 +246,119 @@ def test_each_check_is_told_once_and_as_it_stands_in_the_end(simulator: Simulato
 
 
 def test_a_run_says_what_was_tested_and_when(simulator: Simulator) -> None:
-    noon = datetime.now(UTC) + timedelta(milliseconds=200)
+    simulator._world.clock = NOW.timestamp
+    ours = NOW + timedelta(microseconds=123_456)
     run = run_directly(
         simulator,
         "bybit",
         sample(simulator, "bybit", "good"),
         market="futures",
-        clock=lambda: noon,
+        clock=lambda: ours,
         connection_id="c" * 32,
     )
+    simulator._world.clock = time.time
     assert (run.exchange, run.region, run.market, run.environment) == ("bybit", "global", "futures", "live")
-    assert (run.connection_id, run.started_at, run.confirmed_at, run.seen_ip) == ("c" * 32, noon, None, None)
-    assert run.clock_offset_ms == pytest.approx(-200, abs=150)
-    assert round(run.clock_offset_ms, 1) == run.clock_offset_ms
-    assert 0 < run.duration_ms < 60_000
-    assert round(run.duration_ms, 1) == run.duration_ms
+    assert (run.connection_id, run.started_at, run.confirmed_at, run.seen_ip) == ("c" * 32, ours, None, None)
+    assert run.clock_offset_ms == -123.5
     assert len(run.id) == 32
     assert {sent.path for sent in run.receipt} >= {"/v5/market/time", "/v5/user/query-api"}
+
+
+def test_lengths_are_in_tenths_of_a_millisecond(simulator: Simulator) -> None:
+    lengths = [key("mexc", "good")(simulator).duration_ms for _ in range(8)]
+    assert all(0 < length < 60_000 for length in lengths)
+    assert any(length % 1 for length in lengths)
+    assert all(round(length, 1) == length for length in lengths)
+
+
+def test_the_address_that_the_exchange_saw_is_kept(simulator: Simulator) -> None:
+    assert SITUATIONS["an address that is not on the list"](simulator).seen_ip == "127.0.0.1"
+
+
+def test_a_key_of_another_region_is_looked_for_where_that_is_wanted_only(simulator: Simulator) -> None:
+    simulator.change_account("okx", "good", site="us")
+    credentials = sample(simulator, "okx", "good")
+    for wanted in (False, True):
+        transport = Direct(simulator)
+        run = run_directly(simulator, "okx", credentials, transport=transport, try_regions=wanted)
+        hosts = [path.partition("/")[0] for path, _ in transport.asked]
+        assert run.diagnosis is not None
+        assert hosts.count("eea.okx.com") == hosts.count("us.okx.com") == int(wanted)
+        assert (run.diagnosis.cause, run.diagnosis.region) == (
+            (Cause.WRONG_ENVIRONMENT, "us") if wanted else (Cause.INVALID_KEY, None)
+        )
+        assert len(run.receipt) == len(transport.asked)
+    found = run.check(CheckName.KEY)
+    assert found is not None
+    assert found.detail.text.format(**found.detail.params) == "refused here; OKX US knows this key"
+
+
+def test_a_region_that_finds_the_key_and_refuses_it_knows_it(simulator: Simulator) -> None:
+    """Bound to another address, the key is known all the same; the first that knows it ends the search."""
+    simulator.change_account("okx", "ip_blocked", site="eea")
+    transport = Direct(simulator)
+    run = run_directly(simulator, "okx", sample(simulator, "okx", "ip_blocked"), transport=transport, try_regions=True)
+    assert run.diagnosis is not None
+    assert (run.diagnosis.cause, run.diagnosis.region) == (Cause.WRONG_ENVIRONMENT, "eea")
+    assert not any(path.startswith("us.okx.com") for path, _ in transport.asked)
+
+
+def test_no_other_region_is_asked_about_a_key_that_this_one_knows(simulator: Simulator) -> None:
+    transport = Direct(simulator)
+    run_directly(simulator, "okx", sample(simulator, "okx", "good"), transport=transport, try_regions=True)
+    assert {path.partition("/")[0] for path, _ in transport.asked} == {"www.okx.com"}
+    transport = Direct(simulator)
+    wrong = Credentials("mx0" + "a" * 20, "b" * 32)
+    run_directly(simulator, "mexc", wrong, transport=transport, try_regions=True)
+    assert {path.partition("/")[0] for path, _ in transport.asked} == {"api.mexc.com"}, "there is no other"
+
+
+def test_what_an_exchange_says_of_a_secret_is_not_kept(simulator: Simulator) -> None:
+    credentials = sample(simulator, "mexc", "good")
+    echo = {"code": 700002, "msg": f"Signature for {credentials.secret} is not valid"}
+    run = key("mexc", "good", change=at("/openOrders", 400, echo))(simulator)
+    assert run.diagnosis is not None
+    assert (run.diagnosis.exchange_said or "").startswith("700002 Signature for ")
+    assert credentials.secret not in run.model_dump_json()
+
+
+def test_an_end_is_counted_from_the_answer_that_tells_it(simulator: Simulator) -> None:
+    """MEXC tells whole days that are left."""
+    run = key("mexc", "expiring")(simulator)
+    assert run.key_report is not None
+    assert run.key_report.expires_at is not None
+    left = run.key_report.expires_at - run.started_at
+    assert timedelta(days=3) < left < timedelta(days=6)
+
+
+def heard(simulator: Simulator, exchange: str, account: str, market: str = "spot") -> tuple[Facts, list[Answer]]:
+    """Facts without an answer yet, and the answers."""
+    answers: list[Answer] = []
+    key(exchange, account, market, on_answer=answers.append)(simulator)
+    adapter = all_exchanges()[exchange]
+    target = Target(exchange=exchange, market=Market(market), region=adapter.regions[0].id)
+    return Facts(adapter, target, sample(simulator, exchange, account)), answers
+
+
+def test_a_later_answer_stands_in_place_of_an_earlier_one(simulator: Simulator) -> None:
+    facts, answers = heard(simulator, "kucoin", "good")
+    (report,) = [answer for answer in answers if answer.role == Role.KEY_INFO]
+    assert report.call is not None
+    facts.take(report.call, report)
+    assert facts.report() is not None
+    facts.take(report.call, replace(report, status=429, body="{}"))
+    assert facts.report() is None
+    assert facts.problem(Role.KEY_INFO) is not None
+
+
+def test_only_a_key_call_tells_of_the_key(simulator: Simulator) -> None:
+    """Whatever another answer looks like."""
+    facts, answers = heard(simulator, "binance", "good")
+    (report,) = [answer for answer in answers if answer.role == Role.KEY_INFO]
+    (balance,) = [answer for answer in answers if answer.role == Role.BALANCE]
+    assert balance.call is not None
+    facts.take(balance.call, replace(balance, body=report.body))
+    assert facts.report() is None
 
 
 def test_the_receipt_is_in_the_order_of_sending(simulator: Simulator) -> None:
@@ -374,7 +481,9 @@ def test_a_confirmation_counts_in_a_test(simulator: Simulator) -> None:
     assert blocked.key_report is not None
     hash_ = blocked.key_report.rights_hash()
     given = Confirmation(datetime.now(UTC) - timedelta(days=1), hash_)
-    run = key("gate", "good", confirmation=given)(simulator)
+    told: list[Check] = []
+    run = key("gate", "good", confirmation=given)(simulator, on_check=told.append)
+    assert {check.name: check.outcome for check in told} == {check.name: check.outcome for check in run.checks}
     assert (run.status, run.confirmed_at, run.diagnosis) == (Status.CONNECTED, given.at, None)
     assert set(run.advice) == {*blocked.advice, Advice.WITHDRAW_CONFIRMED}
     ended = Confirmation(datetime.now(UTC) - timedelta(days=31), hash_)
@@ -439,6 +548,12 @@ def test_what_contradicts_itself_is_refused(honest: TestRun) -> None:
         for check in honest.checks
     )
     skipped = tuple(check.model_copy(update={"outcome": Outcome.SKIP}) for check in honest.checks)
+
+    def with_one(name: CheckName, outcome: Outcome) -> tuple[Check, ...]:
+        return tuple(
+            check.model_copy(update={"outcome": outcome}) if check.name is name else check for check in honest.checks
+        )
+
     found = Diagnosis(cause=Cause.WITHDRAW_UNKNOWN, candidates=(Cause.WITHDRAW_UNKNOWN,))
     report_ = honest.key_report
     assert report_ is not None
@@ -446,6 +561,10 @@ def test_what_contradicts_itself_is_refused(honest: TestRun) -> None:
     for update in (
         {"checks": failed},
         {"checks": skipped},
+        {"checks": with_one(CheckName.BALANCE, Outcome.SKIP)},
+        {"checks": with_one(CheckName.KEY, Outcome.WARN)},
+        {"checks": with_one(CheckName.EXPIRY, Outcome.FAIL)},
+        {"diagnosis": Diagnosis(cause=Cause.RATE_LIMITED, candidates=(Cause.RATE_LIMITED,))},
         {"checks": honest.checks[:-1]},
         {"checks": (*honest.checks, honest.checks[0])},
         {"checks": ()},
@@ -562,6 +681,22 @@ def test_all_advice_that_a_report_calls_for_is_given_once(honest: TestRun) -> No
     assert again is not None
     assert again.advice == judged.advice
     assert rejudged(honest.model_copy(update={"advice": (Advice.CLOCK_CORRECTED,)}), mexc) is not None
+
+
+def test_a_word_that_nobody_explains_is_told_where_withdrawal_is_denied_by_a_word_of_its_own(
+    simulator: Simulator,
+) -> None:
+    run = key("binance", "no_futures")(simulator)
+    assert Advice.RIGHT_UNKNOWN not in run.advice
+    judged = rejudged(_with_report(run, unknown_words=("enableMagic",)), all_exchanges()["binance"])
+    assert judged is not None
+    assert (judged.status, Advice.RIGHT_UNKNOWN in judged.advice) == (Status.CONNECTED, True)
+
+
+def test_nobody_else_confirms(honest: TestRun) -> None:
+    judged = rejudged(honest.model_copy(update={"confirmed_at": NOW}), all_exchanges()["mexc"])
+    assert judged is not None
+    assert judged.confirmed_at is None
 
 
 def test_a_warning_is_never_online(honest: TestRun) -> None:
