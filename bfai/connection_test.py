@@ -369,10 +369,10 @@ class Facts:
         found: list[tuple[Diagnosis, Answer]] = []
         for call in self.calls() if self._reports else ():
             if call.role is Role.KEY_INFO and call.name not in self._reports:
-                answer = self.answers.get(call.name)
-                problem = (self.diagnoses[call.name] or _UNEXPECTED) if answer else self.problem(Role.ACCOUNT)
-                answer = answer or self.answer(Role.ACCOUNT)  # without the value from it the call could not be made
-                if answer and problem and problem.cause is not Cause.PERMISSION_MISSING:
+                asked = call.name in self.answers
+                answer = self.answers[call.name] if asked else self.answer(Role.ACCOUNT)  # it needs a value from there
+                problem = (self.diagnoses[call.name] if asked else self.problem(Role.ACCOUNT)) or _UNEXPECTED
+                if answer is not None and problem.cause is not Cause.PERMISSION_MISSING:
                     found.append((problem, answer))
         return [one for one in found if not self.exchange.of_other_kind(one[1])]
 

@@ -431,6 +431,13 @@ def test_a_part_that_could_not_be_asked_for_is_lost_too(answers: Answers, troubl
             assert not verdict(exchange, market, credentials, heard).ok, (market, account)
 
 
+def test_a_part_that_was_never_asked_for_is_never_online(answers: Answers) -> None:
+    for (exchange, market, account), (credentials, true_answers) in answers.items():
+        if exchange == "bingx":
+            heard = {name: answer for name, answer in true_answers.items() if "apiKey" not in name}
+            assert verdict(exchange, market, credentials, heard) is not Status.ONLINE, (market, account)
+
+
 def test_the_true_answers_are_judged_as_they_stand(answers: Answers) -> None:
     """So that the properties above are not true for the trivial reason that nothing is ever online."""
     for (exchange, market, account), (credentials, true_answers) in answers.items():

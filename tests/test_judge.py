@@ -80,6 +80,12 @@ def at(path: str, status: int | None = 200, body: Any = "", *, error: str | None
     return lambda call, answer: other if call.path.endswith(path) else answer
 
 
+def all_signed(status: int, body: Any) -> Change:
+    """The same answer to every call with a key."""
+    other = Answer(status=status, body=body if isinstance(body, str) else json.dumps(body))
+    return lambda call, answer: other if call.route is not None and call.route.private else answer
+
+
 def silent(*hosts: str) -> Change:
     """No answer, from hosts that end so; without any, from nowhere."""
     nothing = Answer(transport_error="connect_timeout")
@@ -135,6 +141,11 @@ SITUATIONS: dict[str, Situation] = {
     "a clock that is ahead": key("kucoin", "good", clock=clock(+90)),
     "a clock that is a little off": key("mexc", "no_futures", clock=clock(-0.6)),
     "a time that is refused although the clocks agree": key("mexc", "good", change=at("/openOrders", 400, LATE)),
+    "a refusal without a reason": key("coinbase", "good", change=all_signed(401, "Unauthorized")),
+    "a refusal without a reason, and a clock that is off": key(
+        "coinbase", "good", change=all_signed(401, "Unauthorized"), clock=clock(-90)
+    ),
+    "a refusal for three reasons": key("binance", "good", change=all_signed(401, {"code": -2015, "msg": "Invalid"})),
     "a key report that is refused": key("mexc", "good", change=at(REPORT, 400, NO_RIGHT)),
     "a key report that does not come": key("mexc", "good", change=at(REPORT, None, error="read_timeout")),
     "a key report that no document describes": key("mexc", "good", change=at(REPORT, 200, {"code": 0, "data": []})),
@@ -349,6 +360,76 @@ def test_a_later_answer_stands_in_place_of_an_earlier_one(simulator: Simulator) 
     facts.take(report.call, replace(report, status=429, body="{}"))
     assert facts.report() is None
     assert facts.problem(Role.KEY_INFO) is not None
+
+
+UNAUTHORIZED = (
+    Cause.INVALID_KEY,
+    Cause.INVALID_SECRET,
+    Cause.IP_NOT_ALLOWED,
+    Cause.CLOCK_SKEW,
+    Cause.PERMISSION_MISSING,
+)
+IN_TIME = tuple(cause for cause in UNAUTHORIZED if cause is not Cause.CLOCK_SKEW)
+
+
+@pytest.mark.parametrize(
+    ("offset", "error", "told", "left"),
+    [
+        (None, 0.0, False, UNAUTHORIZED),
+        (0.0, 0.0, False, IN_TIME),
+        (999.9, 0.0, False, IN_TIME),
+        (1000.0, 0.0, False, UNAUTHORIZED),
+        (-1000.0, 0.1, False, IN_TIME),
+        (1400.0, 500.0, False, IN_TIME),
+        (-1600.0, 500.0, False, UNAUTHORIZED),
+        (None, 0.0, True, (Cause.PERMISSION_MISSING,)),
+        (0.0, 0.0, True, (Cause.PERMISSION_MISSING,)),
+    ],
+)
+def test_a_refusal_without_a_reason_loses_what_the_rest_rules_out(
+    simulator: Simulator, offset: float | None, error: float, told: bool, left: tuple[Cause, ...]
+) -> None:
+    """Coinbase refuses with one word. Clocks that agree rule out the time, a key report all that is about the key."""
+    facts, answers = heard(simulator, "coinbase", "good")
+    facts.offset_ms, facts.offset_error_ms = offset, error
+    for answer in answers:
+        assert answer.call is not None
+        if answer.role == Role.KEY_INFO and told:
+            facts.take(answer.call, answer)
+        if answer.role == Role.ORDERS:
+            facts.take(answer.call, replace(answer, status=401, body="Unauthorized"))
+    found = facts.problem(Role.ORDERS)
+    assert found is not None
+    alone = len(left) == 1
+    assert (found.cause, found.candidates) == (left[0] if alone else Cause.AMBIGUOUS, left)
+    assert found.permission is (Permission.READ if alone else None)
+
+
+def test_two_reasons_may_be_left(simulator: Simulator) -> None:
+    facts, answers = heard(simulator, "gate", "good")
+    refusal = {"label": "FORBIDDEN", "message": "Request forbidden"}
+    for answer in answers:
+        assert answer.call is not None
+        refused = replace(answer, status=403, body=json.dumps(refusal))
+        facts.take(answer.call, answer if answer.role == Role.KEY_INFO else refused)
+    found = facts.problem(Role.ORDERS)
+    assert found is not None
+    assert (found.cause, found.permission) == (Cause.AMBIGUOUS, None)
+    assert found.candidates == (Cause.PERMISSION_MISSING, Cause.ACCOUNT_RESTRICTED)
+
+
+def test_a_refused_key_call_is_not_told_apart_by_another(simulator: Simulator) -> None:
+    """Why a part of the report was refused stays open: the key is fine for the other part."""
+    facts, answers = heard(simulator, "bingx", "good")
+    for answer in answers:
+        assert answer.call is not None
+        unclear = replace(answer, status=400, body='{"code":-2015,"msg":"Invalid API-key, IP, or permissions"}')
+        facts.take(answer.call, unclear if answer.call.path.endswith(BINGX_LIST) else answer)
+    ((problem, _),) = facts.untold()
+    assert problem.cause is Cause.AMBIGUOUS
+    (kept,) = [found for call, _, found in facts.heard(Role.KEY_INFO) if call.path.endswith(BINGX_LIST)]
+    assert kept is not None
+    assert Cause.INVALID_KEY in kept.candidates
 
 
 def test_only_a_key_call_tells_of_the_key(simulator: Simulator) -> None:
