@@ -49,7 +49,7 @@ class Cost(NamedTuple):
     lanes: int
 
     def at_least(self, other: Cost) -> Cost:
-        return Cost(*(max(pair) for pair in zip(self, other, strict=True)))
+        return Cost(*map(max, self, other))
 
 
 DEFAULT_COST = Cost(memory_kib=64 * 1024, passes=4, lanes=4)
@@ -86,13 +86,13 @@ class WrongPassword(VaultError):
             )
         else:
             text = N_("That is not the password. Check Caps Lock and the keyboard's language, then try again.")
-        super().__init__(Message(text=text, params={"count": seconds} if seconds else {}))
+        super().__init__(Message(text=text, params={"count": seconds}))
 
 
 class WrongCode(WrongPassword):
     """That is not the recovery code of this vault. `seconds` as of `WrongPassword`."""
 
-    def __init__(self, seconds: int = 0) -> None:
+    def __init__(self, seconds: int) -> None:
         self.seconds = seconds
         if seconds:
             text = NN_(
@@ -101,7 +101,7 @@ class WrongCode(WrongPassword):
             )
         else:
             text = N_("That is not this vault's recovery code. Only the newest paper holds.")
-        VaultError.__init__(self, Message(text=text, params={"count": seconds} if seconds else {}))
+        VaultError.__init__(self, Message(text=text, params={"count": seconds}))
 
 
 class NoRecoveryCode(VaultError):
@@ -204,6 +204,7 @@ _HINTS: dict[str, Hint] = {
     "sequence": "sequence",
     "date": "date",
     "regex": "date",
+    "bruteforce": "add_words",
 }
 _LONGEST_ESTIMATED = 64  # the estimate's time grows with the square of the length or worse; a prefix says enough
 
@@ -235,16 +236,11 @@ def strength(password: str) -> Strength:
 
 
 def _hint(sequence: list[dict[str, Any]]) -> Hint:
-    """About the longest part that a guesser would try as a whole."""
-    parts = [part for part in sequence if part["pattern"] != "bruteforce"]
-    if not parts:
-        return "add_words"
-    longest = max(parts, key=lambda part: len(part["token"]))
+    """About the longest part that a guesser would try as a whole. What has three parts is never weak, so never here."""
+    longest = max(sequence, key=lambda part: (part["pattern"] != "bruteforce", len(part["token"])))
     if longest["pattern"] != "dictionary":
-        return _HINTS.get(longest["pattern"], "add_words")
-    if "name" in longest["dictionary_name"]:
-        return "name"
-    return "common" if len(sequence) <= 2 else "add_words"
+        return _HINTS[longest["pattern"]]
+    return "name" if "name" in longest["dictionary_name"] else "common"
 
 
 def _normalised(password: str) -> str:
@@ -365,7 +361,8 @@ def _sound_cost(vault_id: str, wrap: Wrap, most: Cost) -> Cost:
     sound = (
         wrap.format == FORMAT
         and lengths == (_SALT_BYTES, _NONCE_BYTES, _KEY_BYTES + _TAG_BYTES)
-        and all(1 <= value <= limit for value, limit in zip(cost, most, strict=True))
+        and min(cost) >= 1
+        and most.at_least(cost) == most
         and cost.memory_kib >= 8 * cost.lanes
         and hmac.compare_digest(wrap.checksum, _checksum(vault_id, wrap))
     )
@@ -608,18 +605,22 @@ class Vault:
         key = self._fingerprint_key
         if key is None:
             raise VaultLocked()
-        return hmac.digest(bytes(key), encode(exchange, api_key), "sha256")
+        found = hmac.digest(bytes(key), encode(exchange, api_key), hashlib.sha256)
+        self._not_locked_meanwhile()
+        return found
 
     def pairing_code(self, connection_id: str, key: bytes, salt: bytes) -> bytes:
         """16 bytes that nobody can tell without this vault: a one-time code for one connection and one key.
 
         `key` is the key's fingerprint, `salt` fresh random bytes, which may be kept in clear. Raises `VaultLocked`.
         """
-        if self._key is None:
+        data_key = self._key
+        if data_key is None:
             raise VaultLocked()
-        pairing = _subkey(self._key, "pairing")
-        code = hmac.digest(bytes(pairing), encode(self.id, connection_id, key, salt), "sha256")
+        pairing = _subkey(data_key, "pairing")
+        code = hmac.digest(bytes(pairing), encode(self.id, connection_id, key, salt), hashlib.sha256)
         _wipe(pairing)
+        self._not_locked_meanwhile()
         return code[:16]
 
     def change_password(
@@ -654,9 +655,12 @@ class Vault:
         return file_key(self._data_key(), file_id)
 
     def _data_key(self) -> bytes:
-        if self._key is None:
+        key = self._key
+        if key is None:
             raise VaultLocked()
-        return bytes(self._key)
+        copy = bytes(key)
+        self._not_locked_meanwhile()
+        return copy
 
     def rotate(
         self, store: Store, password: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
@@ -701,7 +705,12 @@ class Vault:
             if key is not None:
                 _wipe(key)
 
+    def _not_locked_meanwhile(self) -> None:
+        """To be asked after a key was used: another thread's `lock` lets go of all of them, then makes them zeros."""
+        self._open_sealing()
+
     def _open_sealing(self) -> AESGCM:
-        if self._sealing is None:
+        sealing = self._sealing
+        if sealing is None:
             raise VaultLocked()
-        return self._sealing
+        return sealing

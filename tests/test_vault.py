@@ -6,10 +6,15 @@ import copy
 import os
 import pickle
 import re
+import sys
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from threading import Thread
+from types import FrameType
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,14 +22,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import bfai.vault
+from bfai.i18n import LANGUAGES, Translator
 from bfai.model import Credentials
 from bfai.pairing import Code
-from bfai.store import Sealed, Store, VaultExists, VaultRow, open_store
+from bfai.recovery_code import new_code
+from bfai.store import KeyReplaced, Sealed, Store, VaultExists, VaultRow, Wrap, open_store
 from bfai.vault import (
     DEFAULT_COST,
     LONGEST_WAIT_S,
     AddressTampered,
     Cost,
+    NoMemory,
+    NoRecoveryCode,
+    NotRotated,
     NotThrowAway,
     NoVault,
     Tampered,
@@ -35,9 +45,12 @@ from bfai.vault import (
     VaultLocked,
     VaultTooNew,
     WeakPassword,
+    WrongCode,
     WrongPassword,
     encode,
+    file_key,
     strength,
+    unlock_wait,
     unwrap_key,
     wait_after,
     wrap_key,
@@ -46,7 +59,17 @@ from bfai.vault import (
 CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
 PASSWORD = "tall green lamp post"
 CREDENTIALS = Credentials("mx0vglTESTTESTTEST", "a-secret-value", "a-passphrase")
+CODE = new_code()
 DOC = Path(__file__).parent.parent / "docs" / "vault.md"
+
+Wraps = Callable[[Vault, Store, Cost | None], object]
+WRAPPINGS: dict[str, Wraps] = {
+    "unlock": lambda vault, store, cost: Vault.unlock(store, PASSWORD, cost=cost),
+    "recover": lambda vault, store, cost: Vault.recover(store, CODE, "another password", cost=cost),
+    "change_password": lambda vault, store, cost: vault.change_password(store, PASSWORD, "another password", cost=cost),
+    "set_recovery_code": lambda vault, store, cost: vault.set_recovery_code(store, CODE, cost=cost),
+    "rotate": lambda vault, store, cost: vault.rotate(store, PASSWORD, cost=cost),
+}
 
 
 class Clock:
@@ -90,6 +113,12 @@ def spoil(store: Store, **changes: object) -> None:
     store.replace_wrap(row.wraps["password"]._replace(**changes), action="spoiled")
 
 
+def wrap_of(store: Store, kind: str = "password") -> Wrap:
+    row = store.vault()
+    assert row is not None
+    return row.wraps[kind]
+
+
 # Opening and sealing
 
 
@@ -101,6 +130,23 @@ def test_a_vault_opens_with_its_password_and_gives_back_what_was_sealed(store: S
     assert again.open("c1", sealed) == CREDENTIALS
     without = Credentials("key-key-key-key", "secret")
     assert again.open("c2", made.seal("c2", without)) == without
+
+
+@pytest.mark.parametrize("asked", [None, Cost(memory_kib=24, passes=2, lanes=3)])
+@pytest.mark.parametrize("how", WRAPPINGS)
+def test_whatever_wraps_the_key_does_it_at_the_cost_that_is_asked_for(
+    store: Store, how: str, asked: Cost | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fresh random bytes, and at the default cost where none is asked for."""
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    vault.set_recovery_code(store, CODE, cost=CHEAP)
+    kind = "recovery" if how == "set_recovery_code" else "password"
+    before = wrap_of(store, kind)
+    monkeypatch.setattr(bfai.vault, "DEFAULT_COST", Cost(memory_kib=32, passes=3, lanes=2))
+    WRAPPINGS[how](vault, store, asked)
+    after = wrap_of(store, kind)
+    assert (after.memory_kib, after.passes, after.lanes) == (asked or (32, 3, 2))
+    assert not {before.salt, before.nonce} & {after.salt, after.nonce}
 
 
 def test_the_default_cost_is_used_when_none_is_given(store: Store, derivations: list[Cost]) -> None:
@@ -144,7 +190,7 @@ def test_nothing_is_shown_pickled_or_copied() -> None:
     vault = Vault("id", bytes(range(32)))
     assert repr(vault) == str(vault) == f"{vault}" == "Vault(…)"
     for act in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"^a vault is never pickled or copied$"):
             act(vault)
     assert not hasattr(vault, "__dict__")
 
@@ -152,20 +198,112 @@ def test_nothing_is_shown_pickled_or_copied() -> None:
 def test_a_locked_vault_forgets_its_key(store: Store) -> None:
     vault = Vault.create(store, PASSWORD, cost=CHEAP)
     sealed = vault.seal("c1", CREDENTIALS)
-    held = vault._key
+    held = (vault._key, vault._fingerprint_key)
+    assert bytes(32) not in held
     vault.lock()
     vault.lock()
     assert vault.locked
-    assert held == bytes(32)
+    assert held == (bytes(32), bytes(32))
     for use in (
         lambda: vault.seal("c1", CREDENTIALS),
         lambda: vault.open("c1", sealed),
         lambda: vault.fingerprint("mexc", "key"),
         lambda: vault.pairing_code("c1", b"key", b"salt"),
         lambda: vault.change_password(store, PASSWORD, "another password"),
+        lambda: vault.check_password(store, PASSWORD),
+        lambda: vault.set_recovery_code(store, CODE),
+        lambda: vault.rotate(store, PASSWORD),
+        lambda: vault.backup_key(b"file"),
     ):
         with pytest.raises(VaultLocked):
             use()
+
+
+def test_a_key_that_was_made_of_the_data_key_is_wiped_after_its_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, bytearray] = {}
+    real = bfai.vault._subkey
+
+    def kept(data_key: bytes | bytearray, purpose: str) -> bytearray:
+        made[purpose] = real(data_key, purpose)
+        return made[purpose]
+
+    monkeypatch.setattr(bfai.vault, "_subkey", kept)
+    vault = Vault("v", bytes(range(32)))
+    vault.pairing_code("c1", b"key", b"salt")
+    assert made["seal"] == made["pairing"] == bytes(32) != made["fingerprint"]
+    vault.lock()
+    assert made["fingerprint"] == bytes(32)
+
+
+class LockAfter:
+    """Traces a use of this vault, and locks it after so many lines of the vault's code."""
+
+    def __init__(self, vault: Vault, lines: int) -> None:
+        self.vault, self.left = vault, lines
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> LockAfter | None:
+        if frame.f_code.co_filename != bfai.vault.__file__:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left < 0:
+                self.vault.lock()
+        return self
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda vault: vault.fingerprint("mexc", "key"),
+        lambda vault: vault.pairing_code("c1", b"key", b"salt"),
+        lambda vault: vault.backup_key(b"file"),
+        lambda vault: vault.open("c1", VAULT.seal("c1", CREDENTIALS)),
+        lambda vault: VAULT.open("c1", vault.seal("c1", CREDENTIALS)),
+        lambda vault: VAULT.open_address("h1", vault.seal_address("h1", "ntfy://topic")),
+    ],
+)
+def test_a_lock_in_the_midst_of_a_use_never_leaves_it_a_wiped_key(use: Callable[[Vault], object]) -> None:
+    """Another thread locks before any line of the vault's code: the result is the right one, or there is none."""
+    right, refused = use(VAULT), 0
+    for steps in count():
+        vault, traced = Vault(VAULT.id, bytes(range(32))), sys.gettrace()
+        sys.settrace(LockAfter(vault, steps))
+        try:
+            assert use(vault) == right
+        except VaultLocked:
+            refused += 1
+        finally:
+            sys.settrace(traced)
+        if not vault.locked:
+            break
+    assert refused > 0
+
+
+class Beside:
+    """A store in which another program renews the vault's key just before a wrap is written."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def replace_wrap(self, wrap: Wrap, **more: Any) -> None:
+        Vault.unlock(self.store, PASSWORD, cost=CHEAP).rotate(self.store, PASSWORD, cost=CHEAP)
+        self.store.replace_wrap(wrap, **more)
+
+
+@pytest.mark.parametrize("how", sorted(WRAPPINGS.keys() - {"rotate"}))
+def test_a_key_that_was_renewed_meanwhile_is_never_wrapped_again(store: Store, how: str) -> None:
+    """It would open nothing, and whoever has the new password or the paper would be shut out."""
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    vault.set_recovery_code(store, CODE, cost=CHEAP)
+    with pytest.raises(KeyReplaced):
+        WRAPPINGS[how](vault, cast(Store, Beside(store)), Cost(24, 2, 3))
+    row = store.vault()
+    assert row is not None
+    assert set(row.wraps) == {"password"}
+    assert unlock(store).key_check == row.key_check != vault.key_check
 
 
 # Passwords
@@ -174,6 +312,7 @@ def test_a_locked_vault_forgets_its_key(store: Store) -> None:
 def test_there_is_one_vault_and_no_default_password(store: Store) -> None:
     with pytest.raises(NoVault):
         unlock(store)
+    assert unlock_wait(store) == 0
     for weak in ("", "short", "ninechars", "ﬁ" * 4 + "x"):
         with pytest.raises(WeakPassword):
             Vault.create(store, weak, cost=CHEAP)
@@ -207,11 +346,19 @@ def test_a_password_change_rewraps_one_row_and_leaves_the_secrets_alone(store: S
     ]
 
 
-def test_a_password_change_through_another_vault_is_refused(store: Store) -> None:
-    Vault.create(store, PASSWORD, cost=CHEAP)
-    other = Vault.create(open_store("sqlite://:memory:"), PASSWORD, cost=CHEAP)
-    with pytest.raises(VaultDamaged):
-        other.change_password(store, PASSWORD, "a new long password", cost=CHEAP)
+def test_the_password_is_that_of_this_vault_and_of_this_key_only(store: Store) -> None:
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    vault.check_password(store, PASSWORD)
+    before = store.vault()
+    for other in (Vault("another", vault._data_key()), Vault(vault.id, os.urandom(32)), VAULT):
+        for act in (
+            lambda other: other.check_password(store, PASSWORD),
+            lambda other: other.change_password(store, PASSWORD, "a new long password", cost=CHEAP),
+            lambda other: other.rotate(store, PASSWORD, cost=CHEAP),
+        ):
+            with pytest.raises(VaultDamaged):
+                act(other)
+    assert store.vault() == before
     unlock(store)
 
 
@@ -221,6 +368,14 @@ def test_a_password_change_through_another_vault_is_refused(store: Store) -> Non
         ("", 0, "too_short"),
         ("Xq7!pL", 2, "too_short"),
         ("password123", 1, "common"),
+        ("qwertyuiop", 0, "common"),
+        ("iloveyou 77 x", 2, "common"),
+        ("bfaibackfuture", 1, "common"),
+        ("bfai abcdefg", 2, "sequence"),
+        ("workbench 7", 1, "common"),
+        ("eXchange abc", 2, "common"),
+        ("jennifer1990", 1, "name"),
+        ("qzjvwjames", 2, "name"),
         ("qwertyuiop[]", 2, "keyboard"),
         ("aaaaaaaaaaaaaa", 1, "repeat"),
         ("abcdefghijklm", 1, "sequence"),
@@ -235,6 +390,7 @@ def test_weak_passwords_are_told_why(password: str, most: int, hint: str) -> Non
 
 def test_a_strong_password_has_no_hint_and_a_long_one_costs_no_time() -> None:
     assert strength("tall green lamp post walks by") == (4, "")
+    assert strength("correct horse") == (3, "")
     start = datetime.now(UTC)
     strength("aB3$" * 5000)
     assert datetime.now(UTC) - start < timedelta(seconds=2)
@@ -374,7 +530,9 @@ def test_the_throw_away_vault_stays_in_memory(tmp_path: Path, store: Store, deri
     vault = Vault.throw_away(store)
     assert vault.open("c1", vault.seal("c1", CREDENTIALS)) == CREDENTIALS
     assert derivations == []
-    assert store.vault() is not None
+    row = store.vault()
+    assert row is not None
+    assert row == VaultRow(vault.id, 1, row.created_at, 0, None, {}, vault.key_check)
     with pytest.raises(VaultDamaged):
         unlock(store)
     with pytest.raises(NotThrowAway):
@@ -493,6 +651,25 @@ def test_no_message_holds_a_secret(store: Store) -> None:
             assert secret not in repr(error) + str(error) + repr(error.message)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_refusal_is_said_in_every_language(language: str) -> None:
+    counted = [refusal(seconds) for refusal in (WrongPassword, WrongCode, UnlockBackoff) for seconds in (1, 7)]
+    for error in (
+        *counted,
+        *(WrongPassword(0), WrongCode(0), NoVault(), VaultLocked(), NoRecoveryCode(), WeakPassword(), VaultDamaged()),
+        *(VaultTooNew(), NoMemory(64), Tampered(), AddressTampered(), NotRotated("My key"), NotThrowAway()),
+    ):
+        said = Translator(language).render(error.message)
+        assert "{" not in said
+        assert (said == Translator("en").render(error.message)) is (language == "en"), "it has a translation"
+    for error in counted:
+        assert str(error.seconds) in Translator(language).render(error.message)
+    assert [error.seconds for error in counted] == [1, 7] * 3
+    assert (WrongPassword().seconds, WrongCode(0).seconds) == (0, 0)
+    assert "64" in Translator(language).render(NoMemory(64).message)
+    assert "My key" in Translator(language).render(NotRotated("My key").message)
+
+
 # The documented format
 
 
@@ -583,6 +760,10 @@ def test_the_documented_numbers_come_from_the_standards() -> None:
         block = hmac.digest(bytes.fromhex(told["data key"]), info + b"\x01", hashlib.sha256)
         assert block.hex() == told[name]
     assert encode("ab", 1).hex() == "0000000261620000000400000001"
+    info = encode("bfai", "backup", 1, b"file id")
+    block = hmac.digest(bytes.fromhex(told["data key"]), info + b"\x01", hashlib.sha256)
+    assert Vault("v", bytes.fromhex(told["data key"])).backup_key(b"file id") == block
+    assert file_key(bytes.fromhex(told["data key"]), b"file id") == block
 
 
 def test_many_derivations_at_once_do_not_hang() -> None:
