@@ -389,7 +389,7 @@ def _whole(seconds: float) -> int:
 def _wait_left(row: VaultRow, at: datetime) -> float:
     """Where the clock was set back the wait begins anew."""
     since = max(timedelta(), at - (row.failed_at or at))
-    return wait_after(row.failures) - since.total_seconds() if row.failures else 0.0
+    return wait_after(row.failures) - since.total_seconds()
 
 
 def unlock_wait(store: Store, *, now: Callable[[], datetime] = utc_now) -> int:

@@ -127,6 +127,7 @@ def test_a_vault_opens_with_its_password_and_gives_back_what_was_sealed(store: S
     sealed = made.seal("c1", CREDENTIALS)
     again = unlock(store)
     assert again.id == made.id
+    assert re.fullmatch("[0-9a-f]{32}", made.id)
     assert again.open("c1", sealed) == CREDENTIALS
     without = Credentials("key-key-key-key", "secret")
     assert again.open("c2", made.seal("c2", without)) == without
@@ -179,6 +180,7 @@ def test_a_lower_cost_is_raised_at_the_next_unlock_and_only_then(store: Store, d
     derivations.clear()
     assert Vault.unlock(store, PASSWORD, cost=dearer).open("c1", sealed) == CREDENTIALS
     assert derivations == [Cost(16, 2, 1)]
+    assert [entry.action for entry in store.audit_entries()] == ["cost_raised", "vault_created"]
 
 
 def test_the_password_is_the_same_however_a_keyboard_composes_it(store: Store) -> None:
@@ -317,7 +319,7 @@ def test_there_is_one_vault_and_no_default_password(store: Store) -> None:
         with pytest.raises(WeakPassword):
             Vault.create(store, weak, cost=CHEAP)
     assert store.vault() is None
-    Vault.create(store, PASSWORD, cost=CHEAP)
+    Vault.create(store, "tencharact", cost=CHEAP)
     with pytest.raises(VaultExists):
         Vault.create(store, PASSWORD, cost=CHEAP)
 
@@ -437,6 +439,24 @@ def test_the_wait_outlives_the_program(tmp_path: Path) -> None:
         unlock(open_store(url), PASSWORD, clock)
 
 
+def test_the_wait_begins_when_the_attempt_ends(store: Store) -> None:
+    """A derivation takes its time on a slow machine."""
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    clock = Clock()
+
+    def later() -> datetime:
+        clock.sleep(10)
+        return clock.time
+
+    for _ in range(3):
+        with pytest.raises(WrongPassword):
+            Vault.unlock(store, "not the password", now=later, cost=CHEAP)
+    row = store.vault()
+    assert row is not None
+    assert (row.failures, row.failed_at) == (3, clock.time)
+    assert unlock_wait(store, now=clock) == 1
+
+
 def test_a_clock_that_is_set_back_does_not_lock_anybody_out(store: Store) -> None:
     Vault.create(store, PASSWORD, cost=CHEAP)
     clock = Clock()
@@ -503,13 +523,72 @@ def test_a_damaged_wrap_is_called_damaged_and_counts_as_no_failure(store: Store,
             unlock(store)
 
 
+class NoRoom:
+    """In the place of Argon2id, on a machine without the memory that it needs."""
+
+    def __init__(self, **cost: object) -> None:
+        pass
+
+    def derive(self, password: bytes) -> bytes:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_an_attempt_at_which_nothing_was_tried_is_none(
+    store: Store, failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    clock = Clock()
+    for _ in range(failures):
+        with pytest.raises(WrongPassword):
+            unlock(store, "not the password", clock)
+    wrap, before = wrap_of(store), store.vault()
+    assert before is not None
+    clock.sleep(60)
+
+    def refused_as(refusal: type[VaultError], act: Callable[[], object]) -> None:
+        with pytest.raises(refusal):
+            act()
+        row = store.vault()
+        assert row is not None
+        assert (row.failures, row.failed_at) == (failures, before.failed_at or clock.time)
+        assert unlock_wait(store, now=clock) == 0
+
+    refused_as(NoRecoveryCode, lambda: Vault.recover(store, CODE, "another password", now=clock, cost=CHEAP))
+    for spoiled, refusal in (({"checksum": b""}, VaultDamaged), ({"format": 2}, VaultTooNew)):
+        spoil(store, **spoiled)
+        refused_as(refusal, lambda: unlock(store, PASSWORD, clock))
+    store.replace_wrap(wrap, action="mended")
+    with monkeypatch.context() as patch:
+        patch.setattr(bfai.vault, "Argon2id", NoRoom)
+        refused_as(NoMemory, lambda: unlock(store, PASSWORD, clock))
+    unlock(store, PASSWORD, clock)
+
+
+def test_too_little_memory_is_told_with_how_much_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bfai.vault, "Argon2id", NoRoom)
+    with pytest.raises(NoMemory, match="needs 64 MiB of memory") as refused:
+        bfai.vault._derive(PASSWORD, bytes(16), DEFAULT_COST)
+    assert refused.value.__suppress_context__
+
+
+def test_a_vault_from_before_the_key_check_gets_one_at_its_next_unlock(store: Store) -> None:
+    wrap = wrap_key(VAULT.id, bytes(range(32)), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
+    store.create_vault(VaultRow(VAULT.id, 1, Clock()(), 0, None, {wrap.kind: wrap}))
+    assert unlock(store).key_check == VAULT.key_check
+    row = store.vault()
+    assert row is not None
+    assert row.key_check == VAULT.key_check
+
+
 def test_a_wrap_of_another_vault_does_not_open() -> None:
     wrap = wrap_key("a" * 32, bytes(32), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
     with pytest.raises(VaultDamaged):
         unwrap_key("b" * 32, wrap, PASSWORD)
     mended = wrap._replace(checksum=bfai.vault._checksum("b" * 32, wrap))
-    with pytest.raises(WrongPassword):
+    with pytest.raises(WrongPassword) as wrong:
         unwrap_key("b" * 32, mended, PASSWORD)
+    assert wrong.value.__suppress_context__
 
 
 def test_newer_formats_are_refused_as_newer(store: Store) -> None:
