@@ -261,18 +261,18 @@ def encode(*parts: str | bytes | int) -> bytes:
 
     Text is UTF-8, a whole number four bytes, big-endian.
     """
-    return b"".join(len(part).to_bytes(4, "big") + part for part in map(_bytes, parts))
+    return b"".join(len(part).to_bytes(4) + part for part in map(_bytes, parts))
 
 
 def _bytes(part: str | bytes | int) -> bytes:
     if isinstance(part, int):
-        return part.to_bytes(4, "big")
+        return part.to_bytes(4)
     return part if isinstance(part, bytes) else _utf8(part)
 
 
 def _utf8(text: str) -> bytes:
     # An encoding error would carry the whole text, so a secret, in its message: half a surrogate pair passes instead.
-    return text.encode("utf-8", "surrogatepass")
+    return text.encode(errors="surrogatepass")
 
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -311,9 +311,9 @@ def _wrap_data(vault_id: str, kind: str, salt: bytes, cost: Cost) -> bytes:
     return encode("bfai wrap", FORMAT, vault_id, kind, salt, cost.memory_kib, cost.passes, cost.lanes)
 
 
-def _checksum(vault_id: str, wrap: Wrap) -> bytes:
-    """Of public bytes only. It tells a damaged row from a wrong password; it is no protection."""
-    return hashlib.sha256(encode("bfai checksum", vault_id, *wrap[:-1])).digest()[:8]
+def _checksum(vault_id: str, *wrap: str | bytes | int) -> bytes:
+    """Of what a wrap holds before it: public bytes only. It tells damage from a wrong password; it is no protection."""
+    return hashlib.sha256(encode("bfai checksum", vault_id, *wrap)).digest()[:8]
 
 
 def wrap_key(
@@ -322,8 +322,8 @@ def wrap_key(
     """Wrap the data key under a password. `salt` (16 bytes) and `nonce` (12) must be fresh random bytes."""
     key = _derive(password, salt, cost)
     ciphertext = AESGCM(key).encrypt(nonce, data_key, _wrap_data(vault_id, kind, salt, cost))
-    wrap = Wrap(kind, FORMAT, salt, *cost, nonce=nonce, ciphertext=ciphertext, checksum=b"")
-    return wrap._replace(checksum=_checksum(vault_id, wrap))
+    wrap = (kind, FORMAT, salt, cost.memory_kib, cost.passes, cost.lanes, nonce, ciphertext)
+    return Wrap(*wrap, _checksum(vault_id, *wrap))
 
 
 def fresh_wrap(vault_id: str, data_key: bytes, password: str, cost: Cost, kind: str = _BY_PASSWORD) -> Wrap:
@@ -364,7 +364,7 @@ def _sound_cost(vault_id: str, wrap: Wrap, most: Cost) -> Cost:
         and min(cost) >= 1
         and most.at_least(cost) == most
         and cost.memory_kib >= 8 * cost.lanes
-        and hmac.compare_digest(wrap.checksum, _checksum(vault_id, wrap))
+        and hmac.compare_digest(wrap.checksum, _checksum(vault_id, *wrap[:-1]))
     )
     if not sound:
         raise VaultDamaged()
@@ -592,7 +592,7 @@ class Vault:
             plain = sealing.decrypt(secret.nonce, secret.ciphertext, associated)
         except InvalidTag:
             raise Tampered() from None
-        return plain.decode("utf-8", "surrogatepass")
+        return plain.decode(errors="surrogatepass")
 
     def _associated(self, connection_id: str, field: str) -> bytes:
         return encode("bfai secret", self.id, connection_id, field, FORMAT)

@@ -523,6 +523,36 @@ def test_a_damaged_wrap_is_called_damaged_and_counts_as_no_failure(store: Store,
             unlock(store)
 
 
+def mended(vault_id: str, wrap: Wrap, **changes: Any) -> Wrap:
+    """Changed by somebody who knows how the checksum is made."""
+    wrap = wrap._replace(**changes)
+    return wrap._replace(checksum=bfai.vault._checksum(vault_id, *wrap[:-1]))
+
+
+@pytest.mark.parametrize("cost", [(8, 1, 1), (16, 1, 2), (32, 2, 3), (32, 1, 1)])
+def test_a_wrap_opens_up_to_the_cost_that_is_allowed(cost: tuple[int, int, int]) -> None:
+    wrap = wrap_key("v", bytes(32), PASSWORD, Cost(*cost), salt=bytes(16), nonce=bytes(12))
+    assert unwrap_key("v", wrap, PASSWORD, most=Cost(32, 2, 3)) == bytes(32)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"memory_kib": 33}, {"passes": 3}, {"lanes": 4}, {"passes": 0}, {"format": 0}),
+        *({"memory_kib": 7}, {"memory_kib": 15, "lanes": 2}, {"memory_kib": 23, "lanes": 3}, {"lanes": 0}),
+        *({"memory_kib": 0}, {"salt": b"x" * 15}, {"nonce": b"x" * 13}, {"ciphertext": b"x" * 47}),
+    ],
+)
+def test_a_wrap_that_no_vault_writes_is_damaged_whatever_its_checksum_says(
+    derivations: list[Cost], changes: dict[str, Any]
+) -> None:
+    wrap = wrap_key("v", bytes(32), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
+    derivations.clear()
+    with pytest.raises(VaultDamaged):
+        unwrap_key("v", mended("v", wrap, **changes), PASSWORD, most=Cost(32, 2, 3))
+    assert derivations == []
+
+
 class NoRoom:
     """In the place of Argon2id, on a machine without the memory that it needs."""
 
@@ -567,8 +597,8 @@ def test_an_attempt_at_which_nothing_was_tried_is_none(
 
 def test_too_little_memory_is_told_with_how_much_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bfai.vault, "Argon2id", NoRoom)
-    with pytest.raises(NoMemory, match="needs 64 MiB of memory") as refused:
-        bfai.vault._derive(PASSWORD, bytes(16), DEFAULT_COST)
+    with pytest.raises(NoMemory, match="needs 2048 MiB of memory") as refused:
+        bfai.vault._derive(PASSWORD, bytes(16), Cost(2048 * 1024 + 1, 1, 1))
     assert refused.value.__suppress_context__
 
 
@@ -585,9 +615,8 @@ def test_a_wrap_of_another_vault_does_not_open() -> None:
     wrap = wrap_key("a" * 32, bytes(32), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
     with pytest.raises(VaultDamaged):
         unwrap_key("b" * 32, wrap, PASSWORD)
-    mended = wrap._replace(checksum=bfai.vault._checksum("b" * 32, wrap))
     with pytest.raises(WrongPassword) as wrong:
-        unwrap_key("b" * 32, mended, PASSWORD)
+        unwrap_key("b" * 32, mended("b" * 32, wrap), PASSWORD)
     assert wrong.value.__suppress_context__
 
 
