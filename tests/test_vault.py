@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from threading import Thread
 from types import FrameType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -237,6 +237,9 @@ def test_a_key_that_was_made_of_the_data_key_is_wiped_after_its_use(monkeypatch:
     assert made["fingerprint"] == bytes(32)
 
 
+T = TypeVar("T")
+
+
 class LockAfter:
     """Traces a use of this vault, and locks it after so many lines of the vault's code."""
 
@@ -253,6 +256,24 @@ class LockAfter:
         return self
 
 
+def locked_at_each_line(use: Callable[[Vault], T]) -> list[T]:
+    """What comes of it when another thread locks before the first line of the vault's code, the second, and so on."""
+    found: list[T] = []
+    for lines in count():
+        vault, traced = Vault(VAULT.id, bytes(range(32))), sys.gettrace()
+        sys.settrace(LockAfter(vault, lines))
+        try:
+            found.append(use(vault))
+        except VaultLocked:
+            pass
+        finally:
+            sys.settrace(traced)
+        if not vault.locked:  # it was through before
+            assert len(found) <= lines, "a use of a locked vault is refused"
+            return found
+    raise AssertionError
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -265,20 +286,26 @@ class LockAfter:
     ],
 )
 def test_a_lock_in_the_midst_of_a_use_never_leaves_it_a_wiped_key(use: Callable[[Vault], object]) -> None:
-    """Another thread locks before any line of the vault's code: the result is the right one, or there is none."""
-    right, refused = use(VAULT), 0
-    for steps in count():
-        vault, traced = Vault(VAULT.id, bytes(range(32))), sys.gettrace()
-        sys.settrace(LockAfter(vault, steps))
-        try:
-            assert use(vault) == right
-        except VaultLocked:
-            refused += 1
-        finally:
-            sys.settrace(traced)
-        if not vault.locked:
-            break
-    assert refused > 0
+    right = use(VAULT)
+    assert all(found == right for found in locked_at_each_line(use))
+
+
+@pytest.mark.parametrize("how", ["change_password", "set_recovery_code"])
+def test_a_lock_in_the_midst_of_a_new_wrap_never_wraps_a_wiped_key(store: Store, how: str) -> None:
+    """It would shut everybody out for ever."""
+    wrap = wrap_key(VAULT.id, bytes(range(32)), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
+    store.create_vault(VaultRow(VAULT.id, 1, Clock()(), 0, None, {wrap.kind: wrap}, VAULT.key_check))
+
+    def use(vault: Vault) -> None:
+        if how == "change_password":
+            vault.change_password(store, PASSWORD, PASSWORD, cost=CHEAP)
+        else:
+            vault.set_recovery_code(store, CODE, cost=CHEAP)
+
+    assert locked_at_each_line(use)
+    assert unlock(store).key_check == VAULT.key_check
+    if how == "set_recovery_code":
+        assert Vault.recover(store, CODE, PASSWORD, cost=CHEAP).key_check == VAULT.key_check
 
 
 class Beside:
