@@ -206,6 +206,7 @@ _HINTS: dict[str, Hint] = {
     "regex": "date",
     "bruteforce": "add_words",
 }
+_OUR_WORDS = ["bfai", "backfuture", "workbench", "exchange"]  # the first that come to mind here
 _LONGEST_ESTIMATED = 64  # the estimate's time grows with the square of the length or worse; a prefix says enough
 
 
@@ -227,7 +228,7 @@ def strength(password: str) -> Strength:
     normal = _normalised(password)
     if not normal:
         return Strength(0, "too_short")
-    found = zxcvbn.zxcvbn(normal[:_LONGEST_ESTIMATED], user_inputs=["bfai", "backfuture", "workbench", "exchange"])
+    found = zxcvbn.zxcvbn(normal[:_LONGEST_ESTIMATED], user_inputs=_OUR_WORDS)
     score: int = found["score"]
     if len(normal) < MINIMUM_LENGTH:
         return Strength(score, "too_short")

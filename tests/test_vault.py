@@ -665,6 +665,7 @@ def test_the_throw_away_vault_stays_in_memory(tmp_path: Path, store: Store, deri
     vault = Vault.throw_away(store)
     assert vault.open("c1", vault.seal("c1", CREDENTIALS)) == CREDENTIALS
     assert derivations == []
+    assert re.fullmatch("[0-9a-f]{32}", vault.id)
     row = store.vault()
     assert row is not None
     assert row == VaultRow(vault.id, 1, row.created_at, 0, None, {}, vault.key_check)
@@ -799,6 +800,8 @@ def test_every_refusal_is_said_in_every_language(language: str) -> None:
         assert (said == Translator("en").render(error.message)) is (language == "en"), "it has a translation"
     for error in counted:
         assert str(error.seconds) in Translator(language).render(error.message)
+        seconds = "1 second" if error.seconds == 1 else f"{error.seconds} seconds"
+        assert Translator("en").render(error.message).endswith(f". Next try in {seconds}.")
     assert [error.seconds for error in counted] == [1, 7] * 3
     assert (WrongPassword().seconds, WrongCode(0).seconds) == (0, 0)
     assert "64" in Translator(language).render(NoMemory(64).message)
