@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import bfai.vault
@@ -684,6 +684,7 @@ credentials = st.builds(Credentials, texts, texts, st.none() | texts)
 
 @settings(deadline=None)
 @given(texts, credentials)
+@example("\udfff", Credentials("\ud800", "é\udfff", "\ud83d"))
 def test_sealing_gives_back_what_was_sealed(connection_id: str, given: Credentials) -> None:
     sealed = VAULT.seal(connection_id, given)
     assert VAULT.open(connection_id, sealed) == given
