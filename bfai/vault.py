@@ -49,7 +49,7 @@ class Cost(NamedTuple):
     lanes: int
 
     def at_least(self, other: Cost) -> Cost:
-        return Cost(*(max(pair) for pair in zip(self, other, strict=True)))
+        return Cost(*map(max, self, other))
 
 
 DEFAULT_COST = Cost(memory_kib=64 * 1024, passes=4, lanes=4)
@@ -86,13 +86,13 @@ class WrongPassword(VaultError):
             )
         else:
             text = N_("That is not the password. Check Caps Lock and the keyboard's language, then try again.")
-        super().__init__(Message(text=text, params={"count": seconds} if seconds else {}))
+        super().__init__(Message(text=text, params={"count": seconds}))
 
 
 class WrongCode(WrongPassword):
     """That is not the recovery code of this vault. `seconds` as of `WrongPassword`."""
 
-    def __init__(self, seconds: int = 0) -> None:
+    def __init__(self, seconds: int) -> None:
         self.seconds = seconds
         if seconds:
             text = NN_(
@@ -101,7 +101,7 @@ class WrongCode(WrongPassword):
             )
         else:
             text = N_("That is not this vault's recovery code. Only the newest paper holds.")
-        VaultError.__init__(self, Message(text=text, params={"count": seconds} if seconds else {}))
+        VaultError.__init__(self, Message(text=text, params={"count": seconds}))
 
 
 class NoRecoveryCode(VaultError):
@@ -204,7 +204,9 @@ _HINTS: dict[str, Hint] = {
     "sequence": "sequence",
     "date": "date",
     "regex": "date",
+    "bruteforce": "add_words",
 }
+_OUR_WORDS = ["bfai", "backfuture", "workbench", "exchange"]  # the first that come to mind here
 _LONGEST_ESTIMATED = 64  # the estimate's time grows with the square of the length or worse; a prefix says enough
 
 
@@ -226,7 +228,7 @@ def strength(password: str) -> Strength:
     normal = _normalised(password)
     if not normal:
         return Strength(0, "too_short")
-    found = zxcvbn.zxcvbn(normal[:_LONGEST_ESTIMATED], user_inputs=["bfai", "backfuture", "workbench", "exchange"])
+    found = zxcvbn.zxcvbn(normal[:_LONGEST_ESTIMATED], user_inputs=_OUR_WORDS)
     score: int = found["score"]
     if len(normal) < MINIMUM_LENGTH:
         return Strength(score, "too_short")
@@ -235,16 +237,11 @@ def strength(password: str) -> Strength:
 
 
 def _hint(sequence: list[dict[str, Any]]) -> Hint:
-    """About the longest part that a guesser would try as a whole."""
-    parts = [part for part in sequence if part["pattern"] != "bruteforce"]
-    if not parts:
-        return "add_words"
-    longest = max(parts, key=lambda part: len(part["token"]))
+    """About the longest part that a guesser would try as a whole. What has three parts is never weak, so never here."""
+    longest = max(sequence, key=lambda part: (part["pattern"] != "bruteforce", len(part["token"])))
     if longest["pattern"] != "dictionary":
-        return _HINTS.get(longest["pattern"], "add_words")
-    if "name" in longest["dictionary_name"]:
-        return "name"
-    return "common" if len(sequence) <= 2 else "add_words"
+        return _HINTS[longest["pattern"]]
+    return "name" if "name" in longest["dictionary_name"] else "common"
 
 
 def _normalised(password: str) -> str:
@@ -265,18 +262,18 @@ def encode(*parts: str | bytes | int) -> bytes:
 
     Text is UTF-8, a whole number four bytes, big-endian.
     """
-    return b"".join(len(part).to_bytes(4, "big") + part for part in map(_bytes, parts))
+    return b"".join(len(part).to_bytes(4) + part for part in map(_bytes, parts))
 
 
 def _bytes(part: str | bytes | int) -> bytes:
     if isinstance(part, int):
-        return part.to_bytes(4, "big")
+        return part.to_bytes(4)
     return part if isinstance(part, bytes) else _utf8(part)
 
 
 def _utf8(text: str) -> bytes:
     # An encoding error would carry the whole text, so a secret, in its message: half a surrogate pair passes instead.
-    return text.encode("utf-8", "surrogatepass")
+    return text.encode(errors="surrogatepass")
 
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -315,9 +312,9 @@ def _wrap_data(vault_id: str, kind: str, salt: bytes, cost: Cost) -> bytes:
     return encode("bfai wrap", FORMAT, vault_id, kind, salt, cost.memory_kib, cost.passes, cost.lanes)
 
 
-def _checksum(vault_id: str, wrap: Wrap) -> bytes:
-    """Of public bytes only. It tells a damaged row from a wrong password; it is no protection."""
-    return hashlib.sha256(encode("bfai checksum", vault_id, *wrap[:-1])).digest()[:8]
+def _checksum(vault_id: str, *wrap: str | bytes | int) -> bytes:
+    """Of what a wrap holds before it: public bytes only. It tells damage from a wrong password; it is no protection."""
+    return hashlib.sha256(encode("bfai checksum", vault_id, *wrap)).digest()[:8]
 
 
 def wrap_key(
@@ -326,8 +323,8 @@ def wrap_key(
     """Wrap the data key under a password. `salt` (16 bytes) and `nonce` (12) must be fresh random bytes."""
     key = _derive(password, salt, cost)
     ciphertext = AESGCM(key).encrypt(nonce, data_key, _wrap_data(vault_id, kind, salt, cost))
-    wrap = Wrap(kind, FORMAT, salt, *cost, nonce=nonce, ciphertext=ciphertext, checksum=b"")
-    return wrap._replace(checksum=_checksum(vault_id, wrap))
+    wrap = (kind, FORMAT, salt, cost.memory_kib, cost.passes, cost.lanes, nonce, ciphertext)
+    return Wrap(*wrap, _checksum(vault_id, *wrap))
 
 
 def fresh_wrap(vault_id: str, data_key: bytes, password: str, cost: Cost, kind: str = _BY_PASSWORD) -> Wrap:
@@ -365,9 +362,10 @@ def _sound_cost(vault_id: str, wrap: Wrap, most: Cost) -> Cost:
     sound = (
         wrap.format == FORMAT
         and lengths == (_SALT_BYTES, _NONCE_BYTES, _KEY_BYTES + _TAG_BYTES)
-        and all(1 <= value <= limit for value, limit in zip(cost, most, strict=True))
+        and min(cost) >= 1
+        and most.at_least(cost) == most
         and cost.memory_kib >= 8 * cost.lanes
-        and hmac.compare_digest(wrap.checksum, _checksum(vault_id, wrap))
+        and hmac.compare_digest(wrap.checksum, _checksum(vault_id, *wrap[:-1]))
     )
     if not sound:
         raise VaultDamaged()
@@ -392,7 +390,7 @@ def _whole(seconds: float) -> int:
 def _wait_left(row: VaultRow, at: datetime) -> float:
     """Where the clock was set back the wait begins anew."""
     since = max(timedelta(), at - (row.failed_at or at))
-    return wait_after(row.failures) - since.total_seconds() if row.failures else 0.0
+    return wait_after(row.failures) - since.total_seconds()
 
 
 def unlock_wait(store: Store, *, now: Callable[[], datetime] = utc_now) -> int:
@@ -595,7 +593,7 @@ class Vault:
             plain = sealing.decrypt(secret.nonce, secret.ciphertext, associated)
         except InvalidTag:
             raise Tampered() from None
-        return plain.decode("utf-8", "surrogatepass")
+        return plain.decode(errors="surrogatepass")
 
     def _associated(self, connection_id: str, field: str) -> bytes:
         return encode("bfai secret", self.id, connection_id, field, FORMAT)
@@ -608,18 +606,22 @@ class Vault:
         key = self._fingerprint_key
         if key is None:
             raise VaultLocked()
-        return hmac.digest(bytes(key), encode(exchange, api_key), "sha256")
+        found = hmac.digest(bytes(key), encode(exchange, api_key), hashlib.sha256)
+        self._not_locked_meanwhile()
+        return found
 
     def pairing_code(self, connection_id: str, key: bytes, salt: bytes) -> bytes:
         """16 bytes that nobody can tell without this vault: a one-time code for one connection and one key.
 
         `key` is the key's fingerprint, `salt` fresh random bytes, which may be kept in clear. Raises `VaultLocked`.
         """
-        if self._key is None:
+        data_key = self._key
+        if data_key is None:
             raise VaultLocked()
-        pairing = _subkey(self._key, "pairing")
-        code = hmac.digest(bytes(pairing), encode(self.id, connection_id, key, salt), "sha256")
+        pairing = _subkey(data_key, "pairing")
+        code = hmac.digest(bytes(pairing), encode(self.id, connection_id, key, salt), hashlib.sha256)
         _wipe(pairing)
+        self._not_locked_meanwhile()
         return code[:16]
 
     def change_password(
@@ -654,9 +656,12 @@ class Vault:
         return file_key(self._data_key(), file_id)
 
     def _data_key(self) -> bytes:
-        if self._key is None:
+        key = self._key
+        if key is None:
             raise VaultLocked()
-        return bytes(self._key)
+        copy = bytes(key)
+        self._not_locked_meanwhile()
+        return copy
 
     def rotate(
         self, store: Store, password: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
@@ -701,7 +706,12 @@ class Vault:
             if key is not None:
                 _wipe(key)
 
+    def _not_locked_meanwhile(self) -> None:
+        """To be asked after a key was used: another thread's `lock` lets go of all of them, then makes them zeros."""
+        self._open_sealing()
+
     def _open_sealing(self) -> AESGCM:
-        if self._sealing is None:
+        sealing = self._sealing
+        if sealing is None:
             raise VaultLocked()
-        return self._sealing
+        return sealing

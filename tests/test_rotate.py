@@ -186,6 +186,13 @@ def test_a_wrong_password_and_what_does_not_open_change_nothing(make_store: Make
     with pytest.raises(NotRotated, match=spoiled.name):
         vault.rotate(store, PASSWORD, cost=CHEAP)
     assert ciphertexts(store) == before
+    store.delete_connection(spoiled.id)
+    hook, mail = store.channels()
+    store.change_channel(mail, store.channel_address(hook.id))
+    before = ciphertexts(store)
+    with pytest.raises(NotRotated, match=mail.name):
+        vault.rotate(store, PASSWORD, cost=CHEAP)
+    assert ciphertexts(store) == before
 
 
 def test_pairing_codes_end_with_the_key(make_store: MakeStore) -> None:

@@ -6,25 +6,35 @@ import copy
 import os
 import pickle
 import re
+import sys
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from threading import Thread
+from types import FrameType
+from typing import Any, TypeVar, cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import bfai.vault
+from bfai.i18n import LANGUAGES, Translator
 from bfai.model import Credentials
 from bfai.pairing import Code
-from bfai.store import Sealed, Store, VaultExists, VaultRow, open_store
+from bfai.recovery_code import new_code
+from bfai.store import KeyReplaced, Sealed, Store, VaultExists, VaultRow, Wrap, open_store
 from bfai.vault import (
     DEFAULT_COST,
     LONGEST_WAIT_S,
     AddressTampered,
     Cost,
+    NoMemory,
+    NoRecoveryCode,
+    NotRotated,
     NotThrowAway,
     NoVault,
     Tampered,
@@ -35,9 +45,12 @@ from bfai.vault import (
     VaultLocked,
     VaultTooNew,
     WeakPassword,
+    WrongCode,
     WrongPassword,
     encode,
+    file_key,
     strength,
+    unlock_wait,
     unwrap_key,
     wait_after,
     wrap_key,
@@ -46,7 +59,17 @@ from bfai.vault import (
 CHEAP = Cost(memory_kib=16, passes=1, lanes=1)
 PASSWORD = "tall green lamp post"
 CREDENTIALS = Credentials("mx0vglTESTTESTTEST", "a-secret-value", "a-passphrase")
+CODE = new_code()
 DOC = Path(__file__).parent.parent / "docs" / "vault.md"
+
+Wraps = Callable[[Vault, Store, Cost | None], object]
+WRAPPINGS: dict[str, Wraps] = {
+    "unlock": lambda vault, store, cost: Vault.unlock(store, PASSWORD, cost=cost),
+    "recover": lambda vault, store, cost: Vault.recover(store, CODE, "another password", cost=cost),
+    "change_password": lambda vault, store, cost: vault.change_password(store, PASSWORD, "another password", cost=cost),
+    "set_recovery_code": lambda vault, store, cost: vault.set_recovery_code(store, CODE, cost=cost),
+    "rotate": lambda vault, store, cost: vault.rotate(store, PASSWORD, cost=cost),
+}
 
 
 class Clock:
@@ -90,6 +113,12 @@ def spoil(store: Store, **changes: object) -> None:
     store.replace_wrap(row.wraps["password"]._replace(**changes), action="spoiled")
 
 
+def wrap_of(store: Store, kind: str = "password") -> Wrap:
+    row = store.vault()
+    assert row is not None
+    return row.wraps[kind]
+
+
 # Opening and sealing
 
 
@@ -98,9 +127,27 @@ def test_a_vault_opens_with_its_password_and_gives_back_what_was_sealed(store: S
     sealed = made.seal("c1", CREDENTIALS)
     again = unlock(store)
     assert again.id == made.id
+    assert re.fullmatch("[0-9a-f]{32}", made.id)
     assert again.open("c1", sealed) == CREDENTIALS
     without = Credentials("key-key-key-key", "secret")
     assert again.open("c2", made.seal("c2", without)) == without
+
+
+@pytest.mark.parametrize("asked", [None, Cost(memory_kib=24, passes=2, lanes=3)])
+@pytest.mark.parametrize("how", WRAPPINGS)
+def test_whatever_wraps_the_key_does_it_at_the_cost_that_is_asked_for(
+    store: Store, how: str, asked: Cost | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fresh random bytes, and at the default cost where none is asked for."""
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    vault.set_recovery_code(store, CODE, cost=CHEAP)
+    kind = "recovery" if how == "set_recovery_code" else "password"
+    before = wrap_of(store, kind)
+    monkeypatch.setattr(bfai.vault, "DEFAULT_COST", Cost(memory_kib=32, passes=3, lanes=2))
+    WRAPPINGS[how](vault, store, asked)
+    after = wrap_of(store, kind)
+    assert (after.memory_kib, after.passes, after.lanes) == (asked or (32, 3, 2))
+    assert not {before.salt, before.nonce} & {after.salt, after.nonce}
 
 
 def test_the_default_cost_is_used_when_none_is_given(store: Store, derivations: list[Cost]) -> None:
@@ -133,6 +180,7 @@ def test_a_lower_cost_is_raised_at_the_next_unlock_and_only_then(store: Store, d
     derivations.clear()
     assert Vault.unlock(store, PASSWORD, cost=dearer).open("c1", sealed) == CREDENTIALS
     assert derivations == [Cost(16, 2, 1)]
+    assert [entry.action for entry in store.audit_entries()] == ["cost_raised", "vault_created"]
 
 
 def test_the_password_is_the_same_however_a_keyboard_composes_it(store: Store) -> None:
@@ -144,7 +192,7 @@ def test_nothing_is_shown_pickled_or_copied() -> None:
     vault = Vault("id", bytes(range(32)))
     assert repr(vault) == str(vault) == f"{vault}" == "Vault(…)"
     for act in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=r"^a vault is never pickled or copied$"):
             act(vault)
     assert not hasattr(vault, "__dict__")
 
@@ -152,20 +200,139 @@ def test_nothing_is_shown_pickled_or_copied() -> None:
 def test_a_locked_vault_forgets_its_key(store: Store) -> None:
     vault = Vault.create(store, PASSWORD, cost=CHEAP)
     sealed = vault.seal("c1", CREDENTIALS)
-    held = vault._key
+    held = (vault._key, vault._fingerprint_key)
+    assert bytes(32) not in held
     vault.lock()
     vault.lock()
     assert vault.locked
-    assert held == bytes(32)
+    assert held == (bytes(32), bytes(32))
     for use in (
         lambda: vault.seal("c1", CREDENTIALS),
         lambda: vault.open("c1", sealed),
         lambda: vault.fingerprint("mexc", "key"),
         lambda: vault.pairing_code("c1", b"key", b"salt"),
         lambda: vault.change_password(store, PASSWORD, "another password"),
+        lambda: vault.check_password(store, PASSWORD),
+        lambda: vault.set_recovery_code(store, CODE),
+        lambda: vault.rotate(store, PASSWORD),
+        lambda: vault.backup_key(b"file"),
     ):
         with pytest.raises(VaultLocked):
             use()
+
+
+def test_a_key_that_was_made_of_the_data_key_is_wiped_after_its_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, bytearray] = {}
+    real = bfai.vault._subkey
+
+    def kept(data_key: bytes | bytearray, purpose: str) -> bytearray:
+        made[purpose] = real(data_key, purpose)
+        return made[purpose]
+
+    monkeypatch.setattr(bfai.vault, "_subkey", kept)
+    vault = Vault("v", bytes(range(32)))
+    vault.pairing_code("c1", b"key", b"salt")
+    assert made["seal"] == made["pairing"] == bytes(32) != made["fingerprint"]
+    vault.lock()
+    assert made["fingerprint"] == bytes(32)
+
+
+T = TypeVar("T")
+
+
+class LockAfter:
+    """Traces a use of this vault, and locks it after so many lines of the vault's code."""
+
+    def __init__(self, vault: Vault, lines: int) -> None:
+        self.vault, self.left = vault, lines
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> LockAfter | None:
+        if frame.f_code.co_filename != bfai.vault.__file__:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left < 0:
+                self.vault.lock()
+        return self
+
+
+def locked_at_each_line(use: Callable[[Vault], T]) -> list[T]:
+    """What comes of it when another thread locks before the first line of the vault's code, the second, and so on."""
+    found: list[T] = []
+    for lines in count():
+        vault, traced = Vault(VAULT.id, bytes(range(32))), sys.gettrace()
+        sys.settrace(LockAfter(vault, lines))
+        try:
+            found.append(use(vault))
+        except VaultLocked:
+            pass
+        finally:
+            sys.settrace(traced)
+        if not vault.locked:  # it was through before
+            assert len(found) <= lines, "a use of a locked vault is refused"
+            return found
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda vault: vault.fingerprint("mexc", "key"),
+        lambda vault: vault.pairing_code("c1", b"key", b"salt"),
+        lambda vault: vault.backup_key(b"file"),
+        lambda vault: vault.open("c1", VAULT.seal("c1", CREDENTIALS)),
+        lambda vault: VAULT.open("c1", vault.seal("c1", CREDENTIALS)),
+        lambda vault: VAULT.open_address("h1", vault.seal_address("h1", "ntfy://topic")),
+    ],
+)
+def test_a_lock_in_the_midst_of_a_use_never_leaves_it_a_wiped_key(use: Callable[[Vault], object]) -> None:
+    right = use(VAULT)
+    assert all(found == right for found in locked_at_each_line(use))
+
+
+@pytest.mark.parametrize("how", ["change_password", "set_recovery_code"])
+def test_a_lock_in_the_midst_of_a_new_wrap_never_wraps_a_wiped_key(store: Store, how: str) -> None:
+    """It would shut everybody out for ever."""
+    wrap = wrap_key(VAULT.id, bytes(range(32)), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
+    store.create_vault(VaultRow(VAULT.id, 1, Clock()(), 0, None, {wrap.kind: wrap}, VAULT.key_check))
+
+    def use(vault: Vault) -> None:
+        if how == "change_password":
+            vault.change_password(store, PASSWORD, PASSWORD, cost=CHEAP)
+        else:
+            vault.set_recovery_code(store, CODE, cost=CHEAP)
+
+    assert locked_at_each_line(use)
+    assert unlock(store).key_check == VAULT.key_check
+    if how == "set_recovery_code":
+        assert Vault.recover(store, CODE, PASSWORD, cost=CHEAP).key_check == VAULT.key_check
+
+
+class Beside:
+    """A store in which another program renews the vault's key just before a wrap is written."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def replace_wrap(self, wrap: Wrap, **more: Any) -> None:
+        Vault.unlock(self.store, PASSWORD, cost=CHEAP).rotate(self.store, PASSWORD, cost=CHEAP)
+        self.store.replace_wrap(wrap, **more)
+
+
+@pytest.mark.parametrize("how", sorted(WRAPPINGS.keys() - {"rotate"}))
+def test_a_key_that_was_renewed_meanwhile_is_never_wrapped_again(store: Store, how: str) -> None:
+    """It would open nothing, and whoever has the new password or the paper would be shut out."""
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    vault.set_recovery_code(store, CODE, cost=CHEAP)
+    with pytest.raises(KeyReplaced):
+        WRAPPINGS[how](vault, cast(Store, Beside(store)), Cost(24, 2, 3))
+    row = store.vault()
+    assert row is not None
+    assert set(row.wraps) == {"password"}
+    assert unlock(store).key_check == row.key_check != vault.key_check
 
 
 # Passwords
@@ -174,11 +341,12 @@ def test_a_locked_vault_forgets_its_key(store: Store) -> None:
 def test_there_is_one_vault_and_no_default_password(store: Store) -> None:
     with pytest.raises(NoVault):
         unlock(store)
+    assert unlock_wait(store) == 0
     for weak in ("", "short", "ninechars", "ﬁ" * 4 + "x"):
         with pytest.raises(WeakPassword):
             Vault.create(store, weak, cost=CHEAP)
     assert store.vault() is None
-    Vault.create(store, PASSWORD, cost=CHEAP)
+    Vault.create(store, "tencharact", cost=CHEAP)
     with pytest.raises(VaultExists):
         Vault.create(store, PASSWORD, cost=CHEAP)
 
@@ -207,11 +375,19 @@ def test_a_password_change_rewraps_one_row_and_leaves_the_secrets_alone(store: S
     ]
 
 
-def test_a_password_change_through_another_vault_is_refused(store: Store) -> None:
-    Vault.create(store, PASSWORD, cost=CHEAP)
-    other = Vault.create(open_store("sqlite://:memory:"), PASSWORD, cost=CHEAP)
-    with pytest.raises(VaultDamaged):
-        other.change_password(store, PASSWORD, "a new long password", cost=CHEAP)
+def test_the_password_is_that_of_this_vault_and_of_this_key_only(store: Store) -> None:
+    vault = Vault.create(store, PASSWORD, cost=CHEAP)
+    vault.check_password(store, PASSWORD)
+    before = store.vault()
+    for other in (Vault("another", vault._data_key()), Vault(vault.id, os.urandom(32)), VAULT):
+        for act in (
+            lambda other: other.check_password(store, PASSWORD),
+            lambda other: other.change_password(store, PASSWORD, "a new long password", cost=CHEAP),
+            lambda other: other.rotate(store, PASSWORD, cost=CHEAP),
+        ):
+            with pytest.raises(VaultDamaged):
+                act(other)
+    assert store.vault() == before
     unlock(store)
 
 
@@ -221,6 +397,14 @@ def test_a_password_change_through_another_vault_is_refused(store: Store) -> Non
         ("", 0, "too_short"),
         ("Xq7!pL", 2, "too_short"),
         ("password123", 1, "common"),
+        ("qwertyuiop", 0, "common"),
+        ("iloveyou 77 x", 2, "common"),
+        ("bfaibackfuture", 1, "common"),
+        ("bfai abcdefg", 2, "sequence"),
+        ("workbench 7", 1, "common"),
+        ("eXchange abc", 2, "common"),
+        ("jennifer1990", 1, "name"),
+        ("qzjvwjames", 2, "name"),
         ("qwertyuiop[]", 2, "keyboard"),
         ("aaaaaaaaaaaaaa", 1, "repeat"),
         ("abcdefghijklm", 1, "sequence"),
@@ -235,6 +419,7 @@ def test_weak_passwords_are_told_why(password: str, most: int, hint: str) -> Non
 
 def test_a_strong_password_has_no_hint_and_a_long_one_costs_no_time() -> None:
     assert strength("tall green lamp post walks by") == (4, "")
+    assert strength("correct horse") == (3, "")
     start = datetime.now(UTC)
     strength("aB3$" * 5000)
     assert datetime.now(UTC) - start < timedelta(seconds=2)
@@ -279,6 +464,24 @@ def test_the_wait_outlives_the_program(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(UnlockBackoff):
         unlock(open_store(url), PASSWORD, clock)
+
+
+def test_the_wait_begins_when_the_attempt_ends(store: Store) -> None:
+    """A derivation takes its time on a slow machine."""
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    clock = Clock()
+
+    def later() -> datetime:
+        clock.sleep(10)
+        return clock.time
+
+    for _ in range(3):
+        with pytest.raises(WrongPassword):
+            Vault.unlock(store, "not the password", now=later, cost=CHEAP)
+    row = store.vault()
+    assert row is not None
+    assert (row.failures, row.failed_at) == (3, clock.time)
+    assert unlock_wait(store, now=clock) == 1
 
 
 def test_a_clock_that_is_set_back_does_not_lock_anybody_out(store: Store) -> None:
@@ -347,13 +550,101 @@ def test_a_damaged_wrap_is_called_damaged_and_counts_as_no_failure(store: Store,
             unlock(store)
 
 
+def mended(vault_id: str, wrap: Wrap, **changes: Any) -> Wrap:
+    """Changed by somebody who knows how the checksum is made."""
+    wrap = wrap._replace(**changes)
+    return wrap._replace(checksum=bfai.vault._checksum(vault_id, *wrap[:-1]))
+
+
+@pytest.mark.parametrize("cost", [(8, 1, 1), (16, 1, 2), (32, 2, 3), (32, 1, 1)])
+def test_a_wrap_opens_up_to_the_cost_that_is_allowed(cost: tuple[int, int, int]) -> None:
+    wrap = wrap_key("v", bytes(32), PASSWORD, Cost(*cost), salt=bytes(16), nonce=bytes(12))
+    assert unwrap_key("v", wrap, PASSWORD, most=Cost(32, 2, 3)) == bytes(32)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"memory_kib": 33}, {"passes": 3}, {"lanes": 4}, {"passes": 0}, {"format": 0}),
+        *({"memory_kib": 7}, {"memory_kib": 15, "lanes": 2}, {"memory_kib": 23, "lanes": 3}, {"lanes": 0}),
+        *({"memory_kib": 0}, {"salt": b"x" * 15}, {"nonce": b"x" * 13}, {"ciphertext": b"x" * 47}),
+    ],
+)
+def test_a_wrap_that_no_vault_writes_is_damaged_whatever_its_checksum_says(
+    derivations: list[Cost], changes: dict[str, Any]
+) -> None:
+    wrap = wrap_key("v", bytes(32), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
+    derivations.clear()
+    with pytest.raises(VaultDamaged):
+        unwrap_key("v", mended("v", wrap, **changes), PASSWORD, most=Cost(32, 2, 3))
+    assert derivations == []
+
+
+class NoRoom:
+    """In the place of Argon2id, on a machine without the memory that it needs."""
+
+    def __init__(self, **cost: object) -> None:
+        pass
+
+    def derive(self, password: bytes) -> bytes:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_an_attempt_at_which_nothing_was_tried_is_none(
+    store: Store, failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    clock = Clock()
+    for _ in range(failures):
+        with pytest.raises(WrongPassword):
+            unlock(store, "not the password", clock)
+    wrap, before = wrap_of(store), store.vault()
+    assert before is not None
+    clock.sleep(60)
+
+    def refused_as(refusal: type[VaultError], act: Callable[[], object]) -> None:
+        with pytest.raises(refusal):
+            act()
+        row = store.vault()
+        assert row is not None
+        assert (row.failures, row.failed_at) == (failures, before.failed_at or clock.time)
+        assert unlock_wait(store, now=clock) == 0
+
+    refused_as(NoRecoveryCode, lambda: Vault.recover(store, CODE, "another password", now=clock, cost=CHEAP))
+    for spoiled, refusal in (({"checksum": b""}, VaultDamaged), ({"format": 2}, VaultTooNew)):
+        spoil(store, **spoiled)
+        refused_as(refusal, lambda: unlock(store, PASSWORD, clock))
+    store.replace_wrap(wrap, action="mended")
+    with monkeypatch.context() as patch:
+        patch.setattr(bfai.vault, "Argon2id", NoRoom)
+        refused_as(NoMemory, lambda: unlock(store, PASSWORD, clock))
+    unlock(store, PASSWORD, clock)
+
+
+def test_too_little_memory_is_told_with_how_much_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bfai.vault, "Argon2id", NoRoom)
+    with pytest.raises(NoMemory, match="needs 2048 MiB of memory") as refused:
+        bfai.vault._derive(PASSWORD, bytes(16), Cost(2048 * 1024 + 1, 1, 1))
+    assert refused.value.__suppress_context__
+
+
+def test_a_vault_from_before_the_key_check_gets_one_at_its_next_unlock(store: Store) -> None:
+    wrap = wrap_key(VAULT.id, bytes(range(32)), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
+    store.create_vault(VaultRow(VAULT.id, 1, Clock()(), 0, None, {wrap.kind: wrap}))
+    assert unlock(store).key_check == VAULT.key_check
+    row = store.vault()
+    assert row is not None
+    assert row.key_check == VAULT.key_check
+
+
 def test_a_wrap_of_another_vault_does_not_open() -> None:
     wrap = wrap_key("a" * 32, bytes(32), PASSWORD, CHEAP, salt=bytes(16), nonce=bytes(12))
     with pytest.raises(VaultDamaged):
         unwrap_key("b" * 32, wrap, PASSWORD)
-    mended = wrap._replace(checksum=bfai.vault._checksum("b" * 32, wrap))
-    with pytest.raises(WrongPassword):
-        unwrap_key("b" * 32, mended, PASSWORD)
+    with pytest.raises(WrongPassword) as wrong:
+        unwrap_key("b" * 32, mended("b" * 32, wrap), PASSWORD)
+    assert wrong.value.__suppress_context__
 
 
 def test_newer_formats_are_refused_as_newer(store: Store) -> None:
@@ -374,7 +665,10 @@ def test_the_throw_away_vault_stays_in_memory(tmp_path: Path, store: Store, deri
     vault = Vault.throw_away(store)
     assert vault.open("c1", vault.seal("c1", CREDENTIALS)) == CREDENTIALS
     assert derivations == []
-    assert store.vault() is not None
+    assert re.fullmatch("[0-9a-f]{32}", vault.id)
+    row = store.vault()
+    assert row is not None
+    assert row == VaultRow(vault.id, 1, row.created_at, 0, None, {}, vault.key_check)
     with pytest.raises(VaultDamaged):
         unlock(store)
     with pytest.raises(NotThrowAway):
@@ -390,6 +684,7 @@ credentials = st.builds(Credentials, texts, texts, st.none() | texts)
 
 @settings(deadline=None)
 @given(texts, credentials)
+@example("\udfff", Credentials("\ud800", "é\udfff", "\ud83d"))
 def test_sealing_gives_back_what_was_sealed(connection_id: str, given: Credentials) -> None:
     sealed = VAULT.seal(connection_id, given)
     assert VAULT.open(connection_id, sealed) == given
@@ -493,6 +788,27 @@ def test_no_message_holds_a_secret(store: Store) -> None:
             assert secret not in repr(error) + str(error) + repr(error.message)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_refusal_is_said_in_every_language(language: str) -> None:
+    counted = [refusal(seconds) for refusal in (WrongPassword, WrongCode, UnlockBackoff) for seconds in (1, 7)]
+    for error in (
+        *counted,
+        *(WrongPassword(0), WrongCode(0), NoVault(), VaultLocked(), NoRecoveryCode(), WeakPassword(), VaultDamaged()),
+        *(VaultTooNew(), NoMemory(64), Tampered(), AddressTampered(), NotRotated("My key"), NotThrowAway()),
+    ):
+        said = Translator(language).render(error.message)
+        assert "{" not in said
+        assert (said == Translator("en").render(error.message)) is (language == "en"), "it has a translation"
+    for error in counted:
+        assert str(error.seconds) in Translator(language).render(error.message)
+        seconds = "1 second" if error.seconds == 1 else f"{error.seconds} seconds"
+        assert Translator("en").render(error.message).endswith(f". Next try in {seconds}.")
+    assert [error.seconds for error in counted] == [1, 7] * 3
+    assert (WrongPassword().seconds, WrongCode(0).seconds) == (0, 0)
+    assert "64" in Translator(language).render(NoMemory(64).message)
+    assert "My key" in Translator(language).render(NotRotated("My key").message)
+
+
 # The documented format
 
 
@@ -583,6 +899,10 @@ def test_the_documented_numbers_come_from_the_standards() -> None:
         block = hmac.digest(bytes.fromhex(told["data key"]), info + b"\x01", hashlib.sha256)
         assert block.hex() == told[name]
     assert encode("ab", 1).hex() == "0000000261620000000400000001"
+    info = encode("bfai", "backup", 1, b"file id")
+    block = hmac.digest(bytes.fromhex(told["data key"]), info + b"\x01", hashlib.sha256)
+    assert Vault("v", bytes.fromhex(told["data key"])).backup_key(b"file id") == block
+    assert file_key(bytes.fromhex(told["data key"]), b"file id") == block
 
 
 def test_many_derivations_at_once_do_not_hang() -> None:

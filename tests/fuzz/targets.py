@@ -717,7 +717,7 @@ def _with_header(header: Any) -> bytes:
     rows: Any = header.get("wraps") if isinstance(header, dict) else None
     for row in rows if isinstance(rows, list) else []:
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            row["checksum"] = vault._checksum(str(header["id"]), sealed_file._wrap(row)).hex()
+            row["checksum"] = vault._checksum(str(header["id"]), *sealed_file._wrap(row)[:-1]).hex()
     body = json.dumps(header).encode("utf-8", "surrogatepass")
     start = sealed_file._prelude(1, body) + body
     packed, digest = zlib.compress(_one_setting("a")), hashlib.sha256(start).digest()
