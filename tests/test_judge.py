@@ -80,6 +80,10 @@ def at(path: str, status: int | None = 200, body: Any = "", *, error: str | None
     return lambda call, answer: other if call.path.endswith(path) else answer
 
 
+def both(one: Change, other: Change) -> Change:
+    return lambda call, answer: other(call, one(call, answer))
+
+
 def all_signed(status: int, body: Any) -> Change:
     """The same answer to every call with a key."""
     other = Answer(status=status, body=body if isinstance(body, str) else json.dumps(body))
@@ -128,6 +132,12 @@ SITUATIONS: dict[str, Situation] = {
     "a unified account and an address that is not on the list": after("bitget", "ip_blocked", mode="unified"),
     "a key of another region": after("binance", "good", site="us"),
     "a key of this region": after("binance", "good", region="us", site="us"),
+    "a right to withdraw that only a harmless call shows": key(
+        "bybit", "good", change=at("/query-address", 200, {"retCode": 0, "retMsg": "success", "result": {"rows": []}})
+    ),
+    "a right to trade that only a harmless call denies": key(
+        "mexc", "good", change=both(at(REPORT, 400, NO_RIGHT), at("/order/test", 400, NO_RIGHT))
+    ),
     "a sub-account": key("bybit", "sub_account"),
     "an exchange that never tells of withdrawal": key("gate", "good"),
     "an exchange whose rights cannot be separated": key("okx", "good", "futures"),
@@ -152,6 +162,10 @@ SITUATIONS: dict[str, Situation] = {
     "a part of a report that is lost": key("bingx", "good", change=at(BINGX_LIST, 502, "<html>Bad gateway</html>")),
     "a part of a report that arrives in pieces": key("bingx", "good", change=at(BINGX_LIST, 200, '{"code":0,"da')),
     "a part of a report that breaks off": key("bingx", "good", change=at(BINGX_LIST, None, error="truncated")),
+    "a part of a report that is lost, and the rest lists withdrawal": key(
+        "bingx", "withdraw", change=at(BINGX_LIST, 502, "<html>Bad gateway</html>")
+    ),
+    "a part of a report that is elsewhere": key("bingx", "good", change=at(BINGX_LIST, 300, "<html>There</html>")),
     "a part of a report that is not there": key("bingx", "good", change=at(BINGX_LIST, 404, "no such page")),
     "a balance that is refused": key("mexc", "good", change=at("/api/v3/account", 400, NO_RIGHT)),
     "a balance that no document describes": key("mexc", "good", change=at("/api/v3/account", 200, {"balances": 7})),
@@ -177,6 +191,9 @@ def told(run: TestRun) -> list[str]:
     grants = sorted(run.key_report.grants.items()) if run.key_report else []
     known = [f"{right.value} {grant.state.value} ({grant.evidence.value})" for right, grant in grants]
     lines.append(f"report: {', '.join(one for one in known if 'unknown' not in one) if run.key_report else 'none'}")
+    if run.key_report is not None:
+        ends = run.key_report.expires_at and (run.key_report.expires_at - run.started_at).days
+        lines.append(f"account: {run.key_report.account_id}, ends in days: {ends} ({run.key_report.expiry_evidence})")
     lines.append(f"balances: {dict(sorted(run.balances.items()))}, pairs with orders: {run.order_pairs}")
     for check in run.checks:
         lines.append(f"{check.name.value}: {check.outcome.value}, {check.detail.text.format(**check.detail.params)}")
@@ -340,6 +357,24 @@ def test_an_end_is_counted_from_the_answer_that_tells_it(simulator: Simulator) -
     assert run.key_report.expires_at is not None
     left = run.key_report.expires_at - run.started_at
     assert timedelta(days=3) < left < timedelta(days=6)
+
+
+def test_the_money_comes_first_and_of_the_rest_only_names_are_kept(simulator: Simulator) -> None:
+    names = [f"A{number:02}" for number in range(40)]
+    rows = [{"asset": name, "free": "0.00000001", "locked": "0"} for name in (*names, "BTC", "EUR", "USDT", "USD")]
+    run = key("mexc", "good", change=at("/api/v3/account", 200, {"canTrade": True, "balances": rows}))(simulator)
+    assert list(run.balances) == ["USDT", "USD", "EUR", "BTC", *names[:26]]
+    assert run.other_assets == tuple(names[26:])
+    assert set(run.balances.values()) == {"0.00000001"}
+
+
+def test_nothing_is_read_from_a_refusal(simulator: Simulator) -> None:
+    """Whatever else it holds."""
+    rows = {**NO_RIGHT, "balances": [{"asset": "USDT", "free": "5", "locked": "0"}]}
+    assert not key("mexc", "good", change=at("/api/v3/account", 400, rows))(simulator).balances
+    orders = [{"symbol": "BTCUSDT", "orderId": "1"}]
+    assert key("mexc", "good", change=at("/openOrders", 200, orders))(simulator).order_pairs == ("BTCUSDT",)
+    assert key("mexc", "good", change=at("/openOrders", 400, orders))(simulator).order_pairs is None
 
 
 def heard(simulator: Simulator, exchange: str, account: str, market: str = "spot") -> tuple[Facts, list[Answer]]:
