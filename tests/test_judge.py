@@ -156,6 +156,9 @@ SITUATIONS: dict[str, Situation] = {
         "coinbase", "good", change=all_signed(401, "Unauthorized"), clock=clock(-90)
     ),
     "a refusal for three reasons": key("binance", "good", change=all_signed(401, {"code": -2015, "msg": "Invalid"})),
+    "a key report that is refused for three reasons": key(
+        "binance", "good", change=at("/apiRestrictions", 401, {"code": -2015, "msg": "Invalid"})
+    ),
     "a key report that is refused": key("mexc", "good", change=at(REPORT, 400, NO_RIGHT)),
     "a key report that does not come": key("mexc", "good", change=at(REPORT, None, error="read_timeout")),
     "a key report that no document describes": key("mexc", "good", change=at(REPORT, 200, {"code": 0, "data": []})),
@@ -339,6 +342,19 @@ def test_no_other_region_is_asked_about_a_key_that_this_one_knows(simulator: Sim
     wrong = Credentials("mx0" + "a" * 20, "b" * 32)
     run_directly(simulator, "mexc", wrong, transport=transport, try_regions=True)
     assert {path.partition("/")[0] for path, _ in transport.asked} == {"api.mexc.com"}, "there is no other"
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"), [(-2015, True), (-1021, False), (-2014, False)], ids=["no reason", "the time", "no key"]
+)
+def test_a_second_opinion_is_asked_where_a_refusal_has_no_reason(simulator: Simulator, code: int, asked: bool) -> None:
+    refusal = at("/apiRestrictions", 401, {"code": code, "msg": "refused"})
+    transport = Direct(simulator, refusal)
+    run_directly(simulator, "binance", sample(simulator, "binance", "good"), transport=transport)
+    opinions = all_exchanges()["binance"].second_opinions(Target(exchange="binance"))
+    paths = {path.partition("/")[2] for path, _ in transport.asked}
+    assert opinions
+    assert all((call.path[1:] in paths) is asked for call in opinions)
 
 
 def test_what_an_exchange_says_of_a_secret_is_not_kept(simulator: Simulator) -> None:
