@@ -35,6 +35,7 @@ from bfai.model import (
     TestRun,
 )
 from bfai.simulator import Simulator
+from bfai.simulator.core import Call
 from tests.direct import Change, Direct, run_directly
 from tests.helpers import sample
 
@@ -84,10 +85,14 @@ def both(one: Change, other: Change) -> Change:
     return lambda call, answer: other(call, one(call, answer))
 
 
-def all_signed(status: int, body: Any) -> Change:
-    """The same answer to every call with a key."""
+def all_signed(status: int, body: Any, below: str = "/") -> Change:
+    """The same answer to every call with a key whose path begins so."""
     other = Answer(status=status, body=body if isinstance(body, str) else json.dumps(body))
-    return lambda call, answer: other if call.route is not None and call.route.private else answer
+
+    def change(call: Call, answer: Answer) -> Answer:
+        return other if call.route and call.route.private and call.path.startswith(below) else answer
+
+    return change
 
 
 def silent(*hosts: str) -> Change:
@@ -130,6 +135,15 @@ SITUATIONS: dict[str, Situation] = {
     "a unified account": after("bitget", "good", mode="unified"),
     "a unified account for futures": after("bitget", "good", "futures", mode="unified"),
     "a unified account and an address that is not on the list": after("bitget", "ip_blocked", mode="unified"),
+    "a classic account whose key call alone is refused": key(
+        "bitget", "good", change=at("/v2/spot/account/info", 400, {"code": "40018", "msg": "Invalid IP"})
+    ),
+    "a classic account that is refused": key(
+        "bitget", "good", change=all_signed(400, {"code": "40018", "msg": "Invalid IP"}, below="/api/v2/")
+    ),
+    "an account of a third kind": key(
+        "bitget", "good", change=all_signed(400, {"code": "40085", "msg": "Another mode"})
+    ),
     "a key of another region": after("binance", "good", site="us"),
     "a key of this region": after("binance", "good", region="us", site="us"),
     "a right to withdraw that only a harmless call shows": key(
@@ -358,12 +372,12 @@ def test_a_second_opinion_is_asked_where_a_refusal_has_no_reason(simulator: Simu
 
 
 def test_what_an_exchange_says_of_a_secret_is_not_kept(simulator: Simulator) -> None:
-    credentials = sample(simulator, "mexc", "good")
-    echo = {"code": 700002, "msg": f"Signature for {credentials.secret} is not valid"}
-    run = key("mexc", "good", change=at("/openOrders", 400, echo))(simulator)
+    credentials = sample(simulator, "kucoin", "good")
+    echo = {"code": "400004", "msg": f"{credentials.passphrase} is not the passphrase"}
+    run = key("kucoin", "good", change=all_signed(400, echo))(simulator)
     assert run.diagnosis is not None
-    assert (run.diagnosis.exchange_said or "").startswith("700002 Signature for ")
-    assert credentials.secret not in run.model_dump_json()
+    assert (run.diagnosis.exchange_said or "").endswith(" is not the passphrase")
+    assert (credentials.passphrase or "?") not in run.model_dump_json()
 
 
 def test_an_end_is_counted_from_the_answer_that_tells_it(simulator: Simulator) -> None:
@@ -489,7 +503,8 @@ def test_only_a_key_call_tells_of_the_key(simulator: Simulator) -> None:
     (report,) = [answer for answer in answers if answer.role == Role.KEY_INFO]
     (balance,) = [answer for answer in answers if answer.role == Role.BALANCE]
     assert balance.call is not None
-    facts.take(balance.call, replace(balance, body=report.body))
+    facts.take(balance.call, replace(balance, body=json.dumps(json.loads(balance.body) | json.loads(report.body))))
+    assert facts.balances()
     assert facts.report() is None
 
 

@@ -86,9 +86,11 @@ def results(names: Sequence[str]) -> Iterator[tuple[Mutant, int | None, bool]]:
             name = key.rpartition(".")[2]
             mangled = name.rpartition("__mutmut_")[0]
             old, new = made[f"{mangled}__mutmut_orig"], made[name]
-            lines = [ast.unparse(one).splitlines() for one in (old, new)]
+            original, mutated_lines = (ast.unparse(one).splitlines() for one in (old, new))
             changed = [
-                line for line in difflib.unified_diff(*lines, lineterm="", n=0) if "__mutmut_" not in line and line[3:]
+                line
+                for line in difflib.unified_diff(original, mutated_lines, lineterm="", n=0)
+                if "__mutmut_" not in line and line[3:]
             ]
             before, after = (
                 tuple(line[1:].strip() for line in changed if line[0] == sign and line[:3] != sign * 3) for sign in "-+"
