@@ -6,23 +6,26 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import pytest
 from yarl import URL
 
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer
-from bfai.model import Cause, Environment, Market, Target
+from bfai.model import Cause, Environment, Market, Target, utc_now
 from bfai.simulator import Simulator
 from bfai.simulator.markets import LISTED, Pair
 from bfai.strategy.limits import (
     DESKS,
     CandlePage,
     Family,
+    FeesFrom,
     Markets,
     MarketsError,
     PairRules,
@@ -184,6 +187,190 @@ def test_a_pair_that_is_closed_to_the_api(exchange: str, market: Market, gateway
     assert found["BTC"].api_tradable is True and found["BTC"].why_not is None
 
 
+class Told(NamedTuple):
+    """What the simulator's documents say of BTC beside the grid and the smallest order."""
+
+    max_amount: str | None
+    max_cost: str | None
+    maker: str
+    taker: str
+    fees_from: FeesFrom
+    price: bool = False
+
+
+TOLD: Mapping[tuple[str, Market], Told] = {
+    ("mexc", Market.SPOT): Told(None, "2000000", "0", "0.0005", FeesFrom.EXCHANGE),
+    ("mexc", Market.FUTURES): Told("1000000", None, "0.0001", "0.0004", FeesFrom.EXCHANGE),
+    ("kucoin", Market.SPOT): Told("10000000000", "99999999", "0.001", "0.001", FeesFrom.TABLE),
+    ("kucoin", Market.FUTURES): Told("1000000", None, "0.0002", "0.0006", FeesFrom.EXCHANGE, True),
+    ("binance", Market.SPOT): Told("9000", "9000000", "0.001", "0.001", FeesFrom.TABLE),
+    ("binance", Market.FUTURES): Told("9000", None, "0.0002", "0.0005", FeesFrom.TABLE),
+    ("okx", Market.SPOT): Told("100000000", "1000000", "0.001", "0.0015", FeesFrom.TABLE),
+    ("okx", Market.FUTURES): Told("100000000", None, "0.0002", "0.0005", FeesFrom.TABLE),
+    ("bitget", Market.SPOT): Told("900000000000", None, "0.001", "0.001", FeesFrom.EXCHANGE),
+    ("bitget", Market.FUTURES): Told("1200", None, "0.0002", "0.0006", FeesFrom.EXCHANGE),
+    ("gate", Market.SPOT): Told(None, "5000000", "0.002", "0.002", FeesFrom.EXCHANGE),
+    ("gate", Market.FUTURES): Told("1000000", None, "0.0002", "0.0005", FeesFrom.TABLE, True),
+    ("htx", Market.SPOT): Told("10000", None, "0.002", "0.002", FeesFrom.TABLE),
+    ("htx", Market.FUTURES): Told(None, None, "0.0002", "0.0005", FeesFrom.TABLE),
+    ("bingx", Market.SPOT): Told(None, "1000000", "0.001", "0.001", FeesFrom.TABLE),
+    ("bingx", Market.FUTURES): Told(None, None, "0.0002", "0.0005", FeesFrom.TABLE),
+    ("coinbase", Market.SPOT): Told("3400", "50000000", "0.006", "0.012", FeesFrom.TABLE, True),
+    ("bybit", Market.SPOT): Told("9000", "4000000", "0.001", "0.001", FeesFrom.TABLE),
+    ("bybit", Market.FUTURES): Told("1190", None, "0.0001", "0.0006", FeesFrom.TABLE),
+}
+
+
+@everywhere
+def test_the_largest_order_the_fees_and_the_price(exchange: str, market: Market, gateway: Gateway) -> None:
+    rules = reading(gateway, lambda m, _: m.pair(target(exchange, market), "BTC/USDT"))
+    told = TOLD[exchange, market]
+    for found, text in ((rules.max_amount, told.max_amount), (rules.max_cost, told.max_cost)):
+        assert found == (None if text is None else Decimal(text))
+    assert (rules.maker, rules.taker, rules.fees_from) == (Decimal(told.maker), Decimal(told.taker), told.fees_from)
+    assert (rules.price is not None) is told.price
+    with_pair = (exchange, market) == ("mexc", Market.FUTURES)
+    assert (rules.liquidation_fee is not None, rules.tiers is not None) == (with_pair, with_pair)
+
+
+def test_a_pair_is_told_in_full(gateway: Gateway) -> None:
+    before = utc_now()
+    spot = reading(gateway, lambda m, _: m.pair(target("mexc", Market.SPOT), "LTC/USDT"))
+    assert before <= spot.fetched_at <= utc_now()
+    none: dict[str, Any] = dict.fromkeys(
+        ("settle", "linear", "max_amount", "liquidation_fee", "max_leverage", "tiers", "price")
+    )
+    assert spot == PairRules(
+        **none,
+        pair="LTC/USDT",
+        id="LTCUSDT",
+        ccxt_symbol="LTC/USDT",
+        exchange="mexc",
+        region="global",
+        environment=Environment.LIVE,
+        market=Market.SPOT,
+        base="LTC",
+        quote="USDT",
+        active=True,
+        api_tradable=False,
+        why_not="{exchange} lists {pair} but takes no orders for it by API. Choose another pair.",
+        tick_size=Decimal("0.01"),
+        step_size=Decimal("0.001"),
+        contract_size=Decimal(1),
+        min_amount=Decimal("0.001"),
+        min_cost=Decimal(1),
+        max_cost=Decimal(2_000_000),
+        maker=Decimal(0),
+        taker=Decimal("0.0005"),
+        fees_from=FeesFrom.EXCHANGE,
+        fetched_at=spot.fetched_at,
+    )
+
+
+# -- what exchanges may say of a pair ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def edited(simulator: Simulator, name: str, **changes: object) -> Iterator[None]:
+    """Every object about the pair of this name is told with these fields; `...`: without it."""
+
+    def edit(told: Any) -> Any:
+        if isinstance(told, list):
+            return [edit(item) for item in cast("list[Any]", told)]
+        if not isinstance(told, dict):
+            return told
+        row = {key: edit(value) for key, value in cast("dict[str, Any]", told).items()}
+        more = changes if name in row.values() else {}
+        return {key: value for key, value in {**row, **more}.items() if value is not ...}
+
+    simulator.set_mutator(lambda _exchange, _path, body: json.dumps(edit(json.loads(body))).encode())
+    try:
+        yield
+    finally:
+        simulator.set_mutator(None)
+
+
+SPOT, SWAP = Market.SPOT, Market.FUTURES
+ROWS: list[tuple[str, Market, dict[str, object], dict[str, object]]] = [
+    ("mexc", SPOT, {"status": "2"}, {"active": False, "api_tradable": True}),
+    ("mexc", SPOT, {"status": "ENABLED"}, {"active": True}),
+    ("mexc", SPOT, {"isSpotTradingAllowed": ...}, {"api_tradable": None, "why_not": None}),
+    ("mexc", SWAP, {"liquidationFeeRate": 0}, {"liquidation_fee": None}),
+    ("kucoin", SPOT, {"quoteMinSize": "0.1", "minFunds": "0.7"}, {"min_cost": "0.7"}),
+    ("kucoin", SPOT, {"quoteMinSize": "0.7", "minFunds": "0.1"}, {"min_cost": "0.7"}),
+    ("kucoin", SPOT, {"quoteMinSize": ..., "minFunds": "0.1"}, {"min_cost": "0.1"}),
+    ("kucoin", SPOT, {"feeCategory": 3, "makerFeeCoefficient": "0.5", "takerFeeCoefficient": "0.8"},
+     {"maker": "0.0015", "taker": "0.0024"}),
+    ("kucoin", SPOT, {"feeCategory": 2, "makerFeeCoefficient": None}, {"maker": None, "taker": "0.002"}),
+    ("kucoin", SPOT, {"feeCategory": 2, "takerFeeCoefficient": None}, {"maker": "0.002", "taker": None}),
+    ("kucoin", SPOT, {"feeCategory": 4}, {"maker": None, "taker": None}),
+    ("kucoin", SWAP, {"lastTradePrice": 61234.5}, {"price": "61234.5"}),
+    ("kucoin", SWAP, {"lastTradePrice": 0}, {"price": None}),
+    ("binance", SPOT, {"isSpotTradingAllowed": False}, {"active": False}),
+    ("okx", SWAP, {"ctVal": "0.01", "ctMult": "10"}, {"contract_size": "0.1"}),
+    ("okx", SWAP, {"ctVal": "0.01", "ctMult": ""}, {"contract_size": "0.01"}),
+    ("bitget", SWAP, {"maxOrderQty": "77"}, {"max_amount": "77"}),
+    ("gate", SPOT, {"trade_status": "sellable"}, {"active": False}),
+    ("gate", SPOT, {"min_base_amount": "0.3", "max_quote_amount": "9"}, {"min_amount": "0.3", "max_cost": "9"}),
+    ("gate", SWAP, {"last_price": "61234.5"}, {"price": "61234.5"}),
+    ("gate", SWAP, {"in_delisting": True}, {"active": False}),
+    ("htx", SPOT, {"api-trading": ...}, {"api_tradable": None}),
+    ("bingx", SPOT, {"apiStateBuy": False}, {"api_tradable": False}),
+    ("bingx", SPOT, {"apiStateSell": False}, {"api_tradable": False}),
+    ("bingx", SPOT, {"apiStateSell": ...}, {"api_tradable": None}),
+    ("bingx", SPOT, {"status": 5}, {"active": False}),
+    ("bingx", SWAP, {"apiStateOpen": "false"}, {"api_tradable": False}),
+    ("bingx", SWAP, {"apiStateClose": "false"}, {"api_tradable": False}),
+    ("bingx", SWAP, {"maxLongLeverage": 20, "maxShortLeverage": 50}, {"max_leverage": "20"}),
+    ("bingx", SWAP, {"maxLongLeverage": 50, "maxShortLeverage": 20}, {"max_leverage": "20"}),
+    ("bingx", SWAP, {"maxLongLeverage": ..., "maxShortLeverage": 20}, {"max_leverage": "20"}),
+    ("bingx", SWAP, {"maxLongLeverage": 0, "maxShortLeverage": ...}, {"max_leverage": None}),
+    ("coinbase", SPOT, {"price": "61234.5"}, {"price": "61234.5", "active": True}),
+    ("coinbase", SPOT, {"status": "delisted"}, {"active": False}),
+    ("coinbase", SPOT, {"status": ""}, {"active": True}),
+    ("coinbase", SPOT, {"status": ...}, {"active": True}),
+    ("coinbase", SPOT, {"is_disabled": True}, {"active": False}),
+    ("coinbase", SPOT, {"trading_disabled": True}, {"active": False}),
+    ("coinbase", SPOT, {"view_only": True}, {"active": False}),
+    ("coinbase", SPOT, {"cancel_only": True}, {"active": False}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exchange", "market", "told", "meant"), ROWS)
+def test_a_row_says_what_the_exchange_means_by_it(
+    exchange: str,
+    market: Market,
+    told: dict[str, object],
+    meant: dict[str, object],
+    gateway: Gateway,
+    simulator: Simulator,
+) -> None:
+    with edited(simulator, NAMES[exchange][market is Market.FUTURES], **told):
+        rules = reading(gateway, lambda m, _: m.pair(target(exchange, market), "BTC/USDT"))
+    for name, value in meant.items():
+        assert getattr(rules, name) == (Decimal(value) if isinstance(value, str) else value), name
+
+
+@pytest.mark.parametrize(
+    ("exchange", "market", "told"),
+    [
+        ("okx", Market.FUTURES, {"ctVal": ""}),
+        ("okx", Market.FUTURES, {"lotSz": ""}),
+        ("okx", Market.SPOT, {"tickSz": "0"}),
+    ],
+)
+def test_without_its_grid_a_pair_is_not_to_be_traded(
+    exchange: str, market: Market, told: dict[str, object], gateway: Gateway, simulator: Simulator
+) -> None:
+    words = "^OKX does not tell in which steps prices and amounts of BTC/USDT go. Choose another pair.$"
+    with (
+        edited(simulator, NAMES[exchange][market is Market.FUTURES], **told),
+        pytest.raises(MarketsError, match=words) as caught,
+    ):
+        reading(gateway, lambda m, _: m.pair(target(exchange, market), "BTC/USDT"))
+    assert not isinstance(caught.value, PairUnknown)
+
+
 @pytest.mark.parametrize("exchange", FUTURES)
 def test_the_highest_leverage(exchange: str, gateway: Gateway) -> None:
     """Binance tells it with a key only, HTX with the tiers."""
@@ -284,7 +471,7 @@ def test_htx_has_tiers_for_every_leverage(gateway: Gateway) -> None:
 
 def test_mexc_levels_one_by_one(gateway: Gateway) -> None:
     rules = reading(gateway, lambda m, _: m.pair(target("mexc", Market.FUTURES), "ETH/USDT"))
-    assert rules.tiers is not None
+    assert rules.tiers is not None and {tier.unit for tier in rules.tiers} == {"contracts"}
     assert [(int(tier.floor), tier.mmr, tier.max_leverage) for tier in rules.tiers] == [
         (0, Decimal("0.004"), 100),
         (50_000, Decimal("0.01"), 50),
@@ -304,17 +491,37 @@ def test_mexc_levels_that_cannot_be_read_are_unknown() -> None:
         "riskIncrImr": "0.004",
         "riskLevelLimit": 2,
     }
-    tiers = _mexc_tiers(row)
-    assert tiers is not None and [(tier.floor, tier.cap, tier.unit) for tier in tiers] == [
-        (0, 100, "quote"),
-        (100, 150, "quote"),
+    levels = [
+        Tier(Decimal(0), Decimal(100), "quote", Decimal("0.004"), None, Decimal(125)),
+        Tier(Decimal(100), Decimal(150), "quote", Decimal("0.008"), None, 1 / Decimal("0.012")),
     ]
-    assert _mexc_tiers({**row, "riskIncrMmr": None}) is None
-    assert _mexc_tiers({**row, "maintenanceMarginRate": ""}) is None
-    only = _mexc_tiers({**row, "riskIncrVol": 0})
-    assert only is not None and len(only) == 1 and only[0].cap is None
-    custom = {"riskLimitMode": "CUSTOM", "riskLimitCustom": [{"maxVol": 5, "mmr": "0.1"}, {"maxVol": 4, "mmr": "0.2"}]}
-    assert _mexc_tiers(custom) is None, "they must ascend"
+    assert _mexc_tiers(row) == tuple(levels)
+    assert _mexc_tiers({**row, "riskBaseVol": 0}) == (
+        replace(levels[0], cap=Decimal(50)),
+        replace(levels[1], floor=Decimal(50), cap=Decimal(100)),
+    )
+    for name in ("maintenanceMarginRate", "initialMarginRate", "riskIncrMmr", "riskIncrImr", "riskLevelLimit"):
+        for value in (None, ""):
+            assert _mexc_tiers({**row, name: value}) is None
+    for count in (0, 1):
+        assert _mexc_tiers({**row, "riskLevelLimit": count}) == tuple(levels[:1])
+    endless = _mexc_tiers({**row, "riskLevelLimit": 10**9})
+    assert endless is not None and len(endless) == 200
+    assert _mexc_tiers({**row, "riskIncrVol": 0}) == (replace(levels[0], cap=None),)
+    by_volume = _mexc_tiers({**row, "riskLimitType": "BY_VOLUME"})
+    assert by_volume is not None and {tier.unit for tier in by_volume} == {"contracts"}
+
+
+def test_mexc_levels_of_its_own_making_must_be_whole_and_ascend() -> None:
+    first, second = {"maxVol": 5, "mmr": "0.1", "maxLeverage": 8}, {"maxVol": 9, "mmr": "0.2"}
+    row = {"riskLimitMode": "CUSTOM", "riskLimitType": "BY_VALUE"}
+    assert _mexc_tiers({**row, "riskLimitCustom": [first, second]}) == (
+        Tier(Decimal(0), Decimal(5), "quote", Decimal("0.1"), None, Decimal(8)),
+        Tier(Decimal(5), Decimal(9), "quote", Decimal("0.2")),
+    )
+    for wrong in ({"maxVol": 5}, {"maxVol": 4}, {"maxVol": None}, {"mmr": None}):
+        assert _mexc_tiers({**row, "riskLimitCustom": [first, {**second, **wrong}]}) is None
+    assert _mexc_tiers({**row, "riskLimitCustom": []}) is None
 
 
 def test_bybit_per_cent_is_not_fifty_times_too_much(gateway: Gateway, simulator: Simulator) -> None:
