@@ -445,10 +445,11 @@ def _mexc_tiers(row: Mapping[str, Any]) -> tuple[Tier, ...] | None:
     count = _number(row.get("riskLevelLimit"))
     if mmr is None or imr is None:
         return None
+    if step is None:  # one level for all sizes is what is left to know
+        return (Tier(Decimal(0), None, unit, mmr, None, 1 / imr),)
+    if more_mmr is None or more_imr is None or count is None:
+        return None
     base = _positive(row.get("riskBaseVol")) or step
-    if step is None or more_mmr is None or more_imr is None or count is None or base is None:
-        # One level for all sizes is what is left to know.
-        return (Tier(Decimal(0), None, unit, mmr, None, 1 / imr),) if step is None else None
     levels = [
         (base + step * level, mmr + more_mmr * level, 1 / (imr + more_imr * level))
         for level in range(max(1, min(int(count), 200)))
@@ -1336,14 +1337,11 @@ class _Asking:
         self._values |= {"to_s": str(end), "to_ms": str(end * 1000)}
         asked = parser.fetch_ohlcv(rules.ccxt_symbol, interval, begin * 1000, shelf.most)
         size = float(rules.contract_size) if shelf.contracts else 1.0
-        rows: dict[int, tuple[int, float, float, float, float, float]] = {}
-        told = cast("list[list[Any]]", await self._parsed(asked))
-        for row in told:
-            candle = _candle(row, size)
-            if candle is not None and begin <= candle[0] < end:
-                rows[candle[0]] = candle
-        if len(told) > 2 and not any(map(_candle, told)):
+        told: list[list[Any]] = await self._parsed(asked)
+        candles = [candle for row in told if (candle := _candle(row, size)) is not None]
+        if len(told) > 2 and not candles:
             raise self.undocumented()
+        rows = {candle[0]: candle for candle in candles if begin <= candle[0] < end}
         return CandlePage(begin, end, [rows[at] for at in sorted(rows)], self._told_at)
 
     def _allow(self, *asks: Ask) -> None:
@@ -1577,12 +1575,13 @@ class _Asking:
     # -- errors
 
     def unknown(self) -> PairUnknown:
-        params: dict[str, str | int | float] = {"exchange": self.exchange.name, "pair": self._pair or ""}
-        return PairUnknown(Message(text=_NO_PAIR[self._target.market], params=params))
+        return PairUnknown(self._about_pair(_NO_PAIR[self._target.market]))
 
     def no_grid(self) -> MarketsError:
-        params: dict[str, str | int | float] = {"exchange": self.exchange.name, "pair": self._pair or ""}
-        return MarketsError(Message(text=_NO_GRID, params=params))
+        return MarketsError(self._about_pair(_NO_GRID))
+
+    def _about_pair(self, text: str) -> Message:
+        return Message(text=text, params={"exchange": self.exchange.name, "pair": str(self._pair)})
 
     def undocumented(self) -> MarketsError:
         causes = (Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE)
@@ -1594,7 +1593,7 @@ class _Asking:
         return self._ask in self.source.candles.asks
 
 
-def _candle(row: Sequence[Any], contract_size: float = 1.0) -> tuple[int, float, float, float, float, float] | None:
+def _candle(row: Sequence[Any], contract_size: float) -> tuple[int, float, float, float, float, float] | None:
     """A row of ccxt in seconds and coins; None where it is no candle, which leaves a gap.
 
     Some exchanges let high and low fall short of open or close by a tick: they are widened.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
@@ -20,9 +21,11 @@ from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer
 from bfai.model import Cause, Environment, Market, Target, utc_now
 from bfai.simulator import Simulator
-from bfai.simulator.markets import LISTED, Pair
+from bfai.simulator.markets import LISTED, PAIRS, Pair, candles
+from bfai.strategy.candles import INTERVALS
 from bfai.strategy.limits import (
     DESKS,
+    Ask,
     CandlePage,
     Family,
     FeesFrom,
@@ -30,9 +33,15 @@ from bfai.strategy.limits import (
     MarketsError,
     PairRules,
     PairUnknown,
+    Shelf,
+    Source,
     Tier,
     _Asking,
+    _asks,
+    _candle,
     _mexc_tiers,
+    _shelf,
+    _source,
     declared,
     liquidation_rule,
 )
@@ -587,6 +596,157 @@ def test_complete_costs_three_requests_at_most(gateway: Gateway) -> None:
             assert 1 <= len(transport.sent) <= 3, exchange
 
     reading(gateway, work)
+
+
+# -- candles -----------------------------------------------------------------------------------------------------------
+
+
+@everywhere
+def test_a_page_has_the_candles_of_its_window(exchange: str, market: Market, gateway: Gateway) -> None:
+    """Those that open within it and no others, the oldest first, asked for by the path that still has them."""
+    shelf = DESKS[exchange].markets[market].candles
+
+    async def work(markets: Markets, transport: Recording) -> None:
+        where = target(exchange, market)
+        rules = await markets.pair(where, "BTC/USDT")
+        now = int(time.time()) // 300 * 300
+        for end, ask in ((now - 3600, shelf.asks[0]), (now - (shelf.reach or 20_000) * 300 + 3600, shelf.asks[-1])):
+            begin = end - 1800
+            transport.sent.clear()
+            (page,) = await markets.candles(where, rules, "5m", [(begin, end)])
+            assert isinstance(page, CandlePage) and (page.begin, page.end) == (begin, end)
+            path = candles(PAIRS[0], 300_000, now * 1000, start_ms=begin * 1000, end_ms=None, limit=6)
+            rows = [(one.open_ms // 1000, *map(float, (one.open, one.high, one.low, one.close))) for one in path]
+            assert [row[:5] for row in page.rows] == rows
+            rounded = rules.contract_size if shelf.contracts or exchange == "htx" else rules.step_size
+            assert [row[5] for row in page.rows] == pytest.approx(
+                [float(one.volume) for one in path], abs=float(rounded)
+            )
+            assert now <= page.told_at <= time.time()
+            ((_, url, _, _),) = transport.sent
+            assert url.path == ask.where(rules.id)
+            times = {"from_s": begin - 1, "from_ms": begin * 1000 - 1, "to_s": end, "to_ms": end * 1000}
+            assert {name: value.format(**times) for name, value in ask.adds.items()}.items() <= url.query.items()
+
+    reading(gateway, work)
+
+
+@pytest.mark.parametrize(
+    ("row", "candle"),
+    [
+        ([1_700_000_000_999, 2, 3, 1, 2.5, 4], (1_700_000_000, 2, 3, 1, 2.5, 40)),
+        ([1_700_000_000_000, "2", "3", "1", "2.5", "4"], (1_700_000_000, 2, 3, 1, 2.5, 40)),
+        ([0, 2, 2.4, 2.1, 2.5, 0.5, "more"], (0, 2, 2.5, 2, 2.5, 5)),
+        ([0, 0.2, 0.3, 0.1, 0.25, None], (0, 0.2, 0.3, 0.1, 0.25, 0)),
+        ([0, 2, 3, 1, 2.5, 0], (0, 2, 3, 1, 2.5, 0)),
+        ([0, 2, 3, 0, 2.5, 4], None),
+        ([0, 2, 3, -1, 2.5, 4], None),
+        ([0, 2, 3, 1, 2.5, -1], None),
+        ([0, 2, 3, 1, 2.5, "Infinity"], None),
+        ([0, 2, "NaN", 1, 2.5, 4], None),
+        ([0, 2, None, 1, 2.5, 4], None),
+        ([0, 2, 3, 1, 2.5], None),
+        (["x", 2, 3, 1, 2.5, 4], None),
+        ([None, 2, 3, 1, 2.5, 4], None),
+        ([float("inf"), 2, 3, 1, 2.5, 4], None),
+        ([], None),
+    ],
+)
+def test_a_candle_is_whole_or_none(row: list[Any], candle: tuple[float, ...] | None) -> None:
+    assert _candle(row, 10) == candle
+
+
+def test_candles_that_no_document_describes(gateway: Gateway, simulator: Simulator) -> None:
+    where = target("okx", Market.SPOT)
+    at = int(time.time()) // 60 * 60 - 600
+    row = [str(at * 1000), "2", "3", "1", "2.5", "4"]
+    wrong = [str(at * 1000), "x", "3", "1", "2.5", "4"]
+
+    def told(*rows: list[str]) -> CandlePage | MarketsError:
+        async def work(markets: Markets, _: Recording) -> CandlePage | MarketsError:
+            rules = await markets.pair(where, "BTC/USDT")
+            (page,) = await markets.candles(where, rules, "1m", [(at, at + 60)])
+            return page
+
+        with simulator.faults({"path": "/api/v5/market/candles", "body": {"code": "0", "data": rows}}):
+            return reading(gateway, work)
+
+    for rows in ([wrong, wrong, row], [row, row, row]):
+        page = told(*rows)
+        assert isinstance(page, CandlePage) and page.rows == [(at, 2, 3, 1, 2.5, 4)]
+    page = told(wrong, wrong)
+    assert isinstance(page, CandlePage) and page.rows == [], "one or two may be broken"
+    page = told(wrong, wrong, wrong)
+    assert isinstance(page, MarketsError) and str(page).startswith("OKX told candles in a form that no document")
+
+
+def test_candles_of_a_pair_that_is_gone(gateway: Gateway) -> None:
+    async def work(markets: Markets, _: Recording) -> None:
+        where = target("okx", Market.SPOT)
+        rules = await markets.pair(where, "BTC/USDT")
+        gone = replace(rules, pair="NOPE/USDT", id="NOPE-USDT", ccxt_symbol="NOPE/USDT")
+        now = int(time.time()) // 60 * 60
+        (page,) = await markets.candles(where, gone, "1m", [(now - 600, now)])
+        assert isinstance(page, PairUnknown)
+        assert str(page) == "OKX has no spot pair NOPE/USDT. Choose another pair, or futures."
+
+    reading(gateway, work)
+
+
+@everywhere
+def test_a_window_is_as_wide_as_one_request_may_be(exchange: str, market: Market) -> None:
+    """With room for a candle too many at either end."""
+    shelf = DESKS[exchange].markets[market].candles
+    for name in shelf.intervals:
+        step = INTERVALS[name] // timedelta(seconds=1)
+        count = shelf.window(step) // step
+        assert shelf.window(step) == count * step > 0
+        widest = shelf.widest or timedelta.max
+        assert count + 2 <= shelf.most and (count + 1) * INTERVALS[name] <= widest
+        assert count + 3 > shelf.most or (count + 2) * INTERVALS[name] > widest
+
+
+def test_a_window_is_no_wider_than_the_exchange_lets_it_be() -> None:
+    narrow = replace(DESKS["bitget"].markets[Market.FUTURES].candles, widest=timedelta(hours=11))
+    assert narrow.window(4 * 3600) == 4 * 3600
+
+
+def test_what_is_declared_in_few_words() -> None:
+    fixed = {"kind": "x"}
+    many, one, price = _asks("h", "p", "/all", "/price", fixed=fixed, weights=(2, 3, 4), takes=("limit",))
+    all_pairs, one_pair, last_price = (ask.purpose for ask in (many, one, price))
+    assert many == Ask(all_pairs, "h", "/all", "p", 2, fixed, ("limit", "kind"))
+    assert one == Ask(one_pair, "h", "/all", "p", 3, {"kind": "x", "symbol": "{id}"}, ("limit", "kind"))
+    assert price == Ask(last_price, "h", "/price", "p", 4, takes=("limit", "kind", "symbol"))
+    assert _asks("h", "p", "/all", "/{id}/price", name="pair", one="/all/{id}") == (
+        Ask(all_pairs, "h", "/all", "p"),
+        Ask(one_pair, "h", "/all/{id}", "p"),
+        Ask(last_price, "h", "/{id}/price", "p"),
+    )
+    assert _asks("h", "p", "/all", "/price", name="pair")[1:] == (
+        Ask(one_pair, "h", "/all", "p", adds={"pair": "{id}"}),
+        Ask(last_price, "h", "/price", "p", takes=("pair",)),
+    )
+    assert (all_pairs, one_pair, last_price) == (
+        "read the market rules of all pairs",
+        "read the market rules of one pair",
+        "read the last price of one pair",
+    )
+    shelf = _shelf("h", "p", "/old", "symbol step from to size", most=9, contracts=True)
+    assert _source((many, one, price), "{base}", ["spot"], candles=shelf, lower=True) == Source(
+        symbol="{base}", types=["spot"], many=many, one=one, price=price, candles=shelf, lower=True
+    )
+    words = "read the candles of one pair"
+    adds = {"from": "{from_ms}", "to": "{to_ms}", "size": "9"}
+    asks = (Ask(words, "h", "/old", "p", 1, adds, ("step", "from", "to", "size", "symbol")),)
+    assert shelf == Shelf(asks, 9, contracts=True)
+    more: dict[str, Any] = {"unit": "s", "weight": 5, "fixed": fixed, "takes": ("stamp",), "drops": ("size",)}
+    adds = {"from": "{from_s}", "to": "{to_s}", "kind": "x"}
+    asks = tuple(
+        Ask(words, "h", path, "p", 5, adds, ("step", "from", "to", "kind", "stamp"), ("size",))
+        for path in ("/new", "/old")
+    )
+    assert _shelf("h", "p", ("/new", "/old"), "- step from to", most=9, **more) == Shelf(asks, 9)
 
 
 # -- what leaves -------------------------------------------------------------------------------------------------------
