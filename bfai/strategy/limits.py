@@ -42,6 +42,7 @@ from bfai.transport import Transport, UndeclaredRequest, retry_after_seconds
 FORMAT = "bfai.rules/2"
 MAX_LIST = 32 * 1024 * 1024  # bytes; Binance's list of spot pairs is the longest, with some megabytes
 IN_THREAD = 256 * 1024  # characters; parsing more than that would hold up the event loop
+IN_ERRORS = 2000  # characters that are searched for words about a pair
 PAGES = 20
 RECEIPT = 200
 
@@ -111,8 +112,7 @@ class PairRules:
 
     def to_json(self) -> dict[str, Any]:
         """For a cache: numbers as text, the time in ISO 8601, None as it is."""
-        names = (name for name in self.__dataclass_fields__ if name != "tiers")
-        values = {name: _plain(getattr(self, name)) for name in names}
+        values = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
         tiers = None if self.tiers is None else [tier_json(tier) for tier in self.tiers]
         return {"format": FORMAT, **values, "tiers": tiers}
 
@@ -153,7 +153,7 @@ _NUMBERS = (
 
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return f"{value:f}"
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -367,7 +367,7 @@ class Source:
     tier_params: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     tier_per_cent: bool = False
     tier_by_leverage: bool = False
-    deduction: str | None = None
+    deduction: str = ""
     skips: tuple[Skip, ...] = ()
     coins: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     mend: Mend = _as_it_is
@@ -1418,8 +1418,8 @@ class _Asking:
                 mmr /= 100
             if mmr * (highest or 1) > 1:
                 return None
-            cum = None if self.source.deduction is None else _number(told.get(self.source.deduction))
-            if self.source.deduction is not None and cum is None and floor == 0:
+            cum = _number(told.get(self.source.deduction))
+            if self.source.deduction and cum is None and floor == 0:
                 cum = Decimal(0)
             own = highest if self.source.tier_by_leverage else None
             found.append(Tier(floor, _positive(row.get("maxNotional")), self.source.tier_unit, mmr, cum, highest, own))
@@ -1560,8 +1560,8 @@ class _Asking:
     def _refused(self, answer: Answer, told: object) -> MarketsError:
         fields = as_object(told)
         one_pair = self._pair is not None and self._ask is not self.source.many
-        code = self.exchange.error_code(fields) if fields else None
-        words = json.dumps(fields)[:2000] if fields and answer.status in (200, 400, 404) else ""
+        code = self.exchange.error_code(fields)
+        words = json.dumps(fields)[:IN_ERRORS] if answer.status in (200, 400, 404) else ""
         if one_pair and (code in self._desk.unknown or _NO_SUCH.search(words)):
             return self.unknown()
         found = diagnose(answer, self.exchange)
@@ -1635,13 +1635,9 @@ def _judge(ccxt_id: str) -> Any:
 
 def _read(body: str) -> Any:
     try:
-        return json.loads(body, parse_float=str, parse_constant=_refuse)
+        return json.loads(body, parse_float=str, parse_constant=int)  # NaN and Infinity are not JSON: int refuses them
     except (ValueError, RecursionError):
         return None
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
 
 
 def _in_list(told: object, shape: str) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from yarl import URL
 
 from bfai.exchanges import all_exchanges, get_exchange
 from bfai.exchanges.base import Answer
-from bfai.model import Cause, Environment, Market, Target, utc_now
+from bfai.model import Cause, Diagnosis, Environment, Market, Target, utc_now
 from bfai.simulator import Simulator
 from bfai.simulator.markets import LISTED, PAIRS, Pair, candles
 from bfai.strategy.candles import INTERVALS
@@ -40,6 +41,7 @@ from bfai.strategy.limits import (
     _asks,
     _candle,
     _mexc_tiers,
+    _served_at,
     _shelf,
     _source,
     declared,
@@ -68,7 +70,7 @@ everywhere = pytest.mark.parametrize(("exchange", "market"), EVERYWHERE)
 class Recording(Transport):
     """The true transport, with a look at what leaves."""
 
-    def __init__(self, gateway: Gateway, **more: Any) -> None:
+    def __init__(self, gateway: Gateway | None, **more: Any) -> None:
         super().__init__(gateway, **more)
         self.sent: list[tuple[str, URL, Mapping[str, str], str | None]] = []
 
@@ -87,7 +89,7 @@ class Recording(Transport):
         return await super().fetch(method, url, headers, body, proxy, max_body=max_body, family=family)
 
 
-def reading(gateway: Gateway, work: Callable[[Markets, Recording], Awaitable[Any]], **more: Any) -> Any:
+def reading(gateway: Gateway | None, work: Callable[[Markets, Recording], Awaitable[Any]], **more: Any) -> Any:
     async def run() -> Any:
         transport = Recording(gateway, **more)
         async with transport:
@@ -305,6 +307,8 @@ ROWS: list[tuple[str, Market, dict[str, object], dict[str, object]]] = [
     ("mexc", SPOT, {"status": "ENABLED"}, {"active": True}),
     ("mexc", SPOT, {"isSpotTradingAllowed": ...}, {"api_tradable": None, "why_not": None}),
     ("mexc", SWAP, {"liquidationFeeRate": 0}, {"liquidation_fee": None}),
+    ("mexc", SWAP, {"apiAllowed": 1}, {"api_tradable": None}),
+    ("mexc", SWAP, {"apiAllowed": []}, {"api_tradable": None}),
     ("kucoin", SPOT, {"quoteMinSize": "0.1", "minFunds": "0.7"}, {"min_cost": "0.7"}),
     ("kucoin", SPOT, {"quoteMinSize": "0.7", "minFunds": "0.1"}, {"min_cost": "0.7"}),
     ("kucoin", SPOT, {"quoteMinSize": ..., "minFunds": "0.1"}, {"min_cost": "0.1"}),
@@ -545,6 +549,45 @@ def test_bybit_per_cent_is_not_fifty_times_too_much(gateway: Gateway, simulator:
     assert tiers is not None and tiers[0].mmr == Decimal("0.005")
 
 
+TIER_ROWS: list[tuple[str, dict[str, object], dict[str, str | None] | None]] = [
+    ("gate", {}, {"floor": "0", "cap": "1000", "mmr": "0.01", "cum": "0", "max_leverage": "50", "leverage": None}),
+    ("gate", {"minNotional": "9", "info": {"deduction": "4"}}, {"floor": "9", "cum": "4"}),
+    ("gate", {"minNotional": "9"}, {"cum": None}),
+    ("okx", {"info": {"deduction": "4"}}, {"cum": None}),
+    ("bybit", {"info": {"mmDeduction": "4"}}, {"cum": "4"}),
+    ("htx", {}, {"cum": None, "max_leverage": "50", "leverage": "50"}),
+    ("gate", {"maintenanceMarginRate": "0.02"}, {"mmr": "0.02"}),
+    ("gate", {"maintenanceMarginRate": "0.021"}, None),
+    ("gate", {"maintenanceMarginRate": "0.6", "maxLeverage": None}, {"mmr": "0.6", "max_leverage": None}),
+    ("gate", {"maintenanceMarginRate": "1.1", "maxLeverage": None}, None),
+    ("gate", {"maintenanceMarginRate": "0"}, None),
+    ("gate", {"minNotional": None}, None),
+    ("gate", {"maxNotional": None}, {"cap": None}),
+    ("bybit", {"maintenanceMarginRate": "0.02"}, {"mmr": "0.02"}),
+    ("bybit", {"maintenanceMarginRate": "0.03"}, {"mmr": "0.0003"}),
+    ("bybit", {"maintenanceMarginRate": "0.5", "maxLeverage": None}, {"mmr": "0.5"}),
+    ("bybit", {"maintenanceMarginRate": "2.1"}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exchange", "told", "meant"), TIER_ROWS)
+def test_a_tier_is_read_or_none_is(
+    exchange: str, told: dict[str, object], meant: dict[str, str | None] | None, gateway: Gateway
+) -> None:
+    """What must be kept is never more than what a position at its highest leverage begins with."""
+    row = {"minNotional": "0", "maxNotional": "1000", "maintenanceMarginRate": "0.01", "maxLeverage": "50", "info": {}}
+    asking = _Asking(Transport(gateway), deque(), target(exchange, Market.FUTURES), "BTC/USDT", None)
+    found = asking._tiers_of([{**row, **told}])
+    if meant is None:
+        assert found is None
+        return
+    assert found is not None
+    (tier,) = found
+    assert tier.unit == ("contracts" if exchange in ("okx", "htx") else "quote")
+    for name, value in meant.items():
+        assert getattr(tier, name) == (None if value is None else Decimal(value)), name
+
+
 def test_half_a_table_of_tiers_is_none(gateway: Gateway, simulator: Simulator) -> None:
     broken = {"path": "/api/v2/mix/market/query-position-lever", "find": '"keepMarginRate":"0.006"', "with": '"x":1'}
     with simulator.faults(broken):
@@ -586,6 +629,31 @@ def test_what_is_no_rules_is_refused() -> None:
     for stored in ({}, {"format": "bfai.rules/1"}, {"format": "bfai.rules/2", "pair": "BTC/USDT"}):
         with pytest.raises(ValueError, match="these are no"):
             PairRules.from_json(stored)
+    with pytest.raises(ValueError, match=r"^these are no bfai\.rules/2$"):
+        PairRules.from_json({})
+    with pytest.raises(ValueError, match=r"^these are no whole rules: KeyError$"):
+        PairRules.from_json({"format": "bfai.rules/2"})
+
+
+def test_a_cache_keeps_the_digits_as_they_are(gateway: Gateway) -> None:
+    rules = reading(gateway, lambda m, _: m.pair(target("mexc", Market.FUTURES), "LUNC/USDT"))
+    stored = rules.to_json()
+    kept = {name: value for name, value in stored.items() if name in ("tick_size", "maker", "max_cost", "fetched_at")}
+    assert kept == {
+        "tick_size": "0.00000001",
+        "maker": "0.0001",
+        "max_cost": None,
+        "fetched_at": rules.fetched_at.isoformat(),
+    }
+    assert stored["tiers"][0] == {
+        "floor": "0",
+        "cap": "10000",
+        "unit": "contracts",
+        "mmr": "0.004",
+        "cum": None,
+        "max_leverage": "125",
+        "leverage": None,
+    }
 
 
 def test_complete_costs_three_requests_at_most(gateway: Gateway) -> None:
@@ -656,6 +724,11 @@ def test_a_candle_is_whole_or_none(row: list[Any], candle: tuple[float, ...] | N
     assert _candle(row, 10) == candle
 
 
+UNDOCUMENTED = Diagnosis(
+    cause=Cause.UNEXPECTED_RESPONSE, candidates=(Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE)
+)
+
+
 def test_candles_that_no_document_describes(gateway: Gateway, simulator: Simulator) -> None:
     where = target("okx", Market.SPOT)
     at = int(time.time()) // 60 * 60 - 600
@@ -678,6 +751,7 @@ def test_candles_that_no_document_describes(gateway: Gateway, simulator: Simulat
     assert isinstance(page, CandlePage) and page.rows == [], "one or two may be broken"
     page = told(wrong, wrong, wrong)
     assert isinstance(page, MarketsError) and str(page).startswith("OKX told candles in a form that no document")
+    assert page.diagnosis == UNDOCUMENTED
 
 
 def test_candles_of_a_pair_that_is_gone(gateway: Gateway) -> None:
@@ -950,6 +1024,163 @@ def test_slow_down_and_be_silent(gateway: Gateway, simulator: Simulator) -> None
         assert len(transport.sent) == 1, "the exchange asked for silence"
 
     reading(gateway, work)
+
+
+UNDESCRIBED = "in a form that no document describes."
+REFUSED: list[tuple[dict[str, Any], Cause, str, str]] = [
+    (
+        {"kind": "html", "status": 502},
+        Cause.EXCHANGE_UNAVAILABLE,
+        "OKX does not answer, so its market rules cannot be read. Wait some minutes and try again.",
+        "OKX does not answer, so its candles cannot be read. What came is kept. Wait some minutes and try again.",
+    ),
+    (
+        {"kind": "status", "status": 429, "retry_after": 7},
+        Cause.RATE_LIMITED,
+        "OKX asks us to slow down. Wait 7 seconds, then read its market rules again.",
+        "OKX asks us to slow down. What came of its candles is kept. Wait 7 seconds, then go on.",
+    ),
+    (
+        {"kind": "status", "status": 429},
+        Cause.RATE_LIMITED,
+        "OKX asks us to slow down. Wait 30 seconds, then read its market rules again.",
+        "OKX asks us to slow down. What came of its candles is kept. Wait 30 seconds, then go on.",
+    ),
+    (
+        {"kind": "html", "status": 451},
+        Cause.LOCATION_RESTRICTED,
+        "OKX does not tell its market rules to the place from which this program asks. Run it where OKX serves you.",
+        "OKX does not tell its candles to the place from which this program asks. Run it where OKX serves you.",
+    ),
+    (
+        {"body": "{"},
+        Cause.UNEXPECTED_RESPONSE,
+        f"OKX told its market rules {UNDESCRIBED} Try again in a while.",
+        f"OKX told candles {UNDESCRIBED} What came before is kept. Try again in a while.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "cause", "of_rules", "of_candles"), REFUSED)
+def test_a_refusal_is_told_with_what_to_do(
+    fault: dict[str, Any], cause: Cause, of_rules: str, of_candles: str, gateway: Gateway, simulator: Simulator
+) -> None:
+    where = target("okx", Market.SPOT)
+    known = reading(gateway, lambda m, _: m.pair(where, "BTC/USDT"))
+    now = int(time.time()) // 60 * 60
+    with simulator.faults(fault):
+        with pytest.raises(MarketsError) as caught:
+            reading(gateway, lambda m, _: m.pairs(where))
+        (page,) = reading(gateway, lambda m, _: m.candles(where, known, "1m", [(now - 600, now)]))
+    assert isinstance(page, MarketsError)
+    assert (str(caught.value), str(page)) == (of_rules, of_candles)
+    for error in (caught.value, page):
+        assert error.diagnosis is not None and error.diagnosis.cause is cause
+
+
+def test_a_list_of_no_pair_at_all_is_not_believed(gateway: Gateway, simulator: Simulator) -> None:
+    with simulator.faults({"body": {"code": "0", "data": []}}), pytest.raises(MarketsError) as caught:
+        reading(gateway, lambda m, _: m.pairs(target("okx", Market.SPOT)))
+    assert str(caught.value) == f"OKX told its market rules {UNDESCRIBED} Try again in a while."
+    assert caught.value.diagnosis == UNDOCUMENTED
+
+
+def test_no_way_to_the_exchange() -> None:
+    where = target("okx", Market.SPOT, egress_proxy="http://127.0.0.1:9")
+    words = "^There is no way from here to OKX, so its market rules cannot be read. Check your own connection.$"
+    with pytest.raises(MarketsError, match=words) as caught:
+        reading(None, lambda m, _: m.pairs(where))
+    assert caught.value.diagnosis is not None and caught.value.diagnosis.cause is Cause.LOCAL_NETWORK
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "unknown"),
+    [
+        (200, {"code": "51001", "data": []}, True),
+        (200, {"code": "1", "data": [{"sCode": "51001"}]}, True),
+        (400, {"code": "7", "msg": "Invalid symbol."}, True),
+        (404, {"code": "7", "msg": "The symbol was not found"}, True),
+        (200, {"code": "7", "msg": "symbol does not exist"}, True),
+        (503, {"code": "7", "msg": "symbol does not exist"}, False),
+        (200, {"code": "7", "msg": "please slow down"}, False),
+        (200, {"code": "7", "more": "." * 4000, "msg": "symbol does not exist"}, False),
+    ],
+)
+def test_what_says_that_there_is_no_such_pair(
+    status: int, body: object, unknown: bool, gateway: Gateway, simulator: Simulator
+) -> None:
+    """What is said of one pair by a request about it, and never by one about all pairs."""
+    where = target("okx", Market.FUTURES)
+    known = reading(gateway, lambda m, _: m.pair(where, "BTC/USDT"))
+
+    async def work(markets: Markets, _: Recording) -> None:
+        now = int(time.time()) // 60 * 60
+        markets._known[where, "BTC/USDT"] = known
+        for ask in (markets.tiers, markets.price, markets.pair):
+            with pytest.raises(PairUnknown if unknown else MarketsError) as caught:
+                await ask(where, "BTC/USDT")
+            assert isinstance(caught.value, PairUnknown) is unknown
+            if unknown:
+                words = "OKX has no perpetual futures of BTC/USDT. Choose another pair, or spot."
+                assert str(caught.value) == words
+        (page,) = await markets.candles(where, known, "1m", [(now - 600, now)])
+        assert isinstance(page, MarketsError) and isinstance(page, PairUnknown) is unknown
+        with pytest.raises(MarketsError) as caught:
+            await markets.pairs(where)
+        assert not isinstance(caught.value, PairUnknown)
+
+    with simulator.faults({"kind": "body", "status": status, "body": body}):
+        reading(gateway, work)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "market", "path", "body"),
+    [
+        ("binance", Market.FUTURES, "/fapi/v1/exchangeInfo", {"code": -1121, "msg": "Invalid symbol."}),
+        ("htx", Market.SPOT, "/v1/common/symbols", {"status": "error", "err-code": "invalid-parameter"}),
+    ],
+)
+def test_a_list_that_is_refused_says_nothing_of_a_pair(
+    exchange: str, market: Market, path: str, body: object, gateway: Gateway, simulator: Simulator
+) -> None:
+    fault = {"kind": "body", "path": path, "status": 400, "body": body}
+    with simulator.faults(fault), pytest.raises(MarketsError) as caught:
+        reading(gateway, lambda m, _: m.pair(target(exchange, market), "BTC/USDT"))
+    assert not isinstance(caught.value, PairUnknown)
+
+
+def test_nothing_told_of_a_pair_is_no_such_pair(gateway: Gateway, simulator: Simulator) -> None:
+    for market in (Market.SPOT, Market.FUTURES):
+        with simulator.faults({"body": {"code": "200000", "data": None}}), pytest.raises(PairUnknown):
+            reading(gateway, lambda m, _, market=market: m.pair(target("kucoin", market), "BTC/USDT"))
+
+
+def test_tiers_of_what_is_no_pair_are_never_asked_for(gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        for exchange, market in EVERYWHERE:
+            with pytest.raises(PairUnknown):
+                await markets.tiers(target(exchange, market), "BTC")
+        assert transport.sent == []
+
+    reading(gateway, work)
+
+
+@pytest.mark.parametrize(
+    ("told", "early"),
+    [
+        ({"Date": "Tue, 14 Nov 2023 22:13:20 GMT"}, 1_700_000_000),
+        ({"DATE": "Tue, 14 Nov 2023 22:13:20 GMT"}, 1_700_000_000),
+        ({"X-Date": "Tue, 14 Nov 2023 22:13:20 GMT"}, None),
+        ({"Date": "Tue, 14 Nov 2999 22:13:20 GMT"}, None),
+        ({"Date": "Tue, 14 Nov 99999 22:13:20 GMT"}, None),
+        ({"Date": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_an_answer_is_as_old_as_the_exchange_says(told: dict[str, str], early: float | None) -> None:
+    before = time.time()
+    at = _served_at(Answer(status=200, headers=told))
+    assert at == early if early is not None else before <= at <= time.time()
 
 
 def test_a_place_that_is_not_served(gateway: Gateway, simulator: Simulator) -> None:
