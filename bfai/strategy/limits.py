@@ -1612,10 +1612,10 @@ def _candle(row: Sequence[Any], contract_size: float) -> tuple[int, float, float
 def _served_at(answer: Answer) -> float:
     """The time of an answer in seconds since 1970 UTC: the exchange's, where it is the earlier one."""
     now = time.time()
-    told = next((value for name, value in answer.headers.items() if name.lower() == "date"), "")
+    headers = {name.lower(): value for name, value in answer.headers.items()}
     try:
-        return min(now, parsedate_to_datetime(told).timestamp())
-    except (ValueError, TypeError, OverflowError):
+        return min(now, parsedate_to_datetime(headers["date"]).timestamp())
+    except (KeyError, ValueError, TypeError, OverflowError):
         return now
 
 
@@ -1646,8 +1646,7 @@ def _in_list(told: object, shape: str) -> Any:
     if name != "data":
         return {name: [told]} if name else [told]
     fields = as_object(told)
-    inner: Any = fields.get("data")
-    return {**fields, "data": [] if inner is None else [inner]}
+    return {**fields, "data": [fields.get("data")]}  # ccxt passes over null
 
 
 __all__ = [

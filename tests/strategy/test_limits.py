@@ -41,6 +41,7 @@ from bfai.strategy.limits import (
     _asks,
     _candle,
     _mexc_tiers,
+    _read,
     _served_at,
     _shelf,
     _source,
@@ -1150,9 +1151,11 @@ def test_a_list_that_is_refused_says_nothing_of_a_pair(
 
 
 def test_nothing_told_of_a_pair_is_no_such_pair(gateway: Gateway, simulator: Simulator) -> None:
-    for market in (Market.SPOT, Market.FUTURES):
-        with simulator.faults({"body": {"code": "200000", "data": None}}), pytest.raises(PairUnknown):
-            reading(gateway, lambda m, _, market=market: m.pair(target("kucoin", market), "BTC/USDT"))
+    for exchange, market in (("kucoin", Market.SPOT), ("kucoin", Market.FUTURES), ("mexc", Market.FUTURES)):
+        where = target(exchange, market)
+        for body in ({"code": "200000", "success": True, "data": None}, {"code": "200000", "success": True}):
+            with simulator.faults({"body": body}), pytest.raises(PairUnknown):
+                reading(gateway, lambda m, _, where=where: m.pair(where, "BTC/USDT"))
 
 
 def test_tiers_of_what_is_no_pair_are_never_asked_for(gateway: Gateway) -> None:
@@ -1203,6 +1206,12 @@ def test_answers_that_no_document_describes(
                 reading(gateway, lambda m, _: m.pairs(where))
             with pytest.raises(MarketsError):
                 reading(gateway, lambda m, _: m.complete(where, "BTC/USDT"))
+
+
+def test_numbers_stay_the_text_that_the_exchange_wrote() -> None:
+    assert _read('{"a": [0.10000000000000000001, 7, 1e-8]}') == {"a": ["0.10000000000000000001", 7, "1e-8"]}
+    for body in ("[NaN]", "[Infinity]", "[-Infinity]", "[0", "", "[" * 100_000):
+        assert _read(body) is None
 
 
 def test_a_list_of_several_megabytes(gateway: Gateway, simulator: Simulator) -> None:
