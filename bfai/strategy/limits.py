@@ -372,7 +372,6 @@ class Source:
     coins: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     mend: Mend = _as_it_is
     fees_told: bool = False
-    lower: bool = False
 
     def asks(self) -> tuple[Ask, ...]:
         told = (self.many, self.one, self.tiers, self.price, *self.candles.asks)
@@ -916,7 +915,6 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                         "spot", "public", "/market/history/candles", "symbol period from to size", unit="s", most=1000
                     ),
                     mend=_htx_spot,
-                    lower=True,
                 ),
                 Market.FUTURES: _source(
                     _asks(
@@ -1020,7 +1018,7 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                         takes=("limit",),
                     ),
                     "{base}-{quote}",
-                    "fetchMarketsV3",
+                    None,
                     candles=_shelf(
                         "api",
                         "public",
@@ -1316,7 +1314,7 @@ class _Asking:
         if parser.has["fetchMarketLeverageTiers"] is True:
             rows = await self._parsed(parser.fetch_market_leverage_tiers(rules.ccxt_symbol, params))
         else:
-            found = await self._parsed(parser.fetch_leverage_tiers([rules.ccxt_symbol], params))
+            found = await self._parsed(parser.fetch_leverage_tiers(None, params))
             rows = as_object(found).get(rules.ccxt_symbol)
         return self._tiers_of(objects(rows))
 
@@ -1430,11 +1428,7 @@ class _Asking:
     async def _parser(self) -> Any:
         kind = await asyncio.to_thread(_kind, self.exchange.ccxt_id)
         types = self.source.types
-        options: dict[str, Any] = {"fetchCurrencies": False}
-        if isinstance(types, str):
-            options["fetchMarkets"] = types
-        elif types is not None:
-            options["fetchMarkets"] = {"types": types, "fetchTickersFees": False}
+        options = {} if types is None else {"fetchMarkets": {"types": types, "fetchTickersFees": False}}
         parser = kind({"enableRateLimit": False, "options": options})
         parser.number = str  # every number stays the text that the exchange wrote
         parser.fetch = self._fetch
@@ -1445,27 +1439,16 @@ class _Asking:
         assert self._known is not None
         parser, rules = await self._parser(), self._known
         futures = rules.market is Market.FUTURES
-        coins = {"base": rules.base, "quote": rules.quote, "settle": rules.settle}
-        settle_id = (rules.settle or "").lower() if self.exchange.id == "gate" else rules.settle
         market = {
-            **coins,
             "id": rules.id,
             "symbol": rules.ccxt_symbol,
-            "baseId": rules.base,
-            "quoteId": rules.quote,
-            "settleId": settle_id,
+            "settle": rules.settle,
+            "settleId": rules.settle and rules.settle.lower(),  # as Gate, which alone is asked by it, writes it
             "type": "swap" if futures else "spot",
             "spot": not futures,
-            "margin": False,
             "swap": futures,
-            "future": False,
-            "option": False,
             "contract": futures,
             "linear": True if futures else None,
-            "inverse": False if futures else None,
-            "active": True,
-            "contractSize": str(rules.contract_size) if futures else None,
-            "precision": {"price": str(rules.tick_size), "amount": str(rules.step_size)},
             "info": {"instFamily": rules.id.removesuffix("-SWAP")},
         }
         parser.set_markets([parser.safe_market_structure(market)])
@@ -1473,12 +1456,10 @@ class _Asking:
 
     def _id_of(self, pair: str, parser: Any) -> str:
         """The exchange's name of a pair: ccxt renames coins whose tickers clash, and some exchanges spell them."""
-        common = cast("Mapping[str, str]", parser.commonCurrencies)
+        common: Mapping[str, str] = parser.commonCurrencies
         spelt = {code: name for name, code in common.items() if name not in ("XBT", "BCC", "BCHSV")}
-        base, _, quote_coin = pair.partition("/")
-        coins = (self.source.coins.get(coin) or spelt.get(coin, coin) for coin in (base, quote_coin))
-        text = self.source.symbol.format(**dict(zip(("base", "quote"), coins, strict=True)))
-        return text.lower() if self.source.lower else text
+        base, quote_coin = (self.source.coins.get(coin) or spelt.get(coin, coin) for coin in pair.split("/"))
+        return self.source.symbol.format(base=base, quote=quote_coin)
 
     async def _parsed(self, reading: Awaitable[Any]) -> Any:
         try:
@@ -1561,8 +1542,8 @@ class _Asking:
         fields = as_object(told)
         one_pair = self._pair is not None and self._ask is not self.source.many
         code = self.exchange.error_code(fields)
-        words = json.dumps(fields)[:IN_ERRORS] if answer.status in (200, 400, 404) else ""
-        if one_pair and (code in self._desk.unknown or _NO_SUCH.search(words)):
+        said = answer.status in (200, 400, 404) and _NO_SUCH.search(json.dumps(fields)[:IN_ERRORS])
+        if one_pair and (code in self._desk.unknown or said):
             return self.unknown()
         found = diagnose(answer, self.exchange)
         if found is None:

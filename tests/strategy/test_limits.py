@@ -40,6 +40,7 @@ from bfai.strategy.limits import (
     _Asking,
     _asks,
     _candle,
+    _judge,
     _mexc_tiers,
     _read,
     _served_at,
@@ -462,6 +463,35 @@ def test_maintenance_tiers(exchange: str, gateway: Gateway) -> None:
         assert one.leverage != after.leverage or (one.floor < after.floor and one.mmr < after.mmr)
 
 
+@pytest.mark.parametrize(
+    ("exchange", "query"),
+    [
+        ("kucoin", {}),
+        ("okx", {"instType": "SWAP", "tdMode": "isolated", "instFamily": "BTC-USDT"}),
+        ("bitget", {"productType": "USDT-FUTURES", "symbol": "BTCUSDT"}),
+        ("gate", {"contract": "BTC_USDT"}),
+        ("htx", {"contract_code": "BTC-USDT"}),
+        ("bybit", {"symbol": "BTCUSDT", "category": "linear"}),
+    ],
+)
+def test_the_tiers_of_isolated_positions_in_this_pair_are_asked_for(
+    exchange: str, query: dict[str, str], gateway: Gateway
+) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        await markets.tiers(target(exchange, Market.FUTURES), "BTC/USDT")
+        assert transport.sent[-1][1].query == query
+
+    reading(gateway, work)
+
+
+def test_the_parser_neither_waits_nor_reckons_by_itself(gateway: Gateway) -> None:
+    for exchange, market in EVERYWHERE:
+        asking = _Asking(Transport(gateway), deque(), target(exchange, market), None, None)
+        parser = asyncio.run(asking._parser())
+        assert parser.enableRateLimit is False and parser.number is str
+        assert _judge(asking.exchange.ccxt_id).enableRateLimit is False
+
+
 def test_spot_has_no_tiers_and_costs_no_request_for_them(gateway: Gateway) -> None:
     async def work(markets: Markets, transport: Recording) -> None:
         assert await markets.tiers(target("coinbase", Market.SPOT), "BTC/USDT") is None
@@ -755,6 +785,17 @@ def test_candles_that_no_document_describes(gateway: Gateway, simulator: Simulat
     assert page.diagnosis == UNDOCUMENTED
 
 
+def test_candles_that_cannot_even_be_asked_for_are_spoken_of_as_candles(gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        where = target("okx", Market.SPOT)
+        rules = await markets.pair(where, "BTC/USDT")
+        transport.sent.clear()
+        (page,) = await markets.candles(where, rules, "no interval", [(0, 60)])
+        assert isinstance(page, MarketsError) and "OKX told candles" in str(page) and transport.sent == []
+
+    reading(gateway, work)
+
+
 def test_candles_of_a_pair_that_is_gone(gateway: Gateway) -> None:
     async def work(markets: Markets, _: Recording) -> None:
         where = target("okx", Market.SPOT)
@@ -808,8 +849,8 @@ def test_what_is_declared_in_few_words() -> None:
         "read the last price of one pair",
     )
     shelf = _shelf("h", "p", "/old", "symbol step from to size", most=9, contracts=True)
-    assert _source((many, one, price), "{base}", ["spot"], candles=shelf, lower=True) == Source(
-        symbol="{base}", types=["spot"], many=many, one=one, price=price, candles=shelf, lower=True
+    assert _source((many, one, price), "{base}", ["spot"], candles=shelf, shape="[]") == Source(
+        symbol="{base}", types=["spot"], many=many, one=one, price=price, candles=shelf, shape="[]"
     )
     words = "read the candles of one pair"
     adds = {"from": "{from_ms}", "to": "{to_ms}", "size": "9"}
@@ -987,9 +1028,11 @@ def test_what_is_no_pair_is_never_asked_for(pair: str, gateway: Gateway) -> None
 
 def test_coins_that_ccxt_renames_are_asked_for_by_their_own_name(gateway: Gateway) -> None:
     async def work(markets: Markets, transport: Recording) -> None:
-        with pytest.raises(PairUnknown):
-            await markets.pair(target("bitget", Market.SPOT), "TON/USDT")
-        assert transport.sent[0][1].query["symbol"] == "TONCOINUSDT"
+        for pair, name in (("TON/USDT", "TONCOINUSDT"), ("BCH/USDT", "BCHUSDT"), ("BSV/USDT", "BSVUSDT")):
+            transport.sent.clear()
+            with pytest.raises(PairUnknown):
+                await markets.pair(target("bitget", Market.SPOT), pair)
+            assert transport.sent[0][1].query["symbol"] == name
 
     reading(gateway, work)
 
@@ -1048,6 +1091,12 @@ REFUSED: list[tuple[dict[str, Any], Cause, str, str]] = [
         "OKX asks us to slow down. What came of its candles is kept. Wait 30 seconds, then go on.",
     ),
     (
+        {"body": {"code": "50011", "msg": "Too Many Requests"}},
+        Cause.RATE_LIMITED,
+        "OKX asks us to slow down. Wait 30 seconds, then read its market rules again.",
+        "OKX asks us to slow down. What came of its candles is kept. Wait 30 seconds, then go on.",
+    ),
+    (
         {"kind": "html", "status": 451},
         Cause.LOCATION_RESTRICTED,
         "OKX does not tell its market rules to the place from which this program asks. Run it where OKX serves you.",
@@ -1077,6 +1126,8 @@ def test_a_refusal_is_told_with_what_to_do(
     assert (str(caught.value), str(page)) == (of_rules, of_candles)
     for error in (caught.value, page):
         assert error.diagnosis is not None and error.diagnosis.cause is cause
+        # What is no JSON at all may come from anybody on the way.
+        assert (Cause.LOCAL_NETWORK in error.diagnosis.candidates) is (cause is Cause.UNEXPECTED_RESPONSE)
 
 
 def test_a_list_of_no_pair_at_all_is_not_believed(gateway: Gateway, simulator: Simulator) -> None:
@@ -1084,6 +1135,14 @@ def test_a_list_of_no_pair_at_all_is_not_believed(gateway: Gateway, simulator: S
         reading(gateway, lambda m, _: m.pairs(target("okx", Market.SPOT)))
     assert str(caught.value) == f"OKX told its market rules {UNDESCRIBED} Try again in a while."
     assert caught.value.diagnosis == UNDOCUMENTED
+
+
+def test_a_status_that_is_no_success_is_refused_whatever_stands_below_it(
+    gateway: Gateway, simulator: Simulator
+) -> None:
+    for status in (300, 404, 500):
+        with simulator.faults({"find": "tickSz", "with": "tickSz", "status": status}), pytest.raises(MarketsError):
+            reading(gateway, lambda m, _: m.pairs(target("okx", Market.SPOT)))
 
 
 def test_no_way_to_the_exchange() -> None:
