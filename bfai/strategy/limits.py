@@ -395,7 +395,7 @@ class Desk:
 
 def _number(value: object) -> Decimal | None:
     """A finite number from text, an integer or ccxt's own constants, or None."""
-    return decimal(str(value) if isinstance(value, float) else value)
+    return decimal(str(value))
 
 
 def _positive(value: object) -> Decimal | None:
@@ -1107,8 +1107,8 @@ def source_of(target: Target) -> Source:
     """How this market is read. Raises MarketsError where the region has no such market."""
     exchange, source = get_exchange(target.exchange), DESKS[target.exchange].markets.get(target.market)
     if source is None or not exchange.serves(target.region, target.market, target.environment):
-        name = exchange.site(target.region, target.environment).name
-        raise MarketsError(Message(text=_NO_MARKET[target.market], params={"region": name}))
+        params = {"region": exchange.region(target.region).name}
+        raise MarketsError(Message(text=_NO_MARKET[target.market], params=params))
     return source
 
 
@@ -1228,7 +1228,7 @@ class Markets:
     async def complete(self, target: Target, pair: str) -> PairRules:
         """One pair with its tiers and price: three requests at most, two of them at once."""
         rules = await self.pair(target, pair)
-        told = rules.tiers is not None or self._asking(target, pair).source.tiers_with_pair
+        told = source_of(target).tiers_with_pair
         tiers, price = await asyncio.gather(
             _given(rules.tiers) if told else self.tiers(target, pair),
             _given(rules.price) if rules.price is not None else self.price(target, pair),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections import deque
@@ -35,6 +36,7 @@ from bfai.strategy.limits import (
     PairRules,
     PairUnknown,
     Shelf,
+    Skip,
     Source,
     Tier,
     _Asking,
@@ -48,6 +50,7 @@ from bfai.strategy.limits import (
     _source,
     declared,
     liquidation_rule,
+    source_of,
 )
 from bfai.transport import Gateway, Transport, UndeclaredRequest
 
@@ -492,6 +495,66 @@ def test_the_parser_neither_waits_nor_reckons_by_itself(gateway: Gateway) -> Non
         assert _judge(asking.exchange.ccxt_id).enableRateLimit is False
 
 
+def test_a_pair_is_known_by_whatever_way_it_was_asked_for(gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        await markets.pair(target("okx", Market.SPOT), "BTC/USDT")
+        transport.sent.clear()
+        await markets.price(target("okx", Market.SPOT, egress_proxy="http://127.0.0.1:9"), "BTC/USDT")
+        assert [url.path for _, url, _, _ in transport.sent] == ["/api/v5/market/ticker"]
+
+    reading(gateway, work)
+
+
+CCXT_ROW: Mapping[str, Any] = {
+    "swap": True, "spot": True, "linear": True, "base": "A", "quote": "B", "settle": "B", "id": "AB", "symbol": "A/B",
+    "active": True, "precision": {"price": "0.1", "amount": "1"}, "contractSize": "1",
+    "limits": {"leverage": {"max": "5"}}, "info": {},
+}  # fmt: skip
+
+
+def test_only_linear_swaps_are_futures_and_only_futures_have_leverage(gateway: Gateway) -> None:
+    def read(market: Market, **more: object) -> PairRules | None:
+        asking = _Asking(Transport(gateway), deque(), target("bybit", market), None, None)
+        found = asking._rules_of({**CCXT_ROW, **more}, utc_now())
+        no_grid = {"precision", "contractSize"} & more.keys() and market is Market.FUTURES
+        assert asking.without_grid == ({"A/B"} if no_grid else set())
+        return found
+
+    futures, spot = read(Market.FUTURES), read(Market.SPOT)
+    assert futures is not None and spot is not None
+    assert (futures.max_leverage, futures.settle, futures.linear) == (5, "B", True)
+    assert (spot.max_leverage, spot.settle, spot.linear) == (None, None, None)
+    for more in (
+        {"linear": False},
+        {"swap": False},
+        {"precision": {"price": None, "amount": "1"}},
+        {"precision": {"price": "0.1", "amount": None}},
+        {"contractSize": None},
+    ):
+        assert read(Market.FUTURES, **more) is None
+    assert read(Market.SPOT, spot=False) is None
+    assert read(Market.SPOT, linear=None, contractSize=None) is not None
+    odd = read(Market.FUTURES, active="yes", settle=7)
+    assert odd is not None and (odd.active, odd.settle) == (None, None)
+
+
+def test_a_request_that_nobody_needs_is_known_by_its_path_and_parameters() -> None:
+    skip = Skip("/all", "[]", params={"kind": "a"}, unlike={"coin": "USDT"})
+    assert skip.fits("/all", {"kind": "a", "coin": "USDC", "more": "x"})
+    for path, query in (
+        ("/one", {"kind": "a", "coin": "USDC"}),
+        ("/all", {"kind": "b", "coin": "USDC"}),
+        ("/all", {"coin": "USDC"}),
+        ("/all", {"kind": "a", "coin": "USDT"}),
+        ("/all", {"kind": "a"}),
+    ):
+        assert not skip.fits(path, query)
+
+
+def test_a_name_cannot_leave_its_place_in_a_path() -> None:
+    assert Ask("", "h", "/of/{id}/now", "p").where("../A?b") == "/of/..%2FA%3Fb/now"
+
+
 def test_spot_has_no_tiers_and_costs_no_request_for_them(gateway: Gateway) -> None:
     async def work(markets: Markets, transport: Recording) -> None:
         assert await markets.tiers(target("coinbase", Market.SPOT), "BTC/USDT") is None
@@ -510,6 +573,7 @@ def test_htx_has_tiers_for_every_leverage(gateway: Gateway) -> None:
     rules = reading(gateway, lambda m, _: m.complete(target("htx", Market.FUTURES), "BTC/USDT"))
     assert [tier.mmr for tier in rules.tiers_at(Decimal(10))] == [Decimal("0.04"), Decimal("0.05"), Decimal("0.06")]
     assert {tier.leverage for tier in rules.tiers_at(Decimal(7))} == {Decimal(10)}, "judged by the higher one"
+    assert [tier.leverage for tier in rules.tiers or ()] == [leverage for leverage in (1, 5, 10, 20) for _ in range(3)]
     assert rules.tiers_at(Decimal(50)) == ()
 
 
@@ -685,6 +749,38 @@ def test_a_cache_keeps_the_digits_as_they_are(gateway: Gateway) -> None:
         "max_leverage": "125",
         "leverage": None,
     }
+
+
+@everywhere
+def test_complete_is_the_pair_with_its_tiers_and_price(exchange: str, market: Market, gateway: Gateway) -> None:
+    """And nothing is asked for that the pair's own answer told."""
+
+    async def work(markets: Markets, transport: Recording) -> None:
+        where, source = target(exchange, market), DESKS[exchange].markets[market]
+        alone = await markets.pair(where, "BTC/USDT")
+        tiers = await markets.tiers(where, "BTC/USDT")
+        transport.sent.clear()
+        whole = await markets.complete(where, "BTC/USDT")
+        asks = [source.one or source.many]
+        asks += [source.tiers] if source.tiers else []
+        asks += [] if alone.price else [source.price]
+        assert sorted(url.path for _, url, _, _ in transport.sent) == sorted(ask.where(alone.id) for ask in asks)
+        highest = max((tier.max_leverage or Decimal(0) for tier in tiers or ()), default=None)
+        wanted = {"tiers": tiers, "max_leverage": alone.max_leverage or highest}
+        assert whole.price is not None and LISTED[0].middle / 2 < whole.price < LISTED[0].middle * 2
+        assert replace(whole, price=None, fetched_at=alone.fetched_at) == replace(alone, price=None, **wanted)
+        sent = list(markets.receipt)[-len(asks) :]
+        assert {(row.method, row.host, row.path, row.status) for row in sent} == {
+            ("GET", url.host, url.path, 200) for _, url, _, _ in transport.sent
+        }
+        assert {row.purpose for row in sent} == {ask.purpose for ask in asks}
+        assert all(row.latency_ms > 0 and row.at <= utc_now() for row in sent)
+
+    reading(gateway, work)
+
+
+def test_the_receipt_does_not_grow_for_ever(gateway: Gateway) -> None:
+    assert Markets(Transport(gateway)).receipt.maxlen == 200
 
 
 def test_complete_costs_three_requests_at_most(gateway: Gateway) -> None:
@@ -1044,6 +1140,14 @@ def test_coins_that_ccxt_renames_are_asked_for_by_their_own_name(gateway: Gatewa
 def test_a_region_without_futures(exchange: str, region: str, market: Market, gateway: Gateway) -> None:
     with pytest.raises(MarketsError, match="no futures"):
         reading(gateway, lambda m, _: m.pairs(target(exchange, market, region)))
+    with pytest.raises(MarketsError, match=f"^{re.escape(get_exchange(exchange).region(region).name)} has no futures"):
+        source_of(target(exchange, market, region))
+
+
+def test_a_testnet_without_the_market() -> None:
+    with pytest.raises(MarketsError, match=r"^Binance has no futures"):
+        source_of(target("binance", Market.FUTURES, environment=Environment.TESTNET))
+    assert source_of(target("binance", Market.SPOT, environment=Environment.TESTNET))
 
 
 @everywhere
@@ -1315,9 +1419,12 @@ def test_liquidation_rules(gateway: Gateway) -> None:
         assert rule is not None and rule.source
         assert (rule.family is Family.WORSE) is not rule.certain, "an uncertain family shows the worse of the two"
     rules = reading(gateway, lambda m, _: m.pair(target("mexc", Market.FUTURES), "BTC/USDT"))
+    rules = replace(rules, liquidation_fee=Decimal("0.001"))
     rates = {
         name: rule.fee_rate(rules)
         for name in ("binance", "okx", "mexc")
         if (rule := liquidation_rule(name)) is not None
     }
-    assert rates == {"binance": 0, "okx": rules.taker, "mexc": Decimal("0.0004")}
+    assert rates == {"binance": 0, "okx": Decimal("0.0004"), "mexc": Decimal("0.001")}
+    rule = liquidation_rule("mexc")
+    assert rule is not None and rule.fee_rate(replace(rules, liquidation_fee=None)) == Decimal("0.0004")
