@@ -1457,7 +1457,7 @@ class _Asking:
     def _id_of(self, pair: str, parser: Any) -> str:
         """The exchange's name of a pair: ccxt renames coins whose tickers clash, and some exchanges spell them."""
         common: Mapping[str, str] = parser.commonCurrencies
-        spelt = {code: name for name, code in common.items() if name not in ("XBT", "BCC", "BCHSV")}
+        spelt = {code: name for name, code in common.items() if name not in ("XBT", "BCHSV")}
         base, quote_coin = (self.source.coins.get(coin) or spelt.get(coin, coin) for coin in pair.split("/"))
         return self.source.symbol.format(base=base, quote=quote_coin)
 
