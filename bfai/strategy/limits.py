@@ -1107,8 +1107,8 @@ def source_of(target: Target) -> Source:
     """How this market is read. Raises MarketsError where the region has no such market."""
     exchange, source = get_exchange(target.exchange), DESKS[target.exchange].markets.get(target.market)
     if source is None or not exchange.serves(target.region, target.market, target.environment):
-        params = {"region": exchange.region(target.region).name}
-        raise MarketsError(Message(text=_NO_MARKET[target.market], params=params))
+        name = exchange.region(target.region).name
+        raise MarketsError(Message(text=_NO_MARKET[target.market], params={"region": name}))
     return source
 
 

@@ -774,7 +774,7 @@ def test_complete_is_the_pair_with_its_tiers_and_price(exchange: str, market: Ma
             ("GET", url.host, url.path, 200) for _, url, _, _ in transport.sent
         }
         assert {row.purpose for row in sent} == {ask.purpose for ask in asks}
-        assert all(row.latency_ms > 0 and row.at <= utc_now() for row in sent)
+        assert all(row.latency_ms is not None and row.latency_ms > 0 and row.at <= utc_now() for row in sent)
 
     reading(gateway, work)
 
