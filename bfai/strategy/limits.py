@@ -42,6 +42,7 @@ from bfai.transport import Transport, UndeclaredRequest, retry_after_seconds
 FORMAT = "bfai.rules/2"
 MAX_LIST = 32 * 1024 * 1024  # bytes; Binance's list of spot pairs is the longest, with some megabytes
 IN_THREAD = 256 * 1024  # characters; parsing more than that would hold up the event loop
+IN_ERRORS = 2000  # characters that are searched for words about a pair
 PAGES = 20
 RECEIPT = 200
 
@@ -111,8 +112,7 @@ class PairRules:
 
     def to_json(self) -> dict[str, Any]:
         """For a cache: numbers as text, the time in ISO 8601, None as it is."""
-        names = (name for name in self.__dataclass_fields__ if name != "tiers")
-        values = {name: _plain(getattr(self, name)) for name in names}
+        values = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
         tiers = None if self.tiers is None else [tier_json(tier) for tier in self.tiers]
         return {"format": FORMAT, **values, "tiers": tiers}
 
@@ -153,7 +153,7 @@ _NUMBERS = (
 
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return f"{value:f}"
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -367,12 +367,11 @@ class Source:
     tier_params: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     tier_per_cent: bool = False
     tier_by_leverage: bool = False
-    deduction: str | None = None
+    deduction: str = ""
     skips: tuple[Skip, ...] = ()
     coins: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     mend: Mend = _as_it_is
     fees_told: bool = False
-    lower: bool = False
 
     def asks(self) -> tuple[Ask, ...]:
         told = (self.many, self.one, self.tiers, self.price, *self.candles.asks)
@@ -396,7 +395,7 @@ class Desk:
 
 def _number(value: object) -> Decimal | None:
     """A finite number from text, an integer or ccxt's own constants, or None."""
-    return decimal(str(value) if isinstance(value, float) else value)
+    return decimal(str(value))
 
 
 def _positive(value: object) -> Decimal | None:
@@ -445,10 +444,11 @@ def _mexc_tiers(row: Mapping[str, Any]) -> tuple[Tier, ...] | None:
     count = _number(row.get("riskLevelLimit"))
     if mmr is None or imr is None:
         return None
+    if step is None:  # one level for all sizes is what is left to know
+        return (Tier(Decimal(0), None, unit, mmr, None, 1 / imr),)
+    if more_mmr is None or more_imr is None or count is None:
+        return None
     base = _positive(row.get("riskBaseVol")) or step
-    if step is None or more_mmr is None or more_imr is None or count is None or base is None:
-        # One level for all sizes is what is left to know.
-        return (Tier(Decimal(0), None, unit, mmr, None, 1 / imr),) if step is None else None
     levels = [
         (base + step * level, mmr + more_mmr * level, 1 / (imr + more_imr * level))
         for level in range(max(1, min(int(count), 200)))
@@ -915,7 +915,6 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                         "spot", "public", "/market/history/candles", "symbol period from to size", unit="s", most=1000
                     ),
                     mend=_htx_spot,
-                    lower=True,
                 ),
                 Market.FUTURES: _source(
                     _asks(
@@ -1019,7 +1018,7 @@ DESKS: Mapping[str, Desk] = MappingProxyType(
                         takes=("limit",),
                     ),
                     "{base}-{quote}",
-                    "fetchMarketsV3",
+                    None,
                     candles=_shelf(
                         "api",
                         "public",
@@ -1108,7 +1107,7 @@ def source_of(target: Target) -> Source:
     """How this market is read. Raises MarketsError where the region has no such market."""
     exchange, source = get_exchange(target.exchange), DESKS[target.exchange].markets.get(target.market)
     if source is None or not exchange.serves(target.region, target.market, target.environment):
-        name = exchange.site(target.region, target.environment).name
+        name = exchange.region(target.region).name
         raise MarketsError(Message(text=_NO_MARKET[target.market], params={"region": name}))
     return source
 
@@ -1229,7 +1228,7 @@ class Markets:
     async def complete(self, target: Target, pair: str) -> PairRules:
         """One pair with its tiers and price: three requests at most, two of them at once."""
         rules = await self.pair(target, pair)
-        told = rules.tiers is not None or self._asking(target, pair).source.tiers_with_pair
+        told = source_of(target).tiers_with_pair
         tiers, price = await asyncio.gather(
             _given(rules.tiers) if told else self.tiers(target, pair),
             _given(rules.price) if rules.price is not None else self.price(target, pair),
@@ -1315,7 +1314,7 @@ class _Asking:
         if parser.has["fetchMarketLeverageTiers"] is True:
             rows = await self._parsed(parser.fetch_market_leverage_tiers(rules.ccxt_symbol, params))
         else:
-            found = await self._parsed(parser.fetch_leverage_tiers([rules.ccxt_symbol], params))
+            found = await self._parsed(parser.fetch_leverage_tiers(None, params))
             rows = as_object(found).get(rules.ccxt_symbol)
         return self._tiers_of(objects(rows))
 
@@ -1336,14 +1335,11 @@ class _Asking:
         self._values |= {"to_s": str(end), "to_ms": str(end * 1000)}
         asked = parser.fetch_ohlcv(rules.ccxt_symbol, interval, begin * 1000, shelf.most)
         size = float(rules.contract_size) if shelf.contracts else 1.0
-        rows: dict[int, tuple[int, float, float, float, float, float]] = {}
-        told = cast("list[list[Any]]", await self._parsed(asked))
-        for row in told:
-            candle = _candle(row, size)
-            if candle is not None and begin <= candle[0] < end:
-                rows[candle[0]] = candle
-        if len(told) > 2 and not any(map(_candle, told)):
+        told: list[list[Any]] = await self._parsed(asked)
+        candles = [candle for row in told if (candle := _candle(row, size)) is not None]
+        if len(told) > 2 and not candles:
             raise self.undocumented()
+        rows = {candle[0]: candle for candle in candles if begin <= candle[0] < end}
         return CandlePage(begin, end, [rows[at] for at in sorted(rows)], self._told_at)
 
     def _allow(self, *asks: Ask) -> None:
@@ -1420,8 +1416,8 @@ class _Asking:
                 mmr /= 100
             if mmr * (highest or 1) > 1:
                 return None
-            cum = None if self.source.deduction is None else _number(told.get(self.source.deduction))
-            if self.source.deduction is not None and cum is None and floor == 0:
+            cum = _number(told.get(self.source.deduction))
+            if self.source.deduction and cum is None and floor == 0:
                 cum = Decimal(0)
             own = highest if self.source.tier_by_leverage else None
             found.append(Tier(floor, _positive(row.get("maxNotional")), self.source.tier_unit, mmr, cum, highest, own))
@@ -1432,11 +1428,7 @@ class _Asking:
     async def _parser(self) -> Any:
         kind = await asyncio.to_thread(_kind, self.exchange.ccxt_id)
         types = self.source.types
-        options: dict[str, Any] = {"fetchCurrencies": False}
-        if isinstance(types, str):
-            options["fetchMarkets"] = types
-        elif types is not None:
-            options["fetchMarkets"] = {"types": types, "fetchTickersFees": False}
+        options = {} if types is None else {"fetchMarkets": {"types": types, "fetchTickersFees": False}}
         parser = kind({"enableRateLimit": False, "options": options})
         parser.number = str  # every number stays the text that the exchange wrote
         parser.fetch = self._fetch
@@ -1447,27 +1439,16 @@ class _Asking:
         assert self._known is not None
         parser, rules = await self._parser(), self._known
         futures = rules.market is Market.FUTURES
-        coins = {"base": rules.base, "quote": rules.quote, "settle": rules.settle}
-        settle_id = (rules.settle or "").lower() if self.exchange.id == "gate" else rules.settle
         market = {
-            **coins,
             "id": rules.id,
             "symbol": rules.ccxt_symbol,
-            "baseId": rules.base,
-            "quoteId": rules.quote,
-            "settleId": settle_id,
+            "settle": rules.settle,
+            "settleId": rules.settle and rules.settle.lower(),  # as Gate, which alone is asked by it, writes it
             "type": "swap" if futures else "spot",
             "spot": not futures,
-            "margin": False,
             "swap": futures,
-            "future": False,
-            "option": False,
             "contract": futures,
             "linear": True if futures else None,
-            "inverse": False if futures else None,
-            "active": True,
-            "contractSize": str(rules.contract_size) if futures else None,
-            "precision": {"price": str(rules.tick_size), "amount": str(rules.step_size)},
             "info": {"instFamily": rules.id.removesuffix("-SWAP")},
         }
         parser.set_markets([parser.safe_market_structure(market)])
@@ -1475,12 +1456,10 @@ class _Asking:
 
     def _id_of(self, pair: str, parser: Any) -> str:
         """The exchange's name of a pair: ccxt renames coins whose tickers clash, and some exchanges spell them."""
-        common = cast("Mapping[str, str]", parser.commonCurrencies)
-        spelt = {code: name for name, code in common.items() if name not in ("XBT", "BCC", "BCHSV")}
-        base, _, quote_coin = pair.partition("/")
-        coins = (self.source.coins.get(coin) or spelt.get(coin, coin) for coin in (base, quote_coin))
-        text = self.source.symbol.format(**dict(zip(("base", "quote"), coins, strict=True)))
-        return text.lower() if self.source.lower else text
+        common: Mapping[str, str] = parser.commonCurrencies
+        spelt = {code: name for name, code in common.items() if name not in ("XBT", "BCHSV")}
+        base, quote_coin = (self.source.coins.get(coin) or spelt.get(coin, coin) for coin in pair.split("/"))
+        return self.source.symbol.format(base=base, quote=quote_coin)
 
     async def _parsed(self, reading: Awaitable[Any]) -> Any:
         try:
@@ -1562,9 +1541,9 @@ class _Asking:
     def _refused(self, answer: Answer, told: object) -> MarketsError:
         fields = as_object(told)
         one_pair = self._pair is not None and self._ask is not self.source.many
-        code = self.exchange.error_code(fields) if fields else None
-        words = json.dumps(fields)[:2000] if fields and answer.status in (200, 400, 404) else ""
-        if one_pair and (code in self._desk.unknown or _NO_SUCH.search(words)):
+        code = self.exchange.error_code(fields)
+        said = answer.status in (200, 400, 404) and _NO_SUCH.search(json.dumps(fields)[:IN_ERRORS])
+        if one_pair and (code in self._desk.unknown or said):
             return self.unknown()
         found = diagnose(answer, self.exchange)
         if found is None:
@@ -1577,12 +1556,13 @@ class _Asking:
     # -- errors
 
     def unknown(self) -> PairUnknown:
-        params: dict[str, str | int | float] = {"exchange": self.exchange.name, "pair": self._pair or ""}
-        return PairUnknown(Message(text=_NO_PAIR[self._target.market], params=params))
+        return PairUnknown(self._about_pair(_NO_PAIR[self._target.market]))
 
     def no_grid(self) -> MarketsError:
-        params: dict[str, str | int | float] = {"exchange": self.exchange.name, "pair": self._pair or ""}
-        return MarketsError(Message(text=_NO_GRID, params=params))
+        return MarketsError(self._about_pair(_NO_GRID))
+
+    def _about_pair(self, text: str) -> Message:
+        return Message(text=text, params={"exchange": self.exchange.name, "pair": str(self._pair)})
 
     def undocumented(self) -> MarketsError:
         causes = (Cause.UNEXPECTED_RESPONSE, Cause.EXCHANGE_UNAVAILABLE)
@@ -1594,7 +1574,7 @@ class _Asking:
         return self._ask in self.source.candles.asks
 
 
-def _candle(row: Sequence[Any], contract_size: float = 1.0) -> tuple[int, float, float, float, float, float] | None:
+def _candle(row: Sequence[Any], contract_size: float) -> tuple[int, float, float, float, float, float] | None:
     """A row of ccxt in seconds and coins; None where it is no candle, which leaves a gap.
 
     Some exchanges let high and low fall short of open or close by a tick: they are widened.
@@ -1613,10 +1593,10 @@ def _candle(row: Sequence[Any], contract_size: float = 1.0) -> tuple[int, float,
 def _served_at(answer: Answer) -> float:
     """The time of an answer in seconds since 1970 UTC: the exchange's, where it is the earlier one."""
     now = time.time()
-    told = next((value for name, value in answer.headers.items() if name.lower() == "date"), "")
+    headers = {name.lower(): value for name, value in answer.headers.items()}
     try:
-        return min(now, parsedate_to_datetime(told).timestamp())
-    except (ValueError, TypeError, OverflowError):
+        return min(now, parsedate_to_datetime(headers["date"]).timestamp())
+    except (KeyError, ValueError, TypeError, OverflowError):
         return now
 
 
@@ -1636,13 +1616,9 @@ def _judge(ccxt_id: str) -> Any:
 
 def _read(body: str) -> Any:
     try:
-        return json.loads(body, parse_float=str, parse_constant=_refuse)
+        return json.loads(body, parse_float=str, parse_constant=int)  # NaN and Infinity are not JSON: int refuses them
     except (ValueError, RecursionError):
         return None
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
 
 
 def _in_list(told: object, shape: str) -> Any:
@@ -1651,8 +1627,7 @@ def _in_list(told: object, shape: str) -> Any:
     if name != "data":
         return {name: [told]} if name else [told]
     fields = as_object(told)
-    inner: Any = fields.get("data")
-    return {**fields, "data": [] if inner is None else [inner]}
+    return {**fields, "data": [fields.get("data")]}  # ccxt passes over null
 
 
 __all__ = [
