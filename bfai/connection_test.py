@@ -339,22 +339,22 @@ class Facts:
         """
         if diagnosis is None or diagnosis.cause is not Cause.AMBIGUOUS:
             return diagnosis
-        ruled_out: set[Cause] = set()
-        if self.offset_ms is not None and abs(self.offset_ms) - self.offset_error_ms < CLOCK_TOLERANCE_MS:
-            ruled_out.add(Cause.CLOCK_SKEW)
+        ruled_out: frozenset[Cause] = frozenset()
         if self._reports and call.role is not Role.KEY_INFO:
-            ruled_out |= KEY_CAUSES - {Cause.ACCOUNT_RESTRICTED}
+            ruled_out = KEY_CAUSES - {Cause.ACCOUNT_RESTRICTED}
+        elif self.offset_ms is not None and abs(self.offset_ms) - self.offset_error_ms < CLOCK_TOLERANCE_MS:
+            ruled_out = frozenset({Cause.CLOCK_SKEW})
         left = tuple(cause for cause in diagnosis.candidates if cause not in ruled_out)
-        if not left or left == diagnosis.candidates:
+        if not left:
             return diagnosis
         cause = left[0] if len(left) == 1 else Cause.AMBIGUOUS
         permission = call.right if cause is Cause.PERMISSION_MISSING and call.right is not Permission.WITHDRAW else None
         return diagnosis.model_copy(update={"cause": cause, "candidates": left, "permission": permission})
 
     def key_may_belong_elsewhere(self) -> bool:
-        """Whether this region does not know the key and the exchange has others."""
+        """Whether this region does not know the key."""
         problem = self.problem(Role.KEY_INFO)
-        return problem is not None and may_belong_elsewhere(problem) and len(self.exchange.regions) > 1
+        return problem is not None and may_belong_elsewhere(problem)
 
     def unreachable(self) -> bool:
         """Whether nothing at all came back, so that it may be our own network."""
@@ -447,9 +447,10 @@ class Facts:
     def kept_assets(self) -> dict[str, Any]:
         """`balances` and `other_assets` of a run."""
         free = self.balances() or {}
-        names = sorted(free, key=lambda name: (_MONEY_FIRST.index(name) if name in _MONEY_FIRST else 99, name))
+        first = {name: number for number, name in enumerate(_MONEY_FIRST)}
+        names = sorted(free, key=lambda name: (first.get(name, len(first)), name))
         kept, others = names[:KEPT_BALANCES], names[KEPT_BALANCES:KEPT_NAMES]
-        return {"balances": {name: format(free[name], "f") for name in kept}, "other_assets": tuple(others)}
+        return {"balances": {name: f"{free[name]:f}" for name in kept}, "other_assets": tuple(others)}
 
     def order_pairs(self) -> tuple[str, ...] | None:
         """The pairs with open orders, or None where they could not be read."""
@@ -512,7 +513,7 @@ class _Test:
                 continue
             elsewhere = self.client.elsewhere(target.model_copy(update={"region": region.id}))
             answer = await elsewhere.ask(call)
-            diagnosis = diagnose(answer, exchange, secrets=self.facts.credentials.secrets())
+            diagnosis = diagnose(answer, exchange)
             known = diagnosis is not None and diagnosis.cause in _KEY_IS_KNOWN
             if diagnosis is None or (known and Cause.INVALID_KEY not in diagnosis.candidates):
                 return region.id
@@ -620,7 +621,7 @@ def judge(facts: Facts, confirmation: Confirmation | None = None) -> Verdict:
         checks=tuple(check for check, _ in judged),
         advice=tuple(dict.fromkeys(judging.advice)),
         report=judging.report if judging.key_works else None,
-        confirmed_at=confirmation.at if confirmation and judging.confirmed else None,
+        confirmed_at=judging.confirmed_at,
     )
 
 
@@ -654,7 +655,7 @@ class _Judge:
         self.facts = facts
         self.exchange = facts.exchange
         self.advice: list[Advice] = []
-        self.confirmed = False
+        self.confirmed_at: datetime | None = None
         self.report = facts.probed_report()
         self._confirmation = confirmation
         self._key = self._judge_key()
@@ -688,10 +689,10 @@ class _Judge:
         name, latency = CheckName.REACH, self.facts.latency(Role.TIME)
         diagnosis = self.facts.problem(Role.TIME)
         site = self.exchange.site(self.facts.target.region, self.facts.target.environment)
-        host = next((site.hosts[call.host] for call in self.facts.calls() if call.role is Role.TIME), "")
         if self.facts.malformed:
             return _skipped(name, N_("skipped, nothing was asked"))
         if diagnosis is None and self.facts.offset_ms is not None:
+            host = next(site.hosts[call.host] for call in self.facts.calls() if call.role is Role.TIME)
             return _passed(name, latency, N_("{host} answered"), host=host)
         if diagnosis is None:
             diagnosis = Diagnosis(cause=Cause.UNEXPECTED_RESPONSE, candidates=(Cause.UNEXPECTED_RESPONSE,))
@@ -802,7 +803,7 @@ class _Judge:
                 return _failed(name, None, diagnosis, text, exchange=self.exchange.name, words=words)
             case GrantState.UNKNOWN:
                 if self._confirmation is not None and self._confirmation.holds(self.report, self.facts.at):
-                    self.confirmed = True
+                    self.confirmed_at = self._confirmation.at
                     self.advice.append(Advice.WITHDRAW_CONFIRMED)
                     return _CONFIRMED, None
                 diagnosis = Diagnosis(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from multidict import CIMultiDict
 from yarl import URL
 
 from bfai.connection_test import run_test
@@ -45,7 +46,8 @@ class Direct(Transport):
         exchange, group = self._world.hosts[url.host or ""]
         now_ms = int(self._world.clock() * 1000) + self._world.offsets.get(exchange.name, 0)
         raw = (body or "").encode()
-        call = Call(method, url.raw_path_qs, headers, raw, url.host or "", group, "127.0.0.1", now_ms)
+        sent = CIMultiDict({"Host": url.host or "", **headers})
+        call = Call(method, url.raw_path_qs, sent, raw, url.host or "", group, "127.0.0.1", now_ms)
         reply = exchange.answer(call)
         assert call.violation is None, call.violation
         self.asked.append((f"{url.host}{url.path}", proxy))

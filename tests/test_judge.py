@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bfai.connection_test import Confirmation, Facts, confirm, judge, rejudged
+from bfai.connection_test import Confirmation, Facts, confirm, expected_checks, judge, rejudged
 from bfai.exchanges import all_exchanges
 from bfai.exchanges.base import Answer, Role
 from bfai.model import (
@@ -58,13 +58,14 @@ def after(
     market: str = "spot",
     environment: Environment = Environment.LIVE,
     region: str | None = None,
+    change: Change | None = None,
     **changes: Any,
 ) -> Situation:
     """A sample key that was changed at the exchange before."""
 
     def run(simulator: Simulator, **more: Any) -> TestRun:
         simulator.change_account(exchange, account, **changes)
-        return key(exchange, account, market, environment=environment, region=region)(simulator, **more)
+        return key(exchange, account, market, change, environment=environment, region=region)(simulator, **more)
 
     return run
 
@@ -113,6 +114,7 @@ REPORT, UID, BINGX_LIST = "/apiKeyInfo", "/api/v3/uid", "/apiKey/query"
 NO_RIGHT = {"code": 700007, "msg": "No permission to access the endpoint."}
 LATE = {"code": 700003, "msg": "Timestamp for this request is outside of the recvWindow."}
 GONE = {"code": "400007", "msg": "Access denied--> Incorrect permission."}
+NO_KEY = {"code": "40006", "msg": "Invalid ACCESS_KEY"}
 CLOSED = {"code": "200000", "data": {"status": "close", "msg": "upgrade"}}
 SITUATIONS: dict[str, Situation] = {
     "a good key": key("mexc", "good"),
@@ -127,6 +129,9 @@ SITUATIONS: dict[str, Situation] = {
     "a key that ended": key("kucoin", "expired"),
     "a key that ends soon": key("kucoin", "expiring"),
     "an account that is frozen": key("kucoin", "frozen"),
+    "an account that is frozen, by an answer of its own": key("binance", "frozen"),
+    "a frozen account for futures": key("gate", "frozen", "futures"),
+    "futures where the time has a host of its own": key("binance", "good", "futures"),
     "an address that is not on the list": key("mexc", "ip_blocked"),
     "a key that is bound to nothing": key("kucoin", "ip_open"),
     "a binding that nobody tells": key("bitget", "ip_open"),
@@ -135,6 +140,18 @@ SITUATIONS: dict[str, Situation] = {
     "a unified account": after("bitget", "good", mode="unified"),
     "a unified account for futures": after("bitget", "good", "futures", mode="unified"),
     "a unified account and an address that is not on the list": after("bitget", "ip_blocked", mode="unified"),
+    "a unified account whose key call alone is refused": after(
+        "bitget",
+        "good",
+        mode="unified",
+        change=at("/v3/account/info", 400, {"code": "40006", "msg": "Invalid ACCESS_KEY"}),
+    ),
+    "a unified account that is refused": after(
+        "bitget",
+        "good",
+        mode="unified",
+        change=all_signed(400, NO_KEY, below="/api/v3/"),
+    ),
     "a classic account whose key call alone is refused": key(
         "bitget", "good", change=at("/v2/spot/account/info", 400, {"code": "40018", "msg": "Invalid IP"})
     ),
@@ -148,6 +165,26 @@ SITUATIONS: dict[str, Situation] = {
     "a key of this region": after("binance", "good", region="us", site="us"),
     "a right to withdraw that only a harmless call shows": key(
         "bybit", "good", change=at("/query-address", 200, {"retCode": 0, "retMsg": "success", "result": {"rows": []}})
+    ),
+    "a right to withdraw that is told and shown": key("bybit", "withdraw"),
+    "a right to withdraw that a harmless call shows where nothing is told": key(
+        "bybit",
+        "good",
+        change=both(
+            at("/query-address", 200, {"retCode": 0, "retMsg": "success", "result": {"rows": []}}),
+            at("/query-api", 200, {"retCode": 10005, "retMsg": "Permission denied"}),
+        ),
+    ),
+    "a right to withdraw in two words": after("kucoin", "withdraw", permissions="General,Spot,Transfer,Withdrawal"),
+    "words that no document explains": after(
+        "mexc", "good", permissions=f"SPOT_ACCOUNT_READ,SPOT_DEAL_WRITE,SPOT_VAULT_WRITE,SPOT_{'MAGIC' * 30}_WRITE"
+    ),
+    "addresses that are not told in full": after("mexc", "good", mask_ips=True),
+    "an account without money": key("mexc", "good", change=at("/api/v3/account", 200, {"balances": []})),
+    "a trial order that is refused without the name of the right": key(
+        "coinbase",
+        "good",
+        change=at("/preview", 403, {"error": "PERMISSION_DENIED", "message": "Missing scopes"}),
     ),
     "a right to trade that only a harmless call denies": key(
         "mexc", "good", change=both(at(REPORT, 400, NO_RIGHT), at("/order/test", 400, NO_RIGHT))
@@ -164,6 +201,8 @@ SITUATIONS: dict[str, Situation] = {
     "a clock that is behind": key("mexc", "good", clock=clock(-90)),
     "a clock that is ahead": key("kucoin", "good", clock=clock(+90)),
     "a clock that is a little off": key("mexc", "no_futures", clock=clock(-0.6)),
+    "a clock that is behind where nothing is said of it": key("coinbase", "good", clock=clock(-90)),
+    "a time that comes with an error": key("mexc", "good", change=at("/api/v3/time", 500, {"serverTime": 1})),
     "a time that is refused although the clocks agree": key("mexc", "good", change=at("/openOrders", 400, LATE)),
     "a refusal without a reason": key("coinbase", "good", change=all_signed(401, "Unauthorized")),
     "a refusal without a reason, and a clock that is off": key(
@@ -176,6 +215,14 @@ SITUATIONS: dict[str, Situation] = {
     "a key report that is refused": key("mexc", "good", change=at(REPORT, 400, NO_RIGHT)),
     "a key report that does not come": key("mexc", "good", change=at(REPORT, None, error="read_timeout")),
     "a key report that no document describes": key("mexc", "good", change=at(REPORT, 200, {"code": 0, "data": []})),
+    "a part of a report that could not be asked for": key(
+        "bingx", "good", change=at("/v1/uid", None, error="read_timeout")
+    ),
+    "a part of a report that need not be asked for": key(
+        "bingx",
+        "good",
+        change=at("/v1/uid", 200, {"code": 100004, "msg": "Permission denied, this api need Read permission"}),
+    ),
     "a part of a report that is lost": key("bingx", "good", change=at(BINGX_LIST, 502, "<html>Bad gateway</html>")),
     "a part of a report that arrives in pieces": key("bingx", "good", change=at(BINGX_LIST, 200, '{"code":0,"da')),
     "a part of a report that breaks off": key("bingx", "good", change=at(BINGX_LIST, None, error="truncated")),
@@ -237,30 +284,51 @@ def test_every_situation_that_is_written_down_is_looked_at() -> None:
 # -- as the exchange tells it ------------------------------------------------------------------------------------------
 
 
+def heard(
+    simulator: Simulator, exchange: str, account: str, market: str = "spot", change: Change | None = None
+) -> tuple[Facts, list[Answer]]:
+    """Facts without an answer yet, and the answers."""
+    answers: list[Answer] = []
+    key(exchange, account, market, change, on_answer=answers.append)(simulator)
+    adapter = all_exchanges()[exchange]
+    target = Target(exchange=exchange, market=Market(market), region=adapter.regions[0].id)
+    return Facts(adapter, target, sample(simulator, exchange, account)), answers
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("exchange", "account", "change"),
     [
-        None,
-        at("/user/api-key", 400, GONE),
-        at("/account-overview", 400, GONE),
-        at("/orders", 400, GONE),
-        at("/orders/test", 503, "<html>Bad gateway</html>"),
-        at("/api/v1/timestamp", 503, "<html>Bad gateway</html>"),
+        ("kucoin", "good", None),
+        ("kucoin", "read_only", None),
+        ("kucoin", "good", at("/user/api-key", 400, GONE)),
+        ("kucoin", "good", at("/user/api-key", 503, "<html>Bad gateway</html>")),
+        ("kucoin", "good", at("/account-overview", 400, GONE)),
+        ("kucoin", "good", at("/account-overview", 200, {"code": "200000", "data": {}})),
+        ("kucoin", "good", at("/orders", 400, GONE)),
+        ("kucoin", "good", at("/orders", 200, {"code": "200000", "data": {}})),
+        ("kucoin", "good", at("/orders/test", 503, "<html>Bad gateway</html>")),
+        ("kucoin", "good", at("/orders/test", 200, "what?")),
+        ("kucoin", "good", at("/api/v1/timestamp", 503, "<html>Bad gateway</html>")),
+        ("kucoin", "good", all_signed(400, {"code": "400003", "msg": "The API key does not exist"})),
+        ("binance", "frozen", None),
+        ("kucoin", "unknown_right", None),
+        ("bingx", "good", at(BINGX_LIST, 502, "<html>Bad gateway</html>")),
+        ("bingx", "good", at(BINGX_LIST, 404, "no such page")),
     ],
 )
-def test_how_long_each_check_took_is_that_of_its_call(simulator: Simulator, change: Change | None) -> None:
+@pytest.mark.parametrize("offset", [0.0, 5000.0])
+def test_how_long_each_check_took_is_that_of_its_call(
+    simulator: Simulator, exchange: str, account: str, change: Change | None, offset: float
+) -> None:
     """Passed, warned or failed; those that rest on what is known already took no time of their own."""
-    asked: list[Answer] = []
-    credentials = sample(simulator, "kucoin", "good")
-    run_directly(simulator, "kucoin", credentials, market="futures", change=change, on_answer=asked.append)
-    exchange = all_exchanges()["kucoin"]
-    facts = Facts(exchange, Target(exchange="kucoin", market=Market.FUTURES), credentials)
+    facts, answers = heard(simulator, exchange, account, "futures", change=change)
     times = {role: 10.0 * number for number, role in enumerate(Role, 1)}
-    for answer in asked:
+    for answer in answers:
         assert answer.call is not None
         facts.take(answer.call, replace(answer, latency_ms=times[answer.call.role]))
-    facts.offset_ms = 0.0
-    taken = {check.name.value: check.latency_ms for check in judge(facts).checks if check.outcome is not Outcome.SKIP}
+    facts.offset_ms = offset
+    checks = judge(facts).checks
+    taken = {check.name.value: check.latency_ms for check in checks if check.outcome is not Outcome.SKIP}
     expected = {
         "reach": times[Role.TIME],
         "clock": times[Role.TIME],
@@ -277,7 +345,18 @@ def test_how_long_each_check_took_is_that_of_its_call(simulator: Simulator, chan
         "sub_account": None,
     }
     assert taken == {name: expected[name] for name in taken}
-    assert len(taken) > 10
+    assert {"reach", "clock", "key"} <= taken.keys()
+
+
+def test_a_closed_exchange_and_a_key_of_elsewhere_took_as_long_as_their_calls(simulator: Simulator) -> None:
+    facts, answers = heard(simulator, "kucoin", "good", change=at("/status", 200, CLOSED))
+    for answer in answers:
+        assert answer.call is not None
+        facts.take(answer.call, replace(answer, latency_ms=7.0 if answer.role == Role.SERVICE else 3.0))
+    facts.offset_ms, facts.owner = 0.0, "eu"
+    taken = {check.name: (check.outcome, check.latency_ms) for check in judge(facts).checks}
+    assert taken[CheckName.STATUS] == (Outcome.FAIL, 7.0)
+    assert taken[CheckName.KEY] == (Outcome.FAIL, 3.0)
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -348,6 +427,20 @@ def test_a_region_that_finds_the_key_and_refuses_it_knows_it(simulator: Simulato
     assert not any(path.startswith("us.okx.com") for path, _ in transport.asked)
 
 
+def test_a_region_that_is_down_does_not_know_the_key(simulator: Simulator) -> None:
+    simulator.change_account("okx", "good", site="us")
+    page = Answer(status=503, body="<html>Service unavailable</html>")
+    run = run_directly(
+        simulator,
+        "okx",
+        sample(simulator, "okx", "good"),
+        change=lambda call, answer: page if call.host == "eea.okx.com" else answer,
+        try_regions=True,
+    )
+    assert run.diagnosis is not None
+    assert (run.diagnosis.cause, run.diagnosis.region) == (Cause.WRONG_ENVIRONMENT, "us")
+
+
 def test_no_other_region_is_asked_about_a_key_that_this_one_knows(simulator: Simulator) -> None:
     transport = Direct(simulator)
     run_directly(simulator, "okx", sample(simulator, "okx", "good"), transport=transport, try_regions=True)
@@ -407,15 +500,6 @@ def test_nothing_is_read_from_a_refusal(simulator: Simulator) -> None:
     assert key("mexc", "good", change=at("/openOrders", 400, orders))(simulator).order_pairs is None
 
 
-def heard(simulator: Simulator, exchange: str, account: str, market: str = "spot") -> tuple[Facts, list[Answer]]:
-    """Facts without an answer yet, and the answers."""
-    answers: list[Answer] = []
-    key(exchange, account, market, on_answer=answers.append)(simulator)
-    adapter = all_exchanges()[exchange]
-    target = Target(exchange=exchange, market=Market(market), region=adapter.regions[0].id)
-    return Facts(adapter, target, sample(simulator, exchange, account)), answers
-
-
 def test_a_later_answer_stands_in_place_of_an_earlier_one(simulator: Simulator) -> None:
     facts, answers = heard(simulator, "kucoin", "good")
     (report,) = [answer for answer in answers if answer.role == Role.KEY_INFO]
@@ -470,6 +554,136 @@ def test_a_refusal_without_a_reason_loses_what_the_rest_rules_out(
     assert found.permission is (Permission.READ if alone else None)
 
 
+def test_where_every_reason_is_ruled_out_all_stay(simulator: Simulator) -> None:
+    """OKX names three, none of which can be once the key report has come: nobody knows, and nothing is invented."""
+    facts, answers = heard(simulator, "okx", "good")
+    for answer in answers:
+        assert answer.call is not None
+        odd = replace(answer, status=401, body='{"code":"60009","msg":"Login failed"}')
+        facts.take(answer.call, odd if answer.role == Role.ORDERS else answer)
+    found = facts.problem(Role.ORDERS)
+    assert found is not None
+    assert found.cause is Cause.AMBIGUOUS
+    assert found.candidates == (Cause.INVALID_KEY, Cause.INVALID_SECRET, Cause.INVALID_PASSPHRASE)
+
+
+def test_of_two_kinds_of_account_the_own_one_answers(simulator: Simulator) -> None:
+    simulator.change_account("bitget", "good", mode="unified")
+    facts, answers = heard(simulator, "bitget", "good")
+    for answer in answers:
+        assert answer.call is not None
+        gone = replace(answer, status=400, body='{"code":"40006","msg":"Invalid ACCESS_KEY"}')
+        facts.take(answer.call, gone if answer.call.path == "/api/v3/account/info" else answer)
+    counts = facts.answer(Role.KEY_INFO)
+    assert counts is not None
+    assert counts.call is not None
+    assert counts.call.path == "/api/v3/account/info"
+
+
+def test_nothing_is_concluded_from_nothing(simulator: Simulator) -> None:
+    """Before an answer has come, and where only some have."""
+    facts, answers = heard(simulator, "kucoin", "good")
+    checks = {check.name: check for check in judge(facts).checks}
+    assert checks[CheckName.KEY].outcome is Outcome.FAIL
+    assert checks[CheckName.KEY].detail.text == "skipped, nothing was asked"
+    assert checks[CheckName.KEY].latency_ms is None
+    assert judge(facts).status is Status.FAILED
+    for answer in answers:
+        if answer.role in (Role.TIME, Role.KEY_INFO):
+            assert answer.call is not None
+            facts.take(answer.call, answer)
+    facts.offset_ms = 0.0
+    verdict = judge(facts)
+    assert verdict.diagnosis is not None
+    assert (verdict.status, verdict.diagnosis.cause) == (Status.FAILED, Cause.UNEXPECTED_RESPONSE)
+    left = {check.name for check in verdict.checks if check.outcome is Outcome.FAIL}
+    assert left == {CheckName.BALANCE, CheckName.STATUS}
+
+
+@pytest.mark.parametrize(
+    ("left", "outcome", "days"),
+    [
+        (timedelta(days=30, hours=1), Outcome.PASS, 30),
+        (timedelta(days=14, seconds=1), Outcome.PASS, 14),
+        (timedelta(days=14), Outcome.WARN, 14),
+        (timedelta(hours=12), Outcome.WARN, 0),
+    ],
+)
+def test_an_end_is_told_in_days(simulator: Simulator, left: timedelta, outcome: Outcome, days: int) -> None:
+    facts, answers = heard(simulator, "kucoin", "expiring")
+    for answer in answers:
+        assert answer.call is not None
+        facts.take(answer.call, answer)
+    report = facts.report()
+    assert report is not None
+    assert report.expires_at is not None
+    facts.offset_ms, facts.at = 0.0, report.expires_at - left
+    verdict = judge(facts)
+    (check,) = [check for check in verdict.checks if check.name is CheckName.EXPIRY]
+    assert (check.outcome, check.detail.text, check.detail.params) == (outcome, "days left: {days}", {"days": days})
+    assert (Advice.EXPIRES_SOON in verdict.advice) is (outcome is Outcome.WARN)
+
+
+@pytest.mark.parametrize(("days", "ended"), [(-1, False), (400, True)])
+def test_a_key_has_ended_by_the_time_of_the_test(simulator: Simulator, days: int, ended: bool) -> None:
+    facts, answers = heard(simulator, "kucoin", "expiring")
+    facts.at += timedelta(days=days)
+    for answer in answers:
+        assert answer.call is not None
+        facts.take(answer.call, answer)
+    facts.offset_ms = 0.0
+    found = judge(facts).diagnosis
+    assert (found is not None and found.cause is Cause.EXPIRED_KEY) is ended
+
+
+@pytest.mark.parametrize(("age", "ends"), [(89, True), (91, False)])
+def test_a_rule_gives_an_end_that_is_still_ahead_of_the_test(simulator: Simulator, age: int, ends: bool) -> None:
+    """Gate.io ends a key without an address ninety days after it was made; one that works later is under no rule."""
+    facts, answers = heard(simulator, "gate", "ip_open")
+    for answer in answers:
+        assert answer.call is not None
+        facts.take(answer.call, answer)
+    report = facts.report()
+    assert report is not None
+    assert report.created_at is not None
+    facts.at = report.created_at + timedelta(days=age)
+    counted = facts.report()
+    assert counted is not None
+    assert counted.expires_at == (report.created_at + timedelta(days=90) if ends else None)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "trip", "outcome", "seconds"),
+    [
+        (0.0, 0.0, Outcome.PASS, 0.0),
+        (0.999, 0.0, Outcome.PASS, 1.0),
+        (1.0, 0.0, Outcome.WARN, 1.0),
+        (1.34, 0.0, Outcome.WARN, 1.3),
+        (0.9, 0.8, Outcome.PASS, 1.3),
+        (0.5, 0.8, Outcome.PASS, 0.9),
+        (1.5, 2.0, Outcome.WARN, 2.5),
+    ],
+)
+def test_a_clock_is_wrong_by_more_than_the_way_to_it_explains(
+    simulator: Simulator, ahead: float, trip: float, outcome: Outcome, seconds: float
+) -> None:
+    """The exchange's time was told at some moment between the question and its answer, `trip` seconds apart."""
+    ours = [NOW + timedelta(seconds=ahead)]
+
+    def change(call: Call, answer: Answer) -> Answer:
+        if call.path == "/api/v5/public/time":
+            ours[0] += timedelta(seconds=trip)
+        return answer
+
+    simulator._world.clock = NOW.timestamp
+    run = key("okx", "good", change=change, clock=lambda: ours[0])(simulator)
+    simulator._world.clock = time.time
+    check = run.check(CheckName.CLOCK)
+    assert check is not None
+    assert (check.outcome, check.detail.params) == (outcome, {"seconds": seconds})
+    assert run.status.ok
+
+
 def test_two_reasons_may_be_left(simulator: Simulator) -> None:
     facts, answers = heard(simulator, "gate", "good")
     refusal = {"label": "FORBIDDEN", "message": "Request forbidden"}
@@ -515,6 +729,14 @@ def test_the_receipt_is_in_the_order_of_sending(simulator: Simulator) -> None:
     moments = [sent.at for sent in run.receipt]
     assert moments == sorted(moments)
     assert len(set(moments)) > 5
+
+
+def test_checks_are_told_in_their_order_where_they_are_known_together(simulator: Simulator) -> None:
+    told: list[CheckName] = []
+    key("htx", "good", "futures", on_check=lambda check: told.append(check.name))(simulator)
+    together = told[told.index(CheckName.KEY) :]
+    assert together == [name for name in expected_checks(Market.FUTURES) if name in together]
+    assert CheckName.FUTURES in together
 
 
 def test_a_check_is_told_as_soon_as_its_answers_are_in(simulator: Simulator) -> None:
