@@ -26,7 +26,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Self, TypeVar, cast
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from yarl import URL
@@ -1300,11 +1300,10 @@ class _Asking:
         parser = await self._parser()
         if self._pair is not None:
             self._values["id"] = self._id_of(self._pair, parser)
-        self._ask = ask
         self._paths = {self.source.many.path: ask}
-        rows = await self._parsed(parser.fetch_markets())
+        rows: list[Mapping[str, Any]] = await self._parsed(parser.fetch_markets())
         at = self._transport.now()
-        found = (self._rules_of(cast("Mapping[str, Any]", row), at) for row in rows)
+        found = (self._rules_of(row, at) for row in rows)
         return tuple(rules for rules in found if rules is not None)
 
     async def tiers(self, ask: Ask) -> tuple[Tier, ...] | None:
@@ -1476,11 +1475,10 @@ class _Asking:
         del headers
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        host = parts.hostname or ""
         if method != "GET" or body or parts.scheme != "https":
             raise UndeclaredRequest(f"{method} {parts.path} is not declared by {self.exchange.id}'s markets")
-        if host not in (*self._desk.hosts, *self._site.hosts.values()):
-            raise UndeclaredRequest(f"{host} is no host of {self.exchange.id}'s markets")
+        if parts.hostname not in (*self._desk.hosts, *self._site.hosts.values()):
+            raise UndeclaredRequest(f"{parts.hostname} is no host of {self.exchange.id}'s markets")
         for skip in self.source.skips:
             if skip.fits(parts.path, query):
                 return json.loads(skip.answer)
@@ -1499,9 +1497,7 @@ class _Asking:
 
     async def _send(self, path: str, query: Mapping[str, str]) -> Answer:
         ask, proxy = self._ask, self._target.egress_proxy
-        host = self._site.hosts.get(ask.host)
-        if host is None:
-            raise MarketsError(Message(text=_NO_MARKET[self._target.market], params={"region": self._site.name}))
+        host = self._site.hosts[ask.host]
         limiter, limit = self._transport.limiter, self.exchange.limits[ask.pool]
         silence_key = f"{self.exchange.id}|{proxy or 'direct'}"
         counted = f"{host}{ask.path}" if limit.each else ask.pool

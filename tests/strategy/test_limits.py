@@ -999,7 +999,7 @@ def test_a_request_that_is_not_declared_is_refused(exchange: str, market: Market
         asking = _Asking(transport, markets.receipt, target(exchange, market), "BTC/USDT", rules)
         host, path = DESKS[exchange].hosts[0], asking.source.many.path
         candles = asking.source.candles.asks[0].where(rules.id)
-        with pytest.raises(UndeclaredRequest):
+        with pytest.raises(UndeclaredRequest, match=rf"^GET {re.escape(candles)} is not declared by {exchange}'s"):
             await asking._fetch(f"https://{host}{candles}", "GET")  # not while rules are read
         asking._allow(*asking.source.candles.asks)
         with pytest.raises(UndeclaredRequest):
@@ -1018,12 +1018,28 @@ def test_a_request_that_is_not_declared_is_refused(exchange: str, market: Market
             (f"https://{host}/api/v3/account", "GET", None),
             (f"https://{host}{path}?signature=00", "GET", None),
             (f"https://{host}{path}?apiKey=00", "GET", None),
+            (f"https://{host}{path}?apiKey=", "GET", None),
         ):
-            with pytest.raises(UndeclaredRequest):
+            with pytest.raises(UndeclaredRequest, match=rf"(is not declared by|is no host of) {exchange}'s markets"):
                 await asking._fetch(url, method, {"X-Key": "k"}, body)
         assert transport.sent == [] and not markets.receipt
 
     reading(gateway, work)
+
+
+def test_every_market_that_is_served_has_its_hosts() -> None:
+    for exchange, market in EVERYWHERE:
+        adapter = get_exchange(exchange)
+        for region in adapter.regions:
+            for environment in adapter.environments:
+                if adapter.serves(region.id, market, environment):
+                    asks = source_of(target(exchange, market, region.id, environment=environment)).asks()
+                    assert {ask.host for ask in asks} <= adapter.site(region.id, environment).hosts.keys()
+
+
+def test_a_region_that_does_not_exist_is_named(gateway: Gateway) -> None:
+    with pytest.raises(ValueError, match=r"^okx has no region nowhere$"):
+        reading(gateway, lambda m, _: m.pairs(target("okx", Market.SPOT, "nowhere")))
 
 
 def test_the_declaration_names_every_request() -> None:
@@ -1167,9 +1183,31 @@ def test_slow_down_and_be_silent(gateway: Gateway, simulator: Simulator) -> None
         slow = {"kind": "status", "status": 429, "retry_after": 7}
         with simulator.faults(slow), pytest.raises(MarketsError, match="Wait 7 seconds"):
             await markets.pairs(target("gate", Market.SPOT))
-        with pytest.raises(MarketsError, match="slow down"):
+        with pytest.raises(MarketsError, match=r"slow down\. Wait [67] seconds"):
             await markets.pair(target("gate", Market.FUTURES), "BTC/USDT")
         assert len(transport.sent) == 1, "the exchange asked for silence"
+        assert transport.limiter.closed_for("gate|direct") > 6, "and whoever tests a key there is silent too"
+        elsewhere = target("gate", Market.SPOT, egress_proxy="http://192.0.2.1:3128")
+        assert await markets.pairs(elsewhere), "another address was not asked"
+        transport.limiter.close("mexc|direct", 0.5)
+        with pytest.raises(MarketsError, match="slow down"):
+            await markets.pairs(target("mexc", Market.SPOT))
+        transport.limiter.close("gate|http://192.0.2.1:3128", 9)
+        with pytest.raises(MarketsError, match="slow down"):
+            await markets.pairs(elsewhere)
+        assert len(transport.sent) == 2
+
+    reading(gateway, work)
+
+
+def test_what_each_path_may_be_asked_is_counted_for_itself_where_the_exchange_counts_so(gateway: Gateway) -> None:
+    async def work(markets: Markets, transport: Recording) -> None:
+        for exchange in ("bingx", "okx"):
+            await markets.complete(target(exchange, Market.FUTURES), "BTC/USDT")
+        counted = {(key[0], key[1]) for key in transport.limiter._windows}
+        paths = {(url.host, url.path) for _, url, _, _ in transport.sent}
+        for host, path in paths:
+            assert (host == "open-api.bingx.com") is (("bingx", f"{host}{path}") in counted)
 
     reading(gateway, work)
 
