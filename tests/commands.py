@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def run_bfai(
         files = [Path(name) / stream for stream in ("stdin", "stdout", "stderr")]
         files[0].write_bytes(stdin.encode() if isinstance(stdin, str) else stdin)
         process = _CONTEXT.Process(target=_command, args=(arguments, dict(env), str(cwd), [*map(str, files)]))
-        process.start()
+        _start(process)
         process.join(timeout)
         if process.exitcode is None:
             process.kill()
@@ -38,6 +39,15 @@ def run_bfai(
             raise subprocess.TimeoutExpired(["bfai", *arguments], timeout)
         said = [file.read_bytes().decode() if file.exists() else "" for file in files[1:]]
         return subprocess.CompletedProcess(["bfai", *arguments], process.exitcode, *said)
+
+
+def _start(process: multiprocessing.process.BaseProcess) -> None:
+    """A child runs its parent's main module first, which may be a page here: Streamlit's tests leave theirs there."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], types.ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _command(arguments: list[str], env: dict[str, str], cwd: str, files: list[str]) -> None:
