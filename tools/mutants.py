@@ -5,7 +5,7 @@ run [NAME…]   change the modules of pyproject.toml's [tool.mutmut], one small 
 list [NAME…]  what the last run left
 
 Both end with 1 where a change survived that docs/mutants.md does not explain, or where that explains one that no longer
-survives. A change to no more than a translatable text counts as found: `tools/i18n.py check` refuses it.
+survives.
 """
 
 from __future__ import annotations
@@ -60,20 +60,8 @@ def plain(mangled: str) -> str:
     return mangled.removeprefix("x_") if mangled.startswith("x_") else mangled.removeprefix("xǁ").replace("ǁ", ".")
 
 
-def texts(node: ast.AST) -> set[str]:
-    """The translatable texts in a function."""
-    calls = (call for call in ast.walk(node) if isinstance(call, ast.Call))
-    marked = (call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("N_", "NN_", "_"))
-    return {
-        part.value
-        for call in marked
-        for part in call.args
-        if isinstance(part, ast.Constant) and isinstance(part.value, str)
-    }
-
-
-def results(names: Sequence[str]) -> Iterator[tuple[Mutant, int | None, bool]]:
-    """Each mutant of the last run with mutmut's code, and whether it changes no more than a text."""
+def results(names: Sequence[str]) -> Iterator[tuple[Mutant, int | None]]:
+    """Each mutant of the last run with mutmut's code, None where it was not tried."""
     for module in modules():
         mutated = RESULTS / module
         if not mutated.exists():
@@ -95,7 +83,7 @@ def results(names: Sequence[str]) -> Iterator[tuple[Mutant, int | None, bool]]:
             before, after = (
                 tuple(line[1:].strip() for line in changed if line[0] == sign and line[:3] != sign * 3) for sign in "-+"
             )
-            yield Mutant(module, plain(mangled), before, after), code, bool(texts(new) - texts(old))
+            yield Mutant(module, plain(mangled), before, after), code
 
 
 _BLOCK = re.compile(r"^```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -117,13 +105,11 @@ def explained(text: str) -> set[Mutant]:
 def report(names: Sequence[str]) -> int:
     known, seen = explained(EXPLAINED.read_text(encoding="utf-8")), set[Mutant]()
     counts, open_ones = {module: Counter[str]() for module in modules()}, list[Mutant]()
-    for mutant, code, is_text in results(names):
+    for mutant, code in results(names):
         if code is None:
             kind = "not tried"
         elif code not in SURVIVED:
             kind = "found by a test"
-        elif is_text:
-            kind = "found by the catalogue"
         elif mutant in known:
             kind = "explained"
             seen.add(mutant)

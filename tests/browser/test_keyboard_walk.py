@@ -29,6 +29,7 @@ def focused(page: Page) -> str:
 
 def tab_to(page: Page, name: str, *, key: str = "Tab") -> None:
     """Presses Tab until what has this name has the focus."""
+    settled(page)  # what is not drawn yet has no place in the order
     met: list[str] = []
     while len(met) < 60:
         page.keyboard.press(key)

@@ -1200,6 +1200,32 @@ def test_slow_down_and_be_silent(gateway: Gateway, simulator: Simulator) -> None
     reading(gateway, work)
 
 
+@pytest.mark.parametrize(("status", "after", "least", "most"), [(418, 7, 6, 7), (429, 7, 6, 7), (429, None, 0, 1)])
+def test_for_how_long_an_exchange_is_left_alone(
+    gateway: Gateway, simulator: Simulator, status: int, after: int | None, least: int, most: int
+) -> None:
+    """As long as it asks for, or a second. Binance says 418 to who did not listen."""
+
+    async def work(markets: Markets, transport: Recording) -> None:
+        with simulator.faults({"kind": "status", "status": status, "retry_after": after}), pytest.raises(MarketsError):
+            await markets.pairs(target("binance", Market.SPOT))
+        assert least < transport.limiter.closed_for("binance|direct") <= most
+
+    reading(gateway, work)
+
+
+def test_the_receipt_tells_how_long_each_answer_took(gateway: Gateway) -> None:
+    async def work(markets: Markets, _: Recording) -> list[float]:
+        for exchange in ("okx", "mexc", "kucoin"):
+            await markets.complete(target(exchange, Market.SPOT), "BTC/USDT")
+        return [sent.latency_ms for sent in markets.receipt if sent.latency_ms is not None]
+
+    lengths = reading(gateway, work)
+    assert len(lengths) > 4
+    assert all(0 < length < 60_000 and round(length, 1) == length for length in lengths)
+    assert any(length % 1 for length in lengths)
+
+
 def test_what_each_path_may_be_asked_is_counted_for_itself_where_the_exchange_counts_so(gateway: Gateway) -> None:
     async def work(markets: Markets, transport: Recording) -> None:
         for exchange in ("bingx", "okx"):
