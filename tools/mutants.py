@@ -63,11 +63,11 @@ def plain(mangled: str) -> str:
 def results(names: Sequence[str]) -> Iterator[tuple[Mutant, int | None]]:
     """Each mutant of the last run with mutmut's code, None where it was not tried."""
     for module in modules():
-        mutated = RESULTS / module
-        if not mutated.exists():
+        told = RESULTS / f"{module}.meta"
+        if not told.exists():
             continue
-        codes = json.loads((RESULTS / f"{module}.meta").read_text(encoding="utf-8"))["exit_code_by_key"]
-        made = functions(ast.parse(mutated.read_text(encoding="utf-8")))
+        codes = json.loads(told.read_text(encoding="utf-8"))["exit_code_by_key"]
+        made = functions(ast.parse((RESULTS / module).read_text(encoding="utf-8")))
         for key, code in codes.items():
             if names and not any(fnmatch.fnmatch(key, name) for name in names):
                 continue
@@ -119,12 +119,13 @@ def report(names: Sequence[str]) -> int:
         counts[mutant.module][kind] += 1
     for mutant in open_ones:
         print(f"{mutant.module}\n{mutant}\n")
-    gone = [] if names or any(count["not tried"] for count in counts.values()) else sorted(known - seen, key=str)
+    whole = {module for module, count in counts.items() if count and not count["not tried"] and not names}
+    gone = sorted((mutant for mutant in known - seen if mutant.module in whole), key=str)
     for mutant in gone:
         print(f"explained, and no longer there: {mutant.module}\n{mutant}\n")
     for module, count in counts.items():
         print(f"{module}: {count.total()} changes; " + ", ".join(f"{kind} {n}" for kind, n in count.most_common()))
-    return int(bool(open_ones or gone or not any(count.total() for count in counts.values())))
+    return int(bool(open_ones or gone or not any(counts.values())))
 
 
 def main(arguments: Sequence[str]) -> int:
