@@ -340,6 +340,7 @@ def test_errors_of_damage_are_words_and_hold_nothing_of_the_row(tmp_path: Path) 
             ("UPDATE pattern SET body = replace(body, 'o', 'p')", lambda: store.run(connection.last_run_id or "")),
             ("UPDATE key_report SET body = 'not { json'", lambda: store.key_report(connection.id)),
             ("UPDATE setting SET value = 'not { json'", lambda: store.setting("marked")),
+            ("UPDATE setting SET value = 'not { json'", lambda: store.settings(["marked"])),
             ("UPDATE audit SET detail = 'not { json'", store.audit_entries),
             ("UPDATE vault SET created_at = 9223372036854775807", store.vault),
         ):

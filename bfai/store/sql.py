@@ -2197,6 +2197,7 @@ class SqlStore(ABC):
             row = self._do("SELECT value FROM setting WHERE owner = :owner AND name = :name", name=name).fetchone()
         return default if row is None else json.loads(row["value"])
 
+    @sound
     def settings(self, names: Collection[str]) -> dict[str, Any]:
         with self._reading():
             rows = self._do(
