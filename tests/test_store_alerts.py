@@ -115,6 +115,20 @@ def test_an_event_is_kept_once_whoever_finds_it(store: Store) -> None:
     assert len(store.deliveries()) == 1
 
 
+@pytest.mark.parametrize("muted", ["not [ json", "7", '{"status_failed": 1}', ""])
+def test_a_damaged_channel_keeps_no_test_from_being_kept_and_hears_everything(tmp_path: Path, muted: str) -> None:
+    file = tmp_path / "bfai.db"
+    with contextlib.closing(open_store(f"sqlite:///{file}")) as store:
+        connection = add(store)
+        store.add_channel(a_channel(muted=frozenset({EventKind.STATUS_FAILED})), ADDRESS)
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("UPDATE channel SET muted = ?", (muted,))
+        happen(store, connection, an_event(connection))
+        assert len(store.runs()) == 1
+        with contextlib.closing(sqlite3.connect(file)) as db:
+            assert db.execute("SELECT state FROM delivery").fetchall() == [("waiting",)]
+
+
 def test_an_event_that_no_test_tells_of_is_kept_once_and_goes_to_the_channels(store: Store) -> None:
     store.add_channel(a_channel(), Sealed(1, b"n" * 12, b"c"))
     event = an_event(kind=EventKind.BACKUP_FAILED, run_id=None)
