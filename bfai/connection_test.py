@@ -361,8 +361,7 @@ class Facts:
         return bool(self.answers) and all(answer.status is None for answer in self.answers.values())
 
     def untold(self) -> list[tuple[Diagnosis, Answer]]:
-        """Why other key calls than those that told gave no report. A documented refusal is an answer, and not among
-        them.
+        """Why other key calls than those that told gave no report. One for another kind of account is not among them.
 
         Where an exchange tells of one key in several places, each may name a right that the others do not.
         """
@@ -372,7 +371,7 @@ class Facts:
                 asked = call.name in self.answers
                 answer = self.answers[call.name] if asked else self.answer(Role.ACCOUNT)  # it needs a value from there
                 problem = (self.diagnoses[call.name] if asked else self.problem(Role.ACCOUNT)) or _UNEXPECTED
-                if answer is not None and problem.cause is not Cause.PERMISSION_MISSING:
+                if answer is not None:
                     found.append((problem, answer))
         return [one for one in found if not self.exchange.of_other_kind(one[1])]
 

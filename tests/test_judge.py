@@ -218,7 +218,7 @@ SITUATIONS: dict[str, Situation] = {
     "a part of a report that could not be asked for": key(
         "bingx", "good", change=at("/v1/uid", None, error="read_timeout")
     ),
-    "a part of a report that need not be asked for": key(
+    "a part of a report that may not be asked for": key(
         "bingx",
         "good",
         change=at("/v1/uid", 200, {"code": 100004, "msg": "Permission denied, this api need Read permission"}),

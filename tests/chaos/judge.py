@@ -128,6 +128,11 @@ def _why_false(
         return f"a part of the key report was lost, and nothing said: {missing}"
     kinds = VERDICTS[connection.target.exchange][connection.target.market]
     allowed = {status for line in denying for status in kinds[line["kind"]]["status"]}
+    frozen = {name for name, verdict in kinds.items() if verdict.get("causes") == [Cause.ACCOUNT_RESTRICTED.value]}
+    if {line["kind"] for line in denying} <= frozen and any(
+        line["role"] == Role.ACCOUNT.value and line["fault"] is None and line["kind"] not in frozen for line in lines
+    ):
+        return None  # thawed while it was tested: what tells of it came later than the report on the key
     if not allowed & {"online", "connected"} and not missing:
         return "no key that is documented as usable"
     return None

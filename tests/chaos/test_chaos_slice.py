@@ -108,6 +108,19 @@ def test_a_usable_run_that_does_not_tell_of_a_missing_part_is_false() -> None:
         assert false_runs(lines, "connected", "bingx", told) == 0
 
 
+def test_an_account_that_thaws_while_its_key_is_tested_may_be_usable() -> None:
+    """Binance tells of a frozen account by another call than of the key."""
+    path = next(call.path for call in all_exchanges()["binance"].plan(Market.SPOT) if call.role is Role.KEY_INFO)
+    rest = [a_line("key_info", path=path, kind="frozen"), LINES["balance"], LINES["orders"]]
+    for account, false in (
+        (a_line("account", kind="good"), 0),
+        (a_line("account", kind="frozen"), 1),
+        (a_line("account", kind="good", fault="cut"), 1),
+    ):
+        assert false_runs([*rest, account], exchange="binance") == false
+    assert false_runs(rest, exchange="binance") == 1
+
+
 def test_what_was_told_and_is_not_there_is_lost() -> None:
     past = Past()
     kept = [past.test(0), past.test(1, "connected")]
