@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _METHODS = multiprocessing.get_all_start_methods()
@@ -24,12 +24,12 @@ if "forkserver" in _METHODS:
 
 
 def run_bfai(
-    *arguments: str, env: Mapping[str, str], cwd: Path, stdin: str | bytes = "", timeout: float = 60
+    *arguments: str, env: Mapping[str, str], cwd: Path, stdin: str = "", timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
     """What the command said and its exit code. TimeoutExpired where it does not end; then it is killed."""
     with tempfile.TemporaryDirectory() as name:
         files = [Path(name) / stream for stream in ("stdin", "stdout", "stderr")]
-        files[0].write_bytes(stdin.encode() if isinstance(stdin, str) else stdin)
+        files[0].write_bytes(stdin.encode())
         process = _CONTEXT.Process(target=_command, args=(arguments, dict(env), str(cwd), [*map(str, files)]))
         _start(process)
         process.join(timeout)
@@ -50,7 +50,7 @@ def _start(process: multiprocessing.process.BaseProcess) -> None:
         sys.modules["__main__"] = main
 
 
-def _command(arguments: list[str], env: dict[str, str], cwd: str, files: list[str]) -> None:
+def _command(arguments: Sequence[str], env: Mapping[str, str], cwd: str, files: list[str]) -> None:
     os.environ.clear()
     os.environ.update(env)
     if hasattr(time, "tzset"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -39,9 +38,7 @@ class Direct(Transport):
         headers: Mapping[str, str],
         body: str | None,
         proxy: str | None = None,
-        *,
-        max_body: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,
+        **_: Any,
     ) -> Answer:
         exchange, group = self._world.hosts[url.host or ""]
         now_ms = int(self._world.clock() * 1000) + self._world.offsets.get(exchange.name, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -295,6 +294,25 @@ def heard(
     return Facts(adapter, target, sample(simulator, exchange, account)), answers
 
 
+def knowing(
+    simulator: Simulator,
+    exchange: str,
+    account: str,
+    market: str = "spot",
+    change: Change | None = None,
+    judged: Callable[[Answer, str], Answer | None] = lambda answer, _: answer,
+) -> Facts:
+    """Facts with the answers, and clocks that agree; `judged` gives another answer, by its path, or None for none."""
+    facts, answers = heard(simulator, exchange, account, market, change)
+    for answer in answers:
+        assert answer.call is not None
+        taken = judged(answer, answer.call.path)
+        if taken is not None:
+            facts.take(answer.call, taken)
+    facts.offset_ms = 0.0
+    return facts
+
+
 @pytest.mark.parametrize(
     ("exchange", "account", "change"),
     [
@@ -321,11 +339,12 @@ def test_how_long_each_check_took_is_that_of_its_call(
     simulator: Simulator, exchange: str, account: str, change: Change | None, offset: float
 ) -> None:
     """Passed, warned or failed; those that rest on what is known already took no time of their own."""
-    facts, answers = heard(simulator, exchange, account, "futures", change=change)
     times = {role: 10.0 * number for number, role in enumerate(Role, 1)}
-    for answer in answers:
-        assert answer.call is not None
-        facts.take(answer.call, replace(answer, latency_ms=times[answer.call.role]))
+
+    def timed(answer: Answer, _: str) -> Answer:
+        return replace(answer, latency_ms=times[Role(answer.role)])
+
+    facts = knowing(simulator, exchange, account, "futures", change, timed)
     facts.offset_ms = offset
     checks = judge(facts).checks
     taken = {check.name.value: check.latency_ms for check in checks if check.outcome is not Outcome.SKIP}
@@ -349,11 +368,11 @@ def test_how_long_each_check_took_is_that_of_its_call(
 
 
 def test_a_closed_exchange_and_a_key_of_elsewhere_took_as_long_as_their_calls(simulator: Simulator) -> None:
-    facts, answers = heard(simulator, "kucoin", "good", change=at("/status", 200, CLOSED))
-    for answer in answers:
-        assert answer.call is not None
-        facts.take(answer.call, replace(answer, latency_ms=7.0 if answer.role == Role.SERVICE else 3.0))
-    facts.offset_ms, facts.owner = 0.0, "eu"
+    def timed(answer: Answer, _: str) -> Answer:
+        return replace(answer, latency_ms=7.0 if answer.role == Role.SERVICE else 3.0)
+
+    facts = knowing(simulator, "kucoin", "good", change=at("/status", 200, CLOSED), judged=timed)
+    facts.owner = "eu"
     taken = {check.name: (check.outcome, check.latency_ms) for check in judge(facts).checks}
     assert taken[CheckName.STATUS] == (Outcome.FAIL, 7.0)
     assert taken[CheckName.KEY] == (Outcome.FAIL, 3.0)
@@ -369,8 +388,8 @@ def test_each_check_is_told_once_and_as_it_stands_in_the_end(simulator: Simulato
     assert len(heard) == len(run.checks)
 
 
-def test_a_run_says_what_was_tested_and_when(simulator: Simulator) -> None:
-    simulator._world.clock = NOW.timestamp
+def test_a_run_says_what_was_tested_and_when(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator._world, "clock", NOW.timestamp)
     ours = NOW + timedelta(microseconds=123_456)
     run = run_directly(
         simulator,
@@ -380,7 +399,6 @@ def test_a_run_says_what_was_tested_and_when(simulator: Simulator) -> None:
         clock=lambda: ours,
         connection_id="c" * 32,
     )
-    simulator._world.clock = time.time
     assert (run.exchange, run.region, run.market, run.environment) == ("bybit", "global", "futures", "live")
     assert (run.connection_id, run.started_at, run.confirmed_at, run.seen_ip) == ("c" * 32, ours, None, None)
     assert run.clock_offset_ms == -123.5
@@ -539,14 +557,14 @@ def test_a_refusal_without_a_reason_loses_what_the_rest_rules_out(
     simulator: Simulator, offset: float | None, error: float, told: bool, left: tuple[Cause, ...]
 ) -> None:
     """Coinbase refuses with one word. Clocks that agree rule out the time, a key report all that is about the key."""
-    facts, answers = heard(simulator, "coinbase", "good")
-    facts.offset_ms, facts.offset_error_ms = offset, error
-    for answer in answers:
-        assert answer.call is not None
-        if answer.role == Role.KEY_INFO and told:
-            facts.take(answer.call, answer)
+
+    def refused(answer: Answer, _: str) -> Answer | None:
         if answer.role == Role.ORDERS:
-            facts.take(answer.call, replace(answer, status=401, body="Unauthorized"))
+            return replace(answer, status=401, body="Unauthorized")
+        return answer if answer.role == Role.KEY_INFO and told else None
+
+    facts = knowing(simulator, "coinbase", "good", judged=refused)
+    facts.offset_ms, facts.offset_error_ms = offset, error
     found = facts.problem(Role.ORDERS)
     assert found is not None
     alone = len(left) == 1
@@ -556,11 +574,12 @@ def test_a_refusal_without_a_reason_loses_what_the_rest_rules_out(
 
 def test_where_every_reason_is_ruled_out_all_stay(simulator: Simulator) -> None:
     """OKX names three, none of which can be once the key report has come: nobody knows, and nothing is invented."""
-    facts, answers = heard(simulator, "okx", "good")
-    for answer in answers:
-        assert answer.call is not None
+
+    def refused(answer: Answer, _: str) -> Answer:
         odd = replace(answer, status=401, body='{"code":"60009","msg":"Login failed"}')
-        facts.take(answer.call, odd if answer.role == Role.ORDERS else answer)
+        return odd if answer.role == Role.ORDERS else answer
+
+    facts = knowing(simulator, "okx", "good", judged=refused)
     found = facts.problem(Role.ORDERS)
     assert found is not None
     assert found.cause is Cause.AMBIGUOUS
@@ -569,11 +588,12 @@ def test_where_every_reason_is_ruled_out_all_stay(simulator: Simulator) -> None:
 
 def test_of_two_kinds_of_account_the_own_one_answers(simulator: Simulator) -> None:
     simulator.change_account("bitget", "good", mode="unified")
-    facts, answers = heard(simulator, "bitget", "good")
-    for answer in answers:
-        assert answer.call is not None
-        gone = replace(answer, status=400, body='{"code":"40006","msg":"Invalid ACCESS_KEY"}')
-        facts.take(answer.call, gone if answer.call.path == "/api/v3/account/info" else answer)
+
+    def refused(answer: Answer, path: str) -> Answer:
+        gone = replace(answer, status=400, body=json.dumps(NO_KEY))
+        return gone if path == "/api/v3/account/info" else answer
+
+    facts = knowing(simulator, "bitget", "good", judged=refused)
     counts = facts.answer(Role.KEY_INFO)
     assert counts is not None
     assert counts.call is not None
@@ -582,18 +602,16 @@ def test_of_two_kinds_of_account_the_own_one_answers(simulator: Simulator) -> No
 
 def test_nothing_is_concluded_from_nothing(simulator: Simulator) -> None:
     """Before an answer has come, and where only some have."""
-    facts, answers = heard(simulator, "kucoin", "good")
+    facts, _ = heard(simulator, "kucoin", "good")
     checks = {check.name: check for check in judge(facts).checks}
     assert checks[CheckName.KEY].outcome is Outcome.FAIL
     assert checks[CheckName.KEY].detail.text == "skipped, nothing was asked"
     assert checks[CheckName.KEY].latency_ms is None
     assert judge(facts).status is Status.FAILED
-    for answer in answers:
-        if answer.role in (Role.TIME, Role.KEY_INFO):
-            assert answer.call is not None
-            facts.take(answer.call, answer)
-    facts.offset_ms = 0.0
-    verdict = judge(facts)
+    some = (Role.TIME, Role.KEY_INFO)
+    verdict = judge(
+        knowing(simulator, "kucoin", "good", judged=lambda answer, _: answer if answer.role in some else None)
+    )
     assert verdict.diagnosis is not None
     assert (verdict.status, verdict.diagnosis.cause) == (Status.FAILED, Cause.UNEXPECTED_RESPONSE)
     left = {check.name for check in verdict.checks if check.outcome is Outcome.FAIL}
@@ -610,14 +628,11 @@ def test_nothing_is_concluded_from_nothing(simulator: Simulator) -> None:
     ],
 )
 def test_an_end_is_told_in_days(simulator: Simulator, left: timedelta, outcome: Outcome, days: int) -> None:
-    facts, answers = heard(simulator, "kucoin", "expiring")
-    for answer in answers:
-        assert answer.call is not None
-        facts.take(answer.call, answer)
+    facts = knowing(simulator, "kucoin", "expiring")
     report = facts.report()
     assert report is not None
     assert report.expires_at is not None
-    facts.offset_ms, facts.at = 0.0, report.expires_at - left
+    facts.at = report.expires_at - left
     verdict = judge(facts)
     (check,) = [check for check in verdict.checks if check.name is CheckName.EXPIRY]
     assert (check.outcome, check.detail.text, check.detail.params) == (outcome, "days left: {days}", {"days": days})
@@ -626,12 +641,8 @@ def test_an_end_is_told_in_days(simulator: Simulator, left: timedelta, outcome: 
 
 @pytest.mark.parametrize(("days", "ended"), [(-1, False), (400, True)])
 def test_a_key_has_ended_by_the_time_of_the_test(simulator: Simulator, days: int, ended: bool) -> None:
-    facts, answers = heard(simulator, "kucoin", "expiring")
+    facts = knowing(simulator, "kucoin", "expiring")
     facts.at += timedelta(days=days)
-    for answer in answers:
-        assert answer.call is not None
-        facts.take(answer.call, answer)
-    facts.offset_ms = 0.0
     found = judge(facts).diagnosis
     assert (found is not None and found.cause is Cause.EXPIRED_KEY) is ended
 
@@ -639,10 +650,7 @@ def test_a_key_has_ended_by_the_time_of_the_test(simulator: Simulator, days: int
 @pytest.mark.parametrize(("age", "ends"), [(89, True), (91, False)])
 def test_a_rule_gives_an_end_that_is_still_ahead_of_the_test(simulator: Simulator, age: int, ends: bool) -> None:
     """Gate.io ends a key without an address ninety days after it was made; one that works later is under no rule."""
-    facts, answers = heard(simulator, "gate", "ip_open")
-    for answer in answers:
-        assert answer.call is not None
-        facts.take(answer.call, answer)
+    facts = knowing(simulator, "gate", "ip_open")
     report = facts.report()
     assert report is not None
     assert report.created_at is not None
@@ -665,7 +673,12 @@ def test_a_rule_gives_an_end_that_is_still_ahead_of_the_test(simulator: Simulato
     ],
 )
 def test_a_clock_is_wrong_by_more_than_the_way_to_it_explains(
-    simulator: Simulator, ahead: float, trip: float, outcome: Outcome, seconds: float
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: float,
+    trip: float,
+    outcome: Outcome,
+    seconds: float,
 ) -> None:
     """The exchange's time was told at some moment between the question and its answer, `trip` seconds apart."""
     ours = [NOW + timedelta(seconds=ahead)]
@@ -675,9 +688,8 @@ def test_a_clock_is_wrong_by_more_than_the_way_to_it_explains(
             ours[0] += timedelta(seconds=trip)
         return answer
 
-    simulator._world.clock = NOW.timestamp
+    monkeypatch.setattr(simulator._world, "clock", NOW.timestamp)
     run = key("okx", "good", change=change, clock=lambda: ours[0])(simulator)
-    simulator._world.clock = time.time
     check = run.check(CheckName.CLOCK)
     assert check is not None
     assert (check.outcome, check.detail.params) == (outcome, {"seconds": seconds})
@@ -685,12 +697,12 @@ def test_a_clock_is_wrong_by_more_than_the_way_to_it_explains(
 
 
 def test_two_reasons_may_be_left(simulator: Simulator) -> None:
-    facts, answers = heard(simulator, "gate", "good")
     refusal = {"label": "FORBIDDEN", "message": "Request forbidden"}
-    for answer in answers:
-        assert answer.call is not None
-        refused = replace(answer, status=403, body=json.dumps(refusal))
-        facts.take(answer.call, answer if answer.role == Role.KEY_INFO else refused)
+
+    def refused(answer: Answer, _: str) -> Answer:
+        return answer if answer.role == Role.KEY_INFO else replace(answer, status=403, body=json.dumps(refusal))
+
+    facts = knowing(simulator, "gate", "good", judged=refused)
     found = facts.problem(Role.ORDERS)
     assert found is not None
     assert (found.cause, found.permission) == (Cause.AMBIGUOUS, None)
@@ -699,11 +711,12 @@ def test_two_reasons_may_be_left(simulator: Simulator) -> None:
 
 def test_a_refused_key_call_is_not_told_apart_by_another(simulator: Simulator) -> None:
     """Why a part of the report was refused stays open: the key is fine for the other part."""
-    facts, answers = heard(simulator, "bingx", "good")
-    for answer in answers:
-        assert answer.call is not None
+
+    def refused(answer: Answer, path: str) -> Answer:
         unclear = replace(answer, status=400, body='{"code":-2015,"msg":"Invalid API-key, IP, or permissions"}')
-        facts.take(answer.call, unclear if answer.call.path.endswith(BINGX_LIST) else answer)
+        return unclear if path.endswith(BINGX_LIST) else answer
+
+    facts = knowing(simulator, "bingx", "good", judged=refused)
     ((problem, _),) = facts.untold()
     assert problem.cause is Cause.AMBIGUOUS
     (kept,) = [found for call, _, found in facts.heard(Role.KEY_INFO) if call.path.endswith(BINGX_LIST)]
@@ -1102,3 +1115,18 @@ def test_what_failed_without_a_cause_or_for_another_is_refused(honest: TestRun) 
         judged = rejudged(run, mexc)
         assert (judged is run) is good
         assert good or judged is None
+
+
+def write() -> None:
+    """Writes down what is said today: `python -m tests.test_judge`, and then read what changed."""
+    head, _, _ = SAID.read_text(encoding="utf-8").partition("## ")
+    parts: list[str] = []
+    with Simulator() as simulator:
+        for name, situation in SITUATIONS.items():
+            simulator.reset()
+            parts.append("\n".join([f"## {name}", "", *(f"- {line}" for line in told(situation(simulator))), ""]))
+    SAID.write_text(head + "\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
