@@ -708,6 +708,9 @@ class _Judge:
             return _skipped(name, N_("skipped, no time was told"))
         seconds = round(abs(offset) / 1000, 1)
         if self.facts.clock_corrected or abs(offset) - self.facts.offset_error_ms >= CLOCK_TOLERANCE_MS:
+            if abs(offset) < CLOCK_TOLERANCE_MS:
+                text = N_("{seconds} s apart; asked again, as {exchange} refused a request for its time")
+                return _warned(name, latency, text, seconds=seconds, exchange=self.exchange.name)
             self.advice.append(Advice.CLOCK_CORRECTED)
             text = (
                 N_("this computer is {seconds} s behind, corrected")
@@ -797,7 +800,7 @@ class _Judge:
                 return _passed(name, None, text, exchange=self.exchange.name)
             case GrantState.GRANTED:
                 diagnosis = Diagnosis(cause=Cause.WITHDRAW_ENABLED, candidates=(Cause.WITHDRAW_ENABLED,))
-                words = ", ".join(self.report.grant(Permission.WITHDRAW).words)
+                words = ", ".join(self._with_its_box(word) for word in self.report.grant(Permission.WITHDRAW).words)
                 text = N_("{exchange} lists {words}: this key can withdraw")
                 return _failed(name, None, diagnosis, text, exchange=self.exchange.name, words=words)
             case GrantState.UNKNOWN:
@@ -810,6 +813,11 @@ class _Judge:
                 )
                 text = N_("{exchange} does not tell whether this key can withdraw")
                 return _failed(name, None, diagnosis, text, exchange=self.exchange.name)
+
+    def _with_its_box(self, word: str) -> str:
+        """The word as the exchange lists it, with its box where that is called otherwise, as BingX's 5 is."""
+        right = self.exchange.right(word)
+        return word if right is None or right.box == word else f"{word} ({right.box})"
 
     def _balance(self) -> Judged:
         name, latency = CheckName.BALANCE, self.facts.latency(Role.BALANCE)

@@ -696,6 +696,37 @@ def test_a_clock_is_wrong_by_more_than_the_way_to_it_explains(
     assert run.status.ok
 
 
+@pytest.mark.parametrize(("offset", "agrees"), [(12.0, True), (-999.0, True), (1000.0, False), (-1300.0, False)])
+def test_a_clock_that_agrees_is_not_called_wrong_where_a_request_was_refused_for_its_time(
+    simulator: Simulator, offset: float, agrees: bool
+) -> None:
+    facts = knowing(simulator, "okx", "good")
+    facts.offset_ms, facts.offset_error_ms, facts.clock_corrected = offset, 0.0, True
+    verdict = judge(facts)
+    (check,) = [check for check in verdict.checks if check.name is CheckName.CLOCK]
+    assert check.outcome is Outcome.WARN
+    assert check.detail.text.startswith("{seconds} s apart; asked again, as") is agrees
+    assert check.detail.params == {"seconds": round(abs(offset) / 1000, 1)} | ({"exchange": "OKX"} if agrees else {})
+    assert (Advice.CLOCK_CORRECTED in verdict.advice) is not agrees
+
+
+@pytest.mark.parametrize(
+    ("exchange", "name", "told"),
+    [
+        ("bingx", "withdraw", "5 (Withdraw)"),
+        ("kucoin", "withdraw", "Transfer (Withdrawal)"),
+        ("bybit", "withdraw", "Withdraw (Assets: Withdrawal)"),
+        ("binance", "withdraw", "enableWithdrawals (Enable Withdrawals)"),
+    ],
+)
+def test_a_right_is_told_with_its_box_where_that_has_another_name(
+    simulator: Simulator, exchange: str, name: str, told: str
+) -> None:
+    check = key(exchange, name)(simulator).check(CheckName.WITHDRAW_OFF)
+    assert check is not None
+    assert check.detail.params["words"] == told
+
+
 def test_two_reasons_may_be_left(simulator: Simulator) -> None:
     refusal = {"label": "FORBIDDEN", "message": "Request forbidden"}
 
