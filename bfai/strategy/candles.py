@@ -670,11 +670,11 @@ def _micros(table: _Table, zone: tzinfo, error: type[_FileError]) -> Any:
 
 def _of_texts(texts: Any, zone: tzinfo) -> Any:
     texts = texts.str.strip().str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
-    aware = texts.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True).to_numpy(dtype=bool)
+    aware = texts.str.contains(r"[T ]\d.*(?:Z|[+-]\d[\d:]*)$", regex=True).to_numpy(dtype=bool)
+    dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     if not aware.any():
-        return _of_dates(pd.to_datetime(texts, format="ISO8601", errors="coerce"), zone)
-    found = _of_dates(pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True), zone)
-    return np.where(aware, found, 0)  # in which zone a date without one is meant beside others is anybody's guess
+        return _of_dates(dates.dt.tz_localize(None), zone)
+    return np.where(aware, _of_dates(dates, zone), 0)  # a date without a zone beside others could be meant in any
 
 
 def _of_dates(dates: Any, zone: tzinfo) -> Any:

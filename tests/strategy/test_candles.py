@@ -568,6 +568,13 @@ def test_trades_of_a_strategy_of_tradingview() -> None:
     assert chart[0].time == at("2026-01-02 14:30")
 
 
+def test_an_offset_in_hours_alone_counts_and_may_change_with_summer_time() -> None:
+    """As PostgreSQL writes times."""
+    rows = ("2026-03-29 01:59:00+01,1,1,1,1,1", "2026-03-29 03:00:00+02,1,1,1,1,1", "2026-03-29T01:01:00Z,1,1,1,1,1")
+    read = read_candles(HEAD + "\n".join(rows), "a.csv", "BTC/USDT")
+    assert list(read.time) == [at(f"2026-03-29 0{time}") for time in ("0:59", "1:00", "1:01")]
+
+
 def test_alerts_of_tradingview() -> None:
     assert read_signals(ALERTS, "alerts.csv") == (
         SignalRow(at("2026-01-02 09:30"), "BTC/USDT", "long"),
