@@ -206,13 +206,13 @@ def _pairs(text: str) -> dict[str, object]:
 
 def _codes_in(text: str, exchange: Exchange, documented: set[str]) -> list[str]:
     """The exchange's documented error codes that stand in a text by themselves: words such as INVALID_KEY anywhere,
-    numbers only where something says that they are codes.
+    numbers only where something says that they are codes. Each once, in the order of their last places.
     """
     names = "|".join(map(re.escape, {exchange.id, exchange.ccxt_id, exchange.name}))
     says_code = re.compile(
         rf"(?i)(?:code|err(?:or)?|exception|label|status|ret|\(\d{{3}},|\[|\b(?:{names}))\W{{0,4}}\Z"
     )
-    return [
+    found = [
         match[0]
         for match in _WORD.finditer(text)
         if match[0] in documented
@@ -221,6 +221,7 @@ def _codes_in(text: str, exchange: Exchange, documented: set[str]) -> list[str]:
             or says_code.search(text, max(0, match.start() - 20), match.start())
         )
     ]
+    return list(dict.fromkeys(reversed(found)))[::-1]
 
 
 def _status_in(text: str) -> int | None:
