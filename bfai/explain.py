@@ -176,21 +176,22 @@ def _plain_objects(text: str) -> Iterator[str]:
                 continue
 
 
+_MARK = re.compile(r"\\.|[{}\"']", re.DOTALL)
+
+
 def _end_of_object(text: str, start: int) -> int:
     """Behind the brace that closes the one at `start`, quotes respected; 0 where it is not within reach."""
-    depth, quote, at = 0, "", start
-    while at < min(len(text), start + 4000):
-        character = text[at]
+    depth, quote = 0, ""
+    for found in _MARK.finditer(text, start, start + 4000):
+        mark = found[0] if quote else found[0][-1]  # outside of quotes a backslash protects nothing
         if quote:
-            at += character == "\\"
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        else:
-            depth += (character == "{") - (character == "}")
+            quote = "" if mark == quote else quote
+        elif mark in "\"'":
+            quote = mark
+        elif mark in "{}":
+            depth += 1 if mark == "{" else -1
             if depth == 0:
-                return at + 1
-        at += 1
+                return found.end()
     return 0
 
 

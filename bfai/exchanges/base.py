@@ -61,8 +61,8 @@ _ASKED_APART = frozenset({Role.ADDRESS, Role.SECOND_OPINION, Role.FEES, Role.TIE
 
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""Half of a letter, as JSON writes it. Without its other half it can be neither shown nor stored: no text at all."""
+_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""Half of a letter, as JSON writes it or as it is. Without its other half it can be neither shown nor stored: no text at all."""
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _OWN_VALUES = frozenset({"api_key", "nonce"})
 
@@ -842,7 +842,7 @@ def addresses(value: object) -> IpRestriction:
     if not items:
         return IpRestriction(state=GrantState.DENIED if not value.strip() else GrantState.UNKNOWN)
     readable = tuple(item for item in items if _is_address(item))
-    masked = tuple(item for item in items if "*" in item)
+    masked = tuple(item for item in items if _MASKED.fullmatch(item))
     if any(_is_anywhere(item) for item in readable):
         return IpRestriction(state=GrantState.DENIED, addresses=readable)
     if len(readable) + len(masked) != len(items):
@@ -859,6 +859,9 @@ def address_list(value: object) -> IpRestriction:
         return IpRestriction()
     texts = [item.strip() for item in items if isinstance(item, str) and item.strip()]
     return IpRestriction(state=GrantState.DENIED) if not texts or "*" in texts else addresses(",".join(texts))
+
+
+_MASKED = re.compile(r"(?=.*\*)[0-9a-fA-FxX*.:/]{1,45}")
 
 
 def _is_address(text: str) -> bool:

@@ -27,7 +27,7 @@ from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Self, TypeVar
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from yarl import URL
 
@@ -1168,6 +1168,7 @@ def liquidation_rule(exchange_id: str) -> LiquidationRule | None:
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _PAIR = re.compile(r"[^\s/?#&%\\:]{1,40}/[^\s/?#&%\\:]{1,20}")
+_ID = re.compile(r"[^\s?#&%\\]{1,80}")
 _NO_SUCH = re.compile(
     r"(?:symbol|instrument|contract|product|pair)\b[^\"{}]{0,40}(?:not exist|n't exist|not found|not provided|invalid)"
     r"|(?:bad|invalid|unknown|no such) (?:symbol|instrument|contract|product|currency.pair)"
@@ -1343,11 +1344,13 @@ class _Asking:
 
     def _allow(self, *asks: Ask) -> None:
         self._ask = asks[0]
-        self._paths = {ask.where(self._values["id"]): ask for ask in asks}
+        self._paths = {unquote(ask.where(self._values["id"])): ask for ask in asks}
 
     def _rules_of(self, row: Mapping[str, Any], at: datetime) -> PairRules | None:
         futures = self._target.market is Market.FUTURES
         if row.get("swap" if futures else "spot") is not True or (futures and row.get("linear") is not True):
+            return None
+        if not _ID.fullmatch(str(row["id"])):  # it is a part of addresses
             return None
         base, quote_coin, settle = str(row["base"]), str(row["quote"]), row.get("settle")
         pair = f"{base}/{quote_coin}"
@@ -1482,7 +1485,7 @@ class _Asking:
         for skip in self.source.skips:
             if skip.fits(parts.path, query):
                 return json.loads(skip.answer)
-        ask = self._paths.get(parts.path)
+        ask = self._paths.get(unquote(parts.path))  # ccxt escapes some names, and some not
         if ask is None or not query.keys() <= {*ask.takes, *ask.drops}:
             raise UndeclaredRequest(f"GET {parts.path} is not declared by {self.exchange.id}'s markets here")
         self._ask = ask
