@@ -1063,7 +1063,7 @@ class Workbench:
         exchange = get_exchange(draft.target.exchange).name
         if run.status.ok:
             return None
-        if run.key_report is not None and run.key_report.state(Permission.WITHDRAW) is GrantState.GRANTED:
+        if _can_withdraw(run):
             return Message(
                 text=N_("A key that can withdraw is never stored. Take that right away at {exchange}."),
                 params={"exchange": exchange},
@@ -1442,6 +1442,8 @@ class Workbench:
         with self._store.together():
             connection = self._store.add_run(run, judge, end)
             self._strategies.after_test(connection_id, old)
+            if run.status is Status.BLOCKED and _can_withdraw(run):
+                self._store.revoke_delegation(connection_id)
         self._alerts.wake()
         return run if connection.last_run_id == run.id else self._store.run(run.id) or run
 
@@ -1561,14 +1563,13 @@ class Workbench:
         return None if given is None or worker is None else (worker, given.given_at)
 
     def delegate(self, connection_id: str, worker_id: str) -> None:
-        """Seals the connection's key to a worker's, which may test it from then on. Raises VaultIsLocked, NotSavable
-        for a key of which it is not known that it cannot withdraw, UnknownWorker.
+        """Seals the connection's key to a worker's, which may test it from then on. Raises VaultIsLocked,
+        UnknownWorker, and NotSavable unless the last test passed: whether the key can withdraw is not known otherwise.
         """
-        connection, report = self._existing(connection_id), self._store.key_report(connection_id)
-        can = report is not None and report.state(Permission.WITHDRAW) is GrantState.GRANTED
-        if can or connection.status is Status.BLOCKED:
+        if not self._existing(connection_id).status.ok:
             text = N_(
-                "Only a key that cannot withdraw is delegated. Take that right away at the exchange, then test it here."
+                "Only a key whose last test passed is given to the server: else nobody knows whether it can withdraw. "
+                "Test it here first."
             )
             raise NotSavable(Message(text=text))
         with self._store.together():  # nobody renews the vault's key meanwhile
@@ -1576,7 +1577,9 @@ class Workbench:
             self._delegate(connection_id, worker_id, credentials)
 
     def revoke_delegation(self, connection_id: str) -> None:
-        """The worker's wrap of the key is gone. A test that runs already ends as it would."""
+        """The worker's wrap of the key is gone, as it is when a test finds that the key can withdraw. One that runs
+        already ends as it would.
+        """
         self._store.revoke_delegation(connection_id)
 
     def _delegate(self, connection_id: str, worker_id: str, credentials: Credentials) -> None:
@@ -2045,6 +2048,11 @@ def _pairing(connection_id: str) -> str:
 def _tripwire(connection_id: str) -> str:
     """The setting that holds a connection's tripwire."""
     return f"tripwire/{connection_id}"
+
+
+def _can_withdraw(run: TestRun) -> bool:
+    """Whether the exchange listed that right."""
+    return run.key_report is not None and run.key_report.state(Permission.WITHDRAW) is GrantState.GRANTED
 
 
 _Account = tuple[str, str, Environment, str | None]

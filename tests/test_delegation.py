@@ -348,12 +348,40 @@ def test_only_an_open_vault_delegates_and_only_a_key_that_cannot_withdraw(
             ann.delegate(connection.id, "another")
         simulator.change_account("mexc", "no_futures", permissions="SPOT_ACCOUNT_READ,SPOT_WITHDRAW_WRITE")
         ann.start_test(connection.id).wait(20)
-        with pytest.raises(NotSavable, match="cannot withdraw"):
+        with pytest.raises(NotSavable, match="can withdraw"):
             ann.delegate(connection.id, worker.id)
         ann.lock()
         with pytest.raises(BfaiError):
             ann.delegate(connection.id, worker.id)
         assert ann.delegated_to(connection.id) is None
+
+
+def test_a_key_that_no_exchange_told_of_is_not_delegated(url: str, simulator: Simulator, worker: Worker) -> None:
+    """It is stored while the exchange is closed, and may be one that can withdraw."""
+    with bench(url) as ann:
+        draft = ann.draft(Target(exchange="mexc"), sample(simulator, "mexc", "withdraw"))
+        with simulator.faults({"exchange": "mexc", "kind": "maintenance"}):
+            ann.start_draft_test(draft.id).wait(20)
+        connection = ann.save_draft(draft.id, name="Main")
+        assert connection.status is Status.FAILED
+        with pytest.raises(NotSavable, match="last test passed"):
+            ann.delegate(connection.id, worker.id)
+        assert ann.delegated_to(connection.id) is None
+
+
+def test_a_delegation_ends_with_the_test_that_finds_the_right_to_withdraw(
+    url: str, simulator: Simulator, worker: Worker
+) -> None:
+    with bench(url) as ann:
+        connection = put_in(ann, simulator, "no_futures")
+        ann.delegate(connection.id, worker.id)
+        with simulator.faults({"exchange": "mexc", "kind": "maintenance"}):
+            ann.start_test(connection.id).wait(20)
+        assert ann.delegated_to(connection.id) is not None
+        simulator.change_account("mexc", "no_futures", permissions="SPOT_ACCOUNT_READ,SPOT_WITHDRAW_WRITE")
+        ann.start_test(connection.id).wait(20)
+        assert ann.delegated_to(connection.id) is None
+        assert "delegation_revoked" in last_actions(ann, 3)
 
 
 def test_what_was_taken_back_does_not_return_with_a_backup(url: str, simulator: Simulator, worker: Worker) -> None:

@@ -62,7 +62,7 @@ _ASKED_APART = frozenset({Role.ADDRESS, Role.SECOND_OPINION, Role.FEES, Role.TIE
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
-"""Half of a letter, as JSON writes it or as it is. Without its other half it can be neither shown nor stored: no text at all."""
+"""Half of a letter, as JSON writes it or as it is. It can be neither shown nor stored: no text at all."""
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _OWN_VALUES = frozenset({"api_key", "nonce"})
 

@@ -239,6 +239,9 @@ def _delegation(workbench: Workbench, connection: Connection) -> None:
         st.caption(
             _("{name} · fingerprint of its key: {key}", name=plain(worker.name), key=f"`{fingerprint(worker.id)}`")
         )
+        if not connection.status.ok:
+            st.caption(_("Its last test did not pass. Test it first: only a key that cannot withdraw is given away."))
+            return
         if st.button(_("Let the server test it"), icon=":material/schedule:", key="delegate"):
             _ask_to_delegate(workbench, connection, worker)
 
@@ -250,7 +253,8 @@ def _ask_to_delegate(workbench: Workbench, connection: Connection, worker: Worke
             st.write(
                 _(
                     "Whoever runs the server can then read this key and do with it what its rights allow, such as"
-                    " trade, until you take it back and make a new one. The key of {name} cannot withdraw.",
+                    " trade, until you take it back and make a new one. By its last test the key of {name} cannot"
+                    " withdraw.",
                     name=plain(connection.name),
                 )
             )

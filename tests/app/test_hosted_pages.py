@@ -284,6 +284,21 @@ def test_at_home_nothing_of_it_applies(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hosting().kind.value == "demo"
 
 
+def test_a_key_that_no_exchange_told_of_is_not_offered_to_the_server(
+    url: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    with simulator.faults({"exchange": "mexc", "kind": "maintenance"}):
+        connection, _, _ = filled(url, simulator, "alice", "mexc", "withdraw")
+    key = WorkerKey.make(tmp_path / "one")
+    with contextlib.closing(WorkerDesk(url, key.id)) as desk:
+        desk.register("Cellar", key.public, utc_now())
+    app = unlocked("alice")
+    app.query_params.update({"settings": connection.id, "go": "1"})
+    go(app, "pages/connections.py")
+    assert "Tests while the vault is locked" in texts(app) and "Let the server test it" not in labels(app)
+    assert any("Its last test did not pass" in caption for caption in captions(app))
+
+
 def test_a_connection_is_given_to_the_server_and_taken_back_on_its_page(
     url: str, simulator: Simulator, tmp_path: Path
 ) -> None:
