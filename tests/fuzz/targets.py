@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import random
+import re
 import signal
 import socket
 import sys
@@ -810,8 +811,9 @@ def read_setting(data: bytes) -> Outcome:
                 return _read_address(text)
     except BfaiError as error:
         shown = refused(error)
-        # A name that is none and a gateway that is none are told as they were typed: neither is a secret.
-        return shown if what in ("code", "database") else shown._replace(secrets=())
+        # A name that is none, a gateway and a host that are none are told as they were typed: they are no secrets.
+        plain = what == "database" and re.fullmatch(r"[a-z]+://[^:@?]*", text) is not None
+        return shown if what in ("code", "database") and not plain else shown._replace(secrets=())
     except click.BadParameter as error:
         return Outcome("no interval", error.format_message())
     return Outcome(f"{what} taken")
