@@ -176,19 +176,17 @@ def _plain_objects(text: str) -> Iterator[str]:
                 continue
 
 
-_MARK = re.compile(r"\\.|[{}\"']", re.DOTALL)
+_MARK = re.compile(r"""[{}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|["']""", re.DOTALL)
 
 
 def _end_of_object(text: str, start: int) -> int:
     """Behind the brace that closes the one at `start`, quotes respected; 0 where it is not within reach."""
-    depth, quote = 0, ""
+    depth = 0
     for found in _MARK.finditer(text, start, start + 4000):
-        mark = found[0] if quote else found[0][-1]  # outside of quotes a backslash protects nothing
-        if quote:
-            quote = "" if mark == quote else quote
-        elif mark in "\"'":
-            quote = mark
-        elif mark in "{}":
+        mark = found[0]
+        if mark in "\"'":  # a quote that nothing closes
+            return 0
+        if mark in "{}":
             depth += 1 if mark == "{" else -1
             if depth == 0:
                 return found.end()

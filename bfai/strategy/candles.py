@@ -470,9 +470,15 @@ def _listed(head: Sequence[str]) -> str:
 # JSON
 
 
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""Half of a letter, as JSON writes it. Without its other half it is no text, and pandas stumbles over it."""
+
+
 def _json(text: str, name: str) -> _Table:
     try:
         told: Any = json.loads(text)
+        if _HALF.search(text):
+            json.dumps(told, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as failure:
         raise CandlesError.of(CandlesError.unreadable, name=name) from failure
     for _ in range(3):  # as exchanges wrap their answers
@@ -669,12 +675,13 @@ def _micros(table: _Table, zone: tzinfo, error: type[_FileError]) -> Any:
 
 
 def _of_texts(texts: Any, zone: tzinfo) -> Any:
-    texts = texts.str.strip().str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
-    aware = texts.str.contains(r"[T ]\d.*(?:Z|[+-]\d[\d:]*)$", regex=True).to_numpy(dtype=bool)
+    texts = texts.str.strip().str.replace(r"(?:UTC|GMT)$", "Z", regex=True)
+    aware = texts.str.contains(r"[T ]\d", regex=True) & texts.str.contains(r"(?:Z|[+-]\d[\d:]*)$", regex=True)
     dates = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
     if not aware.any():
         return _of_dates(dates.dt.tz_localize(None), zone)
-    return np.where(aware, _of_dates(dates, zone), 0)  # a date without a zone beside others could be meant in any
+    # A date without a zone beside others could be meant in any.
+    return np.where(aware.to_numpy(dtype=bool), _of_dates(dates, zone), 0)
 
 
 def _of_dates(dates: Any, zone: tzinfo) -> Any:

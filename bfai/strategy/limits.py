@@ -1613,7 +1613,13 @@ def _judge(ccxt_id: str) -> Any:
     return _kind(ccxt_id)({"enableRateLimit": False})
 
 
+_VAST = re.compile(r"(?<![\w.])\d[\d.]*[eE][+-]?\d{3,}(?![\w.])")
+"""A number that no price or amount is, and with which ccxt would calculate for hours."""
+
+
 def _read(body: str) -> Any:
+    if _VAST.search(body):
+        return None
     try:
         return json.loads(body, parse_float=str, parse_constant=int)  # NaN and Infinity are not JSON: int refuses them
     except (ValueError, RecursionError):
