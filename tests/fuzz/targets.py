@@ -378,7 +378,8 @@ def read_answers(data: bytes) -> Outcome:
     if again != found:
         raise Broken("what is stored is not what was found")
     cause = found.diagnosis.cause if found.diagnosis else None
-    return Outcome(f"{exchange.id} {found.status} {cause}", everything_about(found, exchange), (secret, phrase))
+    secrets = tuple(one for one in (secret, phrase) if not one.isdigit())  # a balance may be the same number
+    return Outcome(f"{exchange.id} {found.status} {cause}", everything_about(found, exchange), secrets)
 
 
 def everything_about(run: TestRun, exchange: Exchange) -> str:
