@@ -24,6 +24,7 @@ from bfai.ui.pieces import (
     facts,
     head,
     market_name,
+    part,
     progress_text,
     rerun_when_done,
     start,
@@ -151,7 +152,7 @@ def card(
 def testing_head(job: TestJob, *, follow: bool) -> None:
     """That it is being tested; how far, where few are."""
 
-    @st.fragment(run_every=0.4 if follow else None)
+    @part(run_every=0.4 if follow else None)
     def draw_head() -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             badge(TESTING)

@@ -12,7 +12,7 @@ from bfai.i18n import LANGUAGES, N_
 from bfai.model import BfaiError, Channel, Delivery, DeliveryState, EventKind, Message
 from bfai.ui import _, calm, moment, n_, open_page, plain, say, zone_name
 from bfai.ui.language import zones_of_the_world
-from bfai.ui.pieces import Look, attempt, badge, head, table, tell, zone_note
+from bfai.ui.pieces import Look, attempt, attempting, badge, head, table, tell, window, zone_note
 from bfai.workbench import DELIVERY_NAMES, EVENT_NAMES, Alerts, Workbench, heading
 
 SHOWN = 50
@@ -211,7 +211,7 @@ def delete(alerts: Alerts, channel: Channel) -> None:
             close()
             tell(Message(text=N_("{name} is deleted."), params={"name": channel.name}))
 
-    @st.dialog(_("Delete {name}?", name=plain(channel.name)))
+    @window(_("Delete {name}?", name=plain(channel.name)))
     def dialog() -> None:
         with calm():
             st.write(_("Its address and its part of the log are erased here. What waits is not sent to it any more."))
@@ -323,6 +323,7 @@ def when(channel: Channel | None, keys: dict[str, str]) -> None:
 
 
 def saving(alerts: Alerts, channel: Channel | None, keys: dict[str, str]) -> Callable[[], None]:
+    @attempting
     def save() -> None:
         given = {name: st.session_state.get(key) for name, key in keys.items()}
         st.session_state[keys["address"]] = ""

@@ -17,6 +17,7 @@ from bfai.ui.pieces import (
     TESTING,
     age,
     attempt,
+    attempting,
     badge,
     chip,
     exchange_name,
@@ -25,6 +26,7 @@ from bfai.ui.pieces import (
     market_name,
     rerun_when_done,
     tell,
+    window,
 )
 from bfai.ui.wizard import Wizard, current_wizard, draw_wizard, leave_wizard, name_line, open_wizard, resume, to_key
 from bfai.workbench import Draft, Workbench
@@ -108,7 +110,8 @@ def waiting(workbench: Workbench, draft: Draft) -> None:
             width="stretch",
         )
         st.button(_("Test again"), key=f"resume_{draft.id}", on_click=resume, args=(workbench, draft.id))
-        st.button(_("Forget it now"), key=f"forget_{draft.id}", on_click=workbench.forget_draft, args=(draft.id,))
+        forget = attempting(lambda: workbench.forget_draft(draft.id))
+        st.button(_("Forget it now"), key=f"forget_{draft.id}", on_click=forget)
 
 
 def row(workbench: Workbench, connection: Connection, marks: Sequence[Message]) -> None:
@@ -139,6 +142,7 @@ def row(workbench: Workbench, connection: Connection, marks: Sequence[Message]) 
 def edit(workbench: Workbench, connection: Connection) -> None:
     keys = {name: f"{name}_{connection.id}" for name in ("name", "used_by", "note")}
 
+    @attempting
     def save() -> None:
         values = {name: str(st.session_state.get(key) or "") for name, key in keys.items()}
         try:
@@ -151,7 +155,7 @@ def edit(workbench: Workbench, connection: Connection) -> None:
         except BfaiError as error:
             st.session_state["edit_problem"] = error.message
 
-    @st.dialog(_("Edit {name}", name=plain(connection.name)))
+    @window(_("Edit {name}", name=plain(connection.name)))
     def dialog() -> None:
         with calm():
             name = st.text_input(_("Name"), value=connection.name, max_chars=60, key=keys["name"], live="500ms")
@@ -186,7 +190,7 @@ def delete(workbench: Workbench, connection: Connection) -> None:
             text = N_("{name} is deleted here. Delete its key at {exchange} as well.")
             tell(Message(text=text, params={"name": connection.name, "exchange": where}))
 
-    @st.dialog(_("Delete {name}?", name=plain(connection.name)))
+    @window(_("Delete {name}?", name=plain(connection.name)))
     def dialog() -> None:
         with calm():
             st.write(

@@ -14,7 +14,7 @@ from bfai.ui.backups import last_backup, make_backup, recovery_code, recovery_sh
 from bfai.ui.first_start import password_strength
 from bfai.ui.language import chosen_language, speak, words, zones_of_the_world
 from bfai.ui.location import link
-from bfai.ui.pieces import attempt, head, is_shared, size_of, table
+from bfai.ui.pieces import attempt, attempting, head, is_shared, size_of, table, window
 from bfai.ui.schedule import INTERVALS
 from bfai.ui.session import in_tour
 from bfai.ui.vault_care import delete_everything, renew_key
@@ -209,7 +209,7 @@ def ask_shorter(workbench: Workbench, days: int) -> None:
     def shorten() -> None:
         attempt(lambda: workbench.change_settings(keep_runs_days=days))
 
-    @st.dialog(_("Keep whole tests for a shorter time?"))
+    @window(_("Keep whole tests for a shorter time?"))
     def dialog() -> None:
         with calm():
             older = workbench.count_runs(until=utc_now() - timedelta(days=days))
@@ -302,6 +302,7 @@ def password(workbench: Workbench) -> None:
         )
 
 
+@attempting
 def change(workbench: Workbench) -> None:
     """Takes what was typed and empties the boxes, whatever comes of it."""
     old, new, again = (str(st.session_state.get(key) or "") for key in BOXES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from bfai.i18n import N_
@@ -21,10 +19,12 @@ from bfai.ui.pieces import (
     rerun_when_done,
     table,
     tell,
+    window,
     zone_note,
 )
 from bfai.ui.replay_view import ADDRESS, draw_replay
 from bfai.ui.run_view import draw_run, file_stem, runs_badge
+from bfai.ui.session import admit
 from bfai.ui.strategy_editor import (
     NEW,
     STATE_LOOKS,
@@ -74,15 +74,6 @@ def draw(workbench: Workbench) -> None:
     running = workbench.running()
     place = kept.connection_id if (kept := kept_editor(opened)) is not None else None
     rerun_when_done(job for id_, job in running.items() if not opened or id_ == place)
-
-
-def doing(act: Callable[..., object], *arguments: object) -> Callable[[], None]:
-    """As a callback for a button."""
-
-    def call() -> None:
-        act(*arguments)
-
-    return call
 
 
 def open_strategy(strategy_id: str) -> None:
@@ -250,7 +241,8 @@ def edit_new(workbench: Workbench, connections: list[Connection]) -> None:
         back_to_list()
         view = choose_view({"edit": _("Edit"), "replay": _("Replay"), "run": _("Run")})
         st.button(_("Throw away"), type="tertiary", key="discard", on_click=discard)
-        st.button(_("Save draft"), icon=":material/save:", key="save", on_click=doing(save, workbench, editor))
+        saves = attempting(lambda: save(workbench, editor))
+        st.button(_("Save draft"), icon=":material/save:", key="save", on_click=saves)
     if view == "replay":
         draw_replay(workbench, editor, connection_of(editor, connections))
     elif view == "run":
@@ -284,13 +276,13 @@ def edit(workbench: Workbench, strategy: Strategy, connections: list[Connection]
                 _("Throw changes away"),
                 type="tertiary",
                 key="discard",
-                on_click=doing(throw_away, workbench, strategy),
+                on_click=attempting(lambda: throw_away(workbench, strategy)),
             )
             st.button(
                 _("Save revision {number}", number=editor.expected + 1),
                 icon=":material/save:",
                 key="save",
-                on_click=doing(save, workbench, editor),
+                on_click=attempting(lambda: save(workbench, editor)),
             )
         elif was_thrown_away(strategy.id):
             st.button(
@@ -354,7 +346,7 @@ def changed_elsewhere(workbench: Workbench, strategy: Strategy) -> None:
             + _("Revision {number} was saved meanwhile, elsewhere.", number=strategy.revision),
             width="stretch",
         )
-        st.button(_("Show that one"), key="load_newest", on_click=doing(throw_away, workbench, strategy))
+        st.button(_("Show that one"), key="load_newest", on_click=attempting(lambda: throw_away(workbench, strategy)))
         st.button(_("Go on with mine"), key="keep_mine", on_click=keep)
 
 
@@ -421,6 +413,7 @@ def comparison(workbench: Workbench, strategy: Strategy, old: int, new: int) -> 
     )
 
 
+@attempting
 def restore(workbench: Workbench, strategy: Strategy, number: int) -> None:
     forget_refusal()
     try:
@@ -475,6 +468,7 @@ def importer(workbench: Workbench, connections: list[Connection]) -> None:
 def take_import(workbench: Workbench, text: str, connection_id: str | None) -> None:
     forget_refusal()
     try:
+        admit()
         strategy = workbench.strategies.import_file(text, connection_id)
     except BfaiError as error:
         refuse("import", error)
@@ -486,7 +480,7 @@ def take_import(workbench: Workbench, text: str, connection_id: str | None) -> N
 
 
 def export(workbench: Workbench, strategy: Strategy) -> None:
-    @st.dialog(_("Export {name}", name=plain(strategy.name)))
+    @window(_("Export {name}", name=plain(strategy.name)))
     def dialog() -> None:
         with calm():
             st.write(_("Revision {number} as a file. It holds no key and no account.", number=strategy.revision))
@@ -512,6 +506,7 @@ def duplicate(workbench: Workbench, strategy: Strategy, connections: list[Connec
     parameters = workbench.strategies.parameters(strategy.id)
     keys = {name: f"duplicate_{name}_{strategy.id}" for name in ("name", "connection", "pairs")}
 
+    @attempting
     def copy() -> None:
         pairs = str(st.session_state.get(keys["pairs"]) or "").replace(",", " ").split()
         try:
@@ -526,7 +521,7 @@ def duplicate(workbench: Workbench, strategy: Strategy, connections: list[Connec
             return
         open_strategy(made.id)
 
-    @st.dialog(_("Duplicate {name}", name=plain(strategy.name)))
+    @window(_("Duplicate {name}", name=plain(strategy.name)))
     def dialog() -> None:
         with calm():
             if not names:
@@ -554,6 +549,7 @@ def duplicate(workbench: Workbench, strategy: Strategy, connections: list[Connec
 def rename(workbench: Workbench, strategy: Strategy) -> None:
     key = f"rename_{strategy.id}"
 
+    @attempting
     def keep() -> None:
         try:
             renamed = workbench.strategies.rename(strategy.id, str(st.session_state.get(key) or ""))
@@ -564,7 +560,7 @@ def rename(workbench: Workbench, strategy: Strategy) -> None:
         if kept is not None:
             kept.name = renamed.name
 
-    @st.dialog(_("Rename {name}", name=plain(strategy.name)))
+    @window(_("Rename {name}", name=plain(strategy.name)))
     def dialog() -> None:
         with calm():
             st.text_input(_("Name"), value=strategy.name, max_chars=60, key=key)
@@ -584,7 +580,7 @@ def delete(workbench: Workbench, strategy: Strategy) -> None:
             drop_editor(strategy.id)
             tell(Message(text=N_("{name} is deleted."), params={"name": strategy.name}))
 
-    @st.dialog(_("Delete {name}?", name=plain(strategy.name)))
+    @window(_("Delete {name}?", name=plain(strategy.name)))
     def dialog() -> None:
         with calm():
             st.write(

@@ -161,6 +161,39 @@ def keeps_charts_still(tree: ast.Module) -> Problems:
                 yield node.lineno, 'a chart without "animation": False moves'
 
 
+CHANGES = frozenset(
+    """
+    add_samples change change_password change_settings confirm_draft confirm_recovery_code confirm_withdraw_off delegate
+    delete delete_everything disable download downloaded draft draft_of duplicate enable find_bot_keys
+    find_uploaded_keys forget_draft forget_recovery_code import_file move_draft new_recovery_code pair rename restore
+    restore_backup revoke_delegation revoke_recovery_code rotate_vault run_strategy save_bot_key save_draft
+    set_folder set_schedule set_tripwire set_way_out speak start_draft_test start_test start_tests stop_strategy
+    take_found take_report
+    """.split()
+)
+"""Names of what a Workbench and its parts change, or do with a key."""
+AT_THE_LOCK = ("_erase", "_visit", "delete_everything", "speak")
+
+
+def changes_nothing_behind_a_lock(tree: ast.Module) -> Problems:
+    """A callback runs before its page looks whether the vault is still open: what changes something goes through
+    `attempt`, or asks `admit` itself.
+    """
+    inside = {id(node) for call in calls(tree) if called(call) in ("attempt", "attempting") for node in ast.walk(call)}
+    by_name = {ast.unparse(call.args[0]) for call in calls(tree) if called(call) in ("attempt", "attempting")}
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            decorated = any(ast.unparse(one) == "attempting" for one in function.decorator_list)
+            asks = any(called(call) == "admit" for call in calls(function))
+            if decorated or asks or function.name in (*by_name, *AT_THE_LOCK):
+                inside |= {id(node) for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in CHANGES and id(node) not in inside:
+            asked = ast.unparse(node.value)
+            if re.search(r"\b(workbench|alerts|backups|strategies)$", asked):
+                yield node.lineno, f"{asked}.{node.attr} behind a lock"
+
+
 def _is_text(node: ast.expr | None) -> TypeGuard[ast.Constant]:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
@@ -173,6 +206,7 @@ ON_SCREEN: tuple[Rule, ...] = (
     fills_no_password_box,
     takes_a_password_from_the_keyboard,
     keeps_charts_still,
+    changes_nothing_behind_a_lock,
 )
 
 
@@ -245,6 +279,8 @@ def test_only_the_screen_knows_streamlit() -> None:
         (keeps_charts_still, "spec = {'grid': {}, 'xAxis': {}}"),
         (takes_a_password_from_the_keyboard, "with st.container():\n    st.text_input('x', type='password')"),
         (fills_no_password_box, "st.text_input('x', type='password', persist_state='session')"),
+        (changes_nothing_behind_a_lock, "st.button('x', on_click=workbench.forget_draft)"),
+        (changes_nothing_behind_a_lock, "def erase():\n    place.workbench.strategies.delete(1)"),
     ],
 )
 def test_each_rule_can_be_broken(rule: Rule, source: str) -> None:

@@ -28,6 +28,7 @@ from bfai.strategy.parameters import Parameters
 from bfai.workbench import Workbench
 from tests.browser.conftest import LOOPBACK, ROOT, Server
 from tests.oidc import COOKIE_SECRET, Provider
+from tests.postgres import Server as Database
 
 PASSWORD = "correct horse battery staple"
 PAGES = ("", "connections", "history", "strategies", "alerts", "guide", "settings")
@@ -140,11 +141,13 @@ class Visit:
         self.told += heard
         return heard
 
-    def page(self, name: str = "", query: str = "lang=en", **widgets: str | bool) -> str:
-        """Opens a page, having typed and clicked this: each widget by its key, as it was drawn last."""
+    def page(self, name: str = "", query: str = "lang=en", part: str = "", **widgets: str | bool) -> str:
+        """Opens a page, or draws a part of it, having typed and clicked this: each widget by its key, as it was drawn
+        last.
+        """
         message = BackMsg()
         asked = message.rerun_script
-        asked.page_name, asked.query_string = name, query
+        asked.page_name, asked.query_string, asked.fragment_id = name, query, part
         for key, value in widgets.items():
             state: WidgetState = asked.widget_states.widgets.add()
             state.id = re.findall(rf"\$\$ID-[0-9a-f]+-{key}\b", self.told)[-1]
@@ -285,6 +288,49 @@ def test_what_was_recorded_is_worth_nothing_after_logging_out(
             assert WELCOME in said and OPEN not in said and MINE not in said and LOCKED not in said
     again = visit(server, cookie(server, "alice", ago=-1))
     assert LOCKED in again.page() and OPEN in again.page(master_password=PASSWORD, unlock_button=True)
+
+
+def test_a_visit_that_was_ended_elsewhere_acts_no_more(
+    hosted: Callable[..., Server],
+    visit: Callable[..., Visit],
+    cookie: Callable[..., str],
+    postgres_url: str,
+    provider: Provider,
+) -> None:
+    """By frames for the whole page, and by such for a part of it, which Streamlit draws without its beginning."""
+    server = hosted()
+    mine = cookie(server, "alice", ago=60)
+    alice, other = visit(server, mine), visit(server, mine)
+    assert OPEN in alice.unlock() and OPEN in other.unlock()
+    other.page("settings")
+    parts = set(re.findall(r'fragment_id: "([0-9a-f]+)"', other.page("settings", delete_everything=True)))
+    assert parts
+    assert "auth/logout" in alice.page("strategies", log_out=True)
+    for part in sorted(parts):
+        said = other.page("settings", part=part, make_backup=True)
+        assert MINE not in said
+    assert WELCOME in other.page("settings", make_backup=True)
+    with Workbench.hosted(postgres_url, owner_of(provider.issuer, "alice")) as workbench:
+        assert workbench.audit_entries(1)[0].action == "signed_out"
+
+
+def test_who_cannot_be_logged_out_everywhere_hears_it(
+    hosted: Callable[..., Server], visit: Callable[..., Visit], cookie: Callable[..., str], postgres: Database
+) -> None:
+    """Somebody holds the owner's row, as a long restore does."""
+    server = hosted()
+    mine = cookie(server, "alice", ago=60)
+    alice, other = visit(server, mine), visit(server, mine)
+    assert OPEN in alice.unlock() and OPEN in other.unlock()
+    alice.page("strategies")
+    with postgres.admin("shared") as god, god.transaction():
+        god.execute("SELECT 1 FROM bfai.owner FOR UPDATE")
+        said = alice.page("strategies", log_out=True)
+        assert "auth/logout" not in said and "You are not logged out" in said and OPEN not in said
+    assert "Log out in this browser alone" in said
+    assert OPEN in other.page("strategies")
+    assert "auth/logout" in alice.page("strategies", log_out=True)
+    assert WELCOME in other.page("strategies")
 
 
 def test_a_session_is_no_use_to_anybody_else(

@@ -8,7 +8,7 @@ from bfai.i18n import N_
 from bfai.model import BfaiError, Connection, Message
 from bfai.ui.language import _, ago, n_, say
 from bfai.ui.location import link
-from bfai.ui.pieces import CONNECTIONS, code_of, exchange_name, is_shared, tell, told_by
+from bfai.ui.pieces import CONNECTIONS, attempting, code_of, exchange_name, is_shared, tell, told_by
 from bfai.workbench import AddressView, Exchange, Workbench
 
 _TUNNEL, _PROXY_EXAMPLE = "ssh -N -D 1080 you@your-server", "socks5://127.0.0.1:1080"
@@ -59,6 +59,7 @@ def way_out(workbench: Workbench, connection: Connection) -> None:
     """The setting by which a connection leaves through a server with an address that stays."""
     key = f"way_out_{connection.id}"
 
+    @attempting
     def save() -> None:
         try:
             changed = workbench.set_way_out(connection.id, str(st.session_state.get(key) or ""))

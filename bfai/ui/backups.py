@@ -10,7 +10,18 @@ import streamlit as st
 from bfai.i18n import N_
 from bfai.model import BfaiError, Message
 from bfai.ui.language import _, moment, n_, plain, say, words
-from bfai.ui.pieces import calm, download_button, head, largest_upload, on_paper, size_of, table, tell
+from bfai.ui.pieces import (
+    attempting,
+    calm,
+    download_button,
+    head,
+    largest_upload,
+    on_paper,
+    size_of,
+    table,
+    tell,
+    window,
+)
 from bfai.ui.session import Keeper
 from bfai.workbench import BackupFile, Made, Preview, Workbench
 
@@ -66,6 +77,7 @@ def make_backup(workbench: Workbench) -> None:
         _download(workbench, made)
 
 
+@attempting
 def _make(workbench: Workbench, own: bool) -> None:
     """Takes what was typed and empties the boxes, whatever comes of it."""
     password, again = (str(st.session_state.get(key) or "") for key in OWN_BOXES)
@@ -91,7 +103,7 @@ def _download(workbench: Workbench, made: Made) -> None:
         made.content if made.path is None else made.path.read_bytes(),  # a file that is read later can be missed
         file_name=made.name,
         mime="application/octet-stream",
-        on_click=workbench.backups.downloaded,
+        on_click=attempting(workbench.backups.downloaded),
         key="download_backup",
     )
 
@@ -185,6 +197,7 @@ def _preview(workbench: Workbench, found: BackupFile, preview: Preview, done: Ca
         _ask(workbench, found, done)
 
 
+@attempting
 def _save(workbench: Workbench) -> None:
     try:
         st.session_state[_SAVED] = workbench.backups.download()
@@ -193,7 +206,7 @@ def _save(workbench: Workbench) -> None:
 
 
 def _ask(workbench: Workbench, found: BackupFile, done: Callable[[], None]) -> None:
-    @st.dialog(_("Replace everything that is here?"))
+    @window(_("Replace everything that is here?"))
     def dialog() -> None:
         with calm():
             if workbench.backups.folder is not None:
@@ -216,6 +229,7 @@ def _ask(workbench: Workbench, found: BackupFile, done: Callable[[], None]) -> N
     dialog()
 
 
+@attempting
 def _restore(workbench: Workbench, found: BackupFile, replace: bool, done: Callable[[], None]) -> None:
     try:
         workbench.restore_backup(found, replace=replace)
@@ -266,6 +280,7 @@ def recovery_code(workbench: Workbench) -> None:
     _show_said(_CODE_SAID)
 
 
+@attempting
 def _make_code(workbench: Workbench) -> None:
     password = str(st.session_state.get("recovery_password") or "")
     st.session_state["recovery_password"] = ""
@@ -275,6 +290,7 @@ def _make_code(workbench: Workbench) -> None:
         st.session_state[_CODE_SAID] = (error.message, False)
 
 
+@attempting
 def _revoke(workbench: Workbench) -> None:
     try:
         workbench.revoke_recovery_code()
@@ -309,10 +325,11 @@ def recovery_sheet(workbench: Workbench, code: str) -> None:
         _show_said(_CODE_SAID)
         st.button(
             _("Leave it"), icon=":material/arrow_back:", type="tertiary", key="leave_code",
-            on_click=workbench.forget_recovery_code,
+            on_click=attempting(workbench.forget_recovery_code),
         )  # fmt: skip
 
 
+@attempting
 def _confirm(workbench: Workbench) -> None:
     typed = str(st.session_state.get("typed_code") or "")
     try:

@@ -11,7 +11,7 @@ from bfai.model import BfaiError, Connection, Message, utc_now
 from bfai.ui.addresses import way_out
 from bfai.ui.language import _, ago, moment, plain, say
 from bfai.ui.location import link, location
-from bfai.ui.pieces import HISTORY, attempt, attempting, calm, countdown, exchange_name, facts, head, tell
+from bfai.ui.pieces import HISTORY, attempt, attempting, calm, countdown, exchange_name, facts, head, tell, window
 from bfai.workbench import LONGEST_REPORT, Pairing, PairingError, Workbench, Worker, fingerprint
 
 QUERY = "settings"
@@ -150,6 +150,7 @@ def _tripwire(workbench: Workbench, connection: Connection) -> None:
     shown = workbench.suggest_tripwire(connection.id) if unset else wire
     keys = {name: f"tripwire_{name}_{connection.id}" for name in ("on", "assets", "pairs")}
 
+    @attempting
     def save() -> None:
         on = bool(st.session_state.get(keys["on"]))
         assets, pairs = (str(st.session_state.get(keys[name]) or "") for name in ("assets", "pairs"))
@@ -247,7 +248,7 @@ def _delegation(workbench: Workbench, connection: Connection) -> None:
 
 
 def _ask_to_delegate(workbench: Workbench, connection: Connection, worker: Worker) -> None:
-    @st.dialog(_("Give the server this key?"))
+    @window(_("Give the server this key?"))
     def dialog() -> None:
         with calm():
             st.write(

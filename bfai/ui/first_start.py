@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from bfai.hosting import Person
+from bfai.hosting import Kind, Person
 from bfai.i18n import N_
 from bfai.model import BfaiError, Message
 from bfai.ui.backups import recover, restore_backup
@@ -21,7 +21,7 @@ from bfai.ui.vault_care import delete_forgotten
 from bfai.ui.wizard import Wizard, draw_wizard, leave_wizard, open_wizard
 from bfai.workbench import Mode, Workbench, WrongPassword
 
-_DOOR = "door"
+_DOOR, _STILL_IN = "door", "still_logged_in"
 _HARD = 3  # from here on there is nothing to better
 _STRENGTH_WORDS = (
     N_("Guessed at once"),
@@ -296,7 +296,7 @@ def _refused(error: BfaiError) -> None:
     st.session_state["was_wrong"] = isinstance(error, WrongPassword)
 
 
-@st.fragment(run_every=1.0)
+@st.fragment(run_every=1.0)  # noqa: TID251 # at the lock
 def _back_off(keeper: Keeper) -> None:
     """Counts down. It asks each time: somebody may have typed the right password elsewhere."""
     left = keeper.workbench.unlock_wait()
@@ -327,6 +327,8 @@ def cannot_open(error: BfaiError) -> None:
         with st.container(horizontal=True):
             st.button(_("Try again"), type="primary", key="database_again")
             st.button(_("Look around with the simulator"), on_click=start_tour, key="database_tour")
+        if hosting().kind is Kind.HOSTED:
+            account()
 
 
 # -- signing in --------------------------------------------------------------------------------------------------------
@@ -388,7 +390,26 @@ def account() -> None:
     who = signed_in()
     if isinstance(who, Person) and who.name:
         st.caption(_("Signed in as {name}.", name=f"`{who.name.replace('`', '')}`"))  # as code it is no mail link
-    st.button(_("Log out"), icon=":material/logout:", width="stretch", on_click=log_out, key="log_out")
+    icon = ":material/logout:"
+    st.button(_("Log out"), icon=icon, width="stretch", on_click=_log_out, key="log_out")
+    if st.session_state.get(_STILL_IN):
+        st.button(
+            _("Log out in this browser alone"),
+            icon=icon,
+            width="stretch",
+            on_click=_log_out,
+            kwargs={"here_alone": True},
+            key="log_out_here",
+        )
+
+
+def _log_out(*, here_alone: bool = False) -> None:
+    try:
+        log_out(here_alone=here_alone)
+    except BfaiError as error:
+        st.session_state[_STILL_IN] = True
+        text = N_("You are not logged out, as your visits elsewhere could not be ended. {problem}")
+        tell(Message(text=text, params={"problem": say(error.message)}), refused=True)
 
 
 def open_while(minutes: int) -> str:

@@ -28,7 +28,7 @@ from bfai.ui.first_start import (
 )
 from bfai.ui.language import _, choose_language, choose_zone, language_switch, n_
 from bfai.ui.location import link, open_place
-from bfai.ui.pieces import REDRAWN, told
+from bfai.ui.pieces import REDRAWN, part, told
 from bfai.ui.session import Keeper, NotSignedIn, hosting, in_tour, keeper, signed_in, tour, warm_up
 from bfai.workbench import Mode, VaultState, Workbench
 
@@ -91,7 +91,7 @@ def open_page(name: str) -> Workbench:
         _sidebar(kept)
         if workbench.mode is Mode.HOSTED:
             st.caption(f":material/dns: {shared_server()}")
-        _notice_lock(kept)
+        _notice_lock()
     choose_zone(workbench.settings.time_zone)
     told(again=redrawn)
     return workbench
@@ -181,24 +181,9 @@ def _banner() -> None:
             )
 
 
-@st.fragment(run_every=15.0)
-def _notice_lock(kept: Keeper) -> None:
-    """Draws the lock on a page that still shows an opened vault after it locked by itself, or its owner logged out
-    elsewhere.
-    """
-    if not kept.workbench.is_open or _logged_out(kept):
-        st.rerun()
-
-
-def _logged_out(kept: Keeper) -> bool:
-    if kept.workbench.mode is not Mode.HOSTED:
-        return False
-    try:
-        return keeper() is not kept
-    except NotSignedIn:
-        return True
-    except BfaiError:  # a database that cannot be read just now
-        return False
+@part(run_every=15.0)
+def _notice_lock() -> None:
+    """Draws the lock on a page that still shows an opened vault: `part` looks."""
 
 
 def is_simulated(workbench: Workbench) -> bool:

@@ -58,6 +58,7 @@ from bfai.ui.pieces import (
     facts,
     milliseconds,
     moved,
+    part,
     strip,
     table,
     widget_key,
@@ -456,7 +457,7 @@ def name_of(view: View, connection_id: str) -> str:
 # -- response times ----------------------------------------------------------------------------------------------------
 
 
-@st.fragment
+@part()
 def response_times(view: View) -> None:
     with st.container(border=True):
         latency(view)
@@ -535,7 +536,7 @@ def bucket_count(runs: int) -> int:
 # -- what is folded away -----------------------------------------------------------------------------------------------
 
 
-@st.fragment
+@part()
 def details(view: View) -> None:
     """Tabs of which only the open one is asked and drawn."""
     parts: dict[str, Callable[[View], None]] = {
@@ -869,7 +870,7 @@ def strip_uri(beats: Sequence[Beat]) -> str:
 # -- the list of runs --------------------------------------------------------------------------------------------------
 
 
-@st.fragment
+@part()
 def run_list(view: View, total: int) -> None:
     """`total` is how many tests the figures counted. Of very many, nobody needs to know it to the last one."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +39,7 @@ def current_importer() -> Importer | None:
     return st.session_state.get(_STATE)
 
 
+@attempting
 def leave_importer(workbench: Workbench) -> None:
     """Forgets every found key that was not stored."""
     importer = st.session_state.pop(_STATE, None)
@@ -99,7 +99,7 @@ def _look(workbench: Workbench) -> None:
                 type="primary",
                 icon=":material/search:",
                 key="look_folder",
-                on_click=_taking(workbench, lambda: workbench.find_bot_keys(str(st.session_state.get(_PATH) or "."))),
+                on_click=attempting(lambda: _take(workbench, workbench.find_bot_keys(_path()))),
             )
     with st.form("import_upload", border=True):
         st.file_uploader(
@@ -112,8 +112,12 @@ def _look(workbench: Workbench) -> None:
             _("Look into these files"),
             icon=":material/search:",
             key="look_files",
-            on_click=_taking(workbench, lambda: workbench.find_uploaded_keys(_uploaded())),
+            on_click=attempting(lambda: _take(workbench, workbench.find_uploaded_keys(_uploaded()))),
         )
+
+
+def _path() -> str:
+    return str(st.session_state.get(_PATH) or ".")
 
 
 def _uploaded() -> list[tuple[str, str]]:
@@ -121,17 +125,10 @@ def _uploaded() -> list[tuple[str, str]]:
     return [(file.name, file.getvalue().decode("utf-8", "surrogateescape")) for file in files]
 
 
-def _taking(workbench: Workbench, find: Callable[[], Findings]) -> Callable[[], None]:
-    def take() -> None:
-        try:
-            findings = find()
-        except BfaiError as error:
-            tell(error.message, refused=True)
-            return
-        found = tuple(workbench.take_found(findings))
-        st.session_state[_STATE] = Importer(found, findings.files, findings.unread, findings.limited, looked=True)
-
-    return take
+@attempting
+def _take(workbench: Workbench, findings: Findings) -> None:
+    found = tuple(workbench.take_found(findings))
+    st.session_state[_STATE] = Importer(found, findings.files, findings.unread, findings.limited, looked=True)
 
 
 # -- what was found ----------------------------------------------------------------------------------------------------
@@ -228,6 +225,7 @@ def _worries(importer: Importer, item: FoundKey) -> list[tuple[str, str]]:
     return rows
 
 
+@attempting
 def _test(workbench: Workbench, importer: Importer, chosen: list[FoundKey]) -> None:
     tested = importer.tested
     for item in chosen:
@@ -241,6 +239,7 @@ def _test(workbench: Workbench, importer: Importer, chosen: list[FoundKey]) -> N
     st.session_state[_STATE] = replace(importer, tested=tested)
 
 
+@attempting
 def _store(workbench: Workbench, importer: Importer, passed: list[FoundKey]) -> None:
     names: list[str] = []
     for item in passed:

@@ -28,7 +28,7 @@ from bfai.strategy.ladder import (
 )
 from bfai.ui.charts import BLUE, GRAY, GREEN, ORANGE, RED
 from bfai.ui.language import _, n_, plain, words
-from bfai.ui.pieces import calm
+from bfai.ui.pieces import calm, part
 
 VIOLATION_NAMES: Final[Mapping[ViolationCode, str]] = {
     "duplicate_price": N_("same price as a level before"),
@@ -1248,12 +1248,12 @@ def prices_alt(ladder: Ladder, pen: Pen, now: Decimal | None = None, recovery: L
 
 
 def _table(ladder: Ladder, recovery: Ladder | None, pen: Pen, key: str) -> None:
-    @st.fragment
-    def part() -> None:
+    @part()
+    def draw() -> None:
         with calm():
             _level_table(ladder, recovery, pen, key)
 
-    part()
+    draw()
 
 
 def _level_table(ladder: Ladder, recovery: Ladder | None, pen: Pen, key: str) -> None:
@@ -1377,12 +1377,12 @@ def capital_alt(
 
 
 def _try_a_price(ladder: Ladder, pen: Pen, now: Decimal | None, key: str) -> None:
-    @st.fragment
-    def part() -> None:
+    @part()
+    def draw() -> None:
         with calm():
             _what_if(ladder, pen, now, key)
 
-    part()
+    draw()
 
 
 def _what_if(ladder: Ladder, pen: Pen, now: Decimal | None, key: str) -> None:

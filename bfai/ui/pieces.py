@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import re
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -40,13 +41,24 @@ from bfai.model import (
 from bfai.ui.charts import Beat, strip_svg
 from bfai.ui.language import _, ago, duration, moment, moment_with_zone, n_, plain, say, words, zone
 from bfai.ui.location import link, location
-from bfai.ui.session import hosting
-from bfai.workbench import CHECK_NAMES, STATUS_NAMES, AddressView, Remedy, RightRow, Section, TestJob, Workbench
+from bfai.ui.session import NotSignedIn, admit, hosting
+from bfai.workbench import (
+    CHECK_NAMES,
+    STATUS_NAMES,
+    AddressView,
+    Remedy,
+    RightRow,
+    Section,
+    TestJob,
+    VaultIsLocked,
+    Workbench,
+)
 
 HISTORY = "pages/history.py"
 CONNECTIONS = "pages/connections.py"
 GUIDE = "pages/guide.py"
 _Named = TypeVar("_Named", bound=StrEnum)
+_P = ParamSpec("_P")
 _LIST_NUMBER = re.compile(r"^(\d+)\.")
 _log = logging.getLogger("bfai.ui")
 
@@ -123,8 +135,11 @@ def calm() -> Generator[None]:
 
 
 def attempt(act: Callable[[], object]) -> bool:
-    """Does something a trader asked for. A refusal is kept and shown at the top of the next run."""
+    """Does something a trader asked for, unless the vault locked meanwhile. A refusal is kept and shown at the top of
+    the next run.
+    """
     try:
+        admit()
         act()
     except BfaiError as error:
         tell(error.message, refused=True)
@@ -132,11 +147,40 @@ def attempt(act: Callable[[], object]) -> bool:
     return True
 
 
-def attempting(act: Callable[[], object]) -> Callable[[], None]:
+def attempting(act: Callable[_P, object]) -> Callable[_P, None]:
     """The same as a callback for a button."""
 
-    def call() -> None:
-        attempt(act)
+    @functools.wraps(act)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        attempt(lambda: act(*args, **kwargs))
+
+    return call
+
+
+def part(run_every: float | None = None) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """`st.fragment` for a part of a page behind the lock: see `_still_admitted`."""
+    return lambda draw: st.fragment(_still_admitted(draw), run_every=run_every)  # noqa: TID251
+
+
+def window(title: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """`st.dialog`, likewise."""
+    return lambda draw: st.dialog(title)(_still_admitted(draw))  # noqa: TID251
+
+
+def _still_admitted(draw: Callable[_P, None]) -> Callable[_P, None]:
+    """Shows nothing, and has the whole page drawn, where the vault locked meanwhile or its owner logged out elsewhere:
+    Streamlit draws a part by itself.
+    """
+
+    @functools.wraps(draw)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            admit(clicked=False)
+        except (VaultIsLocked, NotSignedIn):
+            st.rerun()
+        except BfaiError:  # a database that cannot be read just now
+            pass
+        draw(*args, **kwargs)
 
     return call
 
@@ -425,7 +469,7 @@ def rerun_when_done(jobs: Iterable[TestJob]) -> None:
         return
     drawn = time.monotonic()
 
-    @st.fragment(run_every=0.4)
+    @part(run_every=0.4)
     def wait() -> None:
         done = sum(job.done for job in watched)
         if done == len(watched) or (done and len(watched) > FEW_TESTS and time.monotonic() - drawn > 1.5):
@@ -437,7 +481,7 @@ def rerun_when_done(jobs: Iterable[TestJob]) -> None:
 def watch(job: TestJob) -> None:
     """Every check as it happens. Holds no buttons, because it draws itself anew three times a second."""
 
-    @st.fragment(run_every=0.3)
+    @part(run_every=0.3)
     def draw() -> None:
         with calm():
             checks = {check.name: check for check in job.checks}
@@ -553,7 +597,7 @@ def seconds_left(run: TestRun, remedy: Remedy) -> float:
 def countdown(sentence: str, seconds: Callable[[], float]) -> None:
     """A sentence with `{left}` that counts down, and the page drawn anew at its end. Holds no buttons."""
 
-    @st.fragment(run_every=1.0)
+    @part(run_every=1.0)
     def draw() -> None:
         left = seconds()
         if left <= 0:

@@ -54,7 +54,7 @@ from bfai.ui.history_view import FOLLOWED, choose_line, forget_selections, no_li
 from bfai.ui.ladder_view import LIMIT, Pen, digits_of, figure_card, sample_svg
 from bfai.ui.language import _, duration, moment, n_, plain, say, words
 from bfai.ui.location import location
-from bfai.ui.pieces import calm, choose_by_address, download_button, exchange_name, largest_upload, redraw, table
+from bfai.ui.pieces import calm, choose_by_address, download_button, exchange_name, largest_upload, part, redraw, table
 from bfai.ui.strategy_editor import Editor, field_label, known_facts, problem_text, raw_fix
 from bfai.ui.strategy_fields import parameters_of, raw_of
 from bfai.ui.time_range import TimeRange
@@ -590,7 +590,7 @@ def _assumptions(
 def _progress(job: Job[Any], text: str, **params: str) -> None:
     """How far it is, until it has ended. Holds no button."""
 
-    @st.fragment(run_every=0.3)
+    @part(run_every=0.3)
     def draw() -> None:
         with calm():
             st.progress(job.progress, text=_(text, share=words().percent(job.progress, 0), **params))
@@ -1196,7 +1196,7 @@ def _last(values: Sequence[float]) -> float:
 # -- decisions and deals -----------------------------------------------------------------------------------------------
 
 
-@st.fragment
+@part()
 def _listing(shown: Shown, part: str) -> None:
     with calm():
         if part == "deals":
@@ -1379,7 +1379,7 @@ def _group_text(pair: str | None, side: str | None) -> str:
 # -- a grid over two parameters ----------------------------------------------------------------------------------------
 
 
-@st.fragment
+@part()
 def _grid(shown: Shown) -> None:
     with calm():
         _grid_form(shown)

@@ -36,11 +36,14 @@ from bfai.ui.pieces import (
     calm,
     download_button,
     exchange_name,
+    part,
     redraw,
     start,
     table,
     tell,
+    window,
 )
+from bfai.ui.session import admit
 from bfai.ui.strategy_editor import (
     Editor,
     enable,
@@ -359,7 +362,7 @@ def _install(workbench: Workbench) -> None:
     job = engines.installation
     if job is not None and not job.done:
 
-        @st.fragment(run_every=1.0)
+        @part(run_every=1.0)
         def follow() -> None:
             with calm():
                 passed = duration(int((utc_now() - job.began).total_seconds()))
@@ -405,6 +408,7 @@ def _started(place: Place, interval: timedelta, *, live: bool = False, typed: st
     forget_refusal()
     name = place.strategy.name
     try:
+        admit()
         place.workbench.run_strategy(place.strategy.id, live=live, typed=typed, interval=interval)
     except BfaiError as error:
         if isinstance(error, StrategyError) and error.problems:
@@ -421,6 +425,7 @@ def _go_live(place: Place, interval: timedelta) -> None:
     strategy, connection = place.strategy, place.connection
     key = f"run_typed_{strategy.id}"
 
+    @attempting
     def begin() -> None:
         typed = str(st.session_state.get(key) or "").strip()
         if typed != strategy.name:
@@ -429,7 +434,7 @@ def _go_live(place: Place, interval: timedelta) -> None:
             return
         _started(place, interval, live=True, typed=typed)
 
-    @st.dialog(_("Trade with real money?"))
+    @window(_("Trade with real money?"))
     def dialog() -> None:
         with calm():
             review = judge(place.workbench, place.editor, connection).review
@@ -477,7 +482,7 @@ def _what_runs(place: Place, status: EngineStatus) -> None:
                 _forget_button(place)
         drawn = (place.strategy.state, place.strategy.enabled_revision, status.state)
 
-        @st.fragment(run_every=EVERY if status.runs else None)
+        @part(run_every=EVERY if status.runs else None)
         def follow() -> None:
             with calm():
                 strategy = place.workbench.strategies.get(place.strategy.id)
@@ -694,7 +699,7 @@ def _stop(place: Place) -> None:
 
 
 def _ask_stop(place: Place, status: EngineStatus) -> None:
-    @st.dialog(_("Stop {name}?", name=plain(place.strategy.name)))
+    @window(_("Stop {name}?", name=plain(place.strategy.name)))
     def dialog() -> None:
         with calm():
             st.write(
@@ -720,7 +725,7 @@ def _forget_button(place: Place) -> None:
     def forget() -> None:
         attempt(lambda: place.workbench.engines.forget(place.strategy.id))
 
-    @st.dialog(_("Clear the paper book of {name}?", name=plain(place.strategy.name)))
+    @window(_("Clear the paper book of {name}?", name=plain(place.strategy.name)))
     def dialog() -> None:
         with calm():
             st.write(_("Its paper groups, open and closed, and their profit are erased. No real order is touched."))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from bfai.model import Connection, utc_now
 from bfai.ui.language import _, ago, duration, n_, plain
-from bfai.ui.pieces import attempt, redraw
+from bfai.ui.pieces import attempt, part, redraw
 from bfai.ui.session import in_tour, keeper
 from bfai.workbench import Mode, Workbench
 
@@ -22,7 +22,7 @@ def next_test_line(workbench: Workbench, connections: Sequence[Connection]) -> N
     drawn = _newest(connections)
     names = {connection.id: connection.name for connection in connections}
 
-    @st.fragment(run_every=15.0)
+    @part(run_every=15.0)
     def draw() -> None:
         if not workbench.is_open:
             return
@@ -76,7 +76,7 @@ def schedule_box(workbench: Workbench, connection: Connection) -> None:
         st.caption(tests_run_while())
 
 
-@st.fragment(run_every=15.0)
+@part(run_every=15.0)
 def _next_test(workbench: Workbench, connection_id: str) -> None:
     at = workbench.next_tests().get(connection_id) if workbench.is_open else None
     if at is None:

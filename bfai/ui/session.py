@@ -26,7 +26,7 @@ from bfai.hosting import Hosting, Kind, Person, is_loopback, judge, person
 from bfai.i18n import N_
 from bfai.model import BfaiError, Message, utc_now
 from bfai.monitor import Monitor
-from bfai.workbench import Settings, Workbench
+from bfai.workbench import Settings, VaultIsLocked, VaultState, Workbench
 
 TOUR = "tour"
 _WARM = ("ccxt", "pandas")
@@ -78,7 +78,7 @@ class Keeper:
         """Somebody clicked. Too late, where the vault should have been locked by now: a computer that slept wakes up
         with a page on its screen.
         """
-        self._lock_if_idle(self._limit())
+        self._lock_if_idle()
         self._used = self._clock()
 
     def run_tests(self) -> None:
@@ -89,9 +89,9 @@ class Keeper:
 
     def lock(self) -> None:
         """Tests that run are finished and stored; no more begin."""
+        self.workbench.lock()  # at once: the monitor may wait for a database
         with self._changing:
             self._monitor.stop()
-            self.workbench.lock()
 
     def close(self) -> None:
         self._closed.set()
@@ -105,10 +105,8 @@ class Keeper:
             self.workbench.delete_everything()
 
     def _watch(self) -> None:
-        limit = self._limit()
-        while not self._closed.wait(min(5.0, limit / 2)):
-            limit = self._limit()
-            self._lock_if_idle(limit)
+        while not self._closed.wait(min(5.0, self._last_limit / 2)):
+            self._lock_if_idle()
 
     def _limit(self) -> float:
         """Idle seconds after which the vault locks."""
@@ -116,7 +114,11 @@ class Keeper:
             self._last_limit = self.idle_minutes * 60 or math.inf
         return self._last_limit
 
-    def _lock_if_idle(self, limit: float) -> None:
+    def _lock_if_idle(self) -> None:
+        self._lock_after(self._last_limit)  # a database may take its time
+        self._lock_after(self._limit())
+
+    def _lock_after(self, limit: float) -> None:
         if self._clock().since(self._used) >= limit and self.workbench.is_open:
             self.lock()
             self.locked_after = round(limit / 60)
@@ -188,17 +190,33 @@ def keeper() -> Keeper:
     raise NotSignedIn(who if isinstance(who, Message) else Message(text=N_("Sign in first.")))
 
 
+def admit(*, clicked: bool = True) -> None:
+    """Before a click changes anything, or a part of a page is drawn by itself: Streamlit does both without the page's
+    own beginning. Raises VaultIsLocked where the vault locked meanwhile, NotSignedIn for who logged out elsewhere.
+    """
+    if in_tour():
+        return
+    kept = keeper()
+    if clicked:
+        kept.touch()
+    if kept.workbench.vault_state is VaultState.LOCKED:
+        raise VaultIsLocked
+
+
 @st.cache_resource(show_spinner=False, scope="session", on_release=Keeper.close)
 def _own_keeper(database_url: str, owner: str) -> Keeper:
     return Keeper(Workbench.hosted(database_url, owner))
 
 
-def log_out() -> None:
-    """Locks, forgets, and ends every visit of this person, in whatever browser it is."""
-    with contextlib.suppress(BfaiError):
-        kept = keeper()
-        kept.lock()
-        kept.workbench.end_visits()
+def log_out(*, here_alone: bool = False) -> None:
+    """Locks, forgets, and ends every visit of this person, in whatever browser it is; `here_alone` only this one.
+    Raises BfaiError where the others could not be ended: then this one goes on, locked.
+    """
+    if not here_alone:
+        with contextlib.suppress(NotSignedIn):
+            kept = keeper()
+            kept.lock()
+            kept.workbench.end_visits()
     _own_keeper.clear()
     st.session_state.clear()
     st.logout()

@@ -53,6 +53,7 @@ from bfai.ui.pieces import (
     tell,
     widget_key,
 )
+from bfai.ui.session import admit
 from bfai.ui.strategy_fields import (
     BY_NAME,
     FIELDS,
@@ -455,6 +456,7 @@ def save(workbench: Workbench, editor: Editor, note: str = "") -> Strategy | Non
     """Saves what stands in the fields as a revision. What cannot be saved is said, and stays in the fields."""
     forget_refusal()
     try:
+        admit()
         parameters = parameters_of(editor.raw)
         if editor.strategy_id is None:
             strategy = workbench.strategies.create(editor.name, editor.connection_id, parameters, note)
@@ -476,6 +478,7 @@ def enable(workbench: Workbench, strategy: Strategy) -> bool:
     """Enables or resumes it; all reasons against it are kept and shown."""
     forget_refusal()
     try:
+        admit()
         workbench.strategies.enable(strategy.id)
     except BfaiError as error:
         refuse(strategy.id, error)

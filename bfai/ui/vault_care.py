@@ -11,9 +11,9 @@ from bfai.hosting import Person
 from bfai.i18n import N_, NN_
 from bfai.model import BfaiError, Message, utc_now
 from bfai.ui.language import _, n_, plain, say
-from bfai.ui.pieces import attempt, calm, tell
-from bfai.ui.session import Keeper, keeper, signed_in
-from bfai.workbench import LeftKey, VaultIsLocked, Workbench
+from bfai.ui.pieces import attempting, calm, tell
+from bfai.ui.session import Keeper, admit, keeper, signed_in
+from bfai.workbench import LeftKey, Workbench
 
 _PASSWORD = "renew_password"
 _SAID = "renew_said"
@@ -52,6 +52,7 @@ def renew_key(workbench: Workbench) -> None:
         )
 
 
+@attempting
 def _renew(workbench: Workbench) -> None:
     """Takes what was typed and empties the box, whatever comes of it."""
     password = str(st.session_state.get(_PASSWORD) or "")
@@ -105,11 +106,8 @@ def delete_forgotten(workbench: Workbench) -> None:
 
 def _open_keeper() -> Keeper:
     """That of this visit. Whoever comes to a page whose vault should be locked by now deletes nothing."""
-    kept = keeper()
-    kept.touch()
-    if not kept.workbench.is_open:
-        raise VaultIsLocked
-    return kept
+    admit()
+    return keeper()
 
 
 def _keeper_of_who_just_signed_in() -> Keeper:
@@ -124,7 +122,7 @@ def _keeper_of_who_just_signed_in() -> Keeper:
 def _ask(left: list[LeftKey], whose: Callable[[], Keeper]) -> None:
     st.session_state.pop("deleted_all", None)  # of an attempt after which another page was drawn
 
-    @st.dialog(_("Delete everything?"))
+    @st.dialog(_("Delete everything?"))  # noqa: TID251 # also at the lock; `whose` is asked before anything is deleted
     def dialog() -> None:
         with calm():
             _what_stays(left)
@@ -184,5 +182,9 @@ def _erase(word: str, whose: Callable[[], Keeper]) -> None:
         return
     st.session_state[_WORD] = ""
     st.session_state["deleted_all"] = True
-    if attempt(lambda: whose().delete_everything()):
+    try:
+        whose().delete_everything()
+    except BfaiError as error:
+        tell(error.message, refused=True)
+    else:
         tell(Message(text=N_("Everything is deleted here. Keys at your exchanges work until you delete them there.")))

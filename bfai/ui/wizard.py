@@ -343,6 +343,7 @@ def _paste_form(workbench: Workbench, exchange: Exchange) -> None:
         )
 
 
+@attempting
 def _take(workbench: Workbench) -> None:
     """Reads the boxes, empties them, and hands the key over. A key that looks right is tested at once."""
     text = str(st.session_state.get(_PASTE) or "")
@@ -396,6 +397,7 @@ def _echo_box(exchange: Exchange, echo: Echo) -> None:
             st.caption(_("Nothing has been sent yet."))
 
 
+@attempting
 def _test(workbench: Workbench, *, try_regions: bool = False) -> None:
     wizard = current_wizard()
     if wizard is None or wizard.draft_id is None:
@@ -423,6 +425,7 @@ def _result(workbench: Workbench, wizard: Wizard, run: TestRun, on_leave: Callab
         return
     name = exchange_name(workbench, run.exchange)
 
+    @attempting
     def forget() -> None:
         workbench.forget_draft(draft.id)
         tell(
@@ -495,6 +498,7 @@ def _elsewhere(workbench: Workbench, draft_id: str, run: TestRun) -> None:
             action_button(Action(_("Ask the other regions"), lambda: _test(workbench, try_regions=True), "try_regions"))
 
 
+@attempting
 def _move(workbench: Workbench, draft_id: str, region: str) -> None:
     """Goes on with the same key in the region that knows it."""
     try:
@@ -616,6 +620,7 @@ def name_line(workbench: Workbench, target: Target, name: str, *, except_id: str
     return problem
 
 
+@attempting
 def _save(workbench: Workbench, draft_id: str, name: str) -> None:
     """Stores the key and says so, or says why not. A key that replaces another keeps the connection's name."""
     used_by = str(st.session_state.get("connection_used_by") or "")

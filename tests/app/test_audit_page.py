@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from bfai.model import utc_now
+from bfai.monitor import Monitor
 from bfai.simulator import Simulator
 from bfai.ui.session import Keeper, Times, keeper
 from bfai.vault import Vault, WrongPassword
@@ -217,6 +220,36 @@ def test_a_click_that_comes_too_late_finds_a_locked_vault(tmp_path: Any, steady:
     assert vault.locked
     assert (kept.locked_by_itself, kept.locked_after) == (True, 15)
     kept.close()
+
+
+@pytest.mark.parametrize("hangs", [(Keeper, "idle_minutes"), (Monitor, "settle")])
+def test_a_database_that_does_not_answer_keeps_no_vault_open(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, hangs: tuple[type, str]
+) -> None:
+    answers = threading.Event()
+
+    def hang(*_: object) -> float:
+        assert answers.wait(30)
+        return 15.0
+
+    clocks = Clocks()
+    kept = kept_at(tmp_path, clocks)
+    kept.run_tests()
+    monkeypatch.setattr(*hangs, property(hang) if hangs[1] == "idle_minutes" else hang)
+    clocks.go_on(901.0, 901.0)
+    watch = threading.Thread(target=kept._lock_if_idle)
+    watch.start()
+    try:
+        for _ in range(500):
+            if not kept.workbench.is_open:
+                break
+            time.sleep(0.01)
+        assert kept.workbench.vault_state is VaultState.LOCKED
+        assert watch.is_alive(), "it still waits"
+    finally:
+        answers.set()
+        watch.join()
+        kept.close()
 
 
 def test_a_visit_that_ends_takes_its_key_along() -> None:

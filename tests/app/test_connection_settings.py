@@ -14,8 +14,8 @@ from bfai.i18n import LANGUAGES, translator
 from bfai.model import Connection, Status, Target, utc_now
 from bfai.simulator import Simulator
 from bfai.transport import Gateway
-from bfai.ui.session import keeper
-from bfai.workbench import Workbench
+from bfai.ui.session import Times, keeper
+from bfai.workbench import VaultState, Workbench
 from tests.app.conftest import go, labels, opened_vault, press, problems, texts
 from tests.helpers import run_once, sample
 
@@ -181,3 +181,31 @@ def test_it_is_there_in_every_language(simulator: Simulator, language: str, tmp_
     if language != "en":
         assert "Make a new code" not in labels(at)
         assert "Test it where the bot runs" not in texts(at)
+
+
+# -- a page that outlived its open vault -------------------------------------------------------------------------------
+
+
+def test_a_window_that_outlived_the_lock_deletes_nothing(simulator: Simulator) -> None:
+    at, workbench, connection = at_home(simulator)
+    go(at, CONNECTIONS)
+    press(at, f"delete_{connection.id}")
+    keeper().lock()
+    press(at, "delete_yes")
+    assert [one.id for one in workbench.connections()] == [connection.id]
+    assert at.title[0].value == "The vault is locked"
+    assert "The vault is locked. Unlock it with the master password." in " ".join(one.value for one in at.warning)
+
+
+def test_the_first_click_after_a_sleep_changes_nothing(simulator: Simulator) -> None:
+    """The computer woke up with the page on its screen, and the watch has not looked yet."""
+    at, workbench, _ = at_home(simulator)
+    go(at, "pages/settings.py")
+    kept = keeper()
+    clock = kept._clock
+    kept._clock = lambda: Times(clock().steady, clock().day + 8 * 3600)
+    (minutes,) = [box for box in at.selectbox if str(box.key).startswith("setting_lock_minutes")]
+    minutes.set_value(0).run()
+    assert workbench.vault_state is VaultState.LOCKED
+    assert workbench.settings.lock_minutes == 15
+    assert at.title[0].value == "The vault is locked"

@@ -182,6 +182,19 @@ def test_logging_out_locks_forgets_and_holds_for_every_visit(url: str, simulator
     assert "You are logged out." in texts(other) and "Desk of alice" not in texts(other)
 
 
+def test_a_visit_that_was_ended_elsewhere_does_nothing_more(url: str, simulator: Simulator) -> None:
+    connection, _, _ = filled(url, simulator, "alice", "mexc", "no_futures")
+    app, other = unlocked("alice"), visit("alice")
+    go(other, "pages/connections.py")
+    press(other, f"delete_{connection.id}")
+    press(app, "log_out")
+    press(other, "delete_yes")
+    assert "You are logged out." in texts(other)
+    with Workbench.hosted(url, owner_of(ISSUER, "alice")) as alice:
+        assert [one.id for one in alice.connections()] == [connection.id]
+        assert alice.audit_entries(1)[0].action == "signed_out"
+
+
 def people_of(url: str) -> dict[str, tuple[bool, int]]:
     """Whether each has a vault, and how many connections."""
     found: dict[str, tuple[bool, int]] = {}
