@@ -20,7 +20,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, LiteralString, NamedTuple, cast
 
@@ -482,6 +482,10 @@ class PostgresStore(SqlStore):
     @property
     def overwrites(self) -> bool:
         return False
+
+    def now(self) -> datetime:
+        with self._reading():
+            return self._execute("SELECT clock_timestamp()", {}).fetchone()[0].astimezone(UTC)
 
     def place(self) -> Place:
         with self._reading():

@@ -432,6 +432,9 @@ class SqlStore(ABC):
     @abstractmethod
     def ephemeral(self) -> bool: ...
 
+    def now(self) -> datetime:
+        return self._clock()
+
     @property
     @abstractmethod
     def overwrites(self) -> bool: ...
@@ -624,7 +627,11 @@ class SqlStore(ABC):
 
     def unlock_failed(self, at: datetime) -> None:
         with self._writing():
-            self._do("UPDATE vault SET failed_at = :at WHERE owner = :owner", at=micros(at))
+            self._do(
+                "UPDATE vault SET failed_at = CASE WHEN failed_at > :at THEN failed_at ELSE :at END"
+                " WHERE owner = :owner",
+                at=micros(at),
+            )
             self._put_audit(AuditEntry(at=at, action="unlock_failed"))
 
     def unlock_succeeded(self, key_check: bytes | None = None) -> None:
