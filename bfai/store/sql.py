@@ -1496,6 +1496,7 @@ class SqlStore(ABC):
                     after, more = self._retain(key, oldest, newest, limit, after)
                 deleted += more
                 sleep(pause)  # a lock that is taken again at once lets nobody else in
+        self._erase_traces()  # also what other programs left that have ended
         return deleted
 
     def _retain(self, key: int, oldest: int, newest: int, limit: int, after: int) -> tuple[int | None, int]:
