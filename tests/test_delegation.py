@@ -28,7 +28,19 @@ from bfai.delegation import (
 from bfai.hosting import owner_of
 from bfai.model import BfaiError, Connection, Credentials, Status, Target
 from bfai.simulator import Simulator
-from bfai.store import Delegation, Pause, RunEnd, Store, UnknownConnection, UnknownWorker, Worker, open_store
+from bfai.store import (
+    Delegation,
+    Pause,
+    RunEnd,
+    Store,
+    StoreTooNew,
+    UnknownConnection,
+    UnknownWorker,
+    Worker,
+    migrations,
+    open_store,
+)
+from bfai.store import postgres as database
 from bfai.store.postgres import WorkerDesk
 from bfai.transport import Gateway
 from bfai.vault import Vault, VaultTooNew
@@ -38,7 +50,9 @@ from tests.helpers import sample
 from tests.monitor_children import CHEAP
 from tests.postgres import Server
 from tests.test_store import SECOND, T0, a_run, actions, add, sealed
-from tests.test_store_postgres import as_owner, tables
+from tests.test_store_postgres import as_owner, fresh, tables
+
+__all__ = ["fresh"]
 
 KEYS = Credentials("the-api-key", "the-secret", "the-passphrase")
 PASSWORD = "correct horse battery staple"
@@ -238,6 +252,15 @@ def test_a_worker_sees_its_delegations_of_all_owners_and_nothing_else(
                 assert app.execute(change).rowcount == 0, change
         with pytest.raises(psycopg.errors.InsufficientPrivilege), as_owner(app, numbers["ann"]):
             app.execute("INSERT INTO worker VALUES ('me', 'me', 'x', 1)")
+        # A worker beside an owner is nobody: what it would see is not this owner's.
+        for owner in ("ann", "eve"):
+            with as_owner(app, numbers[owner]):
+                app.execute(f"SET LOCAL bfai.worker = '{worker.id}'")
+                assert app.execute("SELECT id FROM delegation").fetchall() == [(theirs[owner],)]
+                assert app.execute("SELECT name FROM owner").fetchall() == [(owner,)]
+                assert app.execute("UPDATE worker SET name = name").rowcount == 0
+                for table in tables(god):
+                    assert not others_rows(app, table, numbers[owner]), table
         # The queue is no window either.
         god.execute("SET search_path = bfai_jobs")
         god.execute(
@@ -250,7 +273,49 @@ def test_a_worker_sees_its_delegations_of_all_owners_and_nothing_else(
                 if setting:
                     app.execute(setting.replace("me", f"SET LOCAL bfai.worker = '{worker.id}'"))
                 assert app.execute(count).fetchone() == (jobs,), setting
+        with as_owner(app, numbers["ann"]):
+            app.execute(f"SET LOCAL bfai.worker = '{worker.id}'")
+            assert app.execute(count).fetchone() == (0,)
         god.execute("DELETE FROM bfai_jobs.procrastinate_jobs")
+
+
+def others_rows(app: Any, table: str, owner: int) -> int:
+    key = "pk" if table == "owner" else "owner"
+    return app.execute(f"SELECT count(*) FROM {table} WHERE {key} <> {owner}").fetchone()[0]
+
+
+def test_a_database_from_before_gets_the_wall_between_owner_and_worker(
+    fresh: str, postgres: Server, key: WorkerKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as past:
+        past.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:9])
+        past.setattr(database, "_WALLS", 1)
+        worker = registered(fresh, key)
+        for owner in ("ann", "bob"):
+            with contextlib.closing(open_store(fresh, owner=owner)) as store:
+                given(store, add(store), worker)
+    beside = f"SET LOCAL bfai.worker = '{worker.id}'"
+    queue = "SELECT count(*) FROM pg_policies WHERE schemaname = 'bfai_jobs' AND policyname = 'workers'"
+    with psycopg.connect(fresh, autocommit=True) as db:
+        app: Any = db
+        (before,) = app.execute(queue).fetchone()
+        with as_owner(app, 1):
+            app.execute(beside)
+            assert others_rows(app, "delegation", 1) and others_rows(app, "owner", 1), "it was open"
+        assert registered(fresh, key) == worker
+        with as_owner(app, 1):
+            app.execute(beside)
+            assert not others_rows(app, "delegation", 1) and not others_rows(app, "owner", 1)
+        with as_owner(app, None):
+            app.execute(beside)
+            assert app.execute("SELECT count(*) FROM delegation").fetchone() == (2,), "delegations stay"
+        assert app.execute(queue).fetchone() == (before,)
+        new = app.execute(f"{queue} AND qual LIKE '%bfai.owner%'").fetchone()
+        assert new == (before,), "the queue was made anew"
+    # The program from before is told so.
+    monkeypatch.setattr(database, "_WALLS", 1)
+    with pytest.raises(StoreTooNew):
+        Process(fresh, key, name="server", clock=lambda: T0)
 
 
 # What it may do

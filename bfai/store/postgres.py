@@ -613,7 +613,12 @@ class PostgresStore(SqlStore):
 
 QUEUE: Final = "bfai_jobs"
 """The schema in which procrastinate keeps its jobs. Nothing in it is worth keeping: what is due stands elsewhere."""
-_ME = "(SELECT nullif(current_setting('bfai.worker', true), ''))"
+_WALLS: Final = 2
+"""Which of our own rules the queue has; it is made anew where it has others."""
+_ME = (
+    "(SELECT nullif(current_setting('bfai.worker', true), '')"
+    " WHERE nullif(current_setting('bfai.owner', true), '') IS NULL)"
+)
 _DUE = f"""SELECT o.name, d.id FROM delegation d JOIN owner o ON o.pk = d.owner
     WHERE d.worker = %s AND (d.due_at <= %s OR d.set_at > %s) AND NOT EXISTS
     (SELECT 1 FROM {QUEUE}.procrastinate_jobs j WHERE j.queueing_lock = d.id AND j.status = 'todo')
@@ -674,8 +679,9 @@ class WorkerDesk:
 
     def make_queue(self, schema: str, version: str) -> None:
         """Make procrastinate's tables, `schema` being its own statements, where they are missing or of an earlier
-        version. Raises `StoreTooNew` where they are of a later one.
+        version, or have other walls. Raises `StoreTooNew` where they are of a later one.
         """
+        version = f"{version} walls {_WALLS}"
         with self._transaction() as db:
             _say(db, f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'")
             _say(db, f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
@@ -684,7 +690,7 @@ class WorkerDesk:
             found = "" if there is None else str(there[1] or "")
             if found == version:
                 return
-            if found and _numbers(found) > _numbers(version):
+            if found and _age(found) > _age(version):
                 text = N_("{file} was written by a newer version of this program. Update the program to open it.")
                 raise StoreTooNew(Message(text=text, params={"file": self._pool.address.shown}))
             if there is not None:
@@ -699,8 +705,9 @@ class WorkerDesk:
             _say(db, f"COMMENT ON SCHEMA {QUEUE} IS '{version}'")
 
 
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
+def _age(version: str) -> list[list[int]]:
+    """Procrastinate's version, then that of the walls; the first ones had none."""
+    return [[int(part) for part in re.findall(r"\d+", one)] for one in version.split("walls")]
 
 
 # Errors
