@@ -243,6 +243,11 @@ def _one(db: _Db, sql: str, values: Sequence[Any] | None = None) -> Sequence[Any
     return row
 
 
+def _begin_here() -> str:
+    """Where our tables are; and whoever waits for a lock, a reader too, gives up. What only takes long may."""
+    return f"{_PATH}; SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"
+
+
 _SIZE = f"""SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_catalog.pg_class
     WHERE relnamespace = to_regnamespace('{SCHEMA}') AND relkind IN ('r', 'p')"""
 
@@ -285,7 +290,7 @@ def _look(db: _Db) -> _State:
 
 
 def _make_ready(pool: _Pool) -> None:
-    with pool.begun("BEGIN READ ONLY") as db:
+    with pool.begun(f"BEGIN READ ONLY; {_begin_here()}") as db:
         found = _judged(_look(db), pool.address)
     while not found.ready:
         # Each migration by itself. Where PostgreSQL ends it because it met one that reads, it comes again.
@@ -463,11 +468,11 @@ class PostgresStore(SqlStore):
         self._closed = False
         self._here = _Here()
         self._owner = self._owner_row(owner)
-        own = f"{_PATH}; SET LOCAL bfai.owner = '{self._owner}'"
+        own = f"{_begin_here()}; SET LOCAL bfai.owner = '{self._owner}'"
         self._to_read = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {own}"
         # Who vanishes without a word must not hold the owner's row for ever.
         self._to_write = (
-            f"BEGIN ISOLATION LEVEL READ COMMITTED; {own}; SET LOCAL lock_timeout = '{BUSY_SECONDS}s';"
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; {own};"
             " SET LOCAL idle_in_transaction_session_timeout = '60s';"
             f" SELECT 1 FROM owner WHERE pk = {self._owner} FOR NO KEY UPDATE"
         )
@@ -506,7 +511,7 @@ class PostgresStore(SqlStore):
     def _owner_row(self, name: str) -> int:
         """The owner's number. Taking the lock here finds a database that may not be written at once."""
         find = "SELECT pk FROM owner WHERE name = %s FOR NO KEY UPDATE"
-        with self._pool.begun(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATH}") as db:
+        with self._pool.begun(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_begin_here()}") as db:
             _say(db, "SELECT set_config('bfai.owner_name', %s, true)", (name,))
             if _say(db, find, (name,)).fetchone() is None:
                 _say(db, "INSERT INTO owner (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
@@ -636,7 +641,7 @@ class WorkerDesk:
         # The pool of those for whom it acts, which lives as long as the desk does.
         self._pool = _Pool.of(read_address(url)._replace(discreet=True))
         self._id = worker_id
-        self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATH}; SET LOCAL bfai.worker = '{worker_id}'"
+        self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_begin_here()}; SET LOCAL bfai.worker = '{worker_id}'"
         try:
             with _plainly(self._pool.address):
                 _make_ready(self._pool)
