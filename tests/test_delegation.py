@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import pickle
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ from tests.helpers import sample
 from tests.monitor_children import CHEAP
 from tests.postgres import Server
 from tests.test_store import SECOND, T0, a_run, actions, add, sealed
-from tests.test_store_postgres import as_owner, fresh, tables
+from tests.test_store_postgres import as_owner, fill, fresh, name_of, statements_of_the_docs, tables
 
 __all__ = ["fresh"]
 
@@ -189,6 +190,105 @@ def test_it_goes_with_the_key_that_was_sealed_and_with_the_connection(store: Sto
     given(store, connection, worker)
     store.delete_connection(connection.id)
     assert store.delegations() == {}
+
+
+# What is left
+
+
+def queue(god: Any, worker: Worker, owner: str, connection_id: str, status: str = "todo") -> None:
+    """A job as workers queue it."""
+    god.execute("SET search_path = bfai_jobs")
+    god.execute(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args, lock, queueing_lock, status)"
+        " VALUES (%s, 'test', %s, %s, %s, %s)",
+        (worker.id, json.dumps({"owner": owner, "connection": connection_id}), connection_id, connection_id, status),
+    )
+
+
+def queued(god: Any) -> set[tuple[str, str]]:
+    """The owners and connections of all jobs."""
+    jobs = god.execute("SELECT args ->> 'owner', args ->> 'connection' FROM bfai_jobs.procrastinate_jobs")
+    return set(jobs.fetchall())
+
+
+def test_the_job_that_waits_goes_with_the_delegation(
+    fresh: str, postgres: Server, key: WorkerKey, tmp_path: Path
+) -> None:
+    worker, second = registered(fresh, key), registered(fresh, WorkerKey.make(tmp_path / "second"))
+    with postgres.admin(name_of(fresh)) as god:
+        for owner in ("ann", "bob"):
+            with contextlib.closing(open_store(fresh, owner=owner)) as store:
+                for name in ("one", "two", "three", "four"):
+                    connection = add(store, name)
+                    given(store, connection, worker)
+                    queue(god, worker, owner, connection.id, "doing" if name == "four" else "todo")
+        everything = queued(god)
+        with contextlib.closing(open_store(fresh, owner="ann", clock=lambda: T0)) as store:
+            one, two, three, four = (store.connection_by_name(name) for name in ("one", "two", "three", "four"))
+            assert one and two and three and four
+            store.revoke_delegation(one.id)
+            store.replace_credentials(two.id, sealed(b"y"), b"other", "wxyz", T0)
+            given(store, three, second)  # whose job could not be queued beside the first one's
+            with store.together():
+                store.delete_connection(four.id)
+                store.set_setting("s", 1)  # the transaction is still its owner's
+            assert store.setting("s") == 1
+            under_way = ("ann", four.id)
+            assert queued(god) == {job for job in everything if job[0] == "bob"} | {under_way}, "its worker ends it"
+
+
+def test_nothing_of_an_owner_is_left_who_deleted_everything(fresh: str, postgres: Server, key: WorkerKey) -> None:
+    """In any table of both schemas, by a user who may neither change the tables nor see the queue."""
+    worker, people = registered(fresh, key), {who: owner_of("issuer", who) for who in ("ann", "bob")}
+    with postgres.admin(name_of(fresh)) as god:
+        for owner in people.values():
+            with contextlib.closing(open_store(fresh, owner=owner)) as store:
+                fill(store)
+                for connection in store.connections():
+                    given(store, connection, worker)
+                    queue(god, worker, owner, connection.id)
+        known = {who: rows_of(god, owner) for who, owner in people.items()}
+        nobodys = {"bfai.migration", "bfai.worker"}
+        nobodys |= {f"bfai_jobs.procrastinate_{name}" for name in ("workers", "periodic_defers")}
+        assert {table for table, rows in known["ann"].items() if not rows} == nobodys
+        try:
+            for statement in statements_of_the_docs()[1]:
+                god.execute(statement)
+            url = postgres.url(name_of(fresh), "bfai_app", "another-password")
+            with Workbench.hosted(url, people["ann"]) as ann:
+                ann.delete_everything()
+            left = {table: rows for table, rows in rows_of(god, people["ann"]).items() if rows}
+            (number, name, changes) = god.execute(
+                "SELECT pk, name, changes FROM bfai.owner WHERE name = %s", (people["ann"],)
+            ).fetchone()
+            assert left == {"bfai.owner": [f"({number},{name},{changes})"]}, "docs/security.md says what this is"
+            assert rows_of(god, people["bob"]) == known["bob"]
+            god.execute("DELETE FROM bfai.owner WHERE name = %s", (people["ann"],))
+            with pytest.raises(psycopg.errors.ForeignKeyViolation):
+                god.execute("DELETE FROM bfai.owner WHERE name = %s", (people["bob"],))
+            with Workbench.hosted(url, people["ann"]) as ann:
+                assert ann.connections() == []
+        finally:
+            god.execute("DROP OWNED BY bfai_app")
+            god.execute("DROP ROLE bfai_app")
+
+
+def rows_of(god: Any, owner: str) -> dict[str, list[str]]:
+    """What is left of an owner in each table of both schemas: rows with their number, name or connections."""
+    (number,) = god.execute("SELECT pk FROM bfai.owner WHERE name = %s", (owner,)).fetchone()
+    found: dict[str, list[str]] = {}
+    query = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('bfai', 'bfai_jobs') ORDER BY 1, 2"
+    for schema, table in god.execute(query).fetchall():
+        columns = (
+            "SELECT 1 FROM information_schema.columns WHERE (table_schema, table_name, column_name) = (%s, %s, %s)"
+        )
+        has_owner = god.execute(columns, (schema, table, "owner")).fetchone()
+        is_theirs = f"t.owner = {number} OR t::text LIKE %s" if has_owner else "t::text LIKE %s"
+        if table == "procrastinate_events":
+            is_theirs = "t.job_id IN (SELECT id FROM bfai_jobs.procrastinate_jobs j WHERE j::text LIKE %s)"
+        rows = god.execute(f"SELECT t::text FROM {schema}.{table} t WHERE {is_theirs} ORDER BY 1", (f"%{owner}%",))
+        found[f"{schema}.{table}"] = [row[0] for row in rows]
+    return found
 
 
 # What a worker sees

@@ -618,8 +618,8 @@ class PostgresStore(SqlStore):
 
 QUEUE: Final = "bfai_jobs"
 """The schema in which procrastinate keeps its jobs. Nothing in it is worth keeping: what is due stands elsewhere."""
-_WALLS: Final = 2
-"""Which of our own rules the queue has; it is made anew where it has others."""
+_WALLS: Final = 3
+"""Which walls and trigger of ours the queue has; it is made anew where it has others."""
 _ME = (
     "(SELECT nullif(current_setting('bfai.worker', true), '')"
     " WHERE nullif(current_setting('bfai.owner', true), '') IS NULL)"
@@ -628,6 +628,25 @@ _DUE = f"""SELECT o.name, d.id FROM delegation d JOIN owner o ON o.pk = d.owner
     WHERE d.worker = %s AND (d.due_at <= %s OR d.set_at > %s) AND NOT EXISTS
     (SELECT 1 FROM {QUEUE}.procrastinate_jobs j WHERE j.queueing_lock = d.id AND j.status = 'todo')
     ORDER BY d.due_at LIMIT %s"""
+
+
+_FORGETTING = f"""
+    CREATE FUNCTION {QUEUE}.forget_job() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = {QUEUE}, pg_temp AS $$
+    DECLARE
+        owner text := coalesce(current_setting('bfai.owner', true), '');
+        worker text := coalesce(current_setting('bfai.worker', true), '');
+    BEGIN
+        PERFORM set_config('bfai.owner', '', true), set_config('bfai.worker', OLD.worker, true);
+        DELETE FROM procrastinate_jobs WHERE queue_name = OLD.worker AND queueing_lock = OLD.id AND status <> 'doing';
+        PERFORM set_config('bfai.owner', owner, true), set_config('bfai.worker', worker, true);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER delegation_takes_its_job AFTER DELETE ON {SCHEMA}.delegation
+    FOR EACH ROW EXECUTE FUNCTION {QUEUE}.forget_job()"""
+"""With a delegation goes the job that waits for it, whoever takes it back: the function acts as that worker, whose jobs
+its caller does not see. A job that is under way is cleared away by the worker. Goes with the queue's schema.
+"""
 
 
 class WorkerDesk:
@@ -707,6 +726,7 @@ class WorkerDesk:
                 own = f"queue_name = {_ME}" if table == "procrastinate_jobs" else f"{_ME} IS NOT NULL"
                 _say(db, f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
                 _say(db, f"CREATE POLICY workers ON {table} USING ({own})")
+            _say(db, _FORGETTING)
             _say(db, f"COMMENT ON SCHEMA {QUEUE} IS '{version}'")
 
 
