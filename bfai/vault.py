@@ -393,21 +393,26 @@ def _wait_left(row: VaultRow, at: datetime) -> float:
     return wait_after(row.failures) - since.total_seconds()
 
 
-def unlock_wait(store: Store, *, now: Callable[[], datetime] = utc_now) -> int:
+def unlock_wait(store: Store, *, now: Callable[[], datetime] | None = None) -> int:
     """For how many seconds every attempt is refused, 0 if it is not. No attempt is counted."""
     row = store.vault()
-    return 0 if row is None else max(0, _whole(_wait_left(row, now())))
+    return 0 if row is None else max(0, _whole(_wait_left(row, (now or store.now)())))
 
 
-def _count_attempt(store: Store, at: datetime) -> VaultRow:
+def _count_attempt(store: Store, now: Callable[[], datetime]) -> VaultRow:
     """Count an attempt before it is made: attempts at the same time, and killed ones, are counted too.
 
     Raises `NoVault`, `UnlockBackoff`. Gives the row as it was.
+
+    All who share a store must go by one clock, `Store.now`: by clocks of their own, one that is behind would begin the
+    wait anew at a time at which it is over for one that is ahead. So an end that seems too far away means one thing
+    only: that this one clock was set back.
     """
     while True:
         row = store.vault()
         if row is None:
             raise NoVault()
+        at = now()  # only now: what others wrote meanwhile would look like a clock that was set back
         if row.failed_at is not None and row.failed_at > at:
             # The clock was set back. Start the wait anew, or it would last until the clock catches up.
             store.set_unlock_failures(row.failures, row.failures, at)
@@ -419,9 +424,10 @@ def _count_attempt(store: Store, at: datetime) -> VaultRow:
 
 
 def _unwrap_counted(
-    store: Store, password: str, now: Callable[[], datetime], kind: str = _BY_PASSWORD
+    store: Store, password: str, now: Callable[[], datetime] | None, kind: str = _BY_PASSWORD
 ) -> tuple[VaultRow, bytes]:
-    row = _count_attempt(store, now())
+    now = now or store.now
+    row = _count_attempt(store, now)
     wrap = row.wraps.get(kind)
     try:
         if row.format > FORMAT:
@@ -500,7 +506,7 @@ class Vault:
 
     @classmethod
     def unlock(
-        cls, store: Store, password: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
+        cls, store: Store, password: str, *, now: Callable[[], datetime] | None = None, cost: Cost | None = None
     ) -> Vault:
         """Open the vault of the store's owner.
 
@@ -523,7 +529,7 @@ class Vault:
         code: str,
         new: str,
         *,
-        now: Callable[[], datetime] = utc_now,
+        now: Callable[[], datetime] | None = None,
         cost: Cost | None = None,
     ) -> Vault:
         """Open the vault with its recovery code, as it was typed, and wrap the data key under a new password.
@@ -625,7 +631,7 @@ class Vault:
         return code[:16]
 
     def change_password(
-        self, store: Store, old: str, new: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
+        self, store: Store, old: str, new: str, *, now: Callable[[], datetime] | None = None, cost: Cost | None = None
     ) -> None:
         """Wrap the data key under a new password. One row changes; the connections stay as they are.
 
@@ -637,7 +643,7 @@ class Vault:
         wrap = fresh_wrap(self.id, self._data_key(), new, cost or DEFAULT_COST)
         store.replace_wrap(wrap, action="password_changed", key_check=self.key_check)
 
-    def check_password(self, store: Store, password: str, *, now: Callable[[], datetime] = utc_now) -> None:
+    def check_password(self, store: Store, password: str, *, now: Callable[[], datetime] | None = None) -> None:
         """Whether this is the vault's password: returns, or raises what `unlock` raises. Guesses are counted alike."""
         row, data_key = _unwrap_counted(store, password, now)
         if row.id != self.id or not hmac.compare_digest(data_key, self._data_key()):
@@ -664,7 +670,7 @@ class Vault:
         return copy
 
     def rotate(
-        self, store: Store, password: str, *, now: Callable[[], datetime] = utc_now, cost: Cost | None = None
+        self, store: Store, password: str, *, now: Callable[[], datetime] | None = None, cost: Cost | None = None
     ) -> Rotated:
         """Make a new data key and seal everything anew under it, in one transaction: all of it, or nothing.
 

@@ -648,15 +648,15 @@ class Workbench:
 
     def unlock(self, password: str) -> None:
         """Raises WrongPassword, UnlockBackoff (`.seconds`) and what else `Vault.unlock` raises."""
-        self._vault = Vault.unlock(self._store, password, now=self._now)
+        self._vault = Vault.unlock(self._store, password, now=self._clock)
 
     def unlock_wait(self) -> int:
         """For how many seconds every attempt to unlock is refused, whoever makes it; 0 if it is not."""
-        return unlock_wait(self._store, now=self._now)
+        return unlock_wait(self._store, now=self._clock)
 
     def recover(self, code: str, new: str) -> None:
         """Opens the vault with its recovery code and gives it a new password; see `Vault.recover`."""
-        self._vault = Vault.recover(self._store, code, new, now=self._now)
+        self._vault = Vault.recover(self._store, code, new, now=self._clock)
 
     @property
     def has_recovery_code(self) -> bool:
@@ -665,7 +665,7 @@ class Workbench:
 
     def new_recovery_code(self, password: str) -> str:
         """A code to be written down. It opens nothing until `confirm_recovery_code`; raises what a password raises."""
-        self._open_vault().check_password(self._store, password, now=self._now)
+        self._open_vault().check_password(self._store, password, now=self._clock)
         self._on_paper = (new_code(), self._now())
         return self._on_paper[0]
 
@@ -739,7 +739,7 @@ class Workbench:
         self._store.audit(AuditEntry(at=self._now(), action="signed_out"))
 
     def change_password(self, old: str, new: str) -> None:
-        self._open_vault().change_password(self._store, old, new, now=self._now)
+        self._open_vault().change_password(self._store, old, new, now=self._clock)
 
     def rotate_vault(self, password: str) -> Renewed:
         """Seals everything anew under a new data key, all of it or nothing. Raises what `Vault.rotate` raises.
@@ -747,7 +747,7 @@ class Workbench:
         Other programs that have the vault open must unlock it again, and pairing codes that wait end.
         """
         old = self._open_vault()
-        done = old.rotate(self._store, password, now=self._now)  # no transaction around it: it counts attempts
+        done = old.rotate(self._store, password, now=self._clock)  # no transaction around it: it counts attempts
         self._vault = done.vault
         old.lock()
         for connection in self._store.connections():

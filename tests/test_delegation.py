@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import pickle
 from collections.abc import Iterator
@@ -28,7 +29,19 @@ from bfai.delegation import (
 from bfai.hosting import owner_of
 from bfai.model import BfaiError, Connection, Credentials, Status, Target
 from bfai.simulator import Simulator
-from bfai.store import Delegation, Pause, RunEnd, Store, UnknownConnection, UnknownWorker, Worker, open_store
+from bfai.store import (
+    Delegation,
+    Pause,
+    RunEnd,
+    Store,
+    StoreTooNew,
+    UnknownConnection,
+    UnknownWorker,
+    Worker,
+    migrations,
+    open_store,
+)
+from bfai.store import postgres as database
 from bfai.store.postgres import WorkerDesk
 from bfai.transport import Gateway
 from bfai.vault import Vault, VaultTooNew
@@ -38,7 +51,9 @@ from tests.helpers import sample
 from tests.monitor_children import CHEAP
 from tests.postgres import Server
 from tests.test_store import SECOND, T0, a_run, actions, add, sealed
-from tests.test_store_postgres import as_owner, tables
+from tests.test_store_postgres import as_owner, fill, fresh, name_of, statements_of_the_docs, tables
+
+__all__ = ["fresh"]
 
 KEYS = Credentials("the-api-key", "the-secret", "the-passphrase")
 PASSWORD = "correct horse battery staple"
@@ -177,6 +192,105 @@ def test_it_goes_with_the_key_that_was_sealed_and_with_the_connection(store: Sto
     assert store.delegations() == {}
 
 
+# What is left
+
+
+def queue(god: Any, worker: Worker, owner: str, connection_id: str, status: str = "todo") -> None:
+    """A job as workers queue it."""
+    god.execute("SET search_path = bfai_jobs")
+    god.execute(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args, lock, queueing_lock, status)"
+        " VALUES (%s, 'test', %s, %s, %s, %s)",
+        (worker.id, json.dumps({"owner": owner, "connection": connection_id}), connection_id, connection_id, status),
+    )
+
+
+def queued(god: Any) -> set[tuple[str, str]]:
+    """The owners and connections of all jobs."""
+    jobs = god.execute("SELECT args ->> 'owner', args ->> 'connection' FROM bfai_jobs.procrastinate_jobs")
+    return set(jobs.fetchall())
+
+
+def test_the_job_that_waits_goes_with_the_delegation(
+    fresh: str, postgres: Server, key: WorkerKey, tmp_path: Path
+) -> None:
+    worker, second = registered(fresh, key), registered(fresh, WorkerKey.make(tmp_path / "second"))
+    with postgres.admin(name_of(fresh)) as god:
+        for owner in ("ann", "bob"):
+            with contextlib.closing(open_store(fresh, owner=owner)) as store:
+                for name in ("one", "two", "three", "four"):
+                    connection = add(store, name)
+                    given(store, connection, worker)
+                    queue(god, worker, owner, connection.id, "doing" if name == "four" else "todo")
+        everything = queued(god)
+        with contextlib.closing(open_store(fresh, owner="ann", clock=lambda: T0)) as store:
+            one, two, three, four = (store.connection_by_name(name) for name in ("one", "two", "three", "four"))
+            assert one and two and three and four
+            store.revoke_delegation(one.id)
+            store.replace_credentials(two.id, sealed(b"y"), b"other", "wxyz", T0)
+            given(store, three, second)  # whose job could not be queued beside the first one's
+            with store.together():
+                store.delete_connection(four.id)
+                store.set_setting("s", 1)  # the transaction is still its owner's
+            assert store.setting("s") == 1
+            under_way = ("ann", four.id)
+            assert queued(god) == {job for job in everything if job[0] == "bob"} | {under_way}, "its worker ends it"
+
+
+def test_nothing_of_an_owner_is_left_who_deleted_everything(fresh: str, postgres: Server, key: WorkerKey) -> None:
+    """In any table of both schemas, by a user who may neither change the tables nor see the queue."""
+    worker, people = registered(fresh, key), {who: owner_of("issuer", who) for who in ("ann", "bob")}
+    with postgres.admin(name_of(fresh)) as god:
+        for owner in people.values():
+            with contextlib.closing(open_store(fresh, owner=owner)) as store:
+                fill(store)
+                for connection in store.connections():
+                    given(store, connection, worker)
+                    queue(god, worker, owner, connection.id)
+        known = {who: rows_of(god, owner) for who, owner in people.items()}
+        nobodys = {"bfai.migration", "bfai.worker"}
+        nobodys |= {f"bfai_jobs.procrastinate_{name}" for name in ("workers", "periodic_defers")}
+        assert {table for table, rows in known["ann"].items() if not rows} == nobodys
+        try:
+            for statement in statements_of_the_docs()[1]:
+                god.execute(statement)
+            url = postgres.url(name_of(fresh), "bfai_app", "another-password")
+            with Workbench.hosted(url, people["ann"]) as ann:
+                ann.delete_everything()
+            left = {table: rows for table, rows in rows_of(god, people["ann"]).items() if rows}
+            (number, name, changes) = god.execute(
+                "SELECT pk, name, changes FROM bfai.owner WHERE name = %s", (people["ann"],)
+            ).fetchone()
+            assert left == {"bfai.owner": [f"({number},{name},{changes})"]}, "docs/security.md says what this is"
+            assert rows_of(god, people["bob"]) == known["bob"]
+            god.execute("DELETE FROM bfai.owner WHERE name = %s", (people["ann"],))
+            with pytest.raises(psycopg.errors.ForeignKeyViolation):
+                god.execute("DELETE FROM bfai.owner WHERE name = %s", (people["bob"],))
+            with Workbench.hosted(url, people["ann"]) as ann:
+                assert ann.connections() == []
+        finally:
+            god.execute("DROP OWNED BY bfai_app")
+            god.execute("DROP ROLE bfai_app")
+
+
+def rows_of(god: Any, owner: str) -> dict[str, list[str]]:
+    """What is left of an owner in each table of both schemas: rows with their number, name or connections."""
+    (number,) = god.execute("SELECT pk FROM bfai.owner WHERE name = %s", (owner,)).fetchone()
+    found: dict[str, list[str]] = {}
+    query = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('bfai', 'bfai_jobs') ORDER BY 1, 2"
+    for schema, table in god.execute(query).fetchall():
+        columns = (
+            "SELECT 1 FROM information_schema.columns WHERE (table_schema, table_name, column_name) = (%s, %s, %s)"
+        )
+        has_owner = god.execute(columns, (schema, table, "owner")).fetchone()
+        is_theirs = f"t.owner = {number} OR t::text LIKE %s" if has_owner else "t::text LIKE %s"
+        if table == "procrastinate_events":
+            is_theirs = "t.job_id IN (SELECT id FROM bfai_jobs.procrastinate_jobs j WHERE j::text LIKE %s)"
+        rows = god.execute(f"SELECT t::text FROM {schema}.{table} t WHERE {is_theirs} ORDER BY 1", (f"%{owner}%",))
+        found[f"{schema}.{table}"] = [row[0] for row in rows]
+    return found
+
+
 # What a worker sees
 
 
@@ -238,6 +352,15 @@ def test_a_worker_sees_its_delegations_of_all_owners_and_nothing_else(
                 assert app.execute(change).rowcount == 0, change
         with pytest.raises(psycopg.errors.InsufficientPrivilege), as_owner(app, numbers["ann"]):
             app.execute("INSERT INTO worker VALUES ('me', 'me', 'x', 1)")
+        # A worker beside an owner is nobody: what it would see is not this owner's.
+        for owner in ("ann", "eve"):
+            with as_owner(app, numbers[owner]):
+                app.execute(f"SET LOCAL bfai.worker = '{worker.id}'")
+                assert app.execute("SELECT id FROM delegation").fetchall() == [(theirs[owner],)]
+                assert app.execute("SELECT name FROM owner").fetchall() == [(owner,)]
+                assert app.execute("UPDATE worker SET name = name").rowcount == 0
+                for table in tables(god):
+                    assert not others_rows(app, table, numbers[owner]), table
         # The queue is no window either.
         god.execute("SET search_path = bfai_jobs")
         god.execute(
@@ -250,7 +373,49 @@ def test_a_worker_sees_its_delegations_of_all_owners_and_nothing_else(
                 if setting:
                     app.execute(setting.replace("me", f"SET LOCAL bfai.worker = '{worker.id}'"))
                 assert app.execute(count).fetchone() == (jobs,), setting
+        with as_owner(app, numbers["ann"]):
+            app.execute(f"SET LOCAL bfai.worker = '{worker.id}'")
+            assert app.execute(count).fetchone() == (0,)
         god.execute("DELETE FROM bfai_jobs.procrastinate_jobs")
+
+
+def others_rows(app: Any, table: str, owner: int) -> int:
+    key = "pk" if table == "owner" else "owner"
+    return app.execute(f"SELECT count(*) FROM {table} WHERE {key} <> {owner}").fetchone()[0]
+
+
+def test_a_database_from_before_gets_the_wall_between_owner_and_worker(
+    fresh: str, postgres: Server, key: WorkerKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as past:
+        past.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:9])
+        past.setattr(database, "_WALLS", 1)
+        worker = registered(fresh, key)
+        for owner in ("ann", "bob"):
+            with contextlib.closing(open_store(fresh, owner=owner)) as store:
+                given(store, add(store), worker)
+    beside = f"SET LOCAL bfai.worker = '{worker.id}'"
+    queue = "SELECT count(*) FROM pg_policies WHERE schemaname = 'bfai_jobs' AND policyname = 'workers'"
+    with psycopg.connect(fresh, autocommit=True) as db:
+        app: Any = db
+        (before,) = app.execute(queue).fetchone()
+        with as_owner(app, 1):
+            app.execute(beside)
+            assert others_rows(app, "delegation", 1) and others_rows(app, "owner", 1), "it was open"
+        assert registered(fresh, key) == worker
+        with as_owner(app, 1):
+            app.execute(beside)
+            assert not others_rows(app, "delegation", 1) and not others_rows(app, "owner", 1)
+        with as_owner(app, None):
+            app.execute(beside)
+            assert app.execute("SELECT count(*) FROM delegation").fetchone() == (2,), "delegations stay"
+        assert app.execute(queue).fetchone() == (before,)
+        new = app.execute(f"{queue} AND qual LIKE '%bfai.owner%'").fetchone()
+        assert new == (before,), "the queue was made anew"
+    # The program from before is told so.
+    monkeypatch.setattr(database, "_WALLS", 1)
+    with pytest.raises(StoreTooNew):
+        Process(fresh, key, name="server", clock=lambda: T0)
 
 
 # What it may do

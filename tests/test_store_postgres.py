@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -484,6 +484,49 @@ def test_an_owner_whose_rows_are_held_is_named(postgres_url: str, monkeypatch: p
     assert one.connections() == [made]
     one.close()
     other.close()
+
+
+def test_a_table_that_is_held_is_named_also_to_who_only_reads(
+    postgres: Server, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bfai.store.postgres.BUSY_SECONDS", 0.3)
+    store = open_store(postgres_url)
+    with contextlib.closing(store), contextlib.closing(WorkerDesk(postgres_url, "w")) as desk:
+        assert isinstance(store, PostgresStore)
+        looks: list[tuple[str, Callable[[], object]]] = [
+            ("setting", lambda: store.setting("s")),
+            ("connection", store.connections),
+            ("migration", lambda: open_store(postgres_url)),
+            ("owner", lambda: open_store(postgres_url)),
+            ("delegation", lambda: desk.due(T0, 9)),
+        ]
+        for table, look in looks:
+            with postgres.admin("shared") as god, god.transaction():
+                god.execute(f"LOCK TABLE bfai.{table} IN ACCESS EXCLUSIVE MODE")
+                thread = Refused(look)
+                thread.start()
+                thread.join(20)
+                assert not thread.is_alive(), table
+                assert isinstance(thread.error, StoreLocked), table
+                assert "busy" in str(thread.error), table
+        assert store.connections() == []
+        with store._reading():  # takes longer than anybody waits for a lock
+            store._execute("SELECT pg_sleep(1)", {})
+
+
+class Refused(threading.Thread):
+    """Does something that fails."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__(daemon=True)
+        self._act = act
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._act()
+        except StoreError as error:
+            self.error = error
 
 
 def test_no_error_tells_a_row(store: Store) -> None:

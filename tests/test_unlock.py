@@ -22,6 +22,7 @@ from bfai.vault import (
     VaultError,
     WrongPassword,
     unlock_wait,
+    wait_after,
 )
 from bfai.workbench import Mode, Workbench
 from tests.test_store import MakeStore, make_store, url_for
@@ -128,6 +129,25 @@ def test_a_clock_that_is_set_back_opens_nothing_and_waits_no_longer(make_store: 
     Vault.unlock(store, PASSWORD, now=clock, cost=CHEAP)
 
 
+def test_attempts_of_others_meanwhile_are_no_clock_that_was_set_back(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other, clock = make_store(), make_store(), Clock()
+    Vault.create(store, PASSWORD, cost=CHEAP)
+
+    def others_first() -> object:
+        monkeypatch.undo()
+        clock.sleep(5)
+        guess(other, clock, 3)
+        return store.vault()
+
+    monkeypatch.setattr(store, "vault", others_first)
+    with pytest.raises(UnlockBackoff):
+        Vault.unlock(store, PASSWORD, now=clock, cost=CHEAP)
+    clock.sleep(0.5)
+    assert unlock_wait(store, now=clock) == 1
+
+
 def test_one_persons_attempts_never_touch_anothers(make_store: MakeStore) -> None:
     ann, bob, clock = make_store("ann"), make_store("bob"), Clock()
     Vault.create(ann, PASSWORD, cost=CHEAP)
@@ -154,21 +174,65 @@ def guess_as_another_program(url: str) -> None:
             sys.stdout.write(f"{type(error).__name__}\n")
 
 
+def guess_by_another_clock(url: str, seconds: float) -> None:
+    """In a process whose clock is ahead by so much: guesses once for each line that it reads."""
+    from bfai import model
+
+    # What was imported already is given the clock by hand; the rest finds it in `bfai.model`.
+    ahead = lambda: datetime.now(UTC) + timedelta(seconds=seconds)  # noqa: E731
+    for module in [one for name, one in sys.modules.items() if name.startswith("bfai.")]:
+        if hasattr(module, "utc_now"):
+            module.utc_now = ahead  # pyright: ignore
+    with Workbench(open_store(url, clock=model.utc_now), mode=Mode.LOCAL, gateway=None) as workbench:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        for _ in sys.stdin:
+            try:
+                workbench.unlock(WRONG)
+            except VaultError as error:
+                sys.stdout.write(f"{type(error).__name__}\n")
+                sys.stdout.flush()
+
+
+def test_servers_whose_clocks_differ_wait_by_one_clock(postgres_url: str) -> None:
+    """One is six minutes ahead, longer than any wait."""
+    store = open_store(postgres_url)
+    Vault.create(store, PASSWORD, cost=CHEAP)
+    children = [talk(f"guess_by_another_clock({postgres_url!r}, {seconds})") for seconds in (0, 360)]
+    began, said = time.monotonic(), list[str]()
+    for _ in range(25):
+        for child in children:
+            assert child.stdin is not None and child.stdout is not None
+            child.stdin.write("guess\n")
+            child.stdin.flush()
+            said.append(child.stdout.readline().strip())
+    took = time.monotonic() - began
+    for child in children:
+        child.communicate(timeout=60)
+    assert set(said) == {"WrongPassword", "UnlockBackoff"}
+    guesses = said.count("WrongPassword")
+    assert sum(map(wait_after, range(guesses))) <= took, "each waited as if all were one program"
+    assert abs((store.now() - datetime.now(UTC)).total_seconds()) < 60, "the server's clock, which is this computer's"
+    store.close()
+
+
+def talk(call: str) -> subprocess.Popen[str]:
+    """Another process that does this, once it has said that it is ready."""
+    code = f"import tests.test_unlock as here; here.{call}"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    return child
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_programs_that_guess_at_the_same_time_are_counted_together(kind: str, request: pytest.FixtureRequest) -> None:
     url = url_for(kind, request)
     store = open_store(url)
     Vault.create(store, PASSWORD, cost=CHEAP)
-    code = f"from tests.test_unlock import guess_as_another_program as go; go({url!r})"
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for _ in range(2)
-    ]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
+    children = [talk(f"guess_as_another_program({url!r})") for _ in range(2)]
     said: list[str] = []
     for child in children:  # both go on at once: what the first says is read after the second was told
         assert child.stdin is not None

@@ -451,6 +451,10 @@ class Store(Protocol):
         """Whether everything is gone when the store is closed."""
         ...
 
+    def now(self) -> datetime:
+        """What all who share this database go by when they wait together: its server's clock where it has one."""
+        ...
+
     @property
     def overwrites(self) -> bool:
         """Whether what is deleted is overwritten where it lay, as far as a program can tell."""
@@ -492,7 +496,7 @@ class Store(Protocol):
         ...
 
     def unlock_failed(self, at: datetime) -> None:
-        """The attempt that was counted has failed. Audited as `unlock_failed`."""
+        """The attempt that was counted has failed. Its time never becomes earlier. Audited as `unlock_failed`."""
         ...
 
     def unlock_succeeded(self, key_check: bytes | None = None) -> None:

@@ -491,6 +491,18 @@ _DELEGATIONS = (
     Each(postgresql=f"CREATE POLICY itself ON worker USING ({_ITS_WORKER.replace('worker =', 'id =')})"),
 )
 
+_FOR_NOBODY = f"{_ITS_WORKER} AND (SELECT nullif(current_setting('bfai.owner', true), '')) IS NULL"
+
+_WORKERS = (
+    # Only a transaction without an owner is a worker's. Until now one with both saw what is a worker's, of all owners.
+    Each(postgresql=f"ALTER POLICY its_worker ON delegation USING ({_FOR_NOBODY})"),
+    Each(
+        postgresql="ALTER POLICY its_worker ON owner"
+        f" USING (EXISTS (SELECT 1 FROM delegation WHERE delegation.owner = owner.pk AND {_FOR_NOBODY}))"
+    ),
+    Each(postgresql=f"ALTER POLICY itself ON worker USING ({_FOR_NOBODY.replace('worker =', 'id =', 1)})"),
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("0001_first", _FIRST),  # the vault, connections with their secrets, runs, the audit trail, settings
     Migration("0002_strategies", _STRATEGIES),  # with their revisions, and what exchanges publish about markets
@@ -501,4 +513,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("0007_addresses", _ADDRESSES),  # by which addresses exchanges saw this computer, and when
     Migration("0008_audit", _AUDIT),  # which data key is in force, and a trail that can be searched
     Migration("0009_delegations", _DELEGATIONS),  # which keys a worker may use while their vault is locked
+    Migration("0010_workers", _WORKERS),  # which see nothing more when they act for an owner
 )

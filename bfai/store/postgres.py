@@ -20,7 +20,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, LiteralString, NamedTuple, cast
 
@@ -243,6 +243,11 @@ def _one(db: _Db, sql: str, values: Sequence[Any] | None = None) -> Sequence[Any
     return row
 
 
+def _begin_here() -> str:
+    """Where our tables are; and whoever waits for a lock, a reader too, gives up. What only takes long may."""
+    return f"{_PATH}; SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"
+
+
 _SIZE = f"""SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_catalog.pg_class
     WHERE relnamespace = to_regnamespace('{SCHEMA}') AND relkind IN ('r', 'p')"""
 
@@ -285,7 +290,7 @@ def _look(db: _Db) -> _State:
 
 
 def _make_ready(pool: _Pool) -> None:
-    with pool.begun("BEGIN READ ONLY") as db:
+    with pool.begun(f"BEGIN READ ONLY; {_begin_here()}") as db:
         found = _judged(_look(db), pool.address)
     while not found.ready:
         # Each migration by itself. Where PostgreSQL ends it because it met one that reads, it comes again.
@@ -463,11 +468,11 @@ class PostgresStore(SqlStore):
         self._closed = False
         self._here = _Here()
         self._owner = self._owner_row(owner)
-        own = f"{_PATH}; SET LOCAL bfai.owner = '{self._owner}'"
+        own = f"{_begin_here()}; SET LOCAL bfai.owner = '{self._owner}'"
         self._to_read = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {own}"
         # Who vanishes without a word must not hold the owner's row for ever.
         self._to_write = (
-            f"BEGIN ISOLATION LEVEL READ COMMITTED; {own}; SET LOCAL lock_timeout = '{BUSY_SECONDS}s';"
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; {own};"
             " SET LOCAL idle_in_transaction_session_timeout = '60s';"
             f" SELECT 1 FROM owner WHERE pk = {self._owner} FOR NO KEY UPDATE"
         )
@@ -482,6 +487,10 @@ class PostgresStore(SqlStore):
     @property
     def overwrites(self) -> bool:
         return False
+
+    def now(self) -> datetime:
+        with self._reading():
+            return self._execute("SELECT clock_timestamp()", {}).fetchone()[0].astimezone(UTC)
 
     def place(self) -> Place:
         with self._reading():
@@ -502,7 +511,7 @@ class PostgresStore(SqlStore):
     def _owner_row(self, name: str) -> int:
         """The owner's number. Taking the lock here finds a database that may not be written at once."""
         find = "SELECT pk FROM owner WHERE name = %s FOR NO KEY UPDATE"
-        with self._pool.begun(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATH}") as db:
+        with self._pool.begun(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_begin_here()}") as db:
             _say(db, "SELECT set_config('bfai.owner_name', %s, true)", (name,))
             if _say(db, find, (name,)).fetchone() is None:
                 _say(db, "INSERT INTO owner (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
@@ -609,11 +618,35 @@ class PostgresStore(SqlStore):
 
 QUEUE: Final = "bfai_jobs"
 """The schema in which procrastinate keeps its jobs. Nothing in it is worth keeping: what is due stands elsewhere."""
-_ME = "(SELECT nullif(current_setting('bfai.worker', true), ''))"
+_WALLS: Final = 3
+"""Which walls and trigger of ours the queue has; it is made anew where it has others."""
+_ME = (
+    "(SELECT nullif(current_setting('bfai.worker', true), '')"
+    " WHERE nullif(current_setting('bfai.owner', true), '') IS NULL)"
+)
 _DUE = f"""SELECT o.name, d.id FROM delegation d JOIN owner o ON o.pk = d.owner
     WHERE d.worker = %s AND (d.due_at <= %s OR d.set_at > %s) AND NOT EXISTS
     (SELECT 1 FROM {QUEUE}.procrastinate_jobs j WHERE j.queueing_lock = d.id AND j.status = 'todo')
     ORDER BY d.due_at LIMIT %s"""
+
+
+_FORGETTING = f"""
+    CREATE FUNCTION {QUEUE}.forget_job() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = {QUEUE}, pg_temp AS $$
+    DECLARE
+        owner text := coalesce(current_setting('bfai.owner', true), '');
+        worker text := coalesce(current_setting('bfai.worker', true), '');
+    BEGIN
+        PERFORM set_config('bfai.owner', '', true), set_config('bfai.worker', OLD.worker, true);
+        DELETE FROM procrastinate_jobs WHERE queue_name = OLD.worker AND queueing_lock = OLD.id AND status <> 'doing';
+        PERFORM set_config('bfai.owner', owner, true), set_config('bfai.worker', worker, true);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER delegation_takes_its_job AFTER DELETE ON {SCHEMA}.delegation
+    FOR EACH ROW EXECUTE FUNCTION {QUEUE}.forget_job()"""
+"""With a delegation goes the job that waits for it, whoever takes it back: the function acts as that worker, whose jobs
+its caller does not see. A job that is under way is cleared away by the worker. Goes with the queue's schema.
+"""
 
 
 class WorkerDesk:
@@ -627,7 +660,7 @@ class WorkerDesk:
         # The pool of those for whom it acts, which lives as long as the desk does.
         self._pool = _Pool.of(read_address(url)._replace(discreet=True))
         self._id = worker_id
-        self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATH}; SET LOCAL bfai.worker = '{worker_id}'"
+        self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_begin_here()}; SET LOCAL bfai.worker = '{worker_id}'"
         try:
             with _plainly(self._pool.address):
                 _make_ready(self._pool)
@@ -670,8 +703,9 @@ class WorkerDesk:
 
     def make_queue(self, schema: str, version: str) -> None:
         """Make procrastinate's tables, `schema` being its own statements, where they are missing or of an earlier
-        version. Raises `StoreTooNew` where they are of a later one.
+        version, or have other walls. Raises `StoreTooNew` where they are of a later one.
         """
+        version = f"{version} walls {_WALLS}"
         with self._transaction() as db:
             _say(db, f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'")
             _say(db, f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
@@ -680,7 +714,7 @@ class WorkerDesk:
             found = "" if there is None else str(there[1] or "")
             if found == version:
                 return
-            if found and _numbers(found) > _numbers(version):
+            if found and _age(found) > _age(version):
                 text = N_("{file} was written by a newer version of this program. Update the program to open it.")
                 raise StoreTooNew(Message(text=text, params={"file": self._pool.address.shown}))
             if there is not None:
@@ -692,11 +726,13 @@ class WorkerDesk:
                 own = f"queue_name = {_ME}" if table == "procrastinate_jobs" else f"{_ME} IS NOT NULL"
                 _say(db, f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
                 _say(db, f"CREATE POLICY workers ON {table} USING ({own})")
+            _say(db, _FORGETTING)
             _say(db, f"COMMENT ON SCHEMA {QUEUE} IS '{version}'")
 
 
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
+def _age(version: str) -> list[list[int]]:
+    """Procrastinate's version, then that of the walls; the first ones had none."""
+    return [[int(part) for part in re.findall(r"\d+", one)] for one in version.split("walls")]
 
 
 # Errors

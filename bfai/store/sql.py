@@ -432,6 +432,9 @@ class SqlStore(ABC):
     @abstractmethod
     def ephemeral(self) -> bool: ...
 
+    def now(self) -> datetime:
+        return self._clock()
+
     @property
     @abstractmethod
     def overwrites(self) -> bool: ...
@@ -624,7 +627,11 @@ class SqlStore(ABC):
 
     def unlock_failed(self, at: datetime) -> None:
         with self._writing():
-            self._do("UPDATE vault SET failed_at = :at WHERE owner = :owner", at=micros(at))
+            self._do(
+                "UPDATE vault SET failed_at = CASE WHEN failed_at > :at THEN failed_at ELSE :at END"
+                " WHERE owner = :owner",
+                at=micros(at),
+            )
             self._put_audit(AuditEntry(at=at, action="unlock_failed"))
 
     def unlock_succeeded(self, key_check: bytes | None = None) -> None:
@@ -1489,6 +1496,7 @@ class SqlStore(ABC):
                     after, more = self._retain(key, oldest, newest, limit, after)
                 deleted += more
                 sleep(pause)  # a lock that is taken again at once lets nobody else in
+        self._erase_traces()  # also what other programs left that have ended
         return deleted
 
     def _retain(self, key: int, oldest: int, newest: int, limit: int, after: int) -> tuple[int | None, int]:

@@ -317,7 +317,7 @@ class SqliteStore(SqlStore):
         super().__init__(owner, clock)
         self._db = db
         self._file = file
-        self._traces = False
+        self._traces = self._in_vain = True  # perhaps another program left some; opening waits for nobody
         db.row_factory = sqlite3.Row
         self._owner = self._owner_row(owner)
 
@@ -343,6 +343,8 @@ class SqliteStore(SqlStore):
 
     def close(self) -> None:
         with self._lock:
+            if self._traces:
+                self._erase_traces()
             self._db.close()
 
     def version(self) -> Hashable:
@@ -398,8 +400,11 @@ class SqliteStore(SqlStore):
                 yield self
             return
         other = _open(str(self._file), self._file, self._owner_name, self._clock)
-        with contextlib.closing(other), other._snapshot():
-            yield other
+        try:
+            with contextlib.closing(other), other._snapshot():
+                yield other
+        finally:
+            self._erase_traces()  # what was deleted meanwhile was still to be read
 
     def _execute(self, sql: str, values: dict[str, Any], *, plain: bool = False) -> Found:
         cursor = self._db.execute(sql, values)
@@ -418,11 +423,19 @@ class SqliteStore(SqlStore):
         return json.dumps(list(values))
 
     def _erase_traces(self) -> None:
-        """What was overwritten or deleted must not live on in the write-ahead log, unless another process reads it."""
+        """What was overwritten or deleted must not live on in the write-ahead log. It does while another program reads;
+        then every change tries again until it is gone, and only the first try waits for the reader.
+        """
         with contextlib.suppress(sqlite3.Error), self._lock:
-            self._traces = self._db.in_transaction  # then at its end
-            if not self._traces:
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._traces = True
+            if self._db.in_transaction:  # at its end
+                return
+            self._db.execute(f"PRAGMA busy_timeout = {0 if self._in_vain else round(BUSY_SECONDS * 1000)}")
+            try:
+                (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._traces = self._in_vain = bool(busy)  # a reader is no error
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
 
     def forget_all(self) -> None:
         if self._file is not None:
