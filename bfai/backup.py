@@ -40,7 +40,7 @@ from bfai.sealed_file import (
 )
 from bfai.store import Store, Wrap
 from bfai.store.migrations import MIGRATIONS
-from bfai.store.move import POINTED_AT, TABLES, Rows, Table, TargetUsed, put
+from bfai.store.move import POINTED_AT, TABLES, Rows, Table, TargetUsed, carried, put
 from bfai.store.sql import SqlStore
 from bfai.store.sqlite import open_old, open_sqlite
 from bfai.vault import DEFAULT_COST, MINIMUM_LENGTH, Vault, VaultLocked, file_key, fresh_wrap
@@ -177,7 +177,7 @@ def write_rows(out: Callable[[bytes], object], source: Rows, head: dict[str, Any
     for table in tables:
         out(_line({"table": table.name}))
         count, waiting = 0, bytearray()
-        for row in source.all_rows(table.name, columns[table.name], table.order):
+        for row in carried(source, table, columns[table.name]):
             waiting += _line(row)
             count += 1
             if len(waiting) > 65536:

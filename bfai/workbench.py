@@ -84,6 +84,7 @@ from bfai.recovery_code import new_code, read_code
 from bfai.sending import BadAddress
 from bfai.settings import Settings, Variable
 from bfai.store import (
+    VISITS,
     AccountFacts,
     Delegation,
     Pause,
@@ -717,14 +718,14 @@ class Workbench:
 
     def begin_visit(self, signed_in_at: datetime) -> bool:
         """Whether somebody who signed in at this time, as the provider says, has not logged out since."""
-        kept = self._store.setting(_VISITS, {})
+        kept = self._store.setting(VISITS, {})
         at = signed_in_at.timestamp()
         if at <= kept.get("ended", 0.0):
             return False
         if at > kept.get("newest", 0.0):
             with self._store.together():
-                kept = self._store.setting(_VISITS, {})
-                self._store.set_setting(_VISITS, {**kept, "newest": max(at, kept.get("newest", 0.0))})
+                kept = self._store.setting(VISITS, {})
+                self._store.set_setting(VISITS, {**kept, "newest": max(at, kept.get("newest", 0.0))})
             self._store.audit(AuditEntry(at=self._now(), action="signed_in"))
         return True
 
@@ -734,8 +735,8 @@ class Workbench:
         The provider's clock is compared with itself, so it need not agree with this computer's.
         """
         with self._store.together():
-            newest = self._store.setting(_VISITS, {}).get("newest", 0.0)
-            self._store.set_setting(_VISITS, {"newest": newest, "ended": newest})
+            newest = self._store.setting(VISITS, {}).get("newest", 0.0)
+            self._store.set_setting(VISITS, {"newest": newest, "ended": newest})
         self._store.audit(AuditEntry(at=self._now(), action="signed_out"))
 
     def change_password(self, old: str, new: str) -> None:
@@ -2031,10 +2032,6 @@ def _engine_home(url: str, owner: str) -> Path | None:
         return None
     home = Path(path).absolute().parent / "engines"
     return home if owner == "local" else home / hashlib.sha256(owner.encode()).hexdigest()[:16]
-
-
-_VISITS = "visits"
-"""The setting that holds when the owner signed in last, and up to when no sign-in counts any more."""
 
 
 def _pairing(connection_id: str) -> str:

@@ -247,6 +247,71 @@ def test_what_goes_wrong_while_it_is_put_back_changes_nothing(
     assert {**after, "audit": 0} == {**before, "audit": 0}
 
 
+# -- log-outs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    url = f"sqlite:///{tmp_path}/bfai.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    place = Place(url, tmp_path / "backups", full=True, keeps=False)
+    yield place
+    place.store.close()
+
+
+def lines_of(content: bytes) -> list[bytes]:
+    file = io.BytesIO(content)
+    header = read_header(file)
+    return b"".join(unsealed(file, header, header.key(WORD))).splitlines(keepends=True)
+
+
+def test_a_backup_neither_ends_nor_undoes_a_log_out(hosted: Place) -> None:
+    bench = Workbench(hosted.store, mode=Mode.HOSTED, gateway=None, vault=hosted.vault)
+    assert bench.begin_visit(NOW)
+    content = bench.backups.download().content
+    lines = lines_of(content)
+    assert not any(b'"visits"' in line for line in lines)
+    at = lines.index(b'{"table":"setting"}\n') + 1
+    end = json.loads(lines.pop())
+    end["rows"]["setting"] += 1
+    contents = [content]
+    for newest, ended in ((NOW.timestamp(), 0), (9e9, 9e9)):  # as older versions wrote it; and of another provider
+        mark = ["visits", json.dumps({"newest": newest, "ended": ended})]
+        contents.append(sealed_lines(hosted, *lines[:at], mark, *lines[at:], end))
+    copied, later = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+    assert bench.begin_visit(copied)
+    bench.end_visits()
+    assert bench.begin_visit(later)
+    for one in contents:
+        bench.backups.download()
+        bench.restore_backup(bench.backups.open(io.BytesIO(one), WORD)[0], replace=True)
+        assert not bench.begin_visit(copied)
+        assert bench.begin_visit(later)
+        bench.unlock(WORD)
+    bench.end_visits()
+    assert not bench.begin_visit(later), "what was signed in before is logged out after"
+    bench.lock()
+
+
+def test_whoever_signed_in_can_begin_with_a_backup_also_after_deleting_everything(hosted: Place) -> None:
+    bench = Workbench(hosted.store, mode=Mode.HOSTED, gateway=None, vault=hosted.vault)
+    bench.change_settings(keep_runs_days=30)
+    content = bench.backups.download().content
+    before = everything(hosted.store)
+    assert bench.begin_visit(NOW)
+    bench.end_visits()
+    bench.delete_everything()
+    assert not bench.begin_visit(NOW), "nor does this undo a log-out"
+    assert bench.begin_visit(NOW + timedelta(hours=1))
+    bench.change_settings(freshness_hours=1)
+    bench.restore_backup(bench.backups.open(io.BytesIO(content), WORD)[0])
+    after = everything(hosted.store)
+    assert {**after, "audit": 0, "deliveries": 0} == {**before, "audit": 0, "deliveries": 0}
+    assert actions(hosted.store)[-1] == "restored"
+    assert {"signed_in", "vault_created"} <= set(actions(hosted.store))
+    assert (bench.settings.keep_runs_days, bench.settings.freshness_hours) == (30, 24)
+    assert not bench.begin_visit(NOW)
+
+
 # -- what opens it -----------------------------------------------------------------------------------------------------
 
 
@@ -521,9 +586,7 @@ def sealed_lines(here: Place, *lines: Any) -> bytes:
 
 
 def test_genuine_bytes_that_make_no_sense_are_refused(here: Place, content: bytes, tmp_path: Path) -> None:
-    plain = io.BytesIO(content)
-    header = read_header(plain)
-    lines = b"".join(unsealed(plain, header, header.key(WORD))).splitlines(keepends=True)
+    lines = lines_of(content)
     head = json.loads(lines[0])
     vault = lines.index(b'{"table":"vault"}\n')
     target = Backups(open_store(f"sqlite:///{tmp_path}/target.db"), lambda: None)

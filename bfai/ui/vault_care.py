@@ -11,7 +11,7 @@ from bfai.hosting import Person
 from bfai.i18n import N_, NN_
 from bfai.model import BfaiError, Message, utc_now
 from bfai.ui.language import _, n_, plain, say
-from bfai.ui.pieces import attempt, calm, tell
+from bfai.ui.pieces import attempt, calm, is_shared, tell
 from bfai.ui.session import Keeper, keeper, signed_in
 from bfai.workbench import LeftKey, VaultIsLocked, Workbench
 
@@ -164,16 +164,15 @@ def _what_stays(left: list[LeftKey]) -> None:
         if more > 0:
             st.caption(n_("and at {count} other exchange", "and at {count} other exchanges", more))
     st.markdown("**" + _("What stays where it is:") + "**")
-    st.markdown(
-        "\n".join(
-            f"- {line}"
-            for line in (
-                _("backups and exports that you made: delete those files yourself;"),
-                _("orders and positions at the exchange;"),
-                _("a password that a monitor keeps in a file or a keyring."),
-            )
-        )
-    )
+    lines = [
+        _("backups and exports that you made: delete those files yourself;"),
+        _("orders and positions at the exchange;"),
+        _("a password that a monitor keeps in a file or a keyring."),
+    ]
+    if is_shared():
+        kept = _("when you signed in and logged out last: without these two times older sign-ins would count;")
+        lines.insert(0, kept)
+    st.markdown("\n".join(f"- {line}" for line in lines))
 
 
 def _erase(word: str, whose: Callable[[], Keeper]) -> None:

@@ -214,6 +214,7 @@ def test_who_deletes_everything_deletes_and_closes_nothing_of_another(
     his, hers = made
     assert his.workbench.is_open and hers.workbench.is_open
     press(go(alice, "pages/settings.py"), "delete_everything")
+    assert "without these two times older sign-ins would count" in shown(alice)
     hers.lock()  # it was left alone with the question on it
     alice.text_input(key="delete_word").set_value("DELETE")
     press(alice, "delete_all_yes")
