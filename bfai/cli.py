@@ -65,6 +65,7 @@ from bfai.workbench import (
     EVENT_NAMES,
     KEPT_NAMES,
     KIND_NAMES,
+    LEFT_OUT,
     LONGEST_REPORT,
     STATE_NAMES,
     STATUS_NAMES,
@@ -779,6 +780,7 @@ def backup_make(to: Path | None, own_password: bool) -> None:
         "{count} rows are in it. It was read again and is whole.",
     )
     click.echo(_say(Message(text=text, params={"count": made.rows})), err=True)
+    click.echo(words.t(LEFT_OUT), err=True)
 
 
 @backup.command("check")
@@ -855,6 +857,7 @@ def _print_preview(preview: Preview) -> None:
     click.echo(f"{'':<24}{there_head:>16}{here_head:>16}", err=True)
     for label, there, now in rows:
         click.echo(f"{words.t(label):<24}{there:>16}{'–' if now is None else now:>16}", err=True)
+    click.echo(words.t(LEFT_OUT), err=True)
     if preview.warning is not None:
         click.echo(_say(preview.warning), err=True)
     for text, names in (

@@ -30,7 +30,7 @@ from bfai import trail as trailing
 from bfai.about import LICENCE, VERSION, Package, packages
 from bfai.addresses import AddressView
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
-from bfai.backup import BackupFile, Backups, Contents, Made, Preview, default_folder
+from bfai.backup import LEFT_OUT, BackupFile, Backups, Contents, Made, Preview, default_folder
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.delegation import FORMAT as DELEGATION_FORMAT
@@ -129,6 +129,7 @@ __all__ = [
     "EVENT_NAMES",
     "KEPT_NAMES",
     "KIND_NAMES",
+    "LEFT_OUT",
     "LICENCE",
     "LONGEST_REPORT",
     "PERMISSION_NAMES",

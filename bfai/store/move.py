@@ -57,6 +57,8 @@ TABLES: Final = (
 Delegations are not among them: they are sealed to a worker of one database, and one that was taken back must not return
 with a backup from before. They go with the connections that are replaced.
 """
+CANDLES: Final = frozenset({"candle_series", "candle_chunk"})
+"""What was fetched from exchanges and can be fetched again."""
 POINTED_AT: Final = frozenset(table for one in TABLES for table in one.points.values())
 """The tables whose rows others point at, by their number `pk`."""
 

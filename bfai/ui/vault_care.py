@@ -10,8 +10,9 @@ import streamlit as st
 from bfai.hosting import Person
 from bfai.i18n import N_, NN_
 from bfai.model import BfaiError, Message, utc_now
+from bfai.ui.backups import LARGEST_UPLOAD
 from bfai.ui.language import _, n_, plain, say
-from bfai.ui.pieces import attempt, calm, is_shared, tell
+from bfai.ui.pieces import attempt, calm, is_shared, largest_upload, tell
 from bfai.ui.session import Keeper, keeper, signed_in
 from bfai.workbench import LeftKey, VaultIsLocked, Workbench
 
@@ -94,8 +95,10 @@ def delete_forgotten(workbench: Workbench) -> None:
     st.write(
         _(
             "Without the password and a recovery code nobody can open this vault, not even whoever runs this workbench."
-            " Delete it here and begin anew: a backup that you downloaded can then be restored, and opens with the"
-            " password of its day. Else make new keys at your exchanges."
+            " Delete it here and begin anew: a backup of up to {limit} MB that you downloaded can then be restored, and"
+            " opens with the password of its day. A larger one can be restored only in a terminal, on a computer of"
+            " your own. Else make new keys at your exchanges.",
+            limit=largest_upload(LARGEST_UPLOAD),
         )
     )
     st.caption(say(workbench.what_deleting_does()))

@@ -235,6 +235,7 @@ def test_a_forgotten_password_costs_what_is_ones_own_and_needs_nobody(url: str, 
     stale = visit("alice", at=utc_now().timestamp() - 3600)
     said = texts(stale)
     assert "not even whoever runs this workbench" in said
+    assert "a backup of up to 25 MB that you downloaded" in said
     assert "move the database away" not in said
     typed_delete(stale, "delete_forgotten")
     assert "sign in again" in texts(stale)
