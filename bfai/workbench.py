@@ -491,6 +491,26 @@ class Workbench:
         """Whether the engine that runs is live; None where none runs. Quicker than `engine_status`."""
         return None if self._engines is None else self._engines.money(strategy_id)
 
+    def lost_engines(self) -> dict[str, EngineStatus]:
+        """Engines that run although their strategies are not here, by the ids of these; `stop_strategy` ends one."""
+        if self._engines is None:
+            return {}
+        here = {strategy.id for strategy in self._store.strategies()}
+        found = {one: self._engines.status(one) for one in self._engines.known() if one not in here}
+        return {one: status for one, status in found.items() if status.runs}
+
+    def _refuse_while_engines_run(self) -> None:
+        """Nobody could stop an engine on the page of its strategy once that is gone."""
+        lost = next(iter(self.lost_engines()), None)
+        if lost is not None:
+            text = N_(
+                "An engine runs whose strategy is not here any more. Stop it in the settings, at “Delete everything”,"
+                " or in a terminal: python3 run.py cli run {id} --stop"
+            )
+            raise EngineError.of(text, id=lost)
+        if self._engines is not None and any(self._engines.runs(one) for one in self._engines.known()):
+            raise EngineError(Message(text=N_("An engine runs. Stop every engine first, on the page of its strategy.")))
+
     @property
     def alerts(self) -> Alerts:
         """Who hears of what happens, and what became of each message."""
@@ -594,8 +614,10 @@ class Workbench:
 
     def restore_backup(self, found: BackupFile, *, replace: bool = False) -> int:
         """Puts a backup here; see `Backups.restore`. The vault is locked afterwards: it opens with the password that it
-        had when the backup was made. How many rows.
+        had when the backup was made. How many rows. Raises EngineError where engines of what is replaced run.
         """
+        if replace and self.vault_state is not VaultState.NONE:
+            self._refuse_while_engines_run()
         given, names = self._store.delegations(), {one.id: one.name for one in self.connections()}
         count = self._backups.restore(found, replace=replace)
         for connection_id in given:  # they went with the connections that were replaced
@@ -763,9 +785,8 @@ class Workbench:
 
         Raises EngineError while an engine runs, and StoreError; then nothing is deleted.
         """
+        self._refuse_while_engines_run()
         known = self._engines.known() if self._engines is not None else ()
-        if self._engines is not None and any(self._engines.runs(one) for one in known):
-            raise EngineError(Message(text=N_("An engine runs. Stop every engine first, on the page of its strategy.")))
         erase(self._store)
         self.lock()
         for draft in self.drafts():

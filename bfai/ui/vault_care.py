@@ -12,7 +12,7 @@ from bfai.i18n import N_, NN_
 from bfai.model import BfaiError, Message, utc_now
 from bfai.ui.backups import LARGEST_UPLOAD
 from bfai.ui.language import _, n_, plain, say
-from bfai.ui.pieces import attempt, calm, is_shared, largest_upload, tell
+from bfai.ui.pieces import attempt, attempting, calm, is_shared, largest_upload, tell
 from bfai.ui.session import Keeper, keeper, signed_in
 from bfai.workbench import LeftKey, VaultIsLocked, Workbench
 
@@ -86,8 +86,39 @@ def delete_everything(workbench: Workbench) -> None:
             )
         )
         st.caption(say(workbench.what_deleting_does()))
+        for strategy_id, status in workbench.lost_engines().items():
+            money = _("real money") if status.live else _("paper money")
+            text = _("An engine runs whose strategy is not here any more ({money}).", money=money)
+            st.markdown(f":orange[:material/warning:] {text}")
+            if st.button(_("Stop it"), icon=":material/stop:", key=f"stop_lost_{strategy_id}"):
+                _ask_stop(workbench, strategy_id)
         if st.button(_("Delete everything…"), icon=":material/delete_forever:", key="delete_everything"):
             _ask(workbench.left_at_exchanges(), _open_keeper)
+
+
+def _ask_stop(workbench: Workbench, strategy_id: str) -> None:
+    @st.dialog(_("Stop this engine?"))
+    def dialog() -> None:
+        with calm():
+            st.write(
+                _(
+                    "It cancels its resting orders. Groups that it holds stay open, and nothing closes them at their"
+                    " targets: look after them at the exchange."
+                )
+            )
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                kept = st.button(_("Let it run"), key="stop_lost_no")
+                ended = st.button(
+                    _("Stop"),
+                    type="primary",
+                    icon=":material/stop:",
+                    key="stop_lost_yes",
+                    on_click=attempting(lambda: workbench.stop_strategy(strategy_id)),
+                )
+            if kept or ended:
+                st.rerun()
+
+    dialog()
 
 
 def delete_forgotten(workbench: Workbench) -> None:
