@@ -40,13 +40,14 @@ from bfai.sealed_file import (
 )
 from bfai.store import Store, Wrap
 from bfai.store.migrations import MIGRATIONS
-from bfai.store.move import POINTED_AT, TABLES, Rows, Table, TargetUsed, put
+from bfai.store.move import CANDLES, POINTED_AT, TABLES, Rows, Table, TargetUsed, carried, put
 from bfai.store.sql import SqlStore
 from bfai.store.sqlite import open_old, open_sqlite
 from bfai.vault import DEFAULT_COST, MINIMUM_LENGTH, Vault, VaultLocked, file_key, fresh_wrap
 
 FORMAT: Final = "bfai.backup/1"
 SUFFIX: Final = ".bfaibackup"
+LEFT_OUT: Final = N_("Prices fetched from exchanges are in no backup. They are fetched again when they are needed.")
 DOWNLOAD_HOLDS: Final = timedelta(minutes=30)
 """For so long a backup that was downloaded counts as one of what is replaced."""
 CLAIM_HOLDS: Final = timedelta(hours=1)
@@ -163,7 +164,11 @@ def _line(value: Any) -> bytes:
 
 
 def write_rows(out: Callable[[bytes], object], source: Rows, head: dict[str, Any], tables: Sequence[Table]) -> int:
-    """Everything of the source as lines, each table behind its name. How many rows."""
+    """Everything of the source as lines, each table behind its name. How many rows.
+
+    Candles are left out: with them a backup could become too large for the pages, and they can be fetched again. Their
+    tables are named all the same, so that older versions take the file.
+    """
     columns = {
         table.name: [
             name
@@ -177,7 +182,7 @@ def write_rows(out: Callable[[bytes], object], source: Rows, head: dict[str, Any
     for table in tables:
         out(_line({"table": table.name}))
         count, waiting = 0, bytearray()
-        for row in source.all_rows(table.name, columns[table.name], table.order):
+        for row in () if table.name in CANDLES else carried(source, table, columns[table.name]):
             waiting += _line(row)
             count += 1
             if len(waiting) > 65536:
@@ -256,7 +261,11 @@ class BackupFile:
             return self._columns[table]
 
     def all_rows(self, table: str, columns: Sequence[str], order: str) -> Iterator[tuple[Any, ...]]:
-        """In the order in which they were written, whatever `order` says."""
+        """In the order in which they were written, whatever `order` says. Candles, which older versions wrote, are not
+        taken.
+        """
+        if table in CANDLES:
+            return
         had = self.columns(table)
         with _as_damage():
             wanted, width = [had.index(name) for name in columns], len(had)

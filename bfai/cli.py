@@ -65,6 +65,7 @@ from bfai.workbench import (
     EVENT_NAMES,
     KEPT_NAMES,
     KIND_NAMES,
+    LEFT_OUT,
     LONGEST_REPORT,
     STATE_NAMES,
     STATUS_NAMES,
@@ -779,6 +780,7 @@ def backup_make(to: Path | None, own_password: bool) -> None:
         "{count} rows are in it. It was read again and is whole.",
     )
     click.echo(_say(Message(text=text, params={"count": made.rows})), err=True)
+    click.echo(words.t(LEFT_OUT), err=True)
 
 
 @backup.command("check")
@@ -855,6 +857,7 @@ def _print_preview(preview: Preview) -> None:
     click.echo(f"{'':<24}{there_head:>16}{here_head:>16}", err=True)
     for label, there, now in rows:
         click.echo(f"{words.t(label):<24}{there:>16}{'–' if now is None else now:>16}", err=True)
+    click.echo(words.t(LEFT_OUT), err=True)
     if preview.warning is not None:
         click.echo(_say(preview.warning), err=True)
     for text, names in (
@@ -1679,16 +1682,19 @@ def run_strategy(
     words = _words()
     workbench = _open_workbench() if live else Workbench.local()
     with workbench:
+        if ends and name in workbench.lost_engines():
+            _print_engine(name, workbench.stop_strategy(name), as_json)
+            return
         found = _strategy(workbench, name)
         if lines:
             click.echo(workbench.engines.log(found.id, lines))
             return
         if ends:
-            _print_engine(found, workbench.stop_strategy(found.id), as_json)
+            _print_engine(found.name, workbench.stop_strategy(found.id), as_json)
             return
         if show:
             status = workbench.engine_status(found.id)
-            _print_engine(found, status, as_json)
+            _print_engine(found.name, status, as_json)
             sys.exit(OK if status.runs else NOT_OK)
         _install_engine(workbench, install)
         typed = ""
@@ -1699,7 +1705,7 @@ def run_strategy(
             status = workbench.run_strategy(found.id, live=live, typed=typed, interval=timedelta(minutes=minutes))
         except StrategyError as error:
             _refuse(error)
-        _print_engine(found, status, as_json)
+        _print_engine(found.name, status, as_json)
 
 
 def _install_engine(workbench: Workbench, allowed: bool) -> None:
@@ -1713,7 +1719,7 @@ def _install_engine(workbench: Workbench, allowed: bool) -> None:
     engines.install(lambda line: click.echo(f"  {line}"[:110], err=True))
 
 
-def _print_engine(found: Strategy, status: EngineStatus, as_json: bool) -> None:
+def _print_engine(name: str, status: EngineStatus, as_json: bool) -> None:
     words = _words()
     if as_json:
         groups = [
@@ -1732,7 +1738,7 @@ def _print_engine(found: Strategy, status: EngineStatus, as_json: bool) -> None:
         _print_json(
             {
                 "format": "bfai.engine/1",
-                "strategy": found.name,
+                "strategy": name,
                 "state": status.state.value,
                 "live": status.live,
                 "pid": status.pid,
@@ -1746,7 +1752,7 @@ def _print_engine(found: Strategy, status: EngineStatus, as_json: bool) -> None:
         )
         return
     kind = words.t(N_("real money") if status.live else N_("paper money"))
-    click.echo(f"{found.name}: {words.t(ENGINE_STATES[status.state])} · {kind}")
+    click.echo(f"{name}: {words.t(ENGINE_STATES[status.state])} · {kind}")
     for group in status.groups:
         click.echo(f"  {group.pair} {group.side} · {group.amount} @ {group.average} · {group.fills}")
     if status.profit is not None:

@@ -30,7 +30,7 @@ from bfai import trail as trailing
 from bfai.about import LICENCE, VERSION, Package, packages
 from bfai.addresses import AddressView
 from bfai.alerts import DELIVERY_NAMES, Alerts, LogLine
-from bfai.backup import BackupFile, Backups, Contents, Made, Preview, default_folder
+from bfai.backup import LEFT_OUT, BackupFile, Backups, Contents, Made, Preview, default_folder
 from bfai.bots import KEPT_NAMES, BotKey, Findings, Kept
 from bfai.connection_test import CONFIRMATION_HOLDS, Confirmation, confirm
 from bfai.delegation import FORMAT as DELEGATION_FORMAT
@@ -84,6 +84,7 @@ from bfai.recovery_code import new_code, read_code
 from bfai.sending import BadAddress
 from bfai.settings import Settings, Variable
 from bfai.store import (
+    VISITS,
     AccountFacts,
     Delegation,
     Pause,
@@ -128,6 +129,7 @@ __all__ = [
     "EVENT_NAMES",
     "KEPT_NAMES",
     "KIND_NAMES",
+    "LEFT_OUT",
     "LICENCE",
     "LONGEST_REPORT",
     "PERMISSION_NAMES",
@@ -489,6 +491,26 @@ class Workbench:
         """Whether the engine that runs is live; None where none runs. Quicker than `engine_status`."""
         return None if self._engines is None else self._engines.money(strategy_id)
 
+    def lost_engines(self) -> dict[str, EngineStatus]:
+        """Engines that run although their strategies are not here, by the ids of these; `stop_strategy` ends one."""
+        if self._engines is None:
+            return {}
+        here = {strategy.id for strategy in self._store.strategies()}
+        found = {one: self._engines.status(one) for one in self._engines.known() if one not in here}
+        return {one: status for one, status in found.items() if status.runs}
+
+    def _refuse_while_engines_run(self) -> None:
+        """Nobody could stop an engine on the page of its strategy once that is gone."""
+        lost = next(iter(self.lost_engines()), None)
+        if lost is not None:
+            text = N_(
+                "An engine runs whose strategy is not here any more. Stop it in the settings, at “Delete everything”,"
+                " or in a terminal: python3 run.py cli run {id} --stop"
+            )
+            raise EngineError.of(text, id=lost)
+        if self._engines is not None and any(self._engines.runs(one) for one in self._engines.known()):
+            raise EngineError(Message(text=N_("An engine runs. Stop every engine first, on the page of its strategy.")))
+
     @property
     def alerts(self) -> Alerts:
         """Who hears of what happens, and what became of each message."""
@@ -592,8 +614,10 @@ class Workbench:
 
     def restore_backup(self, found: BackupFile, *, replace: bool = False) -> int:
         """Puts a backup here; see `Backups.restore`. The vault is locked afterwards: it opens with the password that it
-        had when the backup was made. How many rows.
+        had when the backup was made. How many rows. Raises EngineError where engines of what is replaced run.
         """
+        if replace and self.vault_state is not VaultState.NONE:
+            self._refuse_while_engines_run()
         given, names = self._store.delegations(), {one.id: one.name for one in self.connections()}
         count = self._backups.restore(found, replace=replace)
         for connection_id in given:  # they went with the connections that were replaced
@@ -717,14 +741,14 @@ class Workbench:
 
     def begin_visit(self, signed_in_at: datetime) -> bool:
         """Whether somebody who signed in at this time, as the provider says, has not logged out since."""
-        kept = self._store.setting(_VISITS, {})
+        kept = self._store.setting(VISITS, {})
         at = signed_in_at.timestamp()
         if at <= kept.get("ended", 0.0):
             return False
         if at > kept.get("newest", 0.0):
             with self._store.together():
-                kept = self._store.setting(_VISITS, {})
-                self._store.set_setting(_VISITS, {**kept, "newest": max(at, kept.get("newest", 0.0))})
+                kept = self._store.setting(VISITS, {})
+                self._store.set_setting(VISITS, {**kept, "newest": max(at, kept.get("newest", 0.0))})
             self._store.audit(AuditEntry(at=self._now(), action="signed_in"))
         return True
 
@@ -734,8 +758,8 @@ class Workbench:
         The provider's clock is compared with itself, so it need not agree with this computer's.
         """
         with self._store.together():
-            newest = self._store.setting(_VISITS, {}).get("newest", 0.0)
-            self._store.set_setting(_VISITS, {"newest": newest, "ended": newest})
+            newest = self._store.setting(VISITS, {}).get("newest", 0.0)
+            self._store.set_setting(VISITS, {"newest": newest, "ended": newest})
         self._store.audit(AuditEntry(at=self._now(), action="signed_out"))
 
     def change_password(self, old: str, new: str) -> None:
@@ -761,9 +785,8 @@ class Workbench:
 
         Raises EngineError while an engine runs, and StoreError; then nothing is deleted.
         """
+        self._refuse_while_engines_run()
         known = self._engines.known() if self._engines is not None else ()
-        if self._engines is not None and any(self._engines.runs(one) for one in known):
-            raise EngineError(Message(text=N_("An engine runs. Stop every engine first, on the page of its strategy.")))
         erase(self._store)
         self.lock()
         for draft in self.drafts():
@@ -2034,10 +2057,6 @@ def _engine_home(url: str, owner: str) -> Path | None:
         return None
     home = Path(path).absolute().parent / "engines"
     return home if owner == "local" else home / hashlib.sha256(owner.encode()).hexdigest()[:16]
-
-
-_VISITS = "visits"
-"""The setting that holds when the owner signed in last, and up to when no sign-in counts any more."""
 
 
 def _pairing(connection_id: str) -> str:

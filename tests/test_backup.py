@@ -144,6 +144,7 @@ def test_a_backup_gives_the_same_vault_on_another_kind_of_store(
     source.store.replace_credentials(connection.id, sealed, b"f", "TEST", NOW)
     before = everything(source.store)
     assert all(before.values()), "the test backs up something of everything"
+    before["candles"] = []  # which are fetched again
     made = source.backups.make()
     source.store.close()
     if one.startswith("sqlite"):  # all that was there is gone
@@ -174,6 +175,25 @@ def test_a_backup_gives_the_same_vault_on_another_kind_of_store(
     with made.path.open("rb") as file, pytest.raises(BackupExists, match="There is a vault here already"):
         target.backups.restore(target.backups.open(file, WORD)[0])
     target.store.close()
+
+
+def test_fetched_candles_are_in_no_backup_and_one_that_has_them_is_put_back_without(here: Place) -> None:
+    size = here.backups.download().size
+    here.store.put_candle_chunks("okx/BTC", {2: os.urandom(1_000_000)}, NOW, 10_000_000)
+    made = here.backups.download()
+    assert made.size < size + 10_000
+    lines = lines_of(made.content)
+    tables = json.loads(lines[0])["tables"]
+    end = json.loads(lines.pop())
+    assert tables["candle_series"] and tables["candle_chunk"] and not end["rows"]["candle_chunk"], "older versions look"
+    for name, row in (("candle_series", [1, "okx/BTC", 1, 4]), ("candle_chunk", [1, 2, ["AAAA"]])):
+        assert len(row) == len(tables[name])
+        at = lines.index(json.dumps({"table": name}, separators=(",", ":")).encode() + b"\n") + 1
+        lines.insert(at, json.dumps(row).encode() + b"\n")
+        end["rows"][name] = 1
+    here.backups.restore(here.open(sealed_lines(here, *lines, end)), replace=True)
+    assert here.store.candle_chunks("okx/BTC", 0, 10, NOW) == []
+    assert here.store.connections()
 
 
 def test_a_vault_that_is_here_is_replaced_only_when_asked_and_saved(here: Place, content: bytes) -> None:
@@ -245,6 +265,71 @@ def test_what_goes_wrong_while_it_is_put_back_changes_nothing(
     after = everything(here.store)
     assert after["audit"][0].action == "backup_made"
     assert {**after, "audit": 0} == {**before, "audit": 0}
+
+
+# -- log-outs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    url = f"sqlite:///{tmp_path}/bfai.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    place = Place(url, tmp_path / "backups", full=True, keeps=False)
+    yield place
+    place.store.close()
+
+
+def lines_of(content: bytes) -> list[bytes]:
+    file = io.BytesIO(content)
+    header = read_header(file)
+    return b"".join(unsealed(file, header, header.key(WORD))).splitlines(keepends=True)
+
+
+def test_a_backup_neither_ends_nor_undoes_a_log_out(hosted: Place) -> None:
+    bench = Workbench(hosted.store, mode=Mode.HOSTED, gateway=None, vault=hosted.vault)
+    assert bench.begin_visit(NOW)
+    content = bench.backups.download().content
+    lines = lines_of(content)
+    assert not any(b'"visits"' in line for line in lines)
+    at = lines.index(b'{"table":"setting"}\n') + 1
+    end = json.loads(lines.pop())
+    end["rows"]["setting"] += 1
+    contents = [content]
+    for newest, ended in ((NOW.timestamp(), 0), (9e9, 9e9)):  # as older versions wrote it; and of another provider
+        mark = ["visits", json.dumps({"newest": newest, "ended": ended})]
+        contents.append(sealed_lines(hosted, *lines[:at], mark, *lines[at:], end))
+    copied, later = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+    assert bench.begin_visit(copied)
+    bench.end_visits()
+    assert bench.begin_visit(later)
+    for one in contents:
+        bench.backups.download()
+        bench.restore_backup(bench.backups.open(io.BytesIO(one), WORD)[0], replace=True)
+        assert not bench.begin_visit(copied)
+        assert bench.begin_visit(later)
+        bench.unlock(WORD)
+    bench.end_visits()
+    assert not bench.begin_visit(later), "what was signed in before is logged out after"
+    bench.lock()
+
+
+def test_whoever_signed_in_can_begin_with_a_backup_also_after_deleting_everything(hosted: Place) -> None:
+    bench = Workbench(hosted.store, mode=Mode.HOSTED, gateway=None, vault=hosted.vault)
+    bench.change_settings(keep_runs_days=30)
+    content = bench.backups.download().content
+    before = everything(hosted.store)
+    assert bench.begin_visit(NOW)
+    bench.end_visits()
+    bench.delete_everything()
+    assert not bench.begin_visit(NOW), "nor does this undo a log-out"
+    assert bench.begin_visit(NOW + timedelta(hours=1))
+    bench.change_settings(freshness_hours=1)
+    bench.restore_backup(bench.backups.open(io.BytesIO(content), WORD)[0])
+    other: dict[str, Any] = {"audit": 0, "deliveries": 0, "candles": 0}
+    assert {**everything(hosted.store), **other} == {**before, **other}
+    assert actions(hosted.store)[-1] == "restored"
+    assert {"signed_in", "vault_created"} <= set(actions(hosted.store))
+    assert (bench.settings.keep_runs_days, bench.settings.freshness_hours) == (30, 24)
+    assert not bench.begin_visit(NOW)
 
 
 # -- what opens it -----------------------------------------------------------------------------------------------------
@@ -521,9 +606,7 @@ def sealed_lines(here: Place, *lines: Any) -> bytes:
 
 
 def test_genuine_bytes_that_make_no_sense_are_refused(here: Place, content: bytes, tmp_path: Path) -> None:
-    plain = io.BytesIO(content)
-    header = read_header(plain)
-    lines = b"".join(unsealed(plain, header, header.key(WORD))).splitlines(keepends=True)
+    lines = lines_of(content)
     head = json.loads(lines[0])
     vault = lines.index(b'{"table":"vault"}\n')
     target = Backups(open_store(f"sqlite:///{tmp_path}/target.db"), lambda: None)
@@ -875,13 +958,16 @@ def test_the_commands_make_check_and_restore(tmp_path: Path) -> None:
 
     assert "no vault yet" in run("backup", "make", code=3).output
     run("vault", "init")
-    made = Path(run("backup", "make").stdout.strip())
+    done = run("backup", "make")
+    made = Path(done.stdout.strip())
+    assert "Prices fetched from exchanges are in no backup." in done.stderr
     assert made.parent == tmp_path / "backups"
     to = str(tmp_path / f"own{SUFFIX}")
     run("backup", "make", "--to", to, "--own-password", BFAI_BACKUP_PASSWORD=OWN)
     assert "It is left as it is" in run("backup", "make", "--to", to, code=1).output
     told = json.loads(run("backup", "check", "--json", str(made)).stdout)
     assert (told["format"], told["own_password"], told["holds"]["rows"]) == ("bfai.backup-check/1", False, 3)
+    assert "Prices fetched from exchanges are in no backup." in run("backup", "check", str(made)).stderr
     assert "set BFAI_BACKUP_PASSWORD" in run("backup", "check", to, code=3).output
     assert "a password of its own" in run("backup", "check", to, code=3, BFAI_BACKUP_PASSWORD=WORD).output
     assert "does not open" in run("backup", "check", str(made), code=3, BFAI_MASTER_PASSWORD=OWN).output

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -55,6 +56,7 @@ from tests.test_store_postgres import as_owner, fill, fresh, name_of, statements
 
 __all__ = ["fresh"]
 
+ROOT = Path(__file__).parent.parent
 KEYS = Credentials("the-api-key", "the-secret", "the-passphrase")
 PASSWORD = "correct horse battery staple"
 HOUR = timedelta(hours=1)
@@ -256,14 +258,20 @@ def test_nothing_of_an_owner_is_left_who_deleted_everything(fresh: str, postgres
                 god.execute(statement)
             url = postgres.url(name_of(fresh), "bfai_app", "another-password")
             with Workbench.hosted(url, people["ann"]) as ann:
+                assert ann.begin_visit(T0)
+                ann.end_visits()
                 ann.delete_everything()
             left = {table: rows for table, rows in rows_of(god, people["ann"]).items() if rows}
             (number, name, changes) = god.execute(
                 "SELECT pk, name, changes FROM bfai.owner WHERE name = %s", (people["ann"],)
             ).fetchone()
-            assert left == {"bfai.owner": [f"({number},{name},{changes})"]}, "docs/security.md says what this is"
+            visits = [f'({number},visits,"{{""newest"":{T0.timestamp()},""ended"":{T0.timestamp()}}}")']
+            mine = {"bfai.owner": [f"({number},{name},{changes})"], "bfai.setting": visits}
+            assert left == mine, "docs/postgresql.md says what this is"
             assert rows_of(god, people["bob"]) == known["bob"]
-            god.execute("DELETE FROM bfai.owner WHERE name = %s", (people["ann"],))
+            guide = (ROOT / "docs" / "postgresql.md").read_text(encoding="utf-8")
+            for statement in re.findall(r"^    (DELETE .*);$", guide, re.MULTILINE):
+                assert god.execute(statement.replace("oidc-…", people["ann"])).rowcount == 1
             with pytest.raises(psycopg.errors.ForeignKeyViolation):
                 god.execute("DELETE FROM bfai.owner WHERE name = %s", (people["bob"],))
             with Workbench.hosted(url, people["ann"]) as ann:

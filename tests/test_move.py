@@ -125,6 +125,15 @@ def test_what_changed_on_its_way_is_noticed_and_nothing_is_left(
         source.close()
 
 
+def test_a_move_keeps_the_later_log_out_of_the_two(stores: tuple[Store, Store]) -> None:
+    source, target = stores
+    source.set_setting("visits", {"newest": 5.0, "ended": 3.0})
+    target.set_setting("visits", {"newest": 4.0, "ended": 4.0})
+    move(source, target)
+    assert target.setting("visits") == {"newest": 5.0, "ended": 4.0}
+    assert source.setting("visits") == {"newest": 5.0, "ended": 3.0}
+
+
 def test_every_table_is_moved_and_every_number_follows(tmp_path: Path) -> None:
     open_store(f"sqlite:///{tmp_path}/bfai.db").close()
     known = {table.name: table for table in TABLES}

@@ -249,6 +249,8 @@ def test_everything_of_one_person_goes_and_nothing_of_another(make_store: MakeSt
     ann.set_setting("language", "nl")
     enable(ann, plan(ann, ann.connections()[0]))
     mine.pair(ann.connections()[0].id)
+    assert mine.begin_visit(T0)
+    mine.end_visits()
     kept = (bob.connections(), bob.runs(), bob.audit_entries(), bob.channels())
     mine.delete_everything()
     assert mine.vault_state is VaultState.NONE
@@ -256,6 +258,8 @@ def test_everything_of_one_person_goes_and_nothing_of_another(make_store: MakeSt
     assert [ann.connections(), ann.runs(), ann.strategies(), ann.channels(), ann.events()] == [[]] * 5
     assert ann.audit_entries() == []
     assert ann.setting("language") is None
+    assert not mine.begin_visit(T0), "a cookie from before stays logged out"
+    assert ann.audit_entries() == []
     assert (bob.connections(), bob.runs(), bob.audit_entries(), bob.channels()) == kept
     look_whole(bob)
     fill(ann, NAMES[:1])

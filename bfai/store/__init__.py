@@ -249,6 +249,8 @@ SET_BACK: Final = timedelta(seconds=10)
 """What was set by a clock that is further ahead than this was set before the clock was set back. Up to this it was set
 while somebody who had looked at the time already waited for the database.
 """
+VISITS: Final = "visits"
+"""The setting that holds when the owner signed in last, and up to when no sign-in counts any more."""
 MARKET_DATA_KEPT: Final = timedelta(days=30)
 
 

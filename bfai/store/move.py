@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from bfai.i18n import N_
 from bfai.model import Message
-from bfai.store import Store, StoreError
+from bfai.store import VISITS, Store, StoreError
 from bfai.store.sql import SqlStore
 
 _BATCH = 2000
@@ -57,6 +57,8 @@ TABLES: Final = (
 Delegations are not among them: they are sealed to a worker of one database, and one that was taken back must not return
 with a backup from before. They go with the connections that are replaced.
 """
+CANDLES: Final = frozenset({"candle_series", "candle_chunk"})
+"""What was fetched from exchanges and can be fetched again."""
 POINTED_AT: Final = frozenset(table for one in TABLES for table in one.points.values())
 """The tables whose rows others point at, by their number `pk`."""
 
@@ -81,17 +83,21 @@ def move(source: Store, target: Store) -> int:
     """Put everything of the source's owner into the target, for the target's owner. How many rows.
 
     In one transaction there, and compared row by row before it ends. Nobody changes the source meanwhile, and it stays
-    as it is. Raises `MoveRefused` where the target holds anything of its owner, and `StoreError`.
+    as it is. Raises `MoveRefused` where the target holds more of its owner than settings and a trail, and `StoreError`.
     """
     if not isinstance(source, SqlStore) or not isinstance(target, SqlStore):
         raise TypeError("only what speaks SQL can be moved")
     _refuse_used(target, TABLES)  # also where both are the same: they would wait for each other
-    with source.together():
-        return put(source, target)
+    with source.together(), target.together():
+        count = put(source, target)
+        _carry_log_outs(source, target)
+    return count
 
 
 def erase(store: Store) -> None:
-    """Delete everything of the store's owner, the trail too, in one transaction. The store can be used afterwards."""
+    """Delete everything of the store's owner, the trail too, in one transaction, but for the mark of the log-outs. The
+    store can be used afterwards.
+    """
     if not isinstance(store, SqlStore):
         raise TypeError("only what speaks SQL can be erased")
     with store.together():
@@ -104,20 +110,23 @@ def put(source: Rows, target: SqlStore, *, replace: bool = False, tables: Sequen
     """Put everything of the source into the target, for its owner, in one transaction, and compare it row by row before
     that ends. How many rows.
 
-    With `replace` what the owner has there goes first, but for the audit trail, which is never deleted: what it does
-    not have yet is added to it. Raises `MoveRefused`, and `TargetUsed` without `replace` where there is anything.
+    With `replace` what the owner has there goes first. Two things stay in any case: the mark of the log-outs, which is
+    not taken from the source, and the audit trail, to which is added what it does not have yet. Raises `MoveRefused`,
+    and `TargetUsed` without `replace` where there is more than settings and a trail, as before there is a vault.
     """
     with target.together():
         if replace:
             target.clear([table.name for table in reversed(tables) if table.name != "audit"])
         else:
             _refuse_used(target, tables)
+            target.remove_rows("setting")
+        adds = replace or _holds(target, "audit")
         for table in tables:
             if set(_columns(source, table)) != set(_columns(target, table)):
                 raise _differs(table)
         numbers: dict[str, dict[int, int]] = {name: {} for name in POINTED_AT}
         for table in tables:
-            if replace and table.name == "audit":
+            if adds and table.name == "audit":
                 _add_missing(source, target, table)
             else:
                 _copy(source, target, table, numbers)
@@ -125,7 +134,7 @@ def put(source: Rows, target: SqlStore, *, replace: bool = False, tables: Sequen
             _point_at_reports(source, target, numbers)
         compared = (
             _all_there(source, target, table)
-            if replace and table.name == "audit"
+            if adds and table.name == "audit"
             else _compare(source, target, table, numbers)
             for table in tables
         )
@@ -135,12 +144,33 @@ def put(source: Rows, target: SqlStore, *, replace: bool = False, tables: Sequen
 def _refuse_used(target: SqlStore, tables: Sequence[Table]) -> None:
     with target.together():
         for table in tables:
-            if next(target.all_rows(table.name, ["owner"], "owner"), None) is not None:
+            if table.name not in ("setting", "audit") and _holds(target, table.name):
                 text = N_(
                     "The other database already holds a vault, or other data of this owner. Nothing is moved. Choose an"
                     " empty one."
                 )
                 raise TargetUsed(Message(text=text))
+
+
+def _holds(target: SqlStore, table: str) -> bool:
+    return next(target.all_rows(table, ["owner"], "owner"), None) is not None
+
+
+def _carry_log_outs(source: SqlStore, target: SqlStore) -> None:
+    """Whoever was logged out in one of the two stays logged out."""
+    marks: list[dict[str, float]] = [store.setting(VISITS, {}) for store in (source, target)]
+    newest, ended = (max(mark.get(name, 0.0) for mark in marks) for name in ("newest", "ended"))
+    if newest:
+        target.set_setting(VISITS, {"newest": newest, "ended": ended})
+
+
+def carried(source: Rows, table: Table, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The rows, without the mark of the log-outs: it is true of one database, at one time."""
+    rows = source.all_rows(table.name, columns, table.order)
+    if table.name != "setting":
+        return rows
+    name = columns.index("name")
+    return (row for row in rows if row[name] != VISITS)
 
 
 def _columns(source: Rows, table: Table) -> list[str]:
@@ -177,8 +207,7 @@ def _copy(source: Rows, target: SqlStore, table: Table, numbers: dict[str, dict[
             numbers[table.name][number] = target.put_row(table.name, row)
         return
     rows = (
-        _pointing(table, dict(zip(columns, values, strict=True)), numbers)
-        for values in source.all_rows(table.name, columns, table.order)
+        _pointing(table, dict(zip(columns, values, strict=True)), numbers) for values in carried(source, table, columns)
     )
     while batch := list(islice(rows, _BATCH)):
         target.put_rows(table.name, batch)
@@ -201,8 +230,8 @@ def _point_at_reports(source: Rows, target: SqlStore, numbers: dict[str, dict[in
 def _compare(source: Rows, target: SqlStore, table: Table, numbers: dict[str, dict[int, int]]) -> int:
     """How many rows the table has in both; raises where one is not the other."""
     columns, count = _columns(source, table), 0
-    sent: Iterator[Any] = source.all_rows(table.name, columns, table.order)
-    arrived: Iterator[Any] = target.all_rows(table.name, columns, table.order)
+    sent: Iterator[Any] = carried(source, table, columns)
+    arrived: Iterator[Any] = carried(target, table, columns)
     for one, other in zip_longest(sent, arrived):
         if one is None or other is None:
             raise _differs(table)

@@ -48,6 +48,7 @@ from bfai.store import (
     KEEP,
     MARKET_DATA_KEPT,
     SET_BACK,
+    VISITS,
     AccountFacts,
     BadName,
     ChannelNameTaken,
@@ -526,7 +527,11 @@ class SqlStore(ABC):
         return self._insert_numbered(table, **row)
 
     def remove_rows(self, table: str) -> None:
-        self._do(f"DELETE FROM {table} WHERE owner = :owner")
+        """All of the owner's, but for the mark of the log-outs: without it cookies from before would count again."""
+        if table == "setting":
+            self._do("DELETE FROM setting WHERE owner = :owner AND name <> :kept", kept=VISITS)
+        else:
+            self._do(f"DELETE FROM {table} WHERE owner = :owner")
 
     def clear(self, tables: Sequence[str]) -> None:
         """Take all rows of the owner out of these tables, which come before those that they point at."""

@@ -23,7 +23,7 @@ from bfai.ui.pieces import (
     window,
 )
 from bfai.ui.session import Keeper
-from bfai.workbench import BackupFile, Made, Preview, Workbench
+from bfai.workbench import LEFT_OUT, BackupFile, Made, Preview, Workbench
 
 LARGEST_UPLOAD = 200
 """Megabytes, where the server takes as many. What is larger is restored in a terminal."""
@@ -60,6 +60,7 @@ def make_backup(workbench: Workbench) -> None:
         if own
         else _("It opens with the master password, or the recovery code, that the vault has now.")
     )
+    st.caption(_(LEFT_OUT))
     st.button(_("Make a backup"), icon=":material/archive:", key="make_backup", on_click=_make, args=(workbench, own))
     _show_said(_SAID)
     made: Made | None = st.session_state.get(_MADE)
@@ -95,8 +96,19 @@ def _make(workbench: Workbench, own: bool) -> None:
 
 
 def _download(workbench: Workbench, made: Made) -> None:
-    """Not for one that is too large to be uploaded again: it lies in the folder."""
-    if made.path is not None and (made.size > largest_upload(LARGEST_UPLOAD) * 1_000_000 or not made.path.exists()):
+    """One that is too large to be uploaded again says so while there is time. One in a folder then stays there."""
+    limit = largest_upload(LARGEST_UPLOAD)
+    too_large = made.size > limit * 1_000_000
+    if too_large:
+        st.warning(
+            _(
+                "The pages take files of up to {limit} MB, so this one can be restored only in a terminal, on a"
+                " computer of your own: `python3 run.py cli backup restore FILE`. For a smaller one, keep whole tests"
+                " for a shorter time in the settings, and make it a day later.",
+                limit=limit,
+            )
+        )
+    if made.path is not None and (too_large or not made.path.exists()):
         return
     download_button(
         _("Download the backup"),
@@ -165,6 +177,7 @@ def _preview(workbench: Workbench, found: BackupFile, preview: Preview, done: Ca
     if here is not None:
         columns[_("Here now")] = [words().number(now or 0) for _label, _there, now in counts]
     table(columns, alt=_("What is in the backup"))
+    st.caption(_(LEFT_OUT))
     if here is None:
         st.button(
             _("Restore it"),

@@ -10,8 +10,9 @@ import streamlit as st
 from bfai.hosting import Person
 from bfai.i18n import N_, NN_
 from bfai.model import BfaiError, Message, utc_now
+from bfai.ui.backups import LARGEST_UPLOAD
 from bfai.ui.language import _, n_, plain, say
-from bfai.ui.pieces import attempting, calm, tell
+from bfai.ui.pieces import attempting, calm, is_shared, largest_upload, tell, window
 from bfai.ui.session import Keeper, admit, keeper, signed_in
 from bfai.workbench import LeftKey, Workbench
 
@@ -86,8 +87,39 @@ def delete_everything(workbench: Workbench) -> None:
             )
         )
         st.caption(say(workbench.what_deleting_does()))
+        for strategy_id, status in workbench.lost_engines().items():
+            money = _("real money") if status.live else _("paper money")
+            text = _("An engine runs whose strategy is not here any more ({money}).", money=money)
+            st.markdown(f":orange[:material/warning:] {text}")
+            if st.button(_("Stop it"), icon=":material/stop:", key=f"stop_lost_{strategy_id}"):
+                _ask_stop(workbench, strategy_id)
         if st.button(_("Delete everything…"), icon=":material/delete_forever:", key="delete_everything"):
             _ask(workbench.left_at_exchanges(), _open_keeper)
+
+
+def _ask_stop(workbench: Workbench, strategy_id: str) -> None:
+    @window(_("Stop this engine?"))
+    def dialog() -> None:
+        with calm():
+            st.write(
+                _(
+                    "It cancels its resting orders. Groups that it holds stay open, and nothing closes them at their"
+                    " targets: look after them at the exchange."
+                )
+            )
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                kept = st.button(_("Let it run"), key="stop_lost_no")
+                ended = st.button(
+                    _("Stop"),
+                    type="primary",
+                    icon=":material/stop:",
+                    key="stop_lost_yes",
+                    on_click=attempting(lambda: workbench.stop_strategy(strategy_id)),
+                )
+            if kept or ended:
+                st.rerun()
+
+    dialog()
 
 
 def delete_forgotten(workbench: Workbench) -> None:
@@ -95,8 +127,10 @@ def delete_forgotten(workbench: Workbench) -> None:
     st.write(
         _(
             "Without the password and a recovery code nobody can open this vault, not even whoever runs this workbench."
-            " Delete it here and begin anew: a backup that you downloaded can then be restored, and opens with the"
-            " password of its day. Else make new keys at your exchanges."
+            " Delete it here and begin anew: a backup of up to {limit} MB that you downloaded can then be restored, and"
+            " opens with the password of its day. A larger one can be restored only in a terminal, on a computer of"
+            " your own. Else make new keys at your exchanges.",
+            limit=largest_upload(LARGEST_UPLOAD),
         )
     )
     st.caption(say(workbench.what_deleting_does()))
@@ -162,16 +196,15 @@ def _what_stays(left: list[LeftKey]) -> None:
         if more > 0:
             st.caption(n_("and at {count} other exchange", "and at {count} other exchanges", more))
     st.markdown("**" + _("What stays where it is:") + "**")
-    st.markdown(
-        "\n".join(
-            f"- {line}"
-            for line in (
-                _("backups and exports that you made: delete those files yourself;"),
-                _("orders and positions at the exchange;"),
-                _("a password that a monitor keeps in a file or a keyring."),
-            )
-        )
-    )
+    lines = [
+        _("backups and exports that you made: delete those files yourself;"),
+        _("orders and positions at the exchange;"),
+        _("a password that a monitor keeps in a file or a keyring."),
+    ]
+    if is_shared():
+        kept = _("when you signed in and logged out last: without these two times older sign-ins would count;")
+        lines.insert(0, kept)
+    st.markdown("\n".join(f"- {line}" for line in lines))
 
 
 def _erase(word: str, whose: Callable[[], Keeper]) -> None:

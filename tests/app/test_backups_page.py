@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bfai.backup import Backups
 from bfai.recovery_code import new_code
 from bfai.ui.session import Keeper, keeper
 from bfai.workbench import Made, Workbench
@@ -72,6 +73,29 @@ def test_a_backup_is_made_and_put_back_and_every_refusal_is_said(tmp_path: Path)
     assert workbench.is_open
     assert workbench.settings.keep_runs_days == 90
     assert len(list((tmp_path / "backups").glob("*-before-restore.bfaibackup"))) == 1
+
+
+def test_one_that_is_too_large_to_be_uploaded_again_says_so_when_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = go(opened_vault(), PAGE)
+    assert "Prices fetched from exchanges are in no backup." in texts(at)
+    real = Backups._write
+
+    def large(backups: Backups, file: BinaryIO, password: str | None) -> int:
+        rows = real(backups, file, password)
+        file.truncate(file.seek(25_000_001))
+        return rows
+
+    monkeypatch.setattr(Backups, "_write", large)
+    press(at, "make_backup")
+    assert "The pages take files of up to 25 MB" in warned(at)
+    assert "python3 run.py cli backup restore FILE" in warned(at)
+    assert "keep whole tests for a shorter time" in warned(at)
+    monkeypatch.setattr(Backups, "folder", None)  # as where it can only be downloaded
+    press(at, "make_backup")
+    assert "The pages take files of up to 25 MB" in warned(at)
+    monkeypatch.undo()
+    press(at, "make_backup")
+    assert not warned(at)
 
 
 def test_a_new_computer_begins_with_a_backup(tmp_path: Path) -> None:

@@ -227,6 +227,7 @@ def test_who_deletes_everything_deletes_and_closes_nothing_of_another(
     his, hers = made
     assert his.workbench.is_open and hers.workbench.is_open
     press(go(alice, "pages/settings.py"), "delete_everything")
+    assert "without these two times older sign-ins would count" in shown(alice)
     hers.lock()  # it was left alone with the question on it
     alice.text_input(key="delete_word").set_value("DELETE")
     press(alice, "delete_all_yes")
@@ -247,6 +248,7 @@ def test_a_forgotten_password_costs_what_is_ones_own_and_needs_nobody(url: str, 
     stale = visit("alice", at=utc_now().timestamp() - 3600)
     said = texts(stale)
     assert "not even whoever runs this workbench" in said
+    assert "a backup of up to 25 MB that you downloaded" in said
     assert "move the database away" not in said
     typed_delete(stale, "delete_forgotten")
     assert "sign in again" in texts(stale)

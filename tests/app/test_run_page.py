@@ -210,6 +210,30 @@ def test_it_is_enabled_started_seen_and_stopped(home: Home) -> None:
 
 
 @needs_shell
+def test_an_engine_whose_strategy_is_gone_is_stopped_where_everything_is_deleted(home: Home) -> None:
+    at, workbench, connection = home()
+    strategy_id = made(workbench, connection)
+    workbench.strategies.enable(strategy_id)
+    assert "stop_lost" not in " ".join(keys(go(at, "pages/settings.py")))
+    workbench.run_strategy(strategy_id)
+    held(workbench, strategy_id)
+    workbench._store.delete_strategy(strategy_id)
+    at.run()
+    assert "An engine runs whose strategy is not here any more (paper money)." in said(at)
+    press(press(at, f"stop_lost_{strategy_id}"), "stop_lost_no")
+    assert workbench.engines.runs(strategy_id), "it asks first"
+    press(at, "delete_everything")
+    at.text_input(key="delete_word").set_value("DELETE")
+    press(at, "delete_all_yes")
+    assert "Stop it in the settings" in said(at) and workbench.is_open
+    press(at, f"stop_lost_{strategy_id}")
+    assert "Groups that it holds stay open" in said(at)
+    press(at, "stop_lost_yes")
+    assert not workbench.engines.runs(strategy_id)
+    assert "stop_lost" not in " ".join(keys(at))
+
+
+@needs_shell
 def test_a_suspended_one_opens_nothing_new_and_one_that_ends_says_so(home: Home, simulator: Simulator) -> None:
     at, workbench, connection = home()
     strategy_id = made(workbench, connection)

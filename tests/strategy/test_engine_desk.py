@@ -24,6 +24,7 @@ from tests.helpers import sample
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
 
+WORD = "correct horse battery staple"
 STAND_IN = """
     import os, time
     from pathlib import Path
@@ -49,7 +50,7 @@ def workbench(database: str, gateway: Gateway, tmp_path: Path, monkeypatch: pyte
     python.chmod(0o755)
     monkeypatch.setenv("BFAI_FREQTRADE_PYTHON", str(python))
     with Workbench.local(database, gateway=gateway) as found:
-        found.create_vault("correct horse battery staple")
+        found.create_vault(WORD)
         yield found
         for strategy_id in found.engines.known():
             found.engines.stop(strategy_id, seconds=1)
@@ -180,6 +181,44 @@ def test_the_command_line_runs_shows_and_stops(
     assert written.exit_code == cli.OK and json.loads((tmp_path / "out" / "config.json").read_text())["dry_run"] is True
     hosted = run.invoke(cli.main, ["strategy", "engine-export", "Grid", "--hosted"])
     assert hosted.exit_code == cli.NOT_OK and "Bybit and OKX" in hosted.output
+
+
+def test_nothing_is_replaced_or_deleted_while_an_engine_runs(
+    workbench: Workbench, simulator: Simulator, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = workbench.backups.make()
+    assert saved.path is not None
+    strategy = made(workbench, simulator)
+    workbench.strategies.enable(strategy.id)
+    workbench.run_strategy(strategy.id)
+    ready(workbench, strategy)
+    with saved.path.open("rb") as file:
+        found, _ = workbench.backups.open(file, WORD)
+        for act in (workbench.delete_everything, lambda: workbench.restore_backup(found, replace=True)):
+            with pytest.raises(EngineError, match=r"An engine runs\. Stop every engine first, on the page"):
+                act()
+    assert workbench.strategies.get(strategy.id) and workbench.is_open
+
+    monkeypatch.setenv("BFAI_DATABASE_URL", database)
+    monkeypatch.setenv("BFAI_LANGUAGE", "en")
+    monkeypatch.setenv("BFAI_MASTER_PASSWORD", WORD)
+    run = CliRunner()
+    refused = run.invoke(cli.main, ["backup", "restore", "--replace", str(saved.path)])
+    assert refused.exit_code == cli.NOT_OK and "Stop every engine first" in refused.output
+
+    # One whose strategy went all the same.
+    workbench._store.delete_strategy(strategy.id)
+    with pytest.raises(EngineError, match=f"strategy is not here any more.*run {strategy.id} --stop"):
+        workbench.delete_everything()
+    assert [*workbench.lost_engines()] == [strategy.id]
+    assert run.invoke(cli.main, ["run", "Grid", "--stop"]).exit_code == cli.NOT_OK
+    stopped = run.invoke(cli.main, ["run", strategy.id, "--stop"])
+    assert stopped.exit_code == cli.OK and "Stopped" in stopped.output, stopped.output
+    assert not workbench.engines.runs(strategy.id) and not workbench.lost_engines()
+    restored = run.invoke(cli.main, ["backup", "restore", "--replace", str(saved.path)])
+    assert restored.exit_code == cli.OK, restored.output
+    workbench.delete_everything()
+    assert workbench.engines.known() == ()
 
 
 def test_without_freqtrade_the_command_line_says_how_to_get_it(
