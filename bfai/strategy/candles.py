@@ -379,12 +379,13 @@ class _Csv:
 
     @classmethod
     def of(cls, text: str, name: str, least: int) -> Self | None:
-        """None where none of the first lines has `least` cells, or one has more than any table of these."""
+        """None where none of the first lines has `least` cells, or any has more than a table of these."""
         for above, line in enumerate(text[:100_000].split("\n")[:12]):
             # Commas may stand within numbers; the other marks stand between cells only.
             mark = next((mark for mark in "\t;|," if line.count(mark) >= least - 1), None)
             if mark is not None:
-                return cls(text, name, above, mark) if line.count(mark) < MOST_COLUMNS else None
+                wide = any(len(row) > MOST_COLUMNS and row.count(mark) >= MOST_COLUMNS for row in io.StringIO(text))
+                return None if wide else cls(text, name, above, mark)
         return None
 
     def frame(self, **how: Any) -> Any:

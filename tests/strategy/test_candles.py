@@ -575,6 +575,11 @@ def test_an_offset_in_hours_alone_counts_and_may_change_with_summer_time() -> No
     assert list(read.time) == [at(f"2026-03-29 0{time}") for time in ("0:59", "1:00", "1:01")]
 
 
+def test_a_row_of_thousands_of_cells_is_no_row_of_candles() -> None:
+    """pandas would make a column of each."""
+    assert "is neither CSV nor JSON" in refusal(HEAD + lines() + "1" + ",1" * 5000)
+
+
 def test_alerts_of_tradingview() -> None:
     assert read_signals(ALERTS, "alerts.csv") == (
         SignalRow(at("2026-01-02 09:30"), "BTC/USDT", "long"),
