@@ -14,7 +14,6 @@ import hashlib
 import io
 import json
 import random
-import re
 import signal
 import socket
 import sys
@@ -814,8 +813,8 @@ def read_setting(data: bytes) -> Outcome:
                 return _read_address(text)
     except BfaiError as error:
         shown = refused(error)
-        # A name that is none, a gateway and a host that are none are told as they were typed: they are no secrets.
-        plain = what == "database" and re.fullmatch(r"[a-z]+://[^:@?]*", text) is not None
+        # A name that is none, a gateway, a host and a database that are none are told as they were typed: no secrets.
+        plain = what == "database" and not {"@", "?"} & {*text}
         return shown if what in ("code", "database") and not plain else shown._replace(secrets=())
     except click.BadParameter as error:
         return Outcome("no interval", error.format_message())
