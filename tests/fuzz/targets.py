@@ -70,6 +70,11 @@ MOST_LINES = 5000
 FIXED = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
+def pieces(secret: str) -> list[str]:
+    """What nobody may see of it."""
+    return [secret[at : at + SHOWN_OF_IT] for at in range(len(secret) - SHOWN_OF_IT + 1)]
+
+
 class Broken(AssertionError):
     """A promise that an input broke."""
 
@@ -127,7 +132,7 @@ def attempt(reader: Reader, data: bytes, *, patience: float = 10 * SECONDS) -> O
     if _is_text(data):
         (outcome.kind + outcome.shown).encode()  # what came as text goes as text: to a screen, into the store
     for secret in outcome.secrets:
-        if any(secret[at : at + SHOWN_OF_IT] in outcome.shown for at in range(len(secret) - SHOWN_OF_IT + 1)):
+        if any(piece in outcome.shown for piece in pieces(secret)):
             raise Broken(f"shows a secret: {outcome.shown[:400]!r}")
     return outcome
 
@@ -813,9 +818,10 @@ def read_setting(data: bytes) -> Outcome:
                 return _read_address(text)
     except BfaiError as error:
         shown = refused(error)
-        # A name that is none, a gateway, a host and a database that are none are told as they were typed: no secrets.
-        plain = what == "database" and not {"@", "?"} & {*text}
-        return shown if what in ("code", "database") and not plain else shown._replace(secrets=())
+        if what == "database":  # a host or a database that is none is told; only what stands before the host is secret
+            apart = text.rpartition("@")[0] + text.partition("?")[2]
+            return shown if any(piece in apart for piece in pieces(CANARY)) else shown._replace(secrets=())
+        return shown if what == "code" else shown._replace(secrets=())  # as it was typed
     except click.BadParameter as error:
         return Outcome("no interval", error.format_message())
     return Outcome(f"{what} taken")
