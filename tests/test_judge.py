@@ -705,6 +705,7 @@ def test_a_clock_that_agrees_is_not_called_wrong_where_a_request_was_refused_for
     verdict = judge(facts)
     (check,) = [check for check in verdict.checks if check.name is CheckName.CLOCK]
     assert check.outcome is Outcome.WARN
+    assert check.latency_ms is not None
     assert check.detail.text.startswith("{seconds} s apart; asked again, as") is agrees
     assert check.detail.params == {"seconds": round(abs(offset) / 1000, 1)} | ({"exchange": "OKX"} if agrees else {})
     assert (Advice.CLOCK_CORRECTED in verdict.advice) is not agrees
