@@ -139,7 +139,7 @@ def _hint(scheme: str, url: str) -> str:
     if scheme in _WITH_HOST and not alone:
         with suppress(ValueError):
             host = urlsplit(f"//{rest.partition('/')[0]}").hostname
-            if host:
+            if host and "%" not in host:  # else it is no host
                 return f"{scheme}://{host}"
     rest = rest.rstrip("/")
     return f"{scheme}://…{rest[-4:]}" if len(rest) >= 12 else f"{scheme}://…"
