@@ -612,8 +612,12 @@ QUEUE: Final = "bfai_jobs"
 _ME = "(SELECT nullif(current_setting('bfai.worker', true), ''))"
 _DUE = f"""SELECT o.name, d.id FROM delegation d JOIN owner o ON o.pk = d.owner
     WHERE d.worker = %s AND (d.due_at <= %s OR d.set_at > %s) AND NOT EXISTS
-    (SELECT 1 FROM {QUEUE}.procrastinate_jobs j WHERE j.queueing_lock = d.id AND j.status = 'todo')
+    (SELECT 1 FROM {QUEUE}.procrastinate_jobs j WHERE j.status = 'todo'
+        AND j.queueing_lock = d.worker || ' ' || o.name || ' ' || d.id)
     ORDER BY d.due_at LIMIT %s"""
+_FORGOTTEN = """DELETE FROM procrastinate_jobs j WHERE (j.status = 'todo' OR j.worker_id IS NULL) AND NOT EXISTS
+    (SELECT 1 FROM delegation d JOIN owner o ON o.pk = d.owner
+    WHERE d.worker = j.queue_name AND o.name = j.args ->> 'owner' AND d.id = j.args ->> 'connection')"""
 
 
 class WorkerDesk:
@@ -654,6 +658,14 @@ class WorkerDesk:
             VALUES (:id, :name, :public_key, :at) ON CONFLICT DO NOTHING"""
         with self._transaction() as db:
             db.execute(cast("LiteralString", _sent(query)), values)
+
+    def clear_queues(self) -> None:
+        """Delete what waits in any key's queue, also of one that nobody works with any more, and was taken back."""
+        with self._transaction() as db:
+            _say(db, f"SET LOCAL search_path = {SCHEMA}, {QUEUE}, pg_temp")
+            for (worker,) in _say(db, "SELECT id FROM worker").fetchall():
+                _say(db, "SELECT set_config('bfai.worker', %s, true)", (worker,))  # the wall shows its queue only
+                _say(db, _FORGOTTEN)
 
     def due(self, now: datetime, most: int) -> list[tuple[str, str]]:
         """The owners and connections whose test is due and does not wait in the queue, the longest overdue first."""

@@ -1,0 +1,179 @@
+"""Workers as threads of this process, on one PostgreSQL: what one of them, or one owner, must not do to the others."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bfai.worker
+from bfai.delegation import FORMAT, WorkerKey, seal_to
+from bfai.model import Connection, Target, utc_now
+from bfai.simulator import Simulator
+from bfai.store import Delegation, Worker
+from bfai.worker import Worker as Process
+from tests.helpers import sample
+from tests.postgres import Server
+from tests.test_workers import EVERY, of
+
+pytestmark = pytest.mark.timeout(90)
+
+
+class Floor:
+    """Where workers work. `give` makes a connection and delegates it, `due` is from now on."""
+
+    def __init__(self, url: str, simulator: Simulator, postgres: Server, folder: Path) -> None:
+        self.url = url
+        self._simulator = simulator
+        self._postgres = postgres
+        self._folder = folder
+        self._stops: dict[int | None, Callable[[int, object], None]] = {}
+        self._threads: list[threading.Thread] = []
+        self._made: list[Process] = []
+
+    def signal(self, _: int, stop: Any) -> None:
+        """In the place of signal.signal, which is the main thread's alone."""
+        self._stops.setdefault(threading.get_ident(), stop)
+
+    def worker(self, name: str, **more: Any) -> Process:
+        """One with a key of this name. Those of one name share it."""
+        file = self._folder / name
+        key = WorkerKey.read(file) if file.exists() else WorkerKey.make(file)
+        self._made.append(Process(self.url, key, name=name, **more))
+        return self._made[-1]
+
+    def start(self, worker: Process) -> threading.Thread:
+        thread = threading.Thread(target=worker.run, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return thread
+
+    def stop(self, thread: threading.Thread) -> None:
+        self.wait(lambda: thread.ident in self._stops)
+        self._stops[thread.ident](signal.SIGTERM, None)
+        thread.join(40)
+        assert not thread.is_alive()
+        self._threads.remove(thread)
+
+    def close(self) -> None:
+        for thread in list(self._threads):
+            self.stop(thread)
+        for worker in self._made:
+            worker.close()
+
+    def give(self, owner: str, name: str, worker: Process, exchange: str = "mexc", proxy: str | None = None) -> None:
+        key = worker._key
+        with of(self.url, owner) as store:
+            keys, now = sample(self._simulator, exchange, "good"), utc_now()
+            if store.connection(name) is None:
+                target = Target(exchange=exchange, egress_proxy=proxy)
+                new = Connection(id=name, name=name, target=target, key_hint=keys.hint, created_at=now, key_since=now)
+                store.add_connection(new, {}, name.encode())
+            to = Worker(key.id, "", key.public, now)
+            store.delegate(name, Delegation(key.id, FORMAT, seal_to(to, owner, name, keys), now))
+
+    def due(self, owner: str, *names: str, every: timedelta = EVERY) -> datetime:
+        now = utc_now()
+        with of(self.url, owner) as store:
+            for name in names:
+                store.set_schedule(name, every, now, now)
+        return now
+
+    def tested(self, owner: str, since: datetime | None = None) -> list[str]:
+        with of(self.url, owner) as store:
+            return sorted(run.connection_id for run in store.runs() if since is None or run.started_at > since)
+
+    def jobs(self) -> list[tuple[str, str, str]]:
+        """Queue, connection and state of each."""
+        query = "SELECT queue_name, args->>'connection', status::text FROM procrastinate_jobs ORDER BY id"
+        return list(self.ask(query))
+
+    def ask(self, query: str) -> Any:
+        with self._postgres.admin("shared") as god:
+            god.execute("SET search_path = bfai_jobs")
+            done = god.execute(query)
+            return done.fetchall() if done.description else []
+
+    def wait(self, done: Callable[[], object], seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, self.jobs()
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def floor(
+    postgres: Server, postgres_url: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Floor]:
+    monkeypatch.setenv("BFAI_GATEWAY", simulator.gateway)
+    monkeypatch.setenv("BFAI_GATEWAY_CA", str(simulator.ca_file))
+    for name, value in {"TICK_SECONDS": 0.1, "HEARTBEAT_SECONDS": 0.5, "DEAD_AFTER_SECONDS": 2.0}.items():
+        monkeypatch.setattr(bfai.worker, name, value)
+    monkeypatch.setattr(bfai.worker, "AGAIN_SECONDS", 0.5)
+    found = Floor(postgres_url, simulator, postgres, tmp_path)
+    if found.ask("SELECT to_regclass('bfai_jobs.procrastinate_jobs')")[0][0]:
+        found.ask("TRUNCATE bfai_jobs.procrastinate_jobs, bfai_jobs.procrastinate_workers CASCADE")
+    monkeypatch.setattr(signal, "signal", found.signal)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def test_what_waits_in_the_queue_of_a_retired_key_stops_nobody(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = floor.worker("old", at_once=1), floor.worker("new")
+    for name in ("one", "two"):
+        floor.give("ann", name, old)
+    floor.give("bob", "bobs", new)
+    gate = threading.Event()
+    monkeypatch.setattr(old, "_test", lambda *_: gate.wait(60))
+    try:
+        floor.due("ann", "one", "two")
+        floor.start(old)
+        floor.wait(lambda: {job[2] for job in floor.jobs()} == {"doing", "todo"})
+        for name in ("one", "two"):
+            floor.give("ann", name, new)
+        floor.due("ann", "one", "two")
+        floor.due("bob", "bobs")  # last, behind those of ann
+        floor.start(new)
+        floor.wait(lambda: floor.tested("ann") == ["one", "two"] and floor.tested("bob") == ["bobs"])
+    finally:
+        gate.set()
+
+
+def test_two_that_queue_the_same_at_once_queue_it_once(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = floor.worker("one", at_once=1)
+    names = [f"c{number}" for number in range(3)]
+    for name in names:
+        floor.give("ann", name, worker)
+    floor.due("ann", *names)
+    # As if somebody else had queued the first two since this one looked.
+    found = [("ann", name) for name in names]
+    monkeypatch.setattr(worker._desk, "due", lambda *_: [found[0], found[1], found[0], found[1], found[2]])
+    gate = threading.Event()
+    monkeypatch.setattr(worker, "_test", lambda *_: gate.wait(60))
+    try:
+        floor.start(worker)
+        floor.wait(lambda: {job[1] for job in floor.jobs()} == set(names))
+    finally:
+        gate.set()
+
+
+def test_jobs_that_nobody_will_do_are_cleared_away(floor: Floor) -> None:
+    old = floor.worker("old")
+    for name in ("kept", "taken"):
+        floor.give("ann", name, old)
+    for name in ("kept", "taken"):
+        for state in ("todo", "doing"):
+            values = f"'{old._key.id}', 'test', '{{\"owner\": \"ann\", \"connection\": \"{name}\"}}', '{state}'"
+            floor.ask(f"INSERT INTO procrastinate_jobs (queue_name, task_name, args, status) VALUES ({values})")
+    with of(floor.url, "ann") as store:
+        store.revoke_delegation("taken")
+    floor.worker("new")
+    assert [job[1:] for job in floor.jobs()] == [("kept", "todo"), ("kept", "doing")]
