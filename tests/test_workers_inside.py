@@ -177,3 +177,26 @@ def test_jobs_that_nobody_will_do_are_cleared_away(floor: Floor) -> None:
         store.revoke_delegation("taken")
     floor.worker("new")
     assert [job[1:] for job in floor.jobs()] == [("kept", "todo"), ("kept", "doing")]
+
+
+def test_a_job_whose_end_could_not_be_written_does_not_stay(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    from procrastinate.exceptions import ConnectorException
+    from procrastinate.manager import JobManager
+
+    finish, lost = JobManager.finish_job, list[object]()
+
+    async def finish_but_once(self: Any, job: Any, **more: Any) -> None:
+        if not lost:
+            lost.append(job)
+            raise ConnectorException
+        await finish(self, job, **more)
+
+    monkeypatch.setattr(JobManager, "finish_job", finish_but_once)
+    worker = floor.worker("one")
+    floor.give("ann", "main", worker)
+    floor.due("ann", "main")
+    floor.start(worker)
+    floor.wait(lambda: lost)
+    again = floor.due("ann", "main")
+    floor.wait(lambda: floor.tested("ann", again) == ["main"])
+    floor.wait(lambda: not floor.jobs())
