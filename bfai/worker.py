@@ -102,9 +102,19 @@ class Worker:
 
     async def _work(self) -> None:
         from procrastinate import App, PsycopgConnector
+        from procrastinate.manager import JobManager
+
+        class Jobs(JobManager):
+            async def update_heartbeat(self, worker_id: int) -> None:
+                """procrastinate's heart never beats again after a beat that failed, and it does not notice."""
+                try:
+                    await super().update_heartbeat(worker_id)
+                except Exception as error:
+                    _log.warning("The heartbeat could not be written: %s", type(error).__name__)
 
         connector = PsycopgConnector(conninfo=self._desk.queue_address, min_size=1, max_size=4)
         app, loop = App(connector=connector), asyncio.get_running_loop()
+        app.job_manager = Jobs(connector)
 
         ended: dict[int, float] = {}  # when a job's test was over
 
@@ -121,6 +131,7 @@ class Worker:
                     concurrency=self._at_once,
                     delete_jobs="always",
                     install_signal_handlers=False,
+                    listen_notify=False,  # a listener that ended is not noticed either, and what is due can wait a tick
                     fetch_job_polling_interval=TICK_SECONDS,
                     update_heartbeat_interval=HEARTBEAT_SECONDS,
                     stalled_worker_timeout=DEAD_AFTER_SECONDS,

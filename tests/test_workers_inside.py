@@ -200,3 +200,21 @@ def test_a_job_whose_end_could_not_be_written_does_not_stay(floor: Floor, monkey
     again = floor.due("ann", "main")
     floor.wait(lambda: floor.tested("ann", again) == ["main"])
     floor.wait(lambda: not floor.jobs())
+
+
+def test_a_heartbeat_that_failed_once_goes_on(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    from procrastinate.exceptions import ConnectorException
+    from procrastinate.manager import JobManager
+
+    beat, failed = JobManager.update_heartbeat, list[datetime]()
+
+    async def beat_but_once(self: Any, worker_id: int) -> None:
+        if not failed:
+            failed.append(utc_now())
+            raise ConnectorException
+        await beat(self, worker_id)
+
+    monkeypatch.setattr(JobManager, "update_heartbeat", beat_but_once)
+    floor.start(floor.worker("one"))
+    last = "SELECT max(last_heartbeat) FROM procrastinate_workers"
+    floor.wait(lambda: failed and floor.ask(last)[0][0] > failed[0])
