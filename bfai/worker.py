@@ -14,7 +14,8 @@ import contextlib
 import logging
 import platform
 import signal
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from importlib.metadata import version
@@ -31,7 +32,7 @@ from bfai.workbench import Workbench
 AT_ONCE: Final = 8
 """Tests of one process. Each waits for its exchange nearly all of the time."""
 MOST_QUEUED: Final = 500
-"""So many jobs are put into the queue at a time, the longest overdue first."""
+"""So many jobs are put into the queue at a time."""
 HEARTBEAT_SECONDS = 10.0
 DEAD_AFTER_SECONDS = 30.0
 AGAIN_SECONDS = 5.0
@@ -102,9 +103,17 @@ class Worker:
 
     async def _work(self) -> None:
         from procrastinate import App, PsycopgConnector
+        from procrastinate.exceptions import UniqueViolation
+        from procrastinate.jobs import Job
         from procrastinate.manager import JobManager
 
         class Jobs(JobManager):
+            async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+                try:
+                    return await super().fetch_job(queues, worker_id)
+                except UniqueViolation:  # somebody else took one with the same lock in this moment
+                    return None
+
             async def update_heartbeat(self, worker_id: int) -> None:
                 """procrastinate's heart never beats again after a beat that failed, and it does not notice."""
                 try:
@@ -168,10 +177,14 @@ class Worker:
             return
         most = MOST_QUEUED if offline is None else 1  # tries whether our own network is back
         for owner, connection in await asyncio.to_thread(self._desk.due, now, most):
-            alone = f"{self._key.id} {owner} {connection}"  # locks hold for the queues of all keys
+            # Locks hold for the queues of all keys. One runs for each lock: for an owner as many as half of the places
+            # at once, so that one whose tests have to wait leaves places to the others.
+            whose = f"{self._key.id} {owner}"
+            place = zlib.crc32(connection.encode()) % max(1, self._at_once // 2)
+            once = test.configure(lock=f"{whose} {place}", queueing_lock=f"{whose} {connection}")
             # Row-level security keeps the details of an error to itself, and procrastinate asserts that it has them.
             with contextlib.suppress(AlreadyEnqueued, AssertionError):
-                await test.configure(lock=alone, queueing_lock=alone).defer_async(owner=owner, connection=connection)
+                await once.defer_async(owner=owner, connection=connection)
 
     def _test(self, owner: str, connection_id: str) -> None:
         """One job. Whatever goes wrong, what is due is still due, and queued again."""

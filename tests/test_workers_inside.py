@@ -218,3 +218,31 @@ def test_a_heartbeat_that_failed_once_goes_on(floor: Floor, monkeypatch: pytest.
     floor.start(floor.worker("one"))
     last = "SELECT max(last_heartbeat) FROM procrastinate_workers"
     floor.wait(lambda: failed and floor.ask(last)[0][0] > failed[0])
+
+
+def test_an_owner_whose_rows_are_locked_keeps_nobody_else_waiting(floor: Floor, postgres: Server) -> None:
+    worker = floor.worker("one")
+    names = [f"c{number:02}" for number in range(12)]
+    for name in names:
+        floor.give("ann", name, worker)
+    floor.give("bob", "bobs", worker)
+    with postgres.admin("shared") as god, god.transaction():
+        floor.due("ann", *names)
+        god.execute("SELECT 1 FROM bfai.owner WHERE name = 'ann' FOR NO KEY UPDATE")
+        floor.start(worker)
+        floor.wait(lambda: sum(job[2] == "doing" for job in floor.jobs()) >= 4)
+        floor.due("bob", "bobs")
+        floor.wait(lambda: floor.tested("bob") == ["bobs"])
+        assert sum(job[1] in names and job[2] == "doing" for job in floor.jobs()) == 4, "half of the places"
+    floor.wait(lambda: floor.tested("ann") == names)
+
+
+def test_due_work_is_queued_by_turns_of_the_owners(floor: Floor) -> None:
+    worker = floor.worker("one")
+    for owner, names in (("ann", ("a1", "a2", "a3")), ("bob", ("b1",))):
+        for name in names:
+            floor.give(owner, name, worker)
+            floor.due(owner, name)
+    found = worker._desk.due(utc_now(), 9)
+    assert found == [("ann", "a1"), ("bob", "b1"), ("ann", "a2"), ("ann", "a3")]
+    assert worker._desk.due(utc_now(), 2) == found[:2]
