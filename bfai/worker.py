@@ -190,6 +190,7 @@ class Worker:
         """One job. Whatever goes wrong, what is due is still due, and queued again."""
         if self._offline is not None and self._offline.holds(self._clock()):
             return
+        began = self._clock()
         try:
             with self._acting_for(owner) as workbench:
                 job = workbench.start_delegated_test(connection_id, self._key, self._clock)
@@ -197,7 +198,8 @@ class Worker:
                     return
                 job.ended()
                 if job.run is not None:
-                    self._offline = offline_after(job.run, self._offline, self._clock())
+                    proxied, now = job.target.egress_proxy is not None, self._clock()
+                    self._offline = offline_after(job.run, self._offline, now, began=began, proxied=proxied)
                 if self._on_test is not None:
                     self._on_test(owner, connection_id, job)
                 if self._maintained.get(owner) != self._clock().date():

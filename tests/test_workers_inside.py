@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import bfai.worker
+from bfai import addresses
 from bfai.delegation import FORMAT, WorkerKey, seal_to
-from bfai.model import Connection, Target, utc_now
+from bfai.model import Cause, Connection, Target, utc_now
 from bfai.simulator import Simulator
 from bfai.store import Delegation, Worker
 from bfai.worker import Worker as Process
@@ -246,3 +247,22 @@ def test_due_work_is_queued_by_turns_of_the_owners(floor: Floor) -> None:
     found = worker._desk.due(utc_now(), 9)
     assert found == [("ann", "a1"), ("bob", "b1"), ("ann", "a2"), ("ann", "a3")]
     assert worker._desk.due(utc_now(), 2) == found[:2]
+
+
+def test_a_way_out_that_is_down_stops_nobody_else(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "is_public", lambda _: True)
+    worker = floor.worker("one")
+    for number in range(3):
+        floor.give("ann", f"ann{number}", worker, proxy="socks5://127.0.0.1:1")
+    floor.give("bob", "bobs", worker)
+    floor.due("ann", *(f"ann{number}" for number in range(3)))
+    floor.due("bob", "bobs")
+    with monkeypatch.context() as direct:  # behind a gateway no way out is used
+        direct.delenv("BFAI_GATEWAY")
+        direct.delenv("BFAI_GATEWAY_CA")
+        for number in range(3):
+            worker._test("ann", f"ann{number}")
+    with of(floor.url, "ann") as store:
+        assert {run.cause for run in store.runs()} == {Cause.LOCAL_NETWORK}
+    worker._test("bob", "bobs")
+    assert floor.tested("bob") == ["bobs"]
