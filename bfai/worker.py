@@ -44,8 +44,8 @@ _log = logging.getLogger("bfai.worker")
 class Worker:
     """One process that tests what was delegated to a key. Any number may share one database and one key.
 
-    `on_test` hears of every test that ended: owner, connection, job; on a thread of the worker. `clock` tells when
-    something is due.
+    `on_test` hears of every test that ended: owner, connection, job; on a thread of the worker. `clock` is this
+    computer's, which need not be right.
     """
 
     def __init__(
@@ -73,10 +73,20 @@ class Worker:
         self._desk.make_queue(SchemaManager.get_schema(), version("procrastinate"))
         self._desk.register(name or platform.node() or key.id[:8], key.public, clock())
         self._desk.clear_queues()
+        self._set_clock()
 
     def close(self) -> None:
         self._threads.shutdown()
         self._desk.close()
+
+    def _set_clock(self) -> None:
+        """The database's clock is that of all workers: with one six minutes ahead, a test each five minutes is due at
+        once for it, and its result comes from the future for the others.
+        """
+        self._ahead = self._clock() - self._desk.clock()
+
+    def _now(self) -> datetime:
+        return self._clock() - self._ahead
 
     def run(self) -> None:
         """Works until SIGTERM or SIGINT, and then until the tests that run have ended; a second one does not wait."""
@@ -151,6 +161,7 @@ class Worker:
     async def _look(self, app: Any, test: Any, ended: dict[int, float]) -> None:
         while True:
             try:
+                await asyncio.to_thread(self._set_clock)
                 await self._queue_due(test)
                 await self._clear(app.job_manager, ended)
             except Exception as error:
@@ -172,7 +183,7 @@ class Worker:
     async def _queue_due(self, test: Any) -> None:
         from procrastinate.exceptions import AlreadyEnqueued
 
-        now, offline = self._clock(), self._offline
+        now, offline = self._now(), self._offline
         if offline is not None and offline.holds(now):
             return
         most = MOST_QUEUED if offline is None else 1  # tries whether our own network is back
@@ -188,22 +199,22 @@ class Worker:
 
     def _test(self, owner: str, connection_id: str) -> None:
         """One job. Whatever goes wrong, what is due is still due, and queued again."""
-        if self._offline is not None and self._offline.holds(self._clock()):
+        if self._offline is not None and self._offline.holds(self._now()):
             return
-        began = self._clock()
+        began = self._now()
         try:
             with self._acting_for(owner) as workbench:
-                job = workbench.start_delegated_test(connection_id, self._key, self._clock)
+                job = workbench.start_delegated_test(connection_id, self._key, self._now)
                 if job is None:
                     return
                 job.ended()
                 if job.run is not None:
-                    proxied, now = job.target.egress_proxy is not None, self._clock()
+                    proxied, now = job.target.egress_proxy is not None, self._now()
                     self._offline = offline_after(job.run, self._offline, now, began=began, proxied=proxied)
                 if self._on_test is not None:
                     self._on_test(owner, connection_id, job)
-                if self._maintained.get(owner) != self._clock().date():
-                    self._maintained[owner] = self._clock().date()
+                if self._maintained.get(owner) != self._now().date():
+                    self._maintained[owner] = self._now().date()
                     workbench.maintain()
         except Exception as error:
             _log.warning("connection=%s could not be tested: %s", connection_id, type(error).__name__)

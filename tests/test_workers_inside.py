@@ -266,3 +266,20 @@ def test_a_way_out_that_is_down_stops_nobody_else(floor: Floor, monkeypatch: pyt
         assert {run.cause for run in store.runs()} == {Cause.LOCAL_NETWORK}
     worker._test("bob", "bobs")
     assert floor.tested("bob") == ["bobs"]
+
+
+def test_workers_whose_clocks_differ_test_as_often_as_one(floor: Floor) -> None:
+    workers = [floor.worker("one"), floor.worker("one", clock=lambda: utc_now() + timedelta(minutes=6))]
+    floor.give("ann", "main", workers[0])
+    floor.due("ann", "main")  # every five minutes
+    for worker in workers * 2:
+        worker._test("ann", "main")
+    assert floor.tested("ann") == ["main"]
+
+
+def test_a_worker_sets_its_clock_again(floor: Floor) -> None:
+    wrong = [timedelta(minutes=-6)]
+    worker = floor.worker("one", clock=lambda: utc_now() + wrong[0])
+    floor.start(worker)
+    wrong[0] = timedelta(minutes=-20)
+    floor.wait(lambda: abs(worker._now() - utc_now()) < timedelta(seconds=5))

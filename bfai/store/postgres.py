@@ -664,6 +664,11 @@ class WorkerDesk:
         with self._transaction() as db:
             db.execute(cast("LiteralString", _sent(query)), values)
 
+    def clock(self) -> datetime:
+        """What time it is for the database."""
+        with self._transaction() as db:
+            return _one(db, "SELECT clock_timestamp()")[0]
+
     def clear_queues(self) -> None:
         """Delete what waits in any key's queue, also of one that nobody works with any more, and was taken back."""
         with self._transaction() as db:
