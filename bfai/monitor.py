@@ -172,6 +172,7 @@ class TestLease:
         self._clock = clock
         self._chance = chance
         self._ended = False
+        self._before: Pause | None = None
 
     @property
     def seconds(self) -> float:
@@ -181,7 +182,9 @@ class TestLease:
     def take(self, *, due: bool) -> bool:
         """Whether it is ours now. With `due` only if the connection's test is due and its exchange is not paused."""
         now = self._clock()
-        return self._store.take_lease(self._id, self._holder, now, now + LEASE, due_at=self._place if due else None)
+        with self._store.together():
+            self._before = self._store.pauses().get(self._place)
+            return self._store.take_lease(self._id, self._holder, now, now + LEASE, due_at=self._place if due else None)
 
     def is_taken(self) -> bool:
         schedule = self._store.schedule(self._id)
@@ -195,7 +198,11 @@ class TestLease:
         """What the run means for the schedule. Storing it frees the lease."""
         now, schedule = self._clock(), self._store.schedule(self._id)
         every = schedule.every if schedule else None
-        next_at, pause = after(run, every, self._store.pauses().get(self._place), now, self._chance())
+        there = self._store.pauses().get(self._place)
+        # Counted from when the test began: tests that fail side by side are one failure of their exchange.
+        next_at, pause = after(run, every, there and self._before, now, self._chance())
+        if isinstance(pause, Pause) and there and there.failures >= pause.failures and there.until > pause.until:
+            pause = KEEP  # one of them was told to wait for longer, or more happened since this one began
         self._ended = True
         return RunEnd(self._holder, now, every, next_at, self._place, pause)
 

@@ -283,3 +283,21 @@ def test_a_worker_sets_its_clock_again(floor: Floor) -> None:
     floor.start(worker)
     wrong[0] = timedelta(minutes=-20)
     floor.wait(lambda: abs(worker._now() - utc_now()) < timedelta(seconds=5))
+
+
+def test_failures_side_by_side_are_one_failure_of_the_exchange(floor: Floor, simulator: Simulator) -> None:
+    worker = floor.worker("one")
+    names = [f"c{number}" for number in range(6)]
+    for name in names:
+        floor.give("ann", name, worker, "kucoin")
+    floor.due("ann", *names)
+    simulator.set_faults([{"exchange": "kucoin", "latency_ms": 700, "status": 503}])
+    threads = [threading.Thread(target=worker._test, args=("ann", name)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with of(floor.url, "ann") as store:
+        assert len(store.runs()) > 1, "side by side"
+        (pause,) = store.pauses().values()
+    assert pause.failures == 1 and pause.until - pause.since <= timedelta(minutes=1)
