@@ -887,9 +887,13 @@ class Store(Protocol):
         kinds: Collection[EventKind] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        newest_first: bool = True,
         limit: int | None = None,
     ) -> list[Event]:
-        """Those that were at or after `since` and before `until`, in the order in which they were kept, newest first.
+        """Those that were at or after `since` and before `until`, in the order in which they were kept. `before` and
+        `after` are ids: only events that were kept before that one, or after it.
 
         An event is kept once, whoever finds it, together with a delivery to each channel that hears its kind. It goes
         with its connection.

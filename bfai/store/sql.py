@@ -1887,6 +1887,9 @@ class SqlStore(ABC):
         kinds: Collection[EventKind] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        newest_first: bool = True,
         limit: int | None = None,
     ) -> list[Event]:
         conditions, values = ["true"], dict[str, Any]()
@@ -1900,10 +1903,14 @@ class SqlStore(ABC):
             if at is not None:
                 conditions.append(f"e.at {sign} :{name}")
                 values[name] = micros(at)
-        where = " AND ".join(conditions)
+        for name, sign, event in (("before", "<", before), ("after", ">", after)):
+            if event is not None:
+                conditions.append(f"e.pk {sign} (SELECT pk FROM event WHERE owner = :owner AND id = :{name})")
+                values[name] = event
+        where, order = " AND ".join(conditions), "DESC" if newest_first else "ASC"
         with self._reading():
             return self._read_events(
-                f"{where} ORDER BY e.pk DESC LIMIT :limit", **values, limit=_ALL if limit is None else limit
+                f"{where} ORDER BY e.pk {order} LIMIT :limit", **values, limit=_ALL if limit is None else limit
             )
 
     def _read_events(self, rest: str, **values: Any) -> list[Event]:
