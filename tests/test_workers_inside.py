@@ -16,11 +16,14 @@ import bfai.worker
 from bfai import addresses
 from bfai.delegation import FORMAT, WorkerKey, seal_to
 from bfai.model import Cause, Connection, Target, utc_now
+from bfai.monitor import place
 from bfai.simulator import Simulator
-from bfai.store import Delegation, Worker
+from bfai.store import Delegation, Pause, RunEnd, Worker
+from bfai.workbench import Workbench
 from bfai.worker import Worker as Process
 from tests.helpers import sample
 from tests.postgres import Server
+from tests.test_store import a_run
 from tests.test_workers import EVERY, of
 
 pytestmark = pytest.mark.timeout(90)
@@ -301,3 +304,25 @@ def test_failures_side_by_side_are_one_failure_of_the_exchange(floor: Floor, sim
         assert len(store.runs()) > 1, "side by side"
         (pause,) = store.pauses().values()
     assert pause.failures == 1 and pause.until - pause.since <= timedelta(minutes=1)
+
+
+def test_nothing_is_put_off_to_the_end_of_a_pause_that_is_over(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = floor.worker("one")
+    floor.give("ann", "main", worker)
+    now = floor.due("ann", "main")
+    with of(floor.url, "ann") as store, Workbench.hosted(floor.url, "ann") as bench:
+        (connection,) = store.connections()
+        where, until = place(connection.target), now + timedelta(minutes=32)
+        store.take_lease("main", "somebody", now, now + timedelta(seconds=90))
+        down = RunEnd("somebody", now, EVERY, now, where, Pause(6, now, until))
+        store.add_run(a_run(connection, 1), end=down)
+        put_off = bench._store.put_off_delegated
+
+        def put_off_too_late(*given: Any) -> None:
+            store.add_run(a_run(connection, 2), end=down._replace(pause=None))  # a test there went well
+            put_off(*given)
+
+        monkeypatch.setattr(bench._store, "put_off_delegated", put_off_too_late)
+        assert bench.start_delegated_test("main", worker._key) is None
+        assert store.pauses() == {}
+    assert worker._desk.due(utc_now(), 9) == [("ann", "main")]

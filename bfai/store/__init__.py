@@ -605,8 +605,10 @@ class Store(Protocol):
         """False where there is none. Audited as `delegation_revoked`."""
         ...
 
-    def put_off_delegated(self, connection_id: str, until: datetime) -> None:
-        """Its worker need not look before this time, unless the schedule or a pause changes. Not audited."""
+    def put_off_delegated(self, connection_id: str, place: str) -> None:
+        """Its worker need not look before the end of the pause of this place, if there is one, unless the schedule or a
+        pause changes. Not audited.
+        """
         ...
 
     def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:

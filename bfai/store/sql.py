@@ -887,10 +887,11 @@ class SqlStore(ABC):
             self._write_audit("delegation_revoked", connection["id"], name=connection["name"])
         return gone.rowcount > 0
 
-    def put_off_delegated(self, connection_id: str, until: datetime) -> None:
+    def put_off_delegated(self, connection_id: str, place: str) -> None:
+        until = "(SELECT until FROM pause WHERE owner = :owner AND place = :place)"
         with self._writing():
-            query = "UPDATE delegation SET due_at = :until WHERE owner = :owner AND id = :id AND due_at < :until"
-            self._do(query, id=connection_id, until=micros(until))
+            query = f"UPDATE delegation SET due_at = {until} WHERE owner = :owner AND id = :id AND due_at < {until}"
+            self._do(query, id=connection_id, place=place)
 
     def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:
         with self._writing():
