@@ -117,8 +117,12 @@ class Worker:
         from procrastinate.jobs import Job
         from procrastinate.manager import JobManager
 
+        worker = self
+
         class Jobs(JobManager):
             async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+                if worker._is_offline():
+                    return None  # whoever has a network does it
                 try:
                     return await super().fetch_job(queues, worker_id)
                 except UniqueViolation:  # somebody else took one with the same lock in this moment
@@ -183,11 +187,10 @@ class Worker:
     async def _queue_due(self, test: Any) -> None:
         from procrastinate.exceptions import AlreadyEnqueued
 
-        now, offline = self._now(), self._offline
-        if offline is not None and offline.holds(now):
+        if self._is_offline():
             return
-        most = MOST_QUEUED if offline is None else 1  # tries whether our own network is back
-        for owner, connection in await asyncio.to_thread(self._desk.due, now, most):
+        most = MOST_QUEUED if self._offline is None else 1  # tries whether our own network is back
+        for owner, connection in await asyncio.to_thread(self._desk.due, self._now(), most):
             # Locks hold for the queues of all keys. One runs for each lock: for an owner as many as half of the places
             # at once, so that one whose tests have to wait leaves places to the others.
             whose = f"{self._key.id} {owner}"
@@ -197,9 +200,13 @@ class Worker:
             with contextlib.suppress(AlreadyEnqueued, AssertionError):
                 await once.defer_async(owner=owner, connection=connection)
 
+    def _is_offline(self) -> bool:
+        offline = self._offline  # which another thread may end meanwhile
+        return offline is not None and offline.holds(self._now())
+
     def _test(self, owner: str, connection_id: str) -> None:
         """One job. Whatever goes wrong, what is due is still due, and queued again."""
-        if self._offline is not None and self._offline.holds(self._now()):
+        if self._is_offline():
             return
         began = self._now()
         try:

@@ -326,3 +326,19 @@ def test_nothing_is_put_off_to_the_end_of_a_pause_that_is_over(floor: Floor, mon
         assert bench.start_delegated_test("main", worker._key) is None
         assert store.pauses() == {}
     assert worker._desk.due(utc_now(), 9) == [("ann", "main")]
+
+
+def test_a_worker_without_network_leaves_jobs_to_others(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, looks = floor.worker("one"), list[datetime]()
+    floor.give("ann", "main", worker)
+    floor.due("ann", "main")
+    clock = worker._desk.clock
+    monkeypatch.setattr(worker._desk, "clock", lambda: looks.append(utc_now()) or clock())
+    worker._offline = Pause(1, utc_now(), utc_now() + timedelta(hours=1))
+    values = f"""'{worker._key.id}', 'test', '{{"owner": "ann", "connection": "main"}}'"""
+    floor.ask(f"INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ({values})")
+    floor.start(worker)
+    floor.wait(lambda: len(looks) >= 20)
+    assert [job[1:] for job in floor.jobs()] == [("main", "todo")]
+    worker._offline = None
+    floor.wait(lambda: floor.tested("ann") == ["main"])
