@@ -15,11 +15,12 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, time, timedelta
 from enum import Enum
+from itertools import islice, takewhile
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -111,7 +112,7 @@ _NO_HOST = N_(
     " host of your own run it on your own computer."
 )
 _ENDS_WELL = (EventKind.RECOVERED, EventKind.STRATEGY_RESUMED, EventKind.BACKUP_WORKS)
-_LOOKED_BACK = 200
+_AT_A_TIME = 20  # of the events of a line, which may be long
 
 
 class Alerts:
@@ -518,38 +519,54 @@ class Alerts:
             return _SEND
         return _Judged(_Verdict.DROP, Message(text=N_("Its beginning was not told here.")))
 
-    def _line(self, event: Event) -> list[Event]:
-        """The events of the same connection's status, of the same strategy or of backups, newest first."""
+    def _line(self, event: Event, *, later: bool) -> Iterator[Event]:
+        """The events of the same connection's status, of the same strategy or of backups that came after it, or before
+        it, the nearest first.
+        """
         if event.kind in _BACKUP:
-            return self._store.events(kinds=_BACKUP, limit=_LOOKED_BACK)
+            return self._walk(_BACKUP, None, None, event, later=later)
         if event.kind in _STRATEGY:
-            found = self._store.events(connection_id=event.connection_id, kinds=_STRATEGY, limit=_LOOKED_BACK)
-            return [one for one in found if one.facts.get("strategy") == event.facts.get("strategy")]
-        return self._store.events(connection_id=event.connection_id, kinds=_STATUS, limit=_LOOKED_BACK)
+            return self._walk(_STRATEGY, event.connection_id, event.facts.get("strategy"), event, later=later)
+        return self._walk(_STATUS, event.connection_id, None, event, later=later)
+
+    def _walk(
+        self,
+        kinds: Collection[EventKind],
+        connection_id: str | None,
+        strategy_id: str | None,
+        last: Event | None = None,
+        *,
+        later: bool = False,
+    ) -> Iterator[Event]:
+        """All of these after or before `last`, the nearest first; without it the newest first."""
+        while True:
+            known = last.id if last else None
+            found = self._store.events(
+                connection_id=connection_id,
+                kinds=kinds,
+                after=known if later else None,
+                before=None if later else known,
+                newest_first=not later,
+                limit=_AT_A_TIME,
+            )
+            yield from (one for one in found if strategy_id is None or one.facts.get("strategy") == strategy_id)
+            if len(found) < _AT_A_TIME:
+                return
+            last = found[-1]
 
     def _after(self, event: Event) -> Event | None:
         """What came next."""
-        line = self._line(event)
-        place = next((place for place, one in enumerate(line) if one.id == event.id), 0)
-        return line[place - 1] if place else None
+        return next(self._line(event, later=True), None)
 
     def _ended_by(self, event: Event) -> list[Event]:
         """What a good end ended: everything since the good end before, newest first."""
-        line = self._line(event)
-        place = next((place for place, one in enumerate(line) if one.id == event.id), len(line))
-        ended: list[Event] = []
-        for one in line[place + 1 :]:
-            if one.kind in _ENDS_WELL:
-                break
-            ended.append(one)
-        return ended
+        return list(takewhile(lambda one: one.kind not in _ENDS_WELL, self._line(event, later=False)))
 
     def _lasts(self, event: Event) -> bool:
         """Whether it is the newest word, and still so."""
         if event.connection_id is None or (event.kind not in _BAD and event.kind is not EventKind.STRATEGY_SUSPENDED):
             return False
-        newest = next(iter(self._line(event)), None)
-        if newest is None or newest.id != event.id:
+        if self._after(event) is not None:
             return False
         if event.kind is EventKind.STRATEGY_SUSPENDED:
             strategy = self._store.strategy(event.facts.get("strategy", ""))
@@ -582,8 +599,7 @@ class Alerts:
                 words += self._store.events(connection_id=connection.id, kinds=_STATUS, limit=1)
         for strategy in self._store.strategies():
             if strategy.state is StrategyState.SUSPENDED and strategy.connection_id is not None:
-                found = self._store.events(connection_id=strategy.connection_id, kinds=_STRATEGY, limit=_LOOKED_BACK)
-                words += [one for one in found if one.facts.get("strategy") == strategy.id][:1]
+                words += islice(self._walk(_STRATEGY, strategy.connection_id, strategy.id), 1)
         return words
 
     # -- the words -----------------------------------------------------------------------------------------------------

@@ -94,10 +94,16 @@ def after(
     return next_at, KEEP if cause is Cause.UNEXPECTED_RESPONSE else None
 
 
-def offline_after(run: TestRun, offline: Pause | None, now: datetime) -> Pause | None:
-    """How long everything waits for our own network; None where it is there."""
+def offline_after(
+    run: TestRun, offline: Pause | None, now: datetime, *, began: datetime, proxied: bool
+) -> Pause | None:
+    """How long everything waits for our own network; None where it is there. `offline` stays for a failure that tells
+    nothing new: of a test that had begun before, or by a way out of its own (`proxied`), which may be what is down.
+    """
     if run.counts:
         return None
+    if proxied or (offline is not None and began <= offline.since):
+        return offline
     return _pause(offline.failures + 1 if offline else 1, now, FIRST_OFFLINE, LONGEST_OFFLINE)
 
 
@@ -166,6 +172,7 @@ class TestLease:
         self._clock = clock
         self._chance = chance
         self._ended = False
+        self._before: Pause | None = None
 
     @property
     def seconds(self) -> float:
@@ -175,7 +182,9 @@ class TestLease:
     def take(self, *, due: bool) -> bool:
         """Whether it is ours now. With `due` only if the connection's test is due and its exchange is not paused."""
         now = self._clock()
-        return self._store.take_lease(self._id, self._holder, now, now + LEASE, due_at=self._place if due else None)
+        with self._store.together():
+            self._before = self._store.pauses().get(self._place)
+            return self._store.take_lease(self._id, self._holder, now, now + LEASE, due_at=self._place if due else None)
 
     def is_taken(self) -> bool:
         schedule = self._store.schedule(self._id)
@@ -189,7 +198,11 @@ class TestLease:
         """What the run means for the schedule. Storing it frees the lease."""
         now, schedule = self._clock(), self._store.schedule(self._id)
         every = schedule.every if schedule else None
-        next_at, pause = after(run, every, self._store.pauses().get(self._place), now, self._chance())
+        there = self._store.pauses().get(self._place)
+        # Counted from when the test began: tests that fail side by side are one failure of their exchange.
+        next_at, pause = after(run, every, there and self._before, now, self._chance())
+        if isinstance(pause, Pause) and there and there.failures >= pause.failures and there.until > pause.until:
+            pause = KEEP  # one of them was told to wait for longer, or more happened since this one began
         self._ended = True
         return RunEnd(self._holder, now, every, next_at, self._place, pause)
 
@@ -228,7 +241,7 @@ class Monitor:
         self._clock = clock
         self._only = None if only is None else frozenset(only)
         self._on_test = on_test
-        self._running: dict[str, tuple[Connection, TestJob]] = {}
+        self._running: dict[str, tuple[Connection, TestJob, datetime]] = {}
         self._offline: Pause | None = None
         self._maintained: datetime | None = None
         self._delivered: datetime | None = None
@@ -257,7 +270,7 @@ class Monitor:
         """Waits so long for the tests that run."""
         deadline = time.monotonic() + seconds
         with self._stepping:
-            for _, job in self._running.values():
+            for _, job, _ in self._running.values():
                 job.ended(max(0.0, deadline - time.monotonic()))
             self._collect()
 
@@ -280,13 +293,14 @@ class Monitor:
 
     def _collect(self) -> None:
         """Takes note of the tests that ended."""
-        for connection_id, (connection, job) in list(self._running.items()):
+        for connection_id, (connection, job, began) in list(self._running.items()):
             if not job.done:
                 continue
             del self._running[connection_id]
             self._delivered = None
             if job.run is not None:
-                self._offline = offline_after(job.run, self._offline, self._clock())
+                proxied, now = job.target.egress_proxy is not None, self._clock()
+                self._offline = offline_after(job.run, self._offline, now, began=began, proxied=proxied)
             if self._on_test is not None:
                 self._on_test(connection, job)
 
@@ -315,7 +329,7 @@ class Monitor:
                 _log.warning("A test could not begin: %s", type(error).__name__)
                 continue
             if job is not None:
-                self._running[connection_id] = (connections[connection_id], job)
+                self._running[connection_id] = (connections[connection_id], job, now)
 
     def _do_errands(self) -> None:
         """The database is kept small daily, what waits to be told is told each minute and after each test. Every few

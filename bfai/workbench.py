@@ -1370,9 +1370,9 @@ class Workbench:
             return key.open(self._store.owner, one.id, self._store.delegation(one.id))
 
         job = self._begin_test(connection_id, clock or self._now, due=True, unseal=unseal)
-        pause = self._store.pauses().get(monitor.place(connection.target)) if job is None else None
-        if pause is not None:
-            self._store.put_off_delegated(connection_id, pause.until)
+        place = monitor.place(connection.target)
+        if job is None and place in self._store.pauses():
+            self._store.put_off_delegated(connection_id, place)
         return job
 
     def _by_vault(self) -> Callable[[Connection], Credentials]:

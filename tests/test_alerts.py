@@ -1127,3 +1127,20 @@ def worth_telling(life: list[tuple[datetime, Status]], began: datetime, grace: i
     after = [(at, status) for at, status in life if at >= began]
     end = next((at for at, status in after if status is not Status.FAILED), now)
     return end - began >= grace * MINUTE or sum(at < end for at, _ in after) >= 2
+
+
+def test_what_a_locked_vault_kept_back_is_told_however_much_it_is(world: World) -> None:
+    world.by_hand().alerts.add("Hook", "json://127.0.0.1:9/x")
+    connection, vault = connected(world), world.vault
+    world.vault = None  # while a worker tests
+    for number in range(120):
+        long = number == 0  # the first outage lasts longer than the grace, and the others do not
+        world.now = T0 + timedelta(hours=number + 1)
+        world.test(connection, Status.FAILED)
+        world.now += timedelta(minutes=30 if long else 5)
+        world.test(connection)
+    world.vault = vault
+    world.now += HOUR
+    world.deliver()
+    world.deliver()  # an end waits for its beginning
+    assert world.titles == [FAILED, WORKS]

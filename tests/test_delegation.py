@@ -310,11 +310,13 @@ def test_a_worker_finds_what_is_due_and_the_schedule_says_when(store: Store, wor
     assert desk.due(T0 - SECOND, 9) == [] and desk.due(now, 9) == [me], "the other one is not delegated"
     assert store.take_lease(connection.id, "somebody", T0, T0 + 90 * SECOND, due_at="mexc")
     assert desk.due(now, 9) == [] and desk.due(T0 + 90 * SECOND, 9) == [me], "whoever has the lease is left alone"
-    end = RunEnd("somebody", now, HOUR, now + HOUR, "mexc", Pause(1, now, now + 60 * SECOND))
+    end = RunEnd("somebody", now, HOUR, now + HOUR, "mexc", Pause(1, now, now + 2 * HOUR))
     store.add_run(a_run(connection, 1), end=end)
     assert desk.due(now + HOUR - SECOND, 9) == [] and desk.due(now + HOUR, 9) == [me]
-    store.put_off_delegated(connection.id, now + 2 * HOUR)
-    assert desk.due(now + HOUR, 9) == []
+    store.put_off_delegated(connection.id, "another place")
+    assert desk.due(now + HOUR, 9) == [me]
+    store.put_off_delegated(connection.id, "mexc")
+    assert desk.due(now + HOUR, 9) == [] and desk.due(now + 2 * HOUR, 9) == [me]
     store.add_run(a_run(other, 2), end=end._replace(pause=None))  # the exchange is back
     assert desk.due(now + HOUR, 9) == [me]
     store.set_schedule(connection.id, None, T0, T0)

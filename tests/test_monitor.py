@@ -146,12 +146,27 @@ def test_our_own_network_pauses_everything_briefly() -> None:
     offline: Pause | None = None
     found: list[float] = []
     for _ in range(6):
-        offline = offline_after(run_with(Cause.LOCAL_NETWORK), offline, T0)
+        offline = offline_after(run_with(Cause.LOCAL_NETWORK), offline, T0, began=T0 + SECOND, proxied=False)
         assert offline is not None
         found.append((offline.until - offline.since).total_seconds())
     assert found == [30, 60, 120, 240, 300, 300]
-    assert offline_after(run_with(Cause.EXCHANGE_UNAVAILABLE), offline, T0) is None
+    for proxied in (False, True):
+        back = offline_after(run_with(Cause.EXCHANGE_UNAVAILABLE), offline, T0, began=T0, proxied=proxied)
+        assert back is None
     assert after(run_with(Cause.LOCAL_NETWORK), DAY, None, T0, 1.0)[0] == T0 + MINUTE, "it did not count"
+
+
+def test_our_own_network_is_not_down_because_of_a_way_out_and_not_more_because_of_tests_side_by_side() -> None:
+    down = run_with(Cause.LOCAL_NETWORK)
+    assert offline_after(down, None, T0, began=T0 - SECOND, proxied=True) is None
+    offline = offline_after(down, None, T0, began=T0 - SECOND, proxied=False)
+    assert offline == Pause(1, T0, T0 + 30 * SECOND)
+    assert offline_after(down, offline, T0 + SECOND, began=T0 - SECOND, proxied=False) == offline, "side by side"
+    after_it = T0 + 31 * SECOND
+    assert offline_after(down, offline, after_it, began=after_it, proxied=True) == offline
+    assert offline_after(down, offline, after_it, began=after_it, proxied=False) == Pause(
+        2, after_it, after_it + MINUTE
+    )
 
 
 def planned(*next_in: float, every: timedelta | None = HOUR) -> list[Schedule]:

@@ -115,6 +115,16 @@ def test_an_event_is_kept_once_whoever_finds_it(store: Store) -> None:
     assert len(store.deliveries()) == 1
 
 
+def test_events_are_found_by_their_place_beside_another(store: Store) -> None:
+    connection = add(store)
+    events = [an_event(connection, id=f"e{number}", at=T0) for number in range(5)]  # all of one moment
+    happen(store, connection, *events)
+    assert store.events(newest_first=False) == events
+    assert store.events(after="e1", newest_first=False, limit=2) == events[2:4]
+    assert store.events(before="e3", limit=2) == [events[2], events[1]]
+    assert store.events(after="e4") == [] == store.events(before="e0") == store.events(after="nobody")
+
+
 @pytest.mark.parametrize("muted", ["not [ json", "7", '{"status_failed": 1}', ""])
 def test_a_damaged_channel_keeps_no_test_from_being_kept_and_hears_everything(tmp_path: Path, muted: str) -> None:
     file = tmp_path / "bfai.db"

@@ -611,8 +611,10 @@ class Store(Protocol):
         """False where there is none. Audited as `delegation_revoked`."""
         ...
 
-    def put_off_delegated(self, connection_id: str, until: datetime) -> None:
-        """Its worker need not look before this time, unless the schedule or a pause changes. Not audited."""
+    def put_off_delegated(self, connection_id: str, place: str) -> None:
+        """Its worker need not look before the end of the pause of this place, if there is one, unless the schedule or a
+        pause changes. Not audited.
+        """
         ...
 
     def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:
@@ -893,9 +895,13 @@ class Store(Protocol):
         kinds: Collection[EventKind] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        newest_first: bool = True,
         limit: int | None = None,
     ) -> list[Event]:
-        """Those that were at or after `since` and before `until`, in the order in which they were kept, newest first.
+        """Those that were at or after `since` and before `until`, in the order in which they were kept. `before` and
+        `after` are ids: only events that were kept before that one, or after it.
 
         An event is kept once, whoever finds it, together with a delivery to each channel that hears its kind. It goes
         with its connection.

@@ -626,8 +626,12 @@ _ME = (
 )
 _DUE = f"""SELECT o.name, d.id FROM delegation d JOIN owner o ON o.pk = d.owner
     WHERE d.worker = %s AND (d.due_at <= %s OR d.set_at > %s) AND NOT EXISTS
-    (SELECT 1 FROM {QUEUE}.procrastinate_jobs j WHERE j.queueing_lock = d.id AND j.status = 'todo')
-    ORDER BY d.due_at LIMIT %s"""
+    (SELECT 1 FROM {QUEUE}.procrastinate_jobs j WHERE j.status = 'todo'
+        AND j.queueing_lock = d.worker || ' ' || o.name || ' ' || d.id)
+    ORDER BY row_number() OVER (PARTITION BY d.owner ORDER BY d.due_at), d.due_at LIMIT %s"""
+_FORGOTTEN = """DELETE FROM procrastinate_jobs j WHERE (j.status = 'todo' OR j.worker_id IS NULL) AND NOT EXISTS
+    (SELECT 1 FROM delegation d JOIN owner o ON o.pk = d.owner
+    WHERE d.worker = j.queue_name AND o.name = j.args ->> 'owner' AND d.id = j.args ->> 'connection')"""
 
 
 _FORGETTING = f"""
@@ -657,15 +661,19 @@ class WorkerDesk:
 
     def __init__(self, url: str, worker_id: str) -> None:
         """Raises `StoreError`."""
-        # The pool of those for whom it acts, which lives as long as the desk does.
-        self._pool = _Pool.of(read_address(url)._replace(discreet=True))
+        address = read_address(url)._replace(discreet=True)
+        # The pool of those for whom it acts, which lives as long as the desk does. Where they take all of its
+        # connections and wait with them, the desk goes on with one of its own.
+        self._theirs = _Pool.of(address)
+        name = f"{address.given.get('application_name', 'bfai')} desk"
+        self._pool = _Pool.of(address._replace(given={**address.given, "application_name": name}))
         self._id = worker_id
         self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_begin_here()}; SET LOCAL bfai.worker = '{worker_id}'"
         try:
             with _plainly(self._pool.address):
                 _make_ready(self._pool)
         except BaseException:
-            self._pool.leave()
+            self.close()
             raise
 
     def __repr__(self) -> str:
@@ -673,6 +681,7 @@ class WorkerDesk:
 
     def close(self) -> None:
         self._pool.leave()
+        self._theirs.leave()
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[_Db]:
@@ -688,8 +697,23 @@ class WorkerDesk:
         with self._transaction() as db:
             db.execute(cast("LiteralString", _sent(query)), values)
 
+    def clock(self) -> datetime:
+        """What time it is for the database."""
+        with self._transaction() as db:
+            return _one(db, "SELECT clock_timestamp()")[0]
+
+    def clear_queues(self) -> None:
+        """Delete what waits in any key's queue, also of one that nobody works with any more, and was taken back."""
+        with self._transaction() as db:
+            _say(db, f"SET LOCAL search_path = {SCHEMA}, {QUEUE}, pg_temp")
+            for (worker,) in _say(db, "SELECT id FROM worker").fetchall():
+                _say(db, "SELECT set_config('bfai.worker', %s, true)", (worker,))  # the wall shows its queue only
+                _say(db, _FORGOTTEN)
+
     def due(self, now: datetime, most: int) -> list[tuple[str, str]]:
-        """The owners and connections whose test is due and does not wait in the queue, the longest overdue first."""
+        """The owners and connections whose test is due and does not wait in the queue: owners take turns, and what
+        is overdue for longest is the first of its owner's.
+        """
         values = (self._id, micros(now), micros(now + SET_BACK), most)
         with self._transaction() as db:
             return [(owner, connection) for owner, connection in _say(db, _DUE, values)]
@@ -697,7 +721,7 @@ class WorkerDesk:
     @property
     def queue_address(self) -> str:
         """For procrastinate. Holds the password."""
-        given = {**_SETTINGS, **self._pool.address.given}
+        given = {**_SETTINGS, **self._theirs.address.given}
         own = f"-c search_path={QUEUE} -c bfai.worker={self._id}"
         return conninfo.make_conninfo(**{**given, "options": f"{given.get('options', '')} {own}".strip()})
 

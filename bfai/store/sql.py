@@ -899,10 +899,11 @@ class SqlStore(ABC):
             self._write_audit("delegation_revoked", connection["id"], name=connection["name"])
         return gone.rowcount > 0
 
-    def put_off_delegated(self, connection_id: str, until: datetime) -> None:
+    def put_off_delegated(self, connection_id: str, place: str) -> None:
+        until = "(SELECT until FROM pause WHERE owner = :owner AND place = :place)"
         with self._writing():
-            query = "UPDATE delegation SET due_at = :until WHERE owner = :owner AND id = :id AND due_at < :until"
-            self._do(query, id=connection_id, until=micros(until))
+            query = f"UPDATE delegation SET due_at = {until} WHERE owner = :owner AND id = :id AND due_at < {until}"
+            self._do(query, id=connection_id, place=place)
 
     def confirm_withdraw_off(self, connection_id: str, at: datetime, rights_hash: str) -> Connection:
         with self._writing():
@@ -1900,6 +1901,9 @@ class SqlStore(ABC):
         kinds: Collection[EventKind] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        newest_first: bool = True,
         limit: int | None = None,
     ) -> list[Event]:
         conditions, values = ["true"], dict[str, Any]()
@@ -1913,10 +1917,14 @@ class SqlStore(ABC):
             if at is not None:
                 conditions.append(f"e.at {sign} :{name}")
                 values[name] = micros(at)
-        where = " AND ".join(conditions)
+        for name, sign, event in (("before", "<", before), ("after", ">", after)):
+            if event is not None:
+                conditions.append(f"e.pk {sign} (SELECT pk FROM event WHERE owner = :owner AND id = :{name})")
+                values[name] = event
+        where, order = " AND ".join(conditions), "DESC" if newest_first else "ASC"
         with self._reading():
             return self._read_events(
-                f"{where} ORDER BY e.pk DESC LIMIT :limit", **values, limit=_ALL if limit is None else limit
+                f"{where} ORDER BY e.pk {order} LIMIT :limit", **values, limit=_ALL if limit is None else limit
             )
 
     def _read_events(self, rest: str, **values: Any) -> list[Event]:
