@@ -640,9 +640,11 @@ _FORGETTING = f"""
     DECLARE
         owner text := coalesce(current_setting('bfai.owner', true), '');
         worker text := coalesce(current_setting('bfai.worker', true), '');
+        whose text := (SELECT name FROM {SCHEMA}.owner WHERE pk = OLD.owner);
     BEGIN
         PERFORM set_config('bfai.owner', '', true), set_config('bfai.worker', OLD.worker, true);
-        DELETE FROM procrastinate_jobs WHERE queue_name = OLD.worker AND queueing_lock = OLD.id AND status <> 'doing';
+        DELETE FROM procrastinate_jobs WHERE queue_name = OLD.worker AND status <> 'doing'
+            AND args ->> 'owner' = whose AND args ->> 'connection' = OLD.id;
         PERFORM set_config('bfai.owner', owner, true), set_config('bfai.worker', worker, true);
         RETURN NULL;
     END $$;

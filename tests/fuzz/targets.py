@@ -818,9 +818,9 @@ def read_setting(data: bytes) -> Outcome:
                 return _read_address(text)
     except BfaiError as error:
         shown = refused(error)
-        if what == "database":  # a host or a database that is none is told; only what stands before the host is secret
-            apart = text.rpartition("@")[0] + text.partition("?")[2]
-            return shown if any(piece in apart for piece in pieces(CANARY)) else shown._replace(secrets=())
+        if what == "database":  # a host or a database that is none is told as it was typed
+            told_whole = text.rpartition("@")[2].partition("?")[0]
+            return shown._replace(secrets=()) if any(piece in told_whole for piece in pieces(CANARY)) else shown
         return shown if what == "code" else shown._replace(secrets=())  # as it was typed
     except click.BadParameter as error:
         return Outcome("no interval", error.format_message())
