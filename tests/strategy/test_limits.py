@@ -712,6 +712,14 @@ def test_a_pair_without_a_grid_is_left_out(gateway: Gateway, simulator: Simulato
     assert not isinstance(caught.value, PairUnknown)
 
 
+def test_a_pair_whose_name_would_lead_elsewhere_is_left_out(gateway: Gateway, simulator: Simulator) -> None:
+    where = target("okx", Market.SPOT)
+    odd = {"path": "/api/v5/public/instruments", "find": '"instId":"BTC-USDT"', "with": '"instId":"BTC-USDT?x=1"'}
+    with simulator.faults(odd):
+        found = reading(gateway, lambda m, _: m.pairs(where))
+    assert [rules.base for rules in found] == ["ETH", "SOL", "DOGE", "LTC", "LUNC"]
+
+
 @everywhere
 def test_rules_survive_a_cache(exchange: str, market: Market, gateway: Gateway) -> None:
     rules = reading(gateway, lambda m, _: m.complete(target(exchange, market), "BTC/USDT"))
@@ -1439,6 +1447,9 @@ def test_numbers_stay_the_text_that_the_exchange_wrote() -> None:
     assert _read('{"a": [0.10000000000000000001, 7, 1e-8]}') == {"a": ["0.10000000000000000001", 7, "1e-8"]}
     for body in ("[NaN]", "[Infinity]", "[-Infinity]", "[0", "", "[" * 100_000):
         assert _read(body) is None
+    for vast in ("[1e999]", '["1e999999999"]', '{"a": "-1.5E+1000"}'):  # ccxt would calculate with it for hours
+        assert _read(vast) is None
+    assert _read('["7d01e1234", "1e99", 1e-99]') == ["7d01e1234", "1e99", "1e-99"]
 
 
 def test_a_list_of_several_megabytes(gateway: Gateway, simulator: Simulator) -> None:
