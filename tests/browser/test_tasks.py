@@ -55,6 +55,7 @@ class Steps:
     def fill(self, box: Locator, text: str, *, enter: bool = False) -> None:
         box.fill(text)
         if enter:
+            expect(self.page.get_by_test_id("InputInstructions")).to_be_visible()  # the page has noticed what was typed
             box.press("Enter")
         self.fields += 1
         quiet(self.page)
