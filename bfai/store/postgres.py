@@ -115,6 +115,8 @@ def read_address(url: str) -> Address:
         if not re.fullmatch(r"[0-9,]*", port):
             raise ValueError
         for host in str(given.get("host", "")).split(","):
+            if host.rfind("@") > 0:  # a part of the password, behind a sign that is not encoded
+                raise ValueError
             if not host.startswith(("/", "@")):  # those are sockets
                 host.encode("idna")  # as it is looked up: with a part that is empty or too long it is no name
     except (ValueError, psycopg.Error):
