@@ -105,18 +105,17 @@ def read_address(url: str) -> Address:
     the password could make it take a part of it for something else.
     """
     rest = url.partition("://")[2]
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    path = rest[len(authority) :].partition("?")[0]
+    head = rest.partition("/")[0]
+    user = head.partition("@")[0] if "@" in head else ""  # libpq reads on to the first @, whatever stands before it
+    place = rest[len(user) :].removeprefix("@").partition("?")[0]
     try:
-        if authority.count("@") > 1 or "@" in path:
+        if {"?", "#"} & {*user} or "@" in place:
             raise ValueError
         given = {name: value for name, value in conninfo.conninfo_to_dict(url).items() if value is not None}
         port = str(given.get("port", ""))
         if not re.fullmatch(r"[0-9,]*", port):
             raise ValueError
         for host in str(given.get("host", "")).split(","):
-            if host.rfind("@") > 0:  # a part of the password, behind a sign that is not encoded
-                raise ValueError
             if not host.startswith(("/", "@")):  # those are sockets
                 host.encode("idna")  # as it is looked up: with a part that is empty or too long it is no name
     except (ValueError, psycopg.Error):
@@ -125,8 +124,8 @@ def read_address(url: str) -> Address:
             " BFAI_DATABASE_URL, with the signs @ : / ? # in the password percent-encoded."
         )
         raise StoreUnreachable(Message(text=text)) from None  # what libpq says holds a part of the URL
-    place = f"{given.get('host', 'localhost')}{port and ':'}{port}"
-    return Address(_with_trust(given), f"{place}/{given.get('dbname', '')}")
+    server = f"{given.get('host', 'localhost')}{port and ':'}{port}"
+    return Address(_with_trust(given), f"{server}/{given.get('dbname', '')}")
 
 
 _BUNDLES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
